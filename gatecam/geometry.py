@@ -1,0 +1,53 @@
+"""Floor 1: arithmetic on boxes."""
+
+from __future__ import annotations
+
+from gatecam.types import Box
+
+
+def expand(box: Box, margin: float) -> Box:
+    """Grow a box by `margin` of its own size, half on each side.
+
+    >>> expand(Box(10, 10, 30, 50), margin=0.5)
+    Box(x1=5.0, y1=0.0, x2=35.0, y2=60.0)
+    """
+    dx, dy = box.width * margin / 2, box.height * margin / 2
+    return Box(box.x1 - dx, box.y1 - dy, box.x2 + dx, box.y2 + dy)
+
+
+def square(box: Box) -> Box:
+    """The smallest square around the box's middle that covers it.
+
+    >>> square(Box(0, 0, 10, 20))
+    Box(x1=-5.0, y1=0.0, x2=15.0, y2=20.0)
+    """
+    half = max(box.width, box.height) / 2
+    x, y = box.center
+    return Box(x - half, y - half, x + half, y + half)
+
+
+def clip(box: Box, width: int, height: int) -> Box:
+    """The part of a box that lies within a frame of `width` × `height` pixels."""
+    return Box(
+        min(max(box.x1, 0.0), width),
+        min(max(box.y1, 0.0), height),
+        min(max(box.x2, 0.0), width),
+        min(max(box.y2, 0.0), height),
+    )
+
+
+def shift(box: Box, dx: float, dy: float) -> Box:
+    """The box moved by `dx`, `dy` pixels."""
+    return Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union, 0 to 1; 0 where both are empty.
+
+    >>> iou(Box(0, 0, 10, 10), Box(0, 0, 10, 5))
+    0.5
+    """
+    overlap = Box(max(a.x1, b.x1), max(a.y1, b.y1), min(a.x2, b.x2), min(a.y2, b.y2))
+    inside = overlap.area if overlap.width > 0 and overlap.height > 0 else 0.0
+    union = a.area + b.area - inside
+    return inside / union if union > 0 else 0.0

@@ -1,0 +1,65 @@
+"""Floor 1: the seams between the rooms, on one screen. Each part stands behind one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Protocol
+
+from gatecam.types import Box, Event, Face, Frame, Image, Prediction, Track
+
+
+class FrameSource(Protocol):
+    """Where frames come from: a context manager over an iterator; leaving it frees the device."""
+
+    def __enter__(self) -> Iterator[Frame]: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class FaceAnalyzer(Protocol):
+    """Finds and judges the faces of a batch of images (unlike sizes allowed)."""
+
+    def analyze(
+        self, images: Sequence[Image], hints: Sequence[Sequence[Box]] | None = None
+    ) -> list[list[Face]]:
+        """One list of faces an image, empty where there are none; `hints` are boxes to look at first."""
+        ...
+
+
+class CropClassifier(Protocol):
+    """Judges pictures that are faces already."""
+
+    def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
+        """One prediction an image, each one face with its margin around it."""
+        ...
+
+
+class Tracker(Protocol):
+    """Joins the faces of one camera's frames into tracks, and smooths their verdicts."""
+
+    def update(self, faces: Sequence[Face], time_s: float) -> Sequence[Track]:
+        """The confirmed tracks after a frame's faces; `time_s` must not go back."""
+        ...
+
+
+class Policy(Protocol):
+    """Decides what is worth telling about one camera's tracks."""
+
+    def decide(self, tracks: Sequence[Track], time_s: float) -> Sequence[Event]:
+        """The events of this frame; none for a verdict that is `unknown`."""
+        ...
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    def send(self, event: Event) -> None:
+        """Deliver one event; may block or fail, the caller sees to it that frames do not wait."""
+        ...
+
+    def close(self) -> None:
+        """Deliver what is left and free what is held."""
+        ...

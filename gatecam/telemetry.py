@@ -1,0 +1,76 @@
+"""Floor 1: counters and stage latencies, cheap enough for every frame."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+WINDOW = 10_000  # latest samples kept a stage: memory stays flat over months
+
+
+@dataclass(frozen=True, slots=True)
+class StageLatency:
+    """How long one stage takes a frame: median, 95th and 99th percentile in milliseconds."""
+
+    stage: str
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class Telemetry:
+    """Collects stage times and counts from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._samples: dict[str, deque[float]] = {}
+        self._totals: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+
+    @contextmanager
+    def stage(self, name: str, frames: int = 1) -> Iterator[None]:
+        """Time the enclosed work as one stage of `frames` frames; each gets its share."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.record(name, time.perf_counter() - start, frames)
+
+    def record(self, name: str, seconds: float, frames: int = 1) -> None:
+        """Note that `frames` frames took `seconds` together in a stage."""
+        if frames < 1:
+            return
+        with self._lock:
+            samples = self._samples.setdefault(name, deque(maxlen=WINDOW))
+            samples.extend([seconds / frames] * frames)
+            self._totals[name] += frames
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counts[name] += amount
+
+    def counter(self, name: str) -> int:
+        """A counter's value, 0 if never counted."""
+        with self._lock:
+            return self._counts[name]
+
+    def latencies(self) -> list[StageLatency]:
+        """Every stage's latency over its latest samples, in the order of first use."""
+        with self._lock:
+            samples = {name: sorted(values) for name, values in self._samples.items()}
+            totals = dict(self._totals)
+        return [
+            StageLatency(name, totals[name], *(_percentile(values, q) * 1000 for q in (0.50, 0.95, 0.99)))
+            for name, values in samples.items()
+        ]
+
+
+def _percentile(ordered: list[float], q: float) -> float:
+    """Nearest rank, so that a percentile is always a sample that happened."""
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]

@@ -1,0 +1,171 @@
+"""Floor 0: the values that every room passes and returns.
+
+All are frozen; those that carry arrays compare by identity. Boxes and landmarks are in pixels of
+their frame, times in seconds of the frame's own monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Floats = NDArray[np.float32]
+
+
+class Verdict(StrEnum):
+    """What gatecam holds of a person's mask; `UNKNOWN` below the confidence bar."""
+
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class EventKind(StrEnum):
+    """What an event tells."""
+
+    MASK_MISSING = "mask_missing"
+    MASK_INCORRECT = "mask_incorrect"
+    MASK_REMINDER = "mask_reminder"
+    MASK_OK = "mask_ok"
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether the event asks a person to act."""
+        return self is not EventKind.MASK_OK
+
+
+def _expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels: `x1, y1` top left, `x2, y2` bottom right; it may reach over the frame's edge."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels; 0 for a box turned inside out."""
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """The middle, `(x, y)`."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a camera or file: `time_s` is monotonic, `image` is (H, W, 3) uint8 RGB."""
+
+    camera: str
+    index: int
+    time_s: float
+    image: Image
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(f"image: expected shape (H, W, 3), got {self.image.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """A face that the detector found; `landmarks` are (5, 2): eyes, nose, mouth corners, or None."""
+
+    box: Box
+    score: float
+    landmarks: Floats | None = None
+
+    def __post_init__(self) -> None:
+        if self.landmarks is not None:
+            _expect_shape("landmarks", self.landmarks, (5, 2))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Calibrated probabilities in the order of `labels`: mask (3,), gender (2,), age (3,)."""
+
+    mask: Floats
+    gender: Floats
+    age: Floats
+
+    def __post_init__(self) -> None:
+        _expect_shape("mask", self.mask, (3,))
+        _expect_shape("gender", self.gender, (2,))
+        _expect_shape("age", self.age, (3,))
+
+    @property
+    def class_id(self) -> int:
+        """The likeliest of the 18 classes, 0 to 17: the product of the heads' likeliest labels."""
+        return int(6 * self.mask.argmax() + 3 * self.gender.argmax() + self.age.argmax())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detection with what the classifier says of it."""
+
+    detection: Detection
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """A snapshot of one person followed over frames.
+
+    `hits` counts the frames with a face, `age_s` the time since the first one, `missing_s` the time
+    since the last (0 when seen in this frame). `probability` is the smoothed probability behind
+    `verdict`; `faces` holds the face of this frame, or is empty when the track coasts.
+    """
+
+    id: int
+    box: Box
+    hits: int
+    age_s: float
+    verdict: Verdict
+    faces: tuple[Face, ...] = ()
+    probability: float = 0.0
+    missing_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling about a track; `frame` is the index of the frame that decided it."""
+
+    kind: EventKind
+    camera: str
+    track_id: int
+    verdict: Verdict
+    time_s: float
+    frame: int = 0
+    probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What the pipeline yields for each frame."""
+
+    frame: Frame
+    faces: tuple[Face, ...]
+    tracks: tuple[Track, ...]
+    events: tuple[Event, ...]

@@ -1,0 +1,137 @@
+"""Holds the floors of the design: imports go only down, torch stays in its rooms, files say their role."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "gatecam"
+
+# Each string is one room; rooms of one floor do not know each other.
+FLOORS = {
+    6: ["cli __main__"],
+    5: ["app"],
+    4: ["pipeline", "web", "training", "fleet"],
+    3: ["capture", "vision", "tracking", "policy", "notify", "store", "draw"],
+    1: ["ports", "config", "geometry", "telemetry"],
+    0: ["types", "labels", "errors"],
+}
+ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+
+TORCH = {"torch", "torchvision", "facenet_pytorch"}
+TORCH_ROOMS = {"vision", "training"}
+MAX_FUNCTION_LINES = 60
+
+
+def imported_modules(tree: ast.Module, package: list[str]) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of all that a module imports, wherever the import stands in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def import_problem(room: str | None, module: str) -> str | None:
+    """Why a room (None: the package itself) may not import a module, or None where it may."""
+    top, *inner = module.split(".")
+    if top in TORCH and room not in TORCH_ROOMS:
+        return f"{top} outside vision/ and training/"
+    if top != "gatecam" or not inner or inner[0] == "__version__":
+        return None
+    other = ROOM_OF.get(inner[0])
+    if other is None:
+        return f"{module}, which has no floor"
+    if other == room or (room is not None and FLOOR_OF[other] < FLOOR_OF[room]):
+        return None
+    return f"{module}, which is not on a lower floor"
+
+
+def problems_of_file(path: Path, package: Path) -> Iterator[str]:
+    """Every breach of the house's rules in one file, as sentences."""
+    where = path.relative_to(package)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not ast.get_docstring(tree):
+        yield f"{where}: does not say its role in a docstring"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > MAX_FUNCTION_LINES:
+                yield f"{where}:{node.lineno}: {node.name} has {lines} lines, more than {MAX_FUNCTION_LINES}"
+    name = where.parts[0].removesuffix(".py")
+    room = ROOM_OF.get(name)
+    if room is None and name != "__init__":
+        yield f"{where}: {name} has no floor"
+        return
+    for line, module in imported_modules(tree, ["gatecam", *where.parts[:-1]]):
+        problem = import_problem(room, module)
+        if problem:
+            yield f"{where}:{line}: imports {problem}"
+
+
+def problems_of(package: Path) -> list[str]:
+    return [problem for path in sorted(package.rglob("*.py")) for problem in problems_of_file(path, package)]
+
+
+def test_the_package_keeps_its_floors_and_its_style():
+    assert (PACKAGE / "types.py").is_file()
+    assert problems_of(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "said"),
+    [
+        ("types.py", "import gatecam.config", "not on a lower floor"),
+        ("config.py", "from gatecam.geometry import expand", "not on a lower floor"),
+        ("config.py", "from gatecam import draw", "not on a lower floor"),
+        ("capture/video.py", "from gatecam.vision.device import pick_device", "not on a lower floor"),
+        ("capture/video.py", "from ..notify import tone", "not on a lower floor"),
+        ("app.py", "from gatecam.cli.main import main", "not on a lower floor"),
+        ("pipeline.py", "def f():\n    import gatecam.training.learn", "not on a lower floor"),
+        ("__init__.py", "from gatecam.types import Box", "not on a lower floor"),
+        (
+            "cli/run.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch",
+            "torch outside",
+        ),
+        ("pipeline.py", "from torchvision.ops import nms", "torchvision outside"),
+        ("draw.py", "import facenet_pytorch.models", "facenet_pytorch outside"),
+        ("app.py", "import gatecam.helpers", "no floor"),
+        ("helpers.py", "x = 1", "no floor"),
+        ("draw.py", "def long():\n" + "    x = 1\n" * MAX_FUNCTION_LINES, "has 61 lines"),
+    ],
+)
+def test_an_offence_is_found(tmp_path, file, code, said):
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'"""Floor ?: an offender."""\n{code}\n', encoding="utf-8")
+    (problem,) = problems_of(tmp_path)
+    assert said in problem
+
+
+def test_a_file_without_a_role_is_found(tmp_path):
+    (tmp_path / "draw.py").write_text("# a comment is not a docstring\n", encoding="utf-8")
+    assert problems_of(tmp_path) == ["draw.py: does not say its role in a docstring"]
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        ("cli/run.py", "from gatecam import __version__\nfrom gatecam.cli.options import ConfigOption"),
+        ("__main__.py", "from gatecam.cli.main import main"),
+        ("app.py", "import gatecam.pipeline\nfrom gatecam import draw, errors"),
+        ("vision/device.py", "import torch\nfrom . import mtcnn\nfrom ..types import Box"),
+        ("training/learn.py", "import torch\nfrom gatecam.vision.crops import crop"),
+    ],
+)
+def test_an_import_of_the_own_room_or_a_lower_floor_is_fine(tmp_path, file, code):
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'"""Floor ?: well-behaved."""\n{code}\n', encoding="utf-8")
+    assert problems_of(tmp_path) == []
