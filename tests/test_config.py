@@ -1,0 +1,342 @@
+"""The settings: what is read from files and the environment, what is rejected, and how it is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from gatecam.config import (
+    MAX_FILE_BYTES,
+    CameraConfig,
+    Config,
+    DetectorConfig,
+    NotifyConfig,
+    Section,
+    load,
+    schema,
+    to_yaml,
+)
+from gatecam.errors import ConfigError
+
+TOP_LEVEL_FILE = Path(__file__).parents[1] / "config.yaml"
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """Loads a text as `config.yaml` of the working folder, with an environment."""
+    monkeypatch.chdir(tmp_path)
+
+    def load_text(text: str | bytes, **env: str):
+        data = text if isinstance(text, bytes) else text.encode()
+        Path("config.yaml").write_bytes(data)
+        return load(env=env)
+
+    return load_text
+
+
+@pytest.fixture
+def problems(settings):
+    """The lines of the `ConfigError` that a text raises."""
+
+    def problems_of(text: str | bytes, **env: str) -> list[str]:
+        with pytest.raises(ConfigError) as error:
+            settings(text, **env)
+        return str(error.value).splitlines()
+
+    return problems_of
+
+
+def leaves(section: type[Section] = Config, prefix: str = ""):
+    for name, info in section.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            yield from leaves(info.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", info
+
+
+def test_the_file_at_the_top_is_the_defaults():
+    assert load(TOP_LEVEL_FILE, env={}).config == Config()
+
+
+def test_the_file_at_the_top_is_generated():
+    # After a change of the defaults: gatecam config show > config.yaml
+    assert TOP_LEVEL_FILE.read_text(encoding="utf-8") == to_yaml(Config())
+
+
+def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    loaded = load(env={})
+    assert (loaded.config, loaded.path, loaded.origins) == (Config(), None, {})
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "camera:\n  # source: 0\n", "---\n", "{}", "\ufeff"])
+def test_an_empty_file_is_the_defaults(settings, text):
+    assert settings(text).config == Config()
+
+
+def test_a_file_and_the_environment_override_in_turn(settings):
+    loaded = settings(
+        "device: cpu\ndetector:\n  min_face_px: 60\n  pnet_threshold: 0.5\n",
+        GATECAM_DETECTOR_MIN_FACE_PX="80",
+        GATECAM_NOTIFY_SOUND="off",
+        PATH="/bin",
+    )
+    assert loaded.config == Config(
+        device="cpu",
+        detector=DetectorConfig(min_face_px=80, pnet_threshold=0.5),
+        notify=NotifyConfig(sound=False),
+    )
+    assert loaded.origins == {
+        "device": "config.yaml:1",
+        "detector.min_face_px": "environment GATECAM_DETECTOR_MIN_FACE_PX",
+        "detector.pnet_threshold": "config.yaml:4",
+        "notify.sound": "environment GATECAM_NOTIFY_SOUND",
+    }
+
+
+def test_a_named_file_is_taken_instead_of_the_one_in_the_folder(settings, tmp_path):
+    settings("device: cpu")
+    (tmp_path / "other.yaml").write_text("device: cuda", encoding="utf-8")
+    assert load(Path("other.yaml"), env={}).config.device == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("0", "0"),
+        ("12", "12"),
+        ("'1'", "1"),
+        ("/dev/video2", "/dev/video2"),
+        ("rtsp://a:b@c/d", "rtsp://a:b@c/d"),
+    ],
+)
+def test_a_camera_is_an_index_or_text(settings, text, source):
+    assert settings(f"camera: {{source: {text}}}").config.camera.source == source
+    assert settings("", GATECAM_CAMERA_SOURCE=source).config.camera.source == source
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("GATECAM_CAMERA_NAME", "12", CameraConfig(name="12")),
+        ("GATECAM_CAMERA_NAME", "gate: {north} #2", CameraConfig(name="gate: {north} #2")),
+        ("GATECAM_CAMERA_FPS", " 15 ", CameraConfig(fps=15.0)),
+    ],
+)
+def test_a_variable_is_a_plain_scalar(settings, name, value, expected):
+    assert settings("", **{name: value}).config.camera == expected
+
+
+def test_a_variable_can_say_null(settings):
+    assert settings("notify: {log: a.jsonl}", GATECAM_NOTIFY_LOG="null").config.notify.log is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("detector:\n  min_face_px: 5", "detector.min_face_px: expected 12 to 2000, got 5 (config.yaml:2)"),
+        ("replay: {image_fps: 999.5}", "replay.image_fps: expected 0.1 to 240, got 999.5 (config.yaml:1)"),
+        (
+            "detector:\n  min_fce_px: 40",
+            "detector.min_fce_px: unknown key, did you mean min_face_px? (config.yaml:2)",
+        ),
+        ("min_face_px: 40", "min_face_px: unknown key, it belongs under detector: (config.yaml:1)"),
+        (
+            "policy:\n  zzz: 1",
+            "policy.zzz: unknown key, expected one of remind_s, cooldown_s (config.yaml:2)",
+        ),
+        ("camera:\n  fps: fast", "camera.fps: expected a number 1 to 240, got 'fast' (config.yaml:2)"),
+        (
+            "camera:\n\n  width: '640'",
+            "camera.width: expected a whole number 64 to 7680, got '640' (config.yaml:3)",
+        ),
+        (
+            "camera: {width: 640.0}",
+            "camera.width: expected a whole number 64 to 7680, got 640.0 (config.yaml:1)",
+        ),
+        (
+            "camera: {width: true}",
+            "camera.width: expected a whole number 64 to 7680, got true (config.yaml:1)",
+        ),
+        ("camera: {fps: yes}", "camera.fps: expected a number 1 to 240, got true (config.yaml:1)"),
+        ("camera: {fps: .nan}", "camera.fps: expected a number 1 to 240, got nan (config.yaml:1)"),
+        ("camera: {fps: .inf}", "camera.fps: expected a number 1 to 240, got inf (config.yaml:1)"),
+        ("camera: {fps: }", "camera.fps: expected a number 1 to 240, got null (config.yaml:1)"),
+        ("camera: {fps: [1, 2]}", "camera.fps: expected a number 1 to 240, got a list (config.yaml:1)"),
+        ("notify: {sound: 1}", "notify.sound: expected true or false, got 1 (config.yaml:1)"),
+        ("device: gpu", "device: expected auto, cpu or cuda, got 'gpu' (config.yaml:1)"),
+        ("camera: {name: 12}", "camera.name: expected non-empty text in quotes, got 12 (config.yaml:1)"),
+        ("camera: {name: ''}", "camera.name: expected non-empty text, got '' (config.yaml:1)"),
+        (
+            "camera: {source: no}",
+            "camera.source: expected non-empty text in quotes, got false (config.yaml:1)",
+        ),
+        (
+            "notify: {log: {a: 1}}",
+            "notify.log: expected non-empty text or null, got a mapping (config.yaml:1)",
+        ),
+        ("device: cpu\ndevice: cpu", "device: given twice, keep one (config.yaml:2)"),
+        ("camera: 0", "camera: expected keys with values, got 0 (config.yaml:1)"),
+        ("\n- device", "settings: expected keys with values, got a list (config.yaml:2)"),
+        ("cpu", "settings: expected keys with values, got 'cpu' (config.yaml:1)"),
+    ],
+)
+def test_a_rejected_setting_is_told_with_its_line(problems, text, problem):
+    assert problems(text) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        (
+            "GATECAM_DETECTOR_MIN_FACE_PX",
+            "5",
+            "detector.min_face_px: expected 12 to 2000, got 5 (environment GATECAM_DETECTOR_MIN_FACE_PX)",
+        ),
+        (
+            "GATECAM_DEVICE",
+            "",
+            "device: expected auto, cpu or cuda, got null (environment GATECAM_DEVICE)",
+        ),
+        (
+            "GATECAM_DETECTOR_MIN_FACE",
+            "5",
+            "GATECAM_DETECTOR_MIN_FACE: unknown variable, did you mean GATECAM_DETECTOR_MIN_FACE_PX?",
+        ),
+        ("GATECAM_QQ", "5", "GATECAM_QQ: unknown variable, unset it (environment)"),
+        ("GATECAM_CAMERA", "0", "GATECAM_CAMERA: unknown variable"),
+    ],
+)
+def test_a_rejected_variable_is_told_by_its_name(problems, name, value, problem):
+    (line,) = problems("", **{name: value})
+    assert line.startswith(problem)
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_lines(problems):
+    lines = problems(
+        "detector:\n  min_face_px: 5\n  oops: 1\ncamera: {fps: fast}\n",
+        GATECAM_DETECTOR_MIN_FACE_PX="60",
+        GATECAM_DEVICE="gpu",
+    )
+    assert [line.split(":")[0] for line in lines] == [
+        "detector.min_face_px",
+        "detector.oops",
+        "camera.fps",
+        "device",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("device: cpu\na: b: c", "config.yaml:2"),
+        ("camera:\n\tname: x", "config.yaml:2"),
+        ("device: 'cpu", "not valid YAML"),
+        ("a: *nothing", "not valid YAML"),
+        ("device: cpu\n---\ndevice: cpu", "config.yaml:2"),
+        ("device: cpu\n\x00", "the character 0x0000"),
+        ("[" * 20_000, "too many brackets"),
+        (b"device: cpu\nname: \xff", "save the file as UTF-8 (config.yaml:2)"),
+        ("device: cpu\n".encode("utf-16"), "save the file as UTF-8 (config.yaml:1)"),
+        (b"#" * (MAX_FILE_BYTES + 1), "at most 64 KiB"),
+        ("device: !!python/name:os.system", "got the tag tag:yaml.org,2002:python/name:os.system"),
+        ("device: !secret cpu", "got the tag !secret"),
+        ("!!python/object:os.system {}", "got the tag"),
+        ("camera: {<<: {fps: 5}}", "camera.<<: unknown key"),
+        ("? [a, b]\n: 1", "unknown key"),
+        ("\x1b[31m: 1", "not valid YAML"),
+        (f"replay: {{batch: {'9' * 5000}}}", "replay.batch: expected a whole number"),
+        (f"replay: {{batch: 0x{'f' * 5000}}}", "replay.batch: expected a whole number"),
+        (f"replay: {{image_fps: 1{':1' * 2000}.5}}", "replay.image_fps: expected a number"),
+        (f"{'k' * 900}: 1", "…: unknown key"),
+    ],
+)
+def test_a_file_that_is_no_settings_is_one_short_sentence(problems, text, said):
+    (line,) = problems(text)
+    assert said in line
+    assert len(line) < 250
+
+
+def test_a_yaml_bomb_is_not_unfolded(problems):
+    layers = [f"b{i}: &b{i} [{', '.join([f'*b{i - 1}'] * 9)}]" for i in range(1, 12)]
+    text = "\n".join(["b0: &b0 [x]", *layers, "device: *b11"])
+    assert problems(text)[-1] == "device: expected auto, cpu or cuda, got a list (config.yaml:13)"
+
+
+@pytest.mark.parametrize("make", ["nothing", "folder"])
+def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path, make):
+    path = tmp_path / "settings.yaml"
+    if make == "folder":
+        path.mkdir()
+    with pytest.raises(ConfigError, match=r"settings\.yaml: .*check"):
+        load(path, env={})
+
+
+def test_a_folder_named_config_yaml_is_not_taken_for_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").mkdir()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(env={})
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "12", "yes", "null", "a: b #c", "정문", "two\nlines", "\x7f\x85", "'\"", " x "]
+)
+def test_written_settings_read_back(settings, text):
+    config = Config(camera=CameraConfig(name=text, fps=1.5), notify=NotifyConfig(log=text, sound=False))
+    assert settings(to_yaml(config)).config == config
+
+
+def test_written_settings_say_where_they_come_from(settings):
+    loaded = settings("device: cpu", GATECAM_CAMERA_FPS="15")
+    text = to_yaml(loaded.config, loaded.origins)
+    assert "\ndevice: cpu  # config.yaml:1\n" in text
+    assert "\n  fps: 15.0  # environment GATECAM_CAMERA_FPS\n" in text
+    assert yaml.safe_load(text) == loaded.config.model_dump()
+
+
+def test_every_number_has_bounds_and_every_key_a_comment_with_its_range():
+    lines = to_yaml(Config()).splitlines()
+    for name, info in leaves():
+        above = lines[
+            next(i for i, line in enumerate(lines) if line.strip().startswith(name.split(".")[-1] + ":")) - 1
+        ]
+        assert above.lstrip().startswith("# ")
+        assert info.description
+        if info.annotation in (int, float):
+            assert " to " in above
+
+
+def test_every_key_in_seconds_or_pixels_says_so():
+    units = {"_s": ", in s", "_px": ", in px", "fps": ", in frames/s"}
+    for name, info in leaves():
+        for ending, unit in units.items():
+            if name.endswith(ending):
+                assert unit in info.description, name
+
+
+def test_every_variable_name_means_one_key():
+    names = [name.replace(".", "_").upper() for name, _ in leaves()]
+    assert len(set(names)) == len(names)
+
+
+def test_the_schema_is_json_and_knows_the_bounds():
+    described = json.loads(json.dumps(schema()))
+    detector = described["$defs"]["DetectorConfig"]
+    assert detector["additionalProperties"] is False
+    assert detector["properties"]["min_face_px"]["minimum"] == 12
+    assert detector["properties"]["min_face_px"]["maximum"] == 2000
+    assert described["$defs"]["CameraConfig"]["properties"]["source"]["type"] == ["string", "integer"]
+
+
+def test_settings_cannot_be_changed_or_built_wrong():
+    with pytest.raises(ValidationError):
+        Config().device = "cpu"
+    with pytest.raises(ValidationError):
+        DetectorConfig(min_face_px=5)
+    with pytest.raises(ValidationError):
+        DetectorConfig(min_face=50)
