@@ -1,0 +1,119 @@
+"""Tells whether a video file was cut off, from the sizes that its container states.
+
+FFmpeg reads a cut file as if it ended there, and durations are too coarse to tell a cut from
+audio that is longer than the picture. The structure of the file is exact: a box, segment or
+block that reaches over the end of the file proves the cut, and a whole file has none.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+EBML_HEADER = 0x1A45DFA3
+MATROSKA_SEGMENT = 0x18538067
+
+
+def is_cut_off(path: Path, format_name: str) -> bool:
+    """Whether a file of the FFmpeg format `format_name` ends before its container does.
+
+    False where the format states no size, as live Matroska, or the structure is odd: only a proven cut
+    counts.
+    """
+    check = _CHECKS.get(format_name.split(",")[0])
+    if check is None:
+        return False
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            return check(file, size)
+        except (struct.error, IndexError):  # the file ends inside a header
+            return True
+
+
+def _mp4_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """ISO/IEC 14496-12, 4.2: top-level boxes follow each other to the end of the file."""
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if length == 1:
+            (length,) = struct.unpack(">Q", file.read(8))
+        if length < 8 or not kind.isalnum():  # 0 reaches to the end; the rest is a camera's padding
+            return False
+        position += length
+    return position > size
+
+
+def _matroska_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """RFC 8794: an EBML header, then one segment; all ones is an unknown size, as live recorders write."""
+    if _ebml_number(file, keep_marker=True) != EBML_HEADER:
+        return False
+    file.seek(_ebml_number(file), os.SEEK_CUR)
+    if _ebml_number(file, keep_marker=True) != MATROSKA_SEGMENT:
+        return False
+    start = file.tell()
+    length = _ebml_number(file)
+    width = file.tell() - start
+    return length != (1 << 7 * width) - 1 and file.tell() + length > size
+
+
+def _ebml_number(file: BinaryIO, keep_marker: bool = False) -> int:
+    """RFC 8794, 4: the leading zeros of the first byte tell how many bytes follow."""
+    (first,) = struct.unpack("B", file.read(1))
+    width = 9 - first.bit_length()
+    value: int = first if keep_marker else first & 0xFF >> width
+    for byte in struct.unpack(f"{width - 1}B", file.read(width - 1)):
+        value = value << 8 | byte
+    return value
+
+
+def _avi_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """RIFF states the bytes after its header; some writers count its own 8, so a lack of 8 is allowed."""
+    file.seek(4)
+    (length,) = struct.unpack("<I", file.read(4))
+    return bool(length > size)
+
+
+def _gif_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """GIF89a, 13 to 27: blocks of sub-blocks up to the trailer; a whole file may lack the trailer."""
+    data = file.read()
+    position = 13 + _colour_table_bytes(data[10])
+    while position < size:
+        if data[position] == 0:  # padding
+            position += 1
+            continue
+        if data[position] == ord("!"):  # an extension
+            position += 2
+        elif data[position] == ord(","):  # a picture
+            position += 11 + _colour_table_bytes(data[position + 9])
+        else:  # the trailer, or, in a damaged file, anything
+            return data[position] != ord(";")
+        while position < size and data[position]:
+            position += 1 + data[position]
+        position += 1
+    return position > size
+
+
+def _colour_table_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _transport_stream_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """ISO/IEC 13818-1, 2.4.3.2: packets of 188 bytes that start with 0x47; M2TS puts 4 bytes before each."""
+    start = file.read(5)
+    if start[0] == 0x47:
+        return size % 188 != 0
+    return start[4] == 0x47 and size % 192 != 0
+
+
+_CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {
+    "mov": _mp4_is_cut_off,
+    "matroska": _matroska_is_cut_off,
+    "avi": _avi_is_cut_off,
+    "gif": _gif_is_cut_off,
+    "mpegts": _transport_stream_is_cut_off,
+}

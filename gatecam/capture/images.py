@@ -1,0 +1,135 @@
+"""Reads single pictures and finds them in folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+from PIL import UnidentifiedImageError
+
+from gatecam.errors import SourceError
+from gatecam.types import Image
+
+IMAGE_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+)
+BACKGROUND = (255, 255, 255)  # behind transparent pixels: what viewers show
+
+EXIF_ORIENTATION = 0x0112
+# Exif 2.32, 4.6.4: how the stored picture becomes upright
+UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(path: Path) -> Image:
+    """One picture, upright, as (H, W, 3) uint8 RGB.
+
+    Of an animation the first frame is taken; transparent pixels become white; 16-bit and float
+    greys are scaled to 8 bits.
+
+    Raises:
+        SourceError: if the picture is missing, truncated, too large or not a picture.
+    """
+    if not path.is_file():
+        raise SourceError(f"{path}: there is no such picture; check the path.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata and size: nothing a user can act on
+            with PIL.Image.open(path) as image:
+                image.load()
+                return _rgb(_upright(image))
+    except UnidentifiedImageError as error:
+        raise SourceError(
+            f"{path}: not a picture in a format that gatecam reads; convert it to JPEG."
+        ) from error
+    except PIL.Image.DecompressionBombError as error:
+        raise SourceError(f"{path}: the picture has too many pixels; scale it down.") from error
+    except PermissionError as error:
+        raise SourceError(f"{path}: may not be read; change its permissions.") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+        raise SourceError(f"{path}: the picture is damaged; replace or remove it.") from error
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """The pictures among files and folders: files as given, folders with all below, in natural order.
+
+    Raises:
+        SourceError: if a path does not exist or a folder holds no picture.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            if not path.exists():
+                raise SourceError(f"{path}: there is no such file or folder; check the path.")
+            found.append(path)
+            continue
+        below = [image for folder, _, _ in os.walk(path) for image in images_in(Path(folder))]
+        if not below:
+            raise SourceError(f"{path}: the folder holds no picture; give one with pictures in it.")
+        found += sorted(below, key=_natural)
+    return found
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The pictures that lie directly in a folder, in natural order: `img2` before `img10`."""
+    return sorted(
+        (
+            path
+            for path in folder.iterdir()
+            # "._name.jpg" is what macOS leaves beside "name.jpg": not a picture
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ),
+        key=_natural,
+    )
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+    """A sort key in which runs of digits count as numbers; the path itself breaks ties."""
+    parts = [
+        [int(piece) if i % 2 else piece for i, piece in enumerate(re.split(r"(\d+)", part.casefold()))]
+        for part in path.parts
+    ]
+    return parts, str(path)
+
+
+def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    orientation = None
+    with contextlib.suppress(Exception):  # broken metadata leaves the pixels good
+        orientation = image.getexif().get(EXIF_ORIENTATION)
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def _rgb(image: PIL.Image.Image) -> Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _eight_bit(np.asarray(image))
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = PIL.Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        image = PIL.Image.alpha_composite(canvas, image)
+    return np.array(image.convert("RGB"))
+
+
+def _eight_bit(grey: NDArray[Any]) -> Image:
+    """Scale 16-bit, 32-bit or float greys; the range is told by the type or, failing that, the peak."""
+    values = np.nan_to_num(grey.astype(np.float64))
+    if grey.dtype == np.uint16 or values.max() > 255:
+        values = values / 257
+    elif grey.dtype.kind == "f" and values.max() <= 1:
+        values = values * 255
+    return values.round().clip(0, 255).astype(np.uint8)

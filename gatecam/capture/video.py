@@ -1,0 +1,252 @@
+"""Reads recorded video by PyAV: every picture, in order, upright, with its own time (docs/adr/0002)."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from gatecam.capture.containers import is_cut_off
+from gatecam.capture.losses import Losses
+from gatecam.errors import SourceError
+from gatecam.types import Frame, Image
+
+NO_PICTURE = "no picture can be decoded from it; export or record the video again."
+DEFAULT_FPS = 25.0  # where a file tells no believable rate
+MAX_FPS = 1000.0
+MIN_STEP_S = 0.001  # between pictures that claim the same time
+REWIND_S = 0.5  # a clock that goes back further than this was restarted: a joined recording
+
+
+class VideoFile:
+    """A recorded video as a `FrameSource`.
+
+    `fps` (mean frames/s) and `expected_frames` (for a progress bar; None if the file does not tell) are
+    known once entered. `loss` is what could not be read so far, as a sentence, or None.
+    """
+
+    def __init__(self, path: Path, camera: str | None = None) -> None:
+        self.path = path
+        self.camera = camera or path.stem
+        self.fps = DEFAULT_FPS
+        self.expected_frames: int | None = None
+        self._losses = Losses()
+        # a prefetching thread may still decode while the caller, upon an error, closes
+        self._lock = threading.Lock()
+        self._container: InputContainer | None = None
+
+    @property
+    def loss(self) -> str | None:
+        """What of the file could not be read so far, as a sentence; None if nothing is missing."""
+        return self._losses.sentence()
+
+    def __enter__(self) -> Iterator[Frame]:
+        """Open the file and decode its first frame.
+
+        Raises:
+            SourceError: if the file is missing, empty, no video, or so damaged that no picture comes out.
+        """
+        _require_readable(self.path)
+        try:
+            frames = self._frames(self._open())
+            first = next(frames, None)
+            if first is None:
+                raise SourceError(f"{self.path}: {NO_PICTURE}")
+        except BaseException:
+            self._close()
+            raise
+        return itertools.chain((first,), frames)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _open(self) -> VideoStream:
+        try:
+            # "file:" keeps a name with a colon from being taken for a protocol; the whitelist keeps a
+            # playlist from opening network addresses; old metadata is not always UTF-8
+            self._container = av.open(
+                f"file:{self.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
+        except (FFmpegError, ValueError) as error:
+            raise SourceError(
+                f"{self.path}: not a video, or its header is damaged; play it elsewhere or export it again."
+            ) from error
+        stream = self._container.streams.best("video")
+        if not self._container.streams:
+            raise SourceError(f"{self.path}: {NO_PICTURE}")
+        if not isinstance(stream, VideoStream) or _is_cover(stream):
+            raise SourceError(f"{self.path}: the file has no video in it, only sound or data; give a video.")
+        # frame threads lose good pictures before a damaged end, and how many depends on the machine
+        stream.thread_type = "SLICE"
+        self.fps = _rate(stream)
+        self.expected_frames = _expected_frames(self._container, stream, self.fps)
+        format_name = self._container.format.name
+        self._losses = Losses(
+            expected_frames=self.expected_frames if _states_length(stream, format_name) else None,
+            cut_off=is_cut_off(self.path, format_name),
+            gapless=format_name.startswith("matroska"),
+        )
+        return stream
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._container is not None:
+                self._container.close()
+                self._container = None
+
+    def _frames(self, stream: VideoStream) -> Iterator[Frame]:
+        clock = _Clock(1 / self.fps)
+        converter = VideoReformatter()
+        for index, picture in enumerate(self._pictures(stream)):
+            pts_s = None if picture.pts is None else float(picture.pts * _time_base(picture, stream))
+            time_s = clock.tell(pts_s)
+            self._losses.note_picture(time_s, picture.is_corrupt)
+            yield Frame(self.camera, index, time_s, _upright_rgb(picture, converter))
+
+    def _pictures(self, stream: VideoStream) -> Iterator[VideoFrame]:
+        """Decode packet by packet; a packet that cannot be decoded is counted and passed over."""
+        if self._container is None:
+            return
+        header_s = _header_duration_s(self._container, stream)
+        packets = self._container.demux()
+        while True:
+            with self._lock:
+                if self._container is None:
+                    return
+                try:
+                    packet = next(packets, None)
+                except FFmpegError:  # the container is damaged from here on
+                    self._losses.note_failure()
+                    return
+                if packet is None:
+                    self._losses.note_end(self._container.size, header_s)
+                    return
+                pictures = self._decode(packet, stream)
+            yield from pictures
+
+    def _decode(self, packet: Packet[Stream], stream: VideoStream) -> list[VideoFrame]:
+        self._losses.note_packet(packet.pos, packet.size, _end_s(packet))
+        if packet.stream is not stream or _is_placeholder(packet):
+            return []
+        try:
+            return stream.decode(packet)
+        except FFmpegError:
+            self._losses.note_undecodable()
+            return []
+
+
+class _Clock:
+    """Turns presentation times into seconds that start at 0 and always grow."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._origin_s: float | None = None
+        self._last_s: float | None = None
+
+    def tell(self, pts_s: float | None) -> float:
+        """The time of the next picture, from its presentation time or, without one, by the frame rate."""
+        due_s = 0.0 if self._last_s is None else self._last_s + self._period_s
+        time_s = due_s
+        if pts_s is not None:
+            if self._origin_s is None:
+                self._origin_s = pts_s - due_s
+            time_s = pts_s - self._origin_s
+        if self._last_s is not None and time_s <= self._last_s:
+            if self._last_s - time_s > REWIND_S and pts_s is not None:
+                self._origin_s = pts_s - due_s
+                time_s = due_s
+            else:
+                time_s = self._last_s + MIN_STEP_S
+        self._last_s = time_s
+        return time_s
+
+
+def _require_readable(path: Path) -> None:
+    if not path.exists():
+        raise SourceError(f"{path}: there is no such file; check the path.")
+    if not path.is_file():
+        raise SourceError(f"{path}: not a file; give a video file or a folder of pictures.")
+    try:
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise SourceError(f"{path}: may not be read ({error.strerror}); change its permissions.") from error
+    if is_empty:
+        raise SourceError(f"{path}: the file is empty; copy or record it again.")
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    """Whether the "video" is the picture on the cover of a piece of music."""
+    return bool(stream.disposition & stream.disposition.attached_pic)
+
+
+def _is_placeholder(packet: Packet[Stream]) -> bool:
+    """Whether a packet repeats the last picture, as AVI does; a decoder would take it for the end."""
+    return packet.size == 0 and packet.dts is not None
+
+
+def _end_s(packet: Packet[Stream]) -> float:
+    return 0.0 if packet.pts is None else float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def _time_base(picture: VideoFrame, stream: VideoStream) -> Fraction:
+    return picture.time_base or stream.time_base or Fraction(1, 1)
+
+
+def _rate(stream: VideoStream) -> float:
+    """Mean frames/s; raw streams carry no times, there the codec's own rate is the better guess."""
+    rate = stream.average_rate if stream.start_time is not None else None
+    fps = float(rate or stream.guessed_rate or 0)
+    return fps if 0 < fps <= MAX_FPS else DEFAULT_FPS
+
+
+def _header_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """The duration of the file; None for raw streams, where FFmpeg guesses it from the bit rate."""
+    if container.duration is None or stream.start_time is None:
+        return None
+    return container.duration / av.time_base
+
+
+def _expected_frames(container: InputContainer, stream: VideoStream, fps: float) -> int | None:
+    duration_s = _header_duration_s(container, stream)
+    if duration_s is not None and stream.duration is not None and stream.time_base is not None:
+        duration_s = float(stream.duration * stream.time_base)
+    by_time = max(1, round(duration_s * fps)) if duration_s else None
+    if container.format.name.startswith("mov") and stream.frames and by_time:
+        return min(stream.frames, by_time)  # the header counts what an edit list leaves out, too
+    return stream.frames or by_time
+
+
+def _states_length(stream: VideoStream, format_name: str) -> bool:
+    """Whether a header tells the length; elsewhere FFmpeg infers it from what is left of the file."""
+    is_fragmented = format_name.startswith("mov") and not stream.frames
+    return format_name not in {"mpegts", "mpeg"} and not is_fragmented
+
+
+def _upright_rgb(picture: VideoFrame, converter: VideoReformatter) -> Image:
+    image = converter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return np.ascontiguousarray(image)  # rows of an odd width are padded
+    # ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y; phones write quarter turns and mirrors
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        image = image.swapaxes(0, 1)
+        a, d = c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
