@@ -1,0 +1,1 @@
+"""The room that tells: sinks for events, and the queue that keeps a slow one from the frames."""

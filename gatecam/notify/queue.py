@@ -1,0 +1,132 @@
+"""Floor 3: the bounded queue between the frames and a sink that may be slow, fail or block for ever."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from gatecam.ports import Sink
+from gatecam.telemetry import Telemetry
+from gatecam.types import Event
+
+log = logging.getLogger(__name__)
+
+
+class QueuedSink:
+    """Delivers to another sink from a thread of its own: `send` neither blocks nor raises.
+
+    Every event ends in one of three counts: `sent`, `failed` (the sink raised) or `dropped` (the queue
+    was full, or the sink had not taken it when the time to close was over). The counts also go to the
+    telemetry as `<name>_sent`, `<name>_failed` and `<name>_dropped`. The thread is a daemon, which
+    ends with `close`; a sink that blocks for ever is left behind and cannot hold up the program.
+    """
+
+    def __init__(self, sink: Sink, size: int, name: str, telemetry: Telemetry | None = None) -> None:
+        """Start the thread; at most `size` events wait, and `name` says in the log which sink it is."""
+        self._sink = sink
+        self._size = size
+        self._name = name
+        self._telemetry = telemetry or Telemetry()
+        self._waiting: deque[Event] = deque()
+        self._changed = threading.Condition()
+        self._delivering = False
+        self._closing = False
+        self._abandoned = False
+        self._healthy = True
+        self._thread = threading.Thread(target=self._work, name=f"sink {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def sent(self) -> int:
+        """Events that the sink took."""
+        return self._telemetry.counter(f"{self._name}_sent")
+
+    @property
+    def dropped(self) -> int:
+        """Events that never reached the sink."""
+        return self._telemetry.counter(f"{self._name}_dropped")
+
+    @property
+    def failed(self) -> int:
+        """Events at which the sink raised."""
+        return self._telemetry.counter(f"{self._name}_failed")
+
+    def send(self, event: Event) -> None:
+        """Put the event in the queue, or drop and count it when the queue is full or closed."""
+        with self._changed:
+            if self._closing or len(self._waiting) >= self._size:
+                self._count("dropped")
+                return
+            self._waiting.append(event)
+            self._changed.notify()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Deliver what is left and close the sink, for at most `timeout_s`; the rest counts as dropped."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        with self._changed:
+            if not self._thread.is_alive() or self._abandoned:
+                return
+            self._abandoned = True
+            left = len(self._waiting) + self._delivering
+            self._waiting.clear()
+            self._count("dropped", left)
+        log.warning("%s did not finish within %g s: %d events are lost.", self._name, timeout_s, left)
+
+    def _work(self) -> None:
+        while (event := self._next()) is not None:
+            try:
+                self._sink.send(event)
+            except Exception as error:  # whatever a sink raises must not end the thread
+                self._settle("failed", error)
+            else:
+                self._settle("sent")
+        try:
+            self._sink.close()
+        except Exception as error:
+            log.warning("%s could not be closed: %s", self._name, error)
+
+    def _next(self) -> Event | None:
+        """Wait for an event; None when closing and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting:
+                return None
+            self._delivering = True
+            return self._waiting.popleft()
+
+    def _settle(self, outcome: str, error: Exception | None = None) -> None:
+        """Count a delivery; of several failures in a row only the first is logged."""
+        with self._changed:
+            self._delivering = False
+            if not self._abandoned:
+                self._count(outcome)
+        if error is not None and self._healthy:
+            log.warning("%s failed: %s", self._name, str(error) or type(error).__name__)
+        self._healthy = error is None
+
+    def _count(self, outcome: str, amount: int = 1) -> None:
+        self._telemetry.count(f"{self._name}_{outcome}", amount)
+
+
+class FanOut:
+    """Sends each event to every sink, in order; an error of one goes to the caller."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def send(self, event: Event) -> None:
+        """Send to all; wrap a sink that may fail in a `QueuedSink` to keep it from the others."""
+        for sink in self._sinks:
+            sink.send(event)
+
+    def close(self) -> None:
+        """Close all, in order, also when one raises."""
+        with ExitStack() as stack:
+            for sink in reversed(self._sinks):
+                stack.callback(sink.close)
