@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gatecam.capture.images import read_image
 from gatecam.labels import MASK_LABELS
-from gatecam.types import Box, Detection, Face, Floats, Prediction, Track, Verdict
+from gatecam.types import Box, Detection, Face, Floats, Image, Prediction, Track, Verdict
 
 MakeFace = Callable[..., Face]
 MakeTrack = Callable[..., Track]
@@ -53,3 +55,31 @@ def make_track() -> MakeTrack:
         return Track(track_id, box, 3, 0.1, verdict, probability=probability, missing_s=missing_s)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    """A portrait, (512, 512, 3), read-only, with one bare face near (224, 116) that is some 90 px wide."""
+    image = read_image(Path(__file__).parent / "data" / "astronaut.png")
+    image.flags.writeable = False
+    return image
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of training data and clips, which most machines do not have."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the shared data folder is not here")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: small pictures gain nothing from more, and lose much on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -24,7 +24,7 @@ URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
 POLL_S = 0.1  # how soon `stop` is noticed
-CLOSE_S = 2.0  # after this a reader that hangs in the driver is left behind
+CLOSE_S = 1.0  # after this a reader that hangs in the driver is left behind
 
 
 class Capture(Protocol):
@@ -52,6 +52,7 @@ class Camera:
     Args:
         config: Which camera, and its limits of time.
         on_state: Told in a sentence, by the iterating thread, when the camera is lost and when it is back.
+        on_idle: Called, by the iterating thread, every 0.1 s in which no frame comes.
         open_capture: Opens the device.
     """
 
@@ -59,10 +60,12 @@ class Camera:
         self,
         config: CameraConfig,
         on_state: Callable[[str], None] = lambda text: None,
+        on_idle: Callable[[], None] = lambda: None,
         open_capture: Callable[[CameraConfig], Capture] | None = None,
     ) -> None:
         self._config = config
         self._on_state = on_state
+        self._on_idle = on_idle
         self._open_capture = open_capture or _open_capture
         self._changed = threading.Condition()
         self._newest: Frame | None = None
@@ -128,9 +131,11 @@ class Camera:
                     is_lost = False
                     self._on_state(f"camera {self._config.name} is back")
                 yield frame
-            elif not is_lost and self._is_silent():
+                continue
+            if not is_lost and self._is_silent():
                 is_lost = True
                 self._on_state(f"camera {self._config.name} lost: reconnecting")
+            self._on_idle()
             self._raise_error()
 
     def _is_silent(self) -> bool:

@@ -29,6 +29,12 @@ BT709 = 1  # ITU-T H.273, the code of BT.709 for primaries, transfer and matrix
 log = logging.getLogger(__name__)
 
 
+def require_video_name(path: Path) -> None:
+    """Raise an `OutputError` for a name that no video can be written under."""
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(f"{path}: expected a video name that ends in .mp4 or .mkv: choose one of these.")
+
+
 class VideoWriter:
     """A context manager that records RGB pictures; leaving it, for whatever reason, finishes the file.
 
@@ -44,10 +50,7 @@ class VideoWriter:
         Raises:
             OutputError: a suffix that is neither.
         """
-        if path.suffix.lower() not in FORMATS:
-            raise OutputError(
-                f"{path}: expected a video name that ends in .mp4 or .mkv: choose one of these."
-            )
+        require_video_name(path)
         if not (math.isfinite(fps) and fps > 0):
             raise ValueError(f"fps: expected a number above 0, got {fps}")
         self._path = path

@@ -1,0 +1,1 @@
+"""Learn and score: from raw folders to shipped weights."""

@@ -1,0 +1,74 @@
+"""The classifier: crops of all faces of all frames in one batch, calibrated probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatecam.errors import ModelError
+from gatecam.types import Prediction
+from gatecam.vision.backbone import HEADS, MobileFaceNet, fold_batch_norms
+from gatecam.vision.crops import crop_faces
+from gatecam.vision.weights import ModelSpec, find_weights, load_weights
+
+CHUNK = 64  # faces a forward pass, which bounds memory in a crowd
+
+
+def load_classifier(weights: str) -> tuple[MobileFaceNet, ModelSpec]:
+    """The network with some weights, ready for inference on the CPU, and their spec.
+
+    Args:
+        weights: a shipped name, or a path that ends in .safetensors.
+
+    Raises:
+        ModelError: the weights are missing, changed or of another network.
+    """
+    path = find_weights(weights)
+    tensors, spec = load_weights(path)
+    model = MobileFaceNet()
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: not the weights of this network; use weights that `gatecam train` made."
+        ) from error
+    return model.eval(), spec
+
+
+class FaceClassifier:
+    """Judges faces: mask, gender and age band."""
+
+    def __init__(self, weights: str, device: torch.device) -> None:
+        model, self.spec = load_classifier(weights)
+        folded = fold_batch_norms(model)
+        self._model = folded.to(device).to(memory_format=torch.channels_last)
+        self._device = device
+        self._temperature = {name: self.spec.temperature[name] for name in HEADS}
+
+    @torch.inference_mode()
+    def classify(self, images: Sequence[Tensor], boxes: Sequence[Tensor]) -> list[Prediction]:
+        """One prediction a box, image after image.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, on the device.
+            boxes: (n, 4) float each, on the device.
+        """
+        return self._judge(crop_faces(images, boxes, self.spec.crop))
+
+    @torch.inference_mode()
+    def classify_crops(self, images: Sequence[Tensor]) -> list[Prediction]:
+        """One prediction an image, which is a face already cropped with its margin."""
+        whole = [torch.tensor([[0.0, 0.0, i.shape[1], i.shape[0]]], device=i.device) for i in images]
+        return self._judge(crop_faces(images, whole, self.spec.crop.without_margin()))
+
+    def _judge(self, crops: Tensor) -> list[Prediction]:
+        found: list[Prediction] = []
+        for chunk in torch.split(crops, CHUNK) if len(crops) else ():
+            logits = self._model(chunk.contiguous(memory_format=torch.channels_last))
+            joined = [(logits[name].float() / self._temperature[name]).softmax(1) for name in HEADS]
+            rows = torch.cat(joined, 1).cpu().numpy().astype(np.float32)  # (n, 8): the CPU waits here
+            found.extend(Prediction(row[:3], row[3:5], row[5:]) for row in rows)
+        return found

@@ -1,0 +1,57 @@
+"""The one way from a frame and a box to the classifier's input; training and serving both call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+SAMPLES = 2  # bilinear samples a side and output pixel: smooth up to faces of four times the input
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How faces are cropped for some weights: stands in their spec, never in code."""
+
+    size: int
+    margin: float
+    mean: float
+    std: float
+    interpolation: str = "roi_align_2"
+
+    def without_margin(self) -> CropSpec:
+        """The same for pictures that are crops already."""
+        return replace(self, margin=0.0)
+
+
+def crop_faces(images: Sequence[Tensor], boxes: Sequence[Tensor], spec: CropSpec) -> Tensor:
+    """The classifier's input for every box of every image: (N, 3, size, size) float, image after image.
+
+    A crop is the smallest square around the box, grown by `margin` of its side; what lies over the edge of
+    the frame is filled with the mean.
+
+    Args:
+        images: (H, W, 3) uint8 RGB each, unlike sizes allowed.
+        boxes: (n, 4) float each, in pixels of their image.
+        spec: the weights' crop.
+    """
+    crops = []
+    for image, image_boxes in zip(images, boxes, strict=True):
+        if len(image_boxes) == 0:
+            continue
+        pixels = (image.permute(2, 0, 1)[None].float() - spec.mean) / spec.std  # (1, 3, H, W)
+        squares = squares_of(image_boxes.float(), spec.margin)
+        crops.append(roi_align(pixels, [squares], spec.size, 1.0, SAMPLES, aligned=True))
+    if not crops:
+        return torch.zeros(0, 3, spec.size, spec.size)
+    return torch.cat(crops)
+
+
+def squares_of(boxes: Tensor, margin: float) -> Tensor:
+    """The square that is cropped for each box: (n, 4) to (n, 4)."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) * (1 + margin) / 2
+    return torch.cat([middle - half, middle + half], 1)

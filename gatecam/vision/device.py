@@ -1,0 +1,84 @@
+"""Floor 3: which device the networks run on, and why CUDA is there or not."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import torch
+
+from gatecam.errors import DeviceError
+
+# What torch says when CUDA fails, in lower case, and what a user can do about it.
+_CUDA_FAILURES = (
+    ("not compiled with cuda", "this torch is built without CUDA, install a CUDA build of torch"),
+    ("no nvidia driver", "no NVIDIA driver is found, install one if this machine has an NVIDIA GPU"),
+    ("too old", "the NVIDIA driver is too old for this torch, update the driver or install an older torch"),
+    ("no cuda gpus", "no GPU is visible, check CUDA_VISIBLE_DEVICES and `nvidia-smi`"),
+    ("no cuda-capable device", "no GPU is visible, check CUDA_VISIBLE_DEVICES and `nvidia-smi`"),
+    ("no kernel image", "this torch has no kernels for the GPU, install a build of torch that supports it"),
+    ("out of memory", "the GPU's memory is full, end other programs that use it"),
+)
+
+
+def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device that a setting stands for; `auto` is CUDA where a small operation works, else the CPU.
+
+    Raises:
+        DeviceError: `cuda` is asked for and does not work.
+    """
+    if setting == "cpu":
+        return torch.device("cpu")
+    works, reason = describe_cuda()
+    if setting == "cuda" and not works:
+        raise DeviceError(f"CUDA cannot be used: {reason}, or set `device: auto` in the settings.")
+    return torch.device("cuda" if works else "cpu")
+
+
+def describe_cuda() -> tuple[bool, str]:
+    """Whether CUDA works, tried on a small operation; with the GPU's name, or why not and what to do."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch also warns of what it then raises
+            total = (torch.ones(2, device="cuda") + 1).sum().item()  # waits for the GPU
+            gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
+    except (RuntimeError, AssertionError) as error:
+        return False, _why_not(str(error))
+    if total != 4:
+        return False, f"the GPU computes wrongly (2 + 2 = {total:g}), check its driver"
+    return True, f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
+
+
+def _why_not(message: str) -> str:
+    lowered = message.lower()
+    for sign, reason in _CUDA_FAILURES:
+        if sign in lowered:
+            return reason
+    first_line = message.strip().splitlines()[0] if message.strip() else "no reason given"
+    return f"torch says '{first_line[:200]}', check the driver with `nvidia-smi`"
+
+
+def check_cpu_ops() -> None:
+    """Run one small operation of torch and one of torchvision on the CPU.
+
+    Raises:
+        DeviceError: They do not run, most often since the two are builds that do not fit together.
+    """
+    advice = "install both anew in one command: `pip install --force-reinstall torch torchvision`"
+    try:
+        import torchvision
+
+        kept = torchvision.ops.nms(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.ones(1), 0.5)
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        if "torchvision::nms" in str(error):
+            raise DeviceError(
+                f"torch {torch.__version__} and its torchvision do not fit together, {advice}"
+            ) from error
+        raise DeviceError(f"torchvision does not work ({error}), {advice}") from error
+    if kept.tolist() != [0]:
+        raise DeviceError(f"torchvision computes wrongly, {advice}")
+
+
+def cpu_threads() -> int:
+    """How many threads torch uses on the CPU."""
+    return torch.get_num_threads()

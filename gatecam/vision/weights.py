@@ -1,0 +1,159 @@
+"""Weights and their spec: `<name>.safetensors` with `<name>.json` beside it, whose hash must agree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gatecam.errors import ModelError
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.vision.crops import CropSpec
+
+INTERPOLATION = "roi_align_2"  # what `crop_faces` does
+LABELS = {"mask": list(MASK_LABELS), "gender": list(GENDER_LABELS), "age": list(AGE_LABELS)}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What must be known to use some weights, and what should be known before trusting them."""
+
+    name: str
+    architecture: str
+    crop: CropSpec
+    temperature: dict[str, float]  # a head: divide its logits by this to calibrate (Guo et al. 2017)
+    sha256: str = ""
+    labels: dict[str, list[str]] = field(default_factory=lambda: dict(LABELS))
+    data: list[str] = field(default_factory=list)
+    scores: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsStatus:
+    """Whether some shipped weights are whole."""
+
+    name: str
+    path: Path
+    ok: bool
+    detail: str
+
+
+def models_folder() -> Path:
+    """Where the shipped weights lie: in the installed package, or in the checkout beside it."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def find_weights(name: str) -> Path:
+    """The weights file that a setting means: a path that ends in .safetensors, or a shipped name.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    path = Path(name) if name.endswith(".safetensors") else models_folder() / f"{name}.safetensors"
+    if os.path.isfile(path):  # unlike Path.is_file no error where the name is too long for a file
+        return path
+    shipped = ", ".join(sorted(p.stem for p in models_folder().glob("*.safetensors"))) or "none"
+    raise ModelError(
+        f"{path}: no such weights; set classifier.weights to a .safetensors file or a shipped name "
+        f"({shipped})."
+    )
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
+    """The tensors of a weights file and its spec.
+
+    Raises:
+        ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
+    """
+    spec = read_spec(path)
+    try:
+        found = hash_of(path)
+        if found != spec.sha256:
+            raise ModelError(
+                f"{path}: its sha256 is {found[:12]}…, but {path.stem}.json says {spec.sha256[:12]}…; "
+                "restore both files from one release."
+            )
+        return load_file(path), spec
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: cannot be read as safetensors ({error}); restore it from a release."
+        ) from error
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec beside a weights file.
+
+    Raises:
+        ModelError: it is missing, broken, or made for other labels.
+    """
+    spec_path = path.with_suffix(".json")
+    try:
+        raw = json.loads(spec_path.read_text(encoding="utf-8"))
+        spec = ModelSpec(**{**raw, "crop": CropSpec(**raw["crop"])})
+        _require_usable(spec)
+    except OSError as error:
+        raise ModelError(
+            f"{spec_path}: the spec of these weights is missing; restore it from a release."
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{spec_path}: not a spec of gatecam weights; restore it from a release.") from error
+    if spec.labels != LABELS:
+        raise ModelError(
+            f"{spec_path}: expected labels {LABELS}, got {spec.labels}; use weights of this version."
+        )
+    return spec
+
+
+def _require_usable(spec: ModelSpec) -> None:
+    """Raise where serving could not compute with a spec's values."""
+    crop = spec.crop
+    above_zero = [crop.size, crop.std, 1 + crop.margin, *(spec.temperature[head] for head in LABELS)]
+    finite = all(math.isfinite(number) for number in (*above_zero, crop.mean))
+    if not finite or min(above_zero) <= 0 or not isinstance(crop.size, int):
+        raise ValueError("a size, margin, mean, std or temperature is out of range")
+    if crop.interpolation != INTERPOLATION or not isinstance(spec.sha256, str):
+        raise ValueError("the interpolation or sha256 is of another kind")
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor], spec: ModelSpec) -> ModelSpec:
+    """Write weights and their spec, and return the spec with the hash; a reader never sees half a file."""
+    part = path.with_suffix(".part")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+    part.chmod(0o644)  # safetensors writes for the owner alone
+    values = {**asdict(spec), "sha256": hash_of(part)}
+    part.replace(path)
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    spec_part = path.with_suffix(".json.part")
+    spec_part.write_text(text, encoding="utf-8")
+    spec_part.replace(path.with_suffix(".json"))
+    return read_spec(path)
+
+
+def hash_of(path: Path) -> str:
+    """The sha256 of a file, as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_all() -> list[WeightsStatus]:
+    """The state of all shipped weights; empty when there are none."""
+    found = []
+    for path in sorted(models_folder().glob("*.safetensors")):
+        try:
+            _, spec = load_weights(path)
+        except ModelError as error:
+            found.append(WeightsStatus(path.stem, path, False, str(error)))
+        else:
+            found.append(WeightsStatus(path.stem, path, True, f"sha256 {spec.sha256[:12]}…"))
+    return found
