@@ -1,0 +1,37 @@
+# Two commands matter: `make demo` shows gatecam at work, `make test` runs the tests. Each sets up all it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo-output
+
+.PHONY: demo test lint check bench clean
+
+demo: .venv/.ready
+	@mkdir -p $(DEMO)
+	$(BIN)/python tests/clips.py $(DEMO)/clip.mp4
+	$(BIN)/gatecam replay $(DEMO)/clip.mp4 --events $(DEMO)/events.jsonl \
+		--video $(DEMO)/annotated.mp4 --sheet $(DEMO)/moments.jpg --no-blur
+
+test: .venv/.ready
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test
+
+bench: .venv/.ready
+	$(BIN)/python tests/bench_replay.py
+
+# torch with its CUDA libraries is about 5 GB: minutes, the first time
+.venv/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "gatecam needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --editable '.[train,dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv $(DEMO) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,43 @@
+"""Floor 6: `gatecam config`: the settings that hold, whether a file is right, and its schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatecam.cli.options import ConfigOption
+
+app = typer.Typer(no_args_is_help=True, help="Show, check or describe the settings.")
+
+
+@app.command()
+def show(config: ConfigOption = None) -> None:
+    """Print the settings that hold, as YAML; a comment says where each that was set comes from."""
+    from gatecam.config import load, to_yaml
+
+    loaded = load(config)
+    typer.echo(to_yaml(loaded.config, loaded.origins), nl=False)
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Settings file, ./config.yaml if left out.")
+    ] = None,
+) -> None:
+    """Check a settings file and the GATECAM_ variables; problems are listed, and the exit code is 2."""
+    from gatecam.config import load
+
+    loaded = load(file)
+    typer.echo(f"{loaded.path}: ok" if loaded.path else "no config.yaml here, the defaults hold: ok")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the settings, for editors that check while typing."""
+    from gatecam import config
+
+    typer.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))

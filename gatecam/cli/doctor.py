@@ -1,0 +1,299 @@
+"""Floor 6: `gatecam doctor`: what this machine has and lacks for gatecam, and what to do about it.
+
+Each check returns rows; one that raises becomes a row that is not ok, so a broken machine gets the
+whole table too. Versions are read without importing, except where only an import shows a break.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from gatecam import __version__
+from gatecam.cli.display import display_available
+from gatecam.cli.options import ConfigOption
+from gatecam.errors import ConfigError, GatecamError
+
+if TYPE_CHECKING:
+    from gatecam.config import Config
+
+
+_STATES = {True: "ok", False: "not ok"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; gatecam does not run without what is `essential`."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+    essential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A part of the table; `essential` holds for the row that stands for it when it raises."""
+
+    name: str
+    rows: Callable[[], Iterator[Row]]
+    essential: bool = False
+
+
+def doctor(config: ConfigOption = None) -> None:
+    """Check this machine: libraries, device, cameras, display, sound, settings and weights.
+
+    The exit code is 1 if something is wrong that gatecam cannot do without.
+    """
+    rows = examine(checks(config))
+    _print_table(rows)
+    broken = [row.name for row in rows if row.essential and not row.ok]
+    if broken:
+        typer.echo(f"gatecam cannot run until this is mended: {', '.join(broken)}.")
+        raise typer.Exit(1)
+    lacking = sum(not row.ok for row in rows)
+    typer.echo(f"All that gatecam needs is ok{f'; {lacking} optional parts are not' if lacking else ''}.")
+
+
+def checks(config_path: Path | None) -> tuple[Check, ...]:
+    """All checks, in the order of the table."""
+    return (
+        Check("Python", _python, essential=True),
+        Check("libraries", _libraries, essential=True),
+        Check("torch with torchvision", _torch_works, essential=True),
+        Check("settings", lambda: _settings(config_path), essential=True),
+        Check("device", lambda: _device(config_path), essential=True),
+        Check("CPU", _cpu),
+        Check("weights", lambda: _weights(config_path), essential=True),
+        Check("MTCNN weights", _mtcnn_weights, essential=True),
+        Check("font", _font, essential=True),
+        Check("cameras", _cameras),
+        Check("display", _display),
+        Check("sound", _sound),
+        Check("video codecs", _codecs),
+        Check("ffmpeg", _ffmpeg),
+        Check("extras", _extras),
+    )
+
+
+def examine(to_do: tuple[Check, ...]) -> list[Row]:
+    """The rows of every check; whatever one raises is told in its row."""
+    rows: list[Row] = []
+    for check in to_do:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for row in check.rows():
+                    rows.append(row)  # one by one: those before an error stay in the table
+        except GatecamError as error:  # says itself what to do
+            rows.append(Row(check.name, False, str(error), essential=check.essential))
+        except Exception as error:  # the doctor must survive every illness
+            said = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
+            advice = "mend what it names, or install gatecam anew"
+            rows.append(Row(check.name, False, said, advice, check.essential))
+    return rows
+
+
+def _print_table(rows: list[Row]) -> None:
+    """A table for a terminal; one line a row, neither coloured nor cut, for a pipe or a file."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        width = max(len(row.name) for row in rows)
+        for row in rows:
+            advice = f" -> {row.advice}" if row.advice else ""
+            typer.echo(f"{row.name:{width}}  {_STATES[row.ok]:6}  {row.found}{advice}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("check", "state", "found", "what to do")
+    for row in rows:
+        colour = "green" if row.ok else "red" if row.essential else "yellow"
+        # Text rather than markup: `gatecam[sound]` is not a style.
+        table.add_row(Text(row.name), Text(_STATES[row.ok], colour), Text(row.found), Text(row.advice))
+    Console().print(table)
+
+
+# Libraries -------------------------------------------------------------------------------------
+
+
+def _python() -> Iterator[Row]:
+    yield Row("gatecam", True, f"{__version__}, in {Path(__file__).parents[1]}")
+    yield Row("Python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _version(*distributions: str) -> str | None:
+    """The version of the first of these distributions that is installed."""
+    for name in distributions:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _libraries() -> Iterator[Row]:
+    for name in ("torch", "torchvision", "facenet-pytorch", "safetensors"):
+        version = _version(name)
+        advice = "" if version else "install gatecam anew, which brings it"
+        yield Row(name, version is not None, version or "not installed", advice, essential=True)
+    yield _imported("OpenCV", "cv2", "opencv-python", "opencv-python-headless", "opencv-contrib-python")
+    yield _imported("PyAV", "av", "av")
+    yield _imported("numpy", "numpy", "numpy")
+    yield _imported("Pillow", "PIL.Image", "pillow")
+    yield _imported("pydantic", "pydantic", "pydantic")
+
+
+def _imported(name: str, module: str, *distributions: str) -> Row:
+    """A library that is imported to see it work: a missing system library shows only then."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a broken build raises anything
+        said = " ".join(str(error).split())
+        return Row(name, False, said, f"pip install --force-reinstall {distributions[0]}", essential=True)
+    return Row(name, True, _version(*distributions) or "version unknown", essential=True)
+
+
+def _torch_works() -> Iterator[Row]:
+    from gatecam.vision.device import check_cpu_ops
+
+    check_cpu_ops()
+    yield Row("torch with torchvision", True, "both compute", essential=True)
+
+
+def _codecs() -> Iterator[Row]:
+    from av.codec import codecs_available
+
+    lacking = sorted({"h264", "hevc", "mpeg4", "mjpeg", "vp9", "gif", "libx264"} - codecs_available)
+    found = f"{', '.join(lacking)} not in PyAV" if lacking else "H.264, HEVC, MPEG-4, MJPEG, VP9 and GIF"
+    advice = "pip install --force-reinstall --only-binary av av" if lacking else ""
+    yield Row("video codecs", not lacking, found, advice)
+
+
+def _ffmpeg() -> Iterator[Row]:
+    path = shutil.which("ffmpeg")
+    advice = "" if path else "optional, only for work on videos by hand: install ffmpeg"
+    yield Row("ffmpeg", path is not None, path or "not on PATH", advice)
+
+
+def _extras() -> Iterator[Row]:
+    """Each extra that the package declares, apart from the one for its developers."""
+    wanted: dict[str, list[str]] = {}
+    for line in importlib.metadata.requires("gatecam") or ():
+        match = re.match(r"([\w.-]+).*\bextra\s*==\s*['\"]([\w-]+)['\"]", line)
+        if match and match[2] != "dev":
+            wanted.setdefault(match[2], []).append(match[1])
+    for extra, names in wanted.items():
+        lacking = [name for name in names if _version(name) is None]
+        found = f"{', '.join(lacking)} not installed" if lacking else ", ".join(names)
+        advice = f"optional: pip install 'gatecam[{extra}]'" if lacking else ""
+        yield Row(f"extra [{extra}]", not lacking, found, advice)
+
+
+# Settings and machine --------------------------------------------------------------------------
+
+
+def _settings(path: Path | None) -> Iterator[Row]:
+    from gatecam.config import load
+
+    try:
+        loaded = load(path)
+    except ConfigError as error:
+        for problem in str(error).splitlines():
+            yield Row("settings", False, problem, "correct it, then `gatecam config check`", essential=True)
+        return
+    yield Row("settings", True, str(loaded.path or "the defaults, no config.yaml here"), essential=True)
+
+
+def _settings_or_defaults(path: Path | None) -> Config:
+    """The settings; wrong ones, which have rows of their own, count as left out."""
+    from gatecam.config import Config, load
+
+    try:
+        return load(path).config
+    except ConfigError:
+        return Config()
+
+
+def _device(config_path: Path | None) -> Iterator[Row]:
+    from gatecam.vision.device import describe_cuda, pick_device
+
+    works, found = describe_cuda()
+    advice = "" if works else "fine without: the CPU does the work"
+    yield Row("CUDA", works, found, advice)
+    setting = _settings_or_defaults(config_path).device
+    yield Row("device", True, f"{setting} picks {pick_device(setting)}", essential=True)
+
+
+def _cpu() -> Iterator[Row]:
+    from gatecam.vision.device import cpu_threads
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Row("CPU", True, f"{cores} cores for this process, torch uses {cpu_threads()} threads")
+
+
+def _weights(config_path: Path | None) -> Iterator[Row]:
+    """The shipped weights, and those that the settings name if they are others."""
+    from gatecam.vision.weights import find_weights, load_weights, verify_all
+
+    statuses = verify_all()
+    for status in statuses:
+        advice = "" if status.ok else f"restore {status.path}, or install gatecam anew"
+        yield Row(f"weights {status.name}", status.ok, status.detail, advice, essential=True)
+    chosen = find_weights(_settings_or_defaults(config_path).classifier.weights)
+    if chosen not in [status.path for status in statuses]:
+        load_weights(chosen)
+        yield Row("weights", True, str(chosen), essential=True)
+
+
+def _mtcnn_weights() -> Iterator[Row]:
+    spec = importlib.util.find_spec("facenet_pytorch")
+    folder = Path(spec.origin).parent / "data" if spec and spec.origin else Path("facenet_pytorch/data")
+    lacking = [name for name in ("pnet.pt", "rnet.pt", "onet.pt") if not (folder / name).is_file()]
+    found = f"{', '.join(lacking)} not in {folder}" if lacking else "P-, R- and O-Net of facenet-pytorch"
+    advice = "pip install --force-reinstall --no-deps facenet-pytorch==2.5.3" if lacking else ""
+    yield Row("MTCNN weights", not lacking, found, advice, essential=True)
+
+
+def _font() -> Iterator[Row]:
+    from PIL import ImageFont
+
+    from gatecam.draw import FONT_PATH
+
+    family, _ = ImageFont.truetype(FONT_PATH, 16).getname()
+    yield Row("font", True, f"{family}, Hangul and Latin", essential=True)
+
+
+def _cameras() -> Iterator[Row]:
+    from gatecam.capture.camera import cameras_seen
+
+    seen = cameras_seen()
+    advice = "" if seen else "plug one in (on Linux, join the group video), or use an rtsp:// or http:// URL"
+    yield Row("cameras", bool(seen), ", ".join(seen) or "none seen", advice)
+
+
+def _sound() -> Iterator[Row]:
+    from gatecam.notify.tone import sound_available
+
+    ok, found = sound_available()
+    yield Row("sound", ok, found, "" if ok else "fine without: alerts stay on the screen and in the log")
+
+
+def _display() -> Iterator[Row]:
+    ok, found = display_available(os.environ)
+    advice = "fine without: use --headless, or start gatecam on the desktop"
+    yield Row("display", ok, found, "" if ok else advice)

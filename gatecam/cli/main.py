@@ -1,0 +1,87 @@
+"""Floor 6: the entry point: words to calls, and every user error to one sentence and an exit code.
+
+Exit codes: 0 done, 1 done with something amiss, 2 wrong words or input, 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from gatecam import __version__
+from gatecam.cli import config, doctor, evaluate, predict, replay, run, train
+from gatecam.errors import GatecamError
+
+app = typer.Typer(
+    name="gatecam",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("replay")(replay.replay)
+app.command("predict")(predict.predict)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gatecam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _gatecam(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Watch an entrance: find each face, see whether its mask is worn correctly, say so once a person."""
+
+
+def main() -> None:
+    """Run the command line and exit; a `GatecamError` or a failing disk is told in one sentence."""
+    _print_what_the_terminal_cannot()
+    try:
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except GatecamError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader, such as `head`, has what it wants
+        _discard_output()
+        sys.exit(1)
+    except OSError as error:
+        _discard_output()
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}, check the disk, the path and its permissions")
+
+
+def _print_what_the_terminal_cannot() -> None:
+    """Write characters that the terminal's encoding lacks as escapes rather than fail on them."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _fail(text: str) -> NoReturn:
+    for line in text.splitlines():
+        print(f"gatecam: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _discard_output() -> None:
+    """Let the flush at the interpreter's end succeed: what standard output still holds is lost anyway."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,56 @@
+"""Floor 6: names of what is written: each its own, and none that of something read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from gatecam.capture.images import IMAGE_SUFFIXES
+from gatecam.errors import OutputError
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """The names, with a number to those that came before; case is ignored, as some disks do.
+
+    >>> numbered(["door", "Door", "gate", "door"])
+    ['door', 'Door-2', 'gate', 'door-3']
+    """
+    unique: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        free, number = name, 1
+        while free.casefold() in taken:
+            number += 1
+            free = f"{name}-{number}"
+        taken.add(free.casefold())
+        unique.append(free)
+    return unique
+
+
+def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Make sure that writing `outputs` destroys none of `inputs`, whatever links and spellings name them.
+
+    Raises:
+        OutputError: an output is an input or another output, or is a picture in a folder that is read.
+    """
+    read = {_identity(path) for path in inputs}
+    written = set()
+    for path in outputs:
+        identity = _identity(path)
+        if identity in read:
+            raise OutputError(f"{path}: is read, so it cannot be written as well; choose another name.")
+        if path.suffix.lower() in IMAGE_SUFFIXES and _identity(path.parent) in read:
+            raise OutputError(f"{path}: lies in a folder whose pictures are read; choose another folder.")
+        if identity in written:
+            raise OutputError(f"{path}: is asked for twice; give each output a name of its own.")
+        written.add(identity)
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What tells files apart: their place on the disk, or before they exist their full path."""
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino

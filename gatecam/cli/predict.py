@@ -1,0 +1,37 @@
+"""Floor 6: `gatecam predict`: pictures in, faces with their probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatecam.cli.options import BlurOption, ConfigOption
+
+
+def predict(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures, and folders of them.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write one JSON object a picture and line here, not to the terminal."
+        ),
+    ] = None,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="Take each picture as one face, already cropped.")
+    ] = False,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each picture with its faces drawn.")
+    ] = None,
+    blur: BlurOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Find and judge the faces of pictures; unreadable ones are listed and skipped, with exit code 1."""
+    from gatecam.cli.predicting import predict_all
+    from gatecam.config import load
+
+    settings = load(config).config
+    blurred = settings.privacy.blur_faces if blur is None else blur
+    if predict_all(settings, paths, out, crops, annotate, blurred):
+        raise typer.Exit(1)

@@ -1,0 +1,155 @@
+"""Floor 6: the work of `gatecam predict`: pictures to lines of JSON, in the order given."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from gatecam.app import build_analyzer, build_crop_classifier
+from gatecam.capture.images import find_images, read_image
+from gatecam.cli.outputs import numbered, require_apart
+from gatecam.cli.progress import progress
+from gatecam.config import Config
+from gatecam.draw import PICTURE_SUFFIXES, draw_faces, save_image
+from gatecam.errors import OutputError, SourceError
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.telemetry import Telemetry
+from gatecam.types import Box, Detection, Face, Image, Prediction
+
+BATCH = 8  # pictures judged at once,
+BATCH_PIXELS = 24_000_000  # or fewer, once they hold so many: a batch of large photographs takes gigabytes
+
+Judge = Callable[[Sequence[Image]], list[list[Face]]]
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """A picture that was read, and where it is drawn to."""
+
+    path: Path
+    drawn: Path | None
+    image: Image
+
+
+def predict_all(
+    config: Config, paths: Sequence[Path], out: Path | None, crops: bool, annotate: Path | None, blur: bool
+) -> int:
+    """Judge all pictures and write what was found; returns how many could not be read.
+
+    Raises:
+        SourceError: a path does not exist, or there is no picture at all.
+        OutputError: `out` or `annotate` cannot be written, or would overwrite what is read.
+    """
+    pictures = find_images(paths)
+    drawn = _drawn_names(pictures, annotate) if annotate else [None] * len(pictures)
+    require_apart([path for path in (out, *drawn) if path], pictures)
+    with ExitStack() as stack:
+        stream = _open(out, stack)
+        if annotate:
+            _make_folder(annotate)
+        judge = _crop_judge(config) if crops else build_analyzer(config, Telemetry()).analyze
+        tick = _progress(stack, len(pictures), stream)
+        skipped: list[str] = []
+        done = 0
+        for batch in _read(zip(pictures, drawn, strict=True), skipped):
+            for picture, faces in zip(batch, judge([picture.image for picture in batch]), strict=True):
+                stream.write(json.dumps(picture_to_dict(picture.path, faces)) + "\n")
+                if picture.drawn:
+                    save_image(picture.drawn, draw_faces(picture.image, faces, blur))
+            done += len(batch)
+            tick(done + len(skipped))
+    for sentence in skipped:
+        print(f"gatecam: skipped {sentence}", file=sys.stderr)
+    return len(skipped)
+
+
+def picture_to_dict(path: Path, faces: Sequence[Face]) -> dict[str, Any]:
+    """One picture's line, as DESIGN's "Files that others read" has it."""
+    return {"image": str(path), "faces": [_face_to_dict(face) for face in faces]}
+
+
+def _face_to_dict(face: Face) -> dict[str, Any]:
+    box, judged = face.detection.box, face.prediction
+    return {
+        "box": [round(float(v), 1) for v in (box.x1, box.y1, box.x2, box.y2)],
+        "score": round(float(face.detection.score), 4),
+        "mask": _by_label(MASK_LABELS, judged.mask.tolist()),
+        "gender": _by_label(GENDER_LABELS, judged.gender.tolist()),
+        "age": _by_label(AGE_LABELS, judged.age.tolist()),
+        "class_id": judged.class_id,
+    }
+
+
+def _by_label(labels: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
+    return {label: round(p, 4) for label, p in zip(labels, probabilities, strict=True)}
+
+
+def _crop_judge(config: Config) -> Judge:
+    """Judges each picture as one face, its box the whole picture and its score 1."""
+    classifier = build_crop_classifier(config)
+
+    def judge(images: Sequence[Image]) -> list[list[Face]]:
+        judged = classifier.classify_crops(images)
+        return [[_as_face(image, prediction)] for image, prediction in zip(images, judged, strict=True)]
+
+    return judge
+
+
+def _as_face(image: Image, prediction: Prediction) -> Face:
+    return Face(Detection(Box(0, 0, image.shape[1], image.shape[0]), 1.0), prediction)
+
+
+def _read(pictures: Iterable[tuple[Path, Path | None]], skipped: list[str]) -> Iterator[list[_Picture]]:
+    """Batches of pictures; what cannot be read goes to `skipped`, a sentence each."""
+    batch: list[_Picture] = []
+    for path, drawn in pictures:
+        try:
+            batch.append(_Picture(path, drawn, read_image(path)))
+        except SourceError as error:
+            skipped.append(str(error))
+        if len(batch) == BATCH or sum(picture.image.size // 3 for picture in batch) > BATCH_PIXELS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _progress(stack: ExitStack, total: int, stream: IO[str]) -> Report:
+    """A bar, or nothing where lines of JSON fill the terminal anyway."""
+    if stream.isatty():
+        return lambda done: None
+    return stack.enter_context(progress("predict", total, "pictures"))
+
+
+def _open(out: Path | None, stack: ExitStack) -> IO[str]:
+    if out is None:
+        return sys.stdout
+    try:
+        return stack.enter_context(out.open("w", encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}): choose a file in a folder that exists."
+        ) from error
+
+
+def _drawn_names(pictures: Sequence[Path], folder: Path) -> list[Path]:
+    """Where each picture is drawn to: its own name, numbered where several share it."""
+    stems = numbered(path.stem for path in pictures)
+    return [folder / f"{stem}{_suffix(path)}" for stem, path in zip(stems, pictures, strict=True)]
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix if path.suffix.lower() in PICTURE_SUFFIXES else ".png"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}): choose another folder.") from error

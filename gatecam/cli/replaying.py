@@ -1,0 +1,166 @@
+"""Floor 6: the work of `gatecam replay`: steps to outputs, a summary at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecam.app import Replay, build_analyzer, open_replay
+from gatecam.cli.outputs import numbered, require_apart
+from gatecam.cli.progress import progress
+from gatecam.cli.report import open_console, print_latencies, print_people, seconds
+from gatecam.cli.window import Window, open_window
+from gatecam.config import Config
+from gatecam.draw import MAX_MOMENTS, Banner, BannerText, annotate, contact_sheet, save_image, thumbnail
+from gatecam.errors import SourceError
+from gatecam.notify.jsonl import JsonLinesSink
+from gatecam.pipeline import People
+from gatecam.store.video import VideoWriter, require_video_name
+from gatecam.telemetry import Telemetry
+from gatecam.types import Event, Image, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the user asked to be written."""
+
+    events: Path | None
+    video: Path | None
+    sheet: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One video, the camera that it stands for, and where it is drawn to."""
+
+    path: Path
+    camera: str
+    drawn: Path | None
+
+
+def replay_all(
+    config: Config, videos: Sequence[Path], outputs: Outputs, show: bool, blur: bool | None
+) -> None:
+    """Replay all that can be read, print the summary, then tell what could not be read.
+
+    Raises:
+        SourceError: one or more of `videos` cannot be read; one sentence each.
+        OutputError: an output cannot be written, or would overwrite what is read.
+    """
+    jobs = _jobs(videos, outputs.video)
+    written = [outputs.events, outputs.sheet, *(job.drawn for job in jobs)]
+    require_apart([path for path in written if path], videos)
+    work = _Work(config, outputs, config.privacy.blur_faces if blur is None else blur)
+    failed = work.run(jobs, show)
+    if len(failed) < len(jobs):
+        console = open_console()
+        print_people(console, work.people.latest(), work.people.count, seconds)
+        print_latencies(console, work.telemetry.latencies())
+        for line in work.notes:
+            console.print(line, soft_wrap=True)
+    if failed:
+        raise SourceError("\n".join(failed))
+
+
+def _jobs(videos: Sequence[Path], drawn: Path | None) -> list[_Job]:
+    """Each video with a camera name of its own, which for several is added to the name of the drawn one."""
+    cameras = numbered(path.resolve().name if path.is_dir() else path.stem for path in videos)
+    if drawn is None:
+        return [_Job(path, camera, None) for path, camera in zip(videos, cameras, strict=True)]
+    require_video_name(drawn)
+    if len(videos) == 1:
+        return [_Job(videos[0], cameras[0], drawn)]
+    return [
+        _Job(path, camera, drawn.with_name(f"{drawn.stem}-{camera}{drawn.suffix}"))
+        for path, camera in zip(videos, cameras, strict=True)
+    ]
+
+
+class _Work:
+    """One call of the command: what its videos share."""
+
+    def __init__(self, config: Config, outputs: Outputs, blur: bool) -> None:
+        self._config, self._outputs, self._blur = config, outputs, blur
+        self._moments: list[tuple[str, Image]] = []
+        self._quit = self._several = False
+        self.telemetry, self.people = Telemetry(), People()
+        self.notes: list[str] = []
+
+    def run(self, jobs: Sequence[_Job], show: bool) -> list[str]:
+        """Replay every video; a sentence for each that cannot be read."""
+        failed = []
+        self._several = len(jobs) > 1
+        with ExitStack() as stack:
+            log = self._open_events(stack)
+            self._open_sheet(stack)
+            window = open_window(stack) if show else None
+            analyzer = build_analyzer(self._config, self.telemetry)
+            for job in jobs:
+                try:
+                    with open_replay(self._config, job.path, analyzer, self.telemetry, job.camera) as replay:
+                        self._run_one(replay, job.drawn, log, window)
+                except SourceError as error:
+                    failed.append(str(error))
+                if self._quit:
+                    break
+        return failed
+
+    def _run_one(
+        self, replay: Replay, drawn: Path | None, log: JsonLinesSink | None, window: Window | None
+    ) -> None:
+        recording, banner = replay.recording, Banner()
+        with ExitStack() as stack:
+            writer = stack.enter_context(VideoWriter(drawn, recording.fps)) if drawn else None
+            tick = stack.enter_context(progress(recording.path.name, recording.expected_frames, "frames"))
+            for done, step in enumerate(replay.steps, start=1):
+                self.people.add(step)
+                for event in step.events:
+                    if log:
+                        log.send(event)
+                self._picture(step, banner.update(step.events, step.frame.time_s), writer, window)
+                tick(done)
+                if self._quit:
+                    break
+        if drawn:
+            self.notes.append(f"video: {drawn}")
+        if recording.loss:
+            self.notes.append(f"{recording.path}: {recording.loss}")
+
+    def _open_events(self, stack: ExitStack) -> JsonLinesSink | None:
+        if self._outputs.events is None:
+            return None
+        log = JsonLinesSink(self._outputs.events)
+        stack.callback(log.close)
+        self.notes.append(f"events: {self._outputs.events}")
+        return log
+
+    def _open_sheet(self, stack: ExitStack) -> None:
+        """Write the contact sheet empty, so that a name that cannot be written is told before the work."""
+        if self._outputs.sheet:
+            self._save_sheet(self._outputs.sheet)
+            stack.callback(self._save_sheet, self._outputs.sheet)
+            self.notes.append(f"contact sheet: {self._outputs.sheet}")
+
+    def _save_sheet(self, path: Path) -> None:
+        save_image(path, contact_sheet(self._moments))
+
+    def _picture(
+        self, step: Step, banner: BannerText | None, writer: VideoWriter | None, window: Window | None
+    ) -> None:
+        """Draw the step for those who look: what is written is blurred as asked, the window never."""
+        wanted = bool(self._outputs.sheet and step.events and len(self._moments) < MAX_MOMENTS)
+        if writer or wanted:
+            picture = annotate(step, banner=banner, blur=self._blur)
+            if writer:
+                writer.write(picture, step.frame.time_s)
+            if wanted:
+                self._moments.extend((self._caption(event), thumbnail(picture)) for event in step.events)
+        if window and not window.show(annotate(step, banner=banner, blur=False)):
+            self._quit = True
+
+    def _caption(self, event: Event) -> str:
+        """What happened, to whom and when; of several videos also where, on a line that stays short."""
+        where = f"{event.camera}  " if self._several else ""
+        return f"{where}{event.kind}  person {event.track_id}  {event.time_s:.2f} s"

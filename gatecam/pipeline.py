@@ -1,0 +1,131 @@
+"""Frame to step: analyse, track, decide. The only state is the tracker's and the policy's.
+
+frames ─► FaceAnalyzer ─► faces ─► Tracker ─► tracks ─► Policy ─► events ─► Step
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from gatecam.ports import FaceAnalyzer, Policy, Tracker
+from gatecam.telemetry import Telemetry
+from gatecam.types import Event, Face, Frame, Step, Track, Verdict
+
+PEOPLE_KEPT = 1000  # latest people that a summary tells of one by one; memory stays flat over months
+CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays all day has more
+
+
+class Pipeline:
+    """One camera's way from frames to steps."""
+
+    def __init__(
+        self,
+        analyzer: FaceAnalyzer,
+        tracker: Tracker,
+        policy: Policy,
+        telemetry: Telemetry | None = None,
+        batch: int = 1,
+    ) -> None:
+        self._analyzer, self._tracker, self._policy = analyzer, tracker, policy
+        self._telemetry = telemetry or Telemetry()
+        self._batch = batch
+
+    def steps(self, frames: Iterable[Frame]) -> Iterator[Step]:
+        """One step a frame, in order; `batch` frames are analysed at once, the last ones whatever is left."""
+        for group in _groups(frames, self._batch):
+            analyzed = self._analyzer.analyze([frame.image for frame in group])
+            for frame, faces in zip(group, analyzed, strict=True):
+                yield self._step(frame, faces)
+
+    def _step(self, frame: Frame, faces: list[Face]) -> Step:
+        with self._telemetry.stage("track"):
+            tracks = tuple(self._tracker.update(faces, frame.time_s))
+            decided = self._policy.decide(tracks, frame.time_s)
+            events = tuple(replace(event, frame=frame.index) for event in decided)
+        return Step(frame, tuple(faces), tracks, events)
+
+
+def _groups(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    group: list[Frame] = []
+    for frame in frames:
+        group.append(frame)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def timed(frames: Iterator[Frame], telemetry: Telemetry) -> Iterator[Frame]:
+    """The same frames; what each took to come is the stage `decode`."""
+    start_s = time.perf_counter()
+    for frame in frames:
+        telemetry.record("decode", time.perf_counter() - start_s)
+        yield frame
+        start_s = time.perf_counter()
+
+
+@dataclass(slots=True)
+class Person:
+    """What a summary tells of one track.
+
+    `verdicts` holds the changes as (time, verdict), `events` what was said, each at most `CHANGES_KEPT`
+    from the first on; `verdict_count` and `event_count` count all.
+    """
+
+    number: int  # in the order of coming
+    camera: str
+    track_id: int
+    first_s: float
+    last_s: float
+    verdict: Verdict | None = None
+    verdicts: list[tuple[float, Verdict]] = field(default_factory=list)
+    verdict_count: int = 0
+    events: list[Event] = field(default_factory=list)
+    event_count: int = 0
+
+    def see(self, track: Track, time_s: float) -> None:
+        """Note the track as it stands at `time_s`."""
+        self.last_s = time_s - track.missing_s
+        if track.verdict is not self.verdict:
+            self.verdict = track.verdict
+            self.verdict_count += 1
+            if self.verdict_count <= CHANGES_KEPT:
+                self.verdicts.append((time_s, track.verdict))
+
+    def hear(self, event: Event) -> None:
+        """Note what was said to the person."""
+        self.event_count += 1
+        if self.event_count <= CHANGES_KEPT:
+            self.events.append(event)
+
+
+class People:
+    """Gathers from steps who came, what they wore and what was said."""
+
+    def __init__(self) -> None:
+        self._people: dict[tuple[str, int], Person] = {}  # who was seen last stands last
+        self.count = 0
+
+    def add(self, step: Step) -> None:
+        """Note the tracks and events of one step."""
+        now = step.frame.time_s
+        for track in step.tracks:
+            key = (step.frame.camera, track.id)
+            person = self._people.pop(key, None)
+            if person is None:
+                self.count += 1
+                person = Person(self.count, *key, first_s=now - track.age_s, last_s=now)
+            self._people[key] = person
+            person.see(track, now)
+        for event in step.events:
+            if person := self._people.get((event.camera, event.track_id)):
+                person.hear(event)
+        while len(self._people) > PEOPLE_KEPT:
+            del self._people[next(iter(self._people))]
+
+    def latest(self) -> list[Person]:
+        """The people of late, in the order of their coming; `count` counts all."""
+        return sorted(self._people.values(), key=lambda person: person.number)

@@ -1,0 +1,57 @@
+"""`gatecam` with an analyzer that follows a script and a camera that needs no device, for tests with signals.
+
+HALT says where it says "halted" on standard error and waits for a signal: `build` or a number of frames.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import numpy as np
+
+from gatecam.capture import camera
+from gatecam.cli import replaying, running
+from gatecam.cli.main import main
+from gatecam.types import Box, Detection, Face, Prediction
+from gatecam.vision.fake import FakeAnalyzer
+
+HALT = os.environ["HALT"]
+MASK = Prediction(*(np.array(p, np.float32) for p in ([0.02, 0.03, 0.95], [0.5, 0.5], [0.3, 0.4, 0.3])))
+FACE = Face(Detection(Box(44, 28, 84, 68), 0.99), MASK)
+
+
+def halt():
+    print("halted", file=sys.stderr, flush=True)
+    threading.Event().wait()
+
+
+def script():
+    for _ in range(int(HALT)):
+        yield [FACE]
+    halt()
+
+
+def build_analyzer(*parts):
+    if HALT == "build":
+        halt()
+    return FakeAnalyzer(script())
+
+
+class EndlessCapture:
+    """Gives a grey picture every 20 ms."""
+
+    def grab(self):
+        return not threading.Event().wait(0.02)
+
+    def retrieve(self):
+        return True, np.full((96, 128, 3), 128, np.uint8)
+
+    def release(self):
+        pass
+
+
+camera._open_capture = lambda config: EndlessCapture()
+replaying.build_analyzer = running.build_analyzer = build_analyzer
+main()

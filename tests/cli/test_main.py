@@ -1,0 +1,113 @@
+"""The command line as a process: exit codes, one-sentence errors, a quick `--help`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+import gatecam
+from gatecam.cli import main as cli
+from gatecam.errors import CameraError, GatecamError
+
+HEAVY = ("torch", "torchvision", "facenet_pytorch", "cv2", "av", "numpy", "pydantic")
+
+
+def gatecam_process(*words: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gatecam", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.fixture
+def main_raising(monkeypatch, capsys):
+    """Runs `main` on a command that raises an error; gives the exit code and standard error."""
+
+    def run(error: BaseException) -> tuple[int | str | None, str]:
+        app = typer.Typer(pretty_exceptions_enable=False)
+
+        @app.command()
+        def command() -> None:
+            raise error
+
+        monkeypatch.setattr(cli, "app", app)
+        monkeypatch.setattr(sys, "argv", ["gatecam"])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, capsys.readouterr().err
+
+    return run
+
+
+def test_help_imports_nothing_heavy():
+    code = f"""
+import sys
+from gatecam.cli.main import main
+sys.argv = ["gatecam", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.stdout.splitlines()[-1] == "[]", run.stderr
+    assert "doctor" in run.stdout
+
+
+def test_the_version_is_told():
+    run = gatecam_process("--version")
+    assert (run.returncode, run.stdout) == (0, f"gatecam {gatecam.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["config", "show", "--nonsense"], ["config", "check", "a", "b"]]
+)
+def test_wrong_words_exit_2_without_a_traceback(words):
+    run = gatecam_process(*words)
+    assert run.returncode == 2
+    assert "Usage" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_user_error_is_one_sentence_and_exit_2(main_raising):
+    code, said = main_raising(CameraError("camera [0] cannot be opened, plug it in"))
+    assert (code, said) == (2, "gatecam: camera [0] cannot be opened, plug it in\n")
+
+
+def test_several_problems_are_told_line_by_line(main_raising):
+    assert main_raising(GatecamError("one\ntwo")) == (2, "gatecam: one\ngatecam: two\n")
+
+
+def test_ctrl_c_exits_130_in_silence(main_raising):
+    assert main_raising(KeyboardInterrupt()) == (130, "")
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch):
+    def command() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", command)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_sentence_and_exit_2():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "gatecam", "--version"]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert run.returncode == 2
+    assert run.stderr.startswith("gatecam: No space left on device, check")
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_reader_that_leaves_ends_it_in_silence():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "gatecam", "config", "show"]
+    run = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write_end)
+    assert (run.returncode, run.stderr) == (1, "")

@@ -1,0 +1,143 @@
+"""Frames to steps with a fake behind each protocol, and what a summary keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from gatecam.pipeline import CHANGES_KEPT, PEOPLE_KEPT, People, Pipeline, timed
+from gatecam.telemetry import Telemetry
+from gatecam.types import Event, EventKind, Face, Frame, Step, Track, Verdict
+from gatecam.vision.fake import FakeAnalyzer
+
+
+def frame(index: int, camera: str = "door") -> Frame:
+    return Frame(camera, index, index / 10, np.zeros((8, 8, 3), np.uint8))
+
+
+def event(track_id: int = 1, time_s: float = 0.0, camera: str = "door") -> Event:
+    return Event(EventKind.MASK_MISSING, camera, track_id, Verdict.NONE, time_s)
+
+
+def step(
+    index: int, tracks: Sequence[Track] = (), events: Sequence[Event] = (), camera: str = "door"
+) -> Step:
+    return Step(frame(index, camera), (), tuple(tracks), tuple(events))
+
+
+class FakeTracker:
+    """One track a face; notes when it was asked."""
+
+    def __init__(self, make_track) -> None:
+        self._make_track = make_track
+        self.times_s: list[float] = []
+
+    def update(self, faces: Sequence[Face], time_s: float) -> list[Track]:
+        self.times_s.append(time_s)
+        return [self._make_track(number) for number, _ in enumerate(faces, start=1)]
+
+
+class FakePolicy:
+    """An event for every track."""
+
+    def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
+        return [event(track.id, time_s) for track in tracks]
+
+
+@pytest.fixture
+def run(make_face, make_track):
+    """Runs frames with 0, 1, 2, 0, 1, 2, … faces."""
+
+    def steps(count: int, batch: int):
+        faces = [[make_face()] * (index % 3) for index in range(count)]
+        analyzer, tracker = FakeAnalyzer(faces), FakeTracker(make_track)
+        pipeline = Pipeline(analyzer, tracker, FakePolicy(), batch=batch)
+        return list(pipeline.steps(frame(index) for index in range(count))), analyzer, tracker
+
+    return steps
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 8])
+def test_every_frame_gives_a_step_in_order_whatever_the_batch(run, batch):
+    steps, _, tracker = run(7, batch)
+    assert [s.frame.index for s in steps] == list(range(7))
+    assert [len(s.faces) for s in steps] == [0, 1, 2, 0, 1, 2, 0]
+    assert [[t.id for t in s.tracks] for s in steps] == [[], [1], [1, 2], [], [1], [1, 2], []]
+    assert [s.events for s in steps] == [s.events for s in run(7, 1)[0]]
+    assert tracker.times_s == [index / 10 for index in range(7)]
+
+
+def test_frames_are_analysed_a_batch_at_a_time_and_the_rest_at_the_end(run):
+    assert run(7, 3)[1].batches == [3, 3, 1]
+
+
+def test_an_event_carries_the_index_of_its_frame(run):
+    steps, _, _ = run(6, 4)
+    assert [e.frame for s in steps for e in s.events] == [1, 2, 2, 4, 5, 5]
+
+
+def test_no_frames_give_no_steps(run):
+    assert run(0, 4)[0] == []
+
+
+def test_a_step_waits_for_no_frame_beyond_its_batch(make_track):
+    taken = []
+    frames = (taken.append(index) or frame(index) for index in range(10))
+    steps = Pipeline(FakeAnalyzer(), FakeTracker(make_track), FakePolicy(), batch=2).steps(frames)
+    next(steps)
+    assert taken == [0, 1]
+
+
+def test_timed_passes_the_frames_on_and_counts_their_decoding():
+    telemetry, frames = Telemetry(), [frame(0), frame(1), frame(2)]
+    assert list(timed(iter(frames), telemetry)) == frames
+    (decode,) = telemetry.latencies()
+    assert (decode.stage, decode.count) == ("decode", 3)
+
+
+def test_a_person_is_told_of_with_times_verdicts_and_events(make_track):
+    people = People()
+    people.add(step(5, [make_track(1, Verdict.UNKNOWN)]))  # first seen age_s = 0.1 s before
+    people.add(step(6, [make_track(1, Verdict.NONE)], [event(1, 0.6)]))
+    people.add(step(7, [make_track(1, Verdict.NONE)]))
+    people.add(step(9, [make_track(1, Verdict.NONE, missing_s=0.2)]))
+    (person,) = people.latest()
+    assert (person.first_s, person.last_s) == pytest.approx((0.4, 0.7))
+    assert person.verdicts == [(0.5, Verdict.UNKNOWN), (0.6, Verdict.NONE)]
+    assert person.events == [event(1, 0.6)]
+
+
+def test_the_same_number_on_two_cameras_is_two_people(make_track):
+    people = People()
+    for camera in ("door", "gate"):
+        people.add(step(0, [make_track(1)], [event(1, 0.0, camera)], camera))
+    assert [(p.camera, p.event_count) for p in people.latest()] == [("door", 1), ("gate", 1)]
+
+
+def test_only_the_latest_people_are_kept_and_all_are_counted(make_track):
+    people = People()
+    for number in range(PEOPLE_KEPT + 5):
+        people.add(step(number, [make_track(number)]))
+    assert people.count == PEOPLE_KEPT + 5
+    assert [p.track_id for p in people.latest()] == list(range(5, PEOPLE_KEPT + 5))
+
+
+def test_who_stays_while_many_pass_is_neither_forgotten_nor_counted_twice(make_track):
+    people = People()
+    for number in range(1, PEOPLE_KEPT + 5):
+        people.add(step(number, [make_track(0), make_track(number)]))
+    assert people.count == PEOPLE_KEPT + 5
+    assert people.latest()[0].track_id == 0
+    assert len(people.latest()) == PEOPLE_KEPT
+
+
+def test_who_stays_all_day_fills_no_memory(make_track):
+    people = People()
+    for index in range(200):
+        verdict = Verdict.NONE if index % 2 else Verdict.UNKNOWN
+        people.add(step(index, [make_track(1, verdict)], [event(1, index / 10)]))
+    (person,) = people.latest()
+    assert (len(person.verdicts), person.verdict_count) == (CHANGES_KEPT, 200)
+    assert (len(person.events), person.event_count) == (CHANGES_KEPT, 200)
