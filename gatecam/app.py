@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,9 @@ def build_crop_classifier(config: Config) -> CropClassifier:
 
 def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
     """Imports torch, so that what needs no networks starts without it."""
+    # torch's threads spin while they wait for each other; beside any other busy program on two cores that
+    # made a frame up to ten times slower. OpenMP reads this when it loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from gatecam.vision.analyzer import TorchAnalyzer
     except (ImportError, RuntimeError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -125,3 +127,18 @@ def test_a_frame_time_is_told_as_the_time_of_day():
         f"{hour_ago.year} {app.time_of_day(time.monotonic() - 3600)}", "%Y %m-%d %H:%M:%S"
     )
     assert abs((told - hour_ago).total_seconds()) < 2
+
+
+def test_torch_is_loaded_with_threads_that_sleep_rather_than_spin() -> None:
+    """Spinning threads make frames ten times slower on two cores that others use too."""
+    code = (
+        "import os, sys\n"
+        "from gatecam.app import build_crop_classifier\n"
+        "from gatecam.config import Config\n"
+        "assert 'torch' not in sys.modules\n"
+        "build_crop_classifier(Config())\n"
+        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+    assert run.stdout.split() == ["PASSIVE", "True"], run.stderr

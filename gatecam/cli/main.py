@@ -63,10 +63,18 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has what it wants
         _discard_output()
         sys.exit(1)
+    except ImportError as error:
+        _fail(f"a part cannot be loaded ({error}); {_how_to_load(str(error))}")
     except OSError as error:
         _discard_output()
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}, check the disk, the path and its permissions")
+
+
+def _how_to_load(message: str) -> str:
+    if ".so" in message:  # OpenCV's wheel leaves these two to the system, which a bare server lacks
+        return "install it, on Debian and Ubuntu with `apt-get install libgl1 libglib2.0-0`"
+    return "install gatecam again with `pip install --force-reinstall gatecam`"
 
 
 def _print_what_the_terminal_cannot() -> None:

@@ -111,3 +111,18 @@ def test_a_reader_that_leaves_ends_it_in_silence():
     run = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(write_end)
     assert (run.returncode, run.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ImportError("libGL.so.1: cannot open shared object file"), "libgl1"),
+        (ImportError("No module named 'cv2'"), "pip install"),
+    ],
+)
+def test_a_library_that_does_not_load_is_one_sentence(main_raising, error, advice):
+    code, told = main_raising(error)
+    assert code == 2
+    assert len(told.splitlines()) == 1
+    assert str(error) in told
+    assert advice in told
