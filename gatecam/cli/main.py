@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done with something amiss, 2 wrong words or input, 130 end
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -50,6 +51,7 @@ def _gatecam(
 def main() -> None:
     """Run the command line and exit; a `GatecamError` or a failing disk is told in one sentence."""
     _print_what_the_terminal_cannot()
+    logging.basicConfig(format="gatecam: %(message)s")  # warnings, to standard error
     try:
         try:
             app()

@@ -6,9 +6,12 @@ Imports nothing heavy, so that the signals are answered while the rest still loa
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+ONE_WISH_S = 1.0  # a terminal and a wrapper (`timeout`, a shell) both pass on the same Ctrl-C
 
 
 class EndedEarly(KeyboardInterrupt):
@@ -18,8 +21,9 @@ class EndedEarly(KeyboardInterrupt):
 class Stop:
     """Carries the wish to end, of Ctrl-C, SIGTERM or the window, to what is running."""
 
-    def __init__(self) -> None:
-        self._asked = False
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._asked_s: float | None = None
         self._end: Callable[[], None] | None = None
 
     def reach(self, end: Callable[[], None]) -> None:
@@ -31,11 +35,14 @@ class Stop:
 
         Raises:
             EndedEarly: nothing was reached yet.
-            KeyboardInterrupt: asked again, as by someone who will not wait.
+            KeyboardInterrupt: asked again after a second, as by someone who will not wait.
         """
-        asked_before, self._asked = self._asked, True
-        if asked_before:
+        now_s = self._clock()
+        if self._asked_s is not None:
+            if now_s - self._asked_s < ONE_WISH_S:
+                return
             raise KeyboardInterrupt
+        self._asked_s = now_s
         if self._end is None:
             raise EndedEarly
         self._end()

@@ -269,11 +269,22 @@ def test_asked_before_there_is_something_to_stop_it_says_so():
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_asked_twice_it_waits_no_longer():
-    calls = []
-    stop = Stop()
-    stop.reach(lambda: calls.append(1))
+def test_asked_again_later_it_waits_no_longer():
+    ended, now_s = [], [100.0]
+    stop = Stop(clock=lambda: now_s[0])
+    stop.reach(lambda: ended.append(True))
     stop()
+    now_s[0] += 1.1
     with pytest.raises(KeyboardInterrupt):
         stop()
-    assert calls == [1]
+    assert ended == [True]
+
+
+def test_one_ctrl_c_that_arrives_twice_is_one():
+    ended, now_s = [], [100.0]
+    stop = Stop(clock=lambda: now_s[0])
+    stop.reach(lambda: ended.append(True))
+    stop()
+    now_s[0] += 0.1
+    stop()
+    assert ended == [True]
