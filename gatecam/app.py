@@ -48,9 +48,7 @@ def build_crop_classifier(config: Config) -> CropClassifier:
 
 def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
     """Imports torch, so that what needs no networks starts without it."""
-    # torch's threads spin while they wait for each other; beside any other busy program on two cores that
-    # made a frame up to ten times slower. OpenMP reads this when it loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()
     try:
         from gatecam.vision.analyzer import TorchAnalyzer
     except (ImportError, RuntimeError) as error:
@@ -59,6 +57,16 @@ def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
             "`pip install --upgrade torch torchvision`."
         ) from error
     return TorchAnalyzer(config, telemetry)
+
+
+def let_threads_sleep() -> None:
+    """Have torch's threads wait for each other asleep, after a short spin; of use before torch is loaded.
+
+    Threads that spin are a tenth to a fifth faster alone, and ten times slower beside any other busy
+    program on two cores (`docs/adr/0005-sleeping-threads.md`). Variables that are set already stay.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 def build_pipeline(

@@ -13,14 +13,17 @@ import time
 import warnings
 from pathlib import Path
 
-import cv2
-import torch
-from facenet_pytorch import MTCNN
-from torchvision.models import resnet18
+from gatecam.app import build_analyzer, let_threads_sleep, open_replay
 
-from gatecam.app import build_analyzer, open_replay
-from gatecam.config import Config
-from gatecam.telemetry import Telemetry
+let_threads_sleep()  # both loops as gatecam runs: OpenMP reads it when torch is loaded
+
+import cv2  # noqa: E402
+import torch  # noqa: E402
+from facenet_pytorch import MTCNN  # noqa: E402
+from torchvision.models import resnet18  # noqa: E402
+
+from gatecam.config import Config  # noqa: E402
+from gatecam.telemetry import Telemetry  # noqa: E402
 
 ROUNDS = 5
 CLIPS = Path(__file__).parents[1].parent / "shared" / "data" / "videos"
