@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -240,15 +241,20 @@ class Trainer:
         path = self._folder / "checkpoint.pt"
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self._device, weights_only=True)
-        if state["recipe"] != asdict(self._recipe):
+        try:
+            state = torch.load(path, map_location=self._device, weights_only=True)
+            if state["recipe"] != asdict(self._recipe):
+                raise DataError(
+                    f"{path}: made with another recipe; give another --run folder, or remove this one."
+                )
+            self._net.load_state_dict(state["net"])
+            self._average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._done = int(state["epochs"])
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError) as error:
             raise DataError(
-                f"{path}: made with another recipe; give another --run folder, or remove this one."
-            )
-        self._net.load_state_dict(state["net"])
-        self._average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._done = int(state["epochs"])
+                f"{path}: not a checkpoint of this training, or damaged; remove it to begin anew."
+            ) from error
 
 
 def heads_loss(logits: dict[str, Tensor], batch: Batch, device: torch.device) -> Tensor:

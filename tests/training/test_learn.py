@@ -284,6 +284,13 @@ def test_a_run_of_another_recipe_is_not_continued(ilc, utkface, tmp_path):
         Trainer(Sampler(ilc, utkface, other), other, None, tmp_path).train(nothing)
 
 
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_told_in_one_sentence(ilc, utkface, tmp_path, content):
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(DataError, match=r"checkpoint\.pt: not a checkpoint [^\n]*\.$"):
+        Trainer(Sampler(ilc, utkface, TINIEST), TINIEST, None, tmp_path).train(nothing)
+
+
 def test_each_epoch_leaves_a_checkpoint_and_a_line(ilc, utkface, tmp_path):
     reports: list[Report] = []
     trainer = Trainer(Sampler(ilc, utkface, TINY), TINY, None, tmp_path / "runs" / "a")
