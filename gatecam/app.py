@@ -62,7 +62,7 @@ def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
 def let_threads_sleep() -> None:
     """Have torch's threads wait for each other asleep, after a short spin; of use before torch is loaded.
 
-    Threads that spin are a tenth to a fifth faster alone, and ten times slower beside any other busy
+    Threads that only spin are a tenth faster alone, and ten times slower beside any other busy
     program on two cores (`docs/adr/0005-sleeping-threads.md`). Variables that are set already stay.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -78,12 +78,13 @@ def evaluate_and_print(
     ilc: Path, utkface: Path, weights: str, json_file: Path | None, run: Path, split_seed: int
 ) -> None:
     """Score weights with the temperature of their spec, on the faces that `train` held out."""
+    if json_file is not None:
+        _require_folder(json_file)
     model, spec = load_classifier(weights)
     splits = _load(ilc, utkface, run, split_seed)
     scores, _ = _score(model, splits, spec.crop, spec.temperature)
     print_scores(scores)
     if json_file is not None:
-        _require_folder(json_file)
         json_file.write_text(json.dumps(asdict_of(scores), indent=2) + "\n", encoding="utf-8")
         print(f"scores: {json_file}")
 
