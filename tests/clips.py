@@ -27,7 +27,7 @@ from gatecam.capture.images import read_image
 from gatecam.draw import FONT_PATH
 from gatecam.errors import GatecamError
 from gatecam.store.video import VideoWriter
-from gatecam.training.masks import Wear, draw_hand, draw_mask
+from gatecam.training.drawing import MAKES, Wear, draw_mask, draw_thing
 from gatecam.types import Floats, Image
 
 DATA = Path(__file__).parent / "data"
@@ -50,8 +50,8 @@ FAR_FACE_PX, NEAR_FACE_PX = 30.0, 130.0
 STEPS_PER_S = 1.8
 CHANGE_S = 0.3  # in which one look fades into the next
 NOISE = 2.0  # standard deviation of a camera's noise, of 255
-MASK_SEED = 142  # a light blue surgical mask with ear loops
-HAND_SEED = 10  # four fingers over the mouth
+MASK_SEED = 3  # a light blue surgical mask with ear loops
+HAND_SEED = 4  # four fingers over the mouth
 
 Look = Wear | Literal["bare", "hand"]
 
@@ -163,9 +163,9 @@ def _portrait(look: Look) -> Floats:
     """The cut-out portrait (512, 512, 4) with a look: RGB times alpha, and alpha, 0 to 255."""
     image = read_image(PORTRAIT)
     if isinstance(look, Wear):
-        image = draw_mask(image, LANDMARKS, look, np.random.default_rng(MASK_SEED))
+        image = draw_mask(image, LANDMARKS, MAKES[0], look, np.random.default_rng(MASK_SEED)).image
     elif look == "hand":
-        image = draw_hand(image, LANDMARKS, np.random.default_rng(HAND_SEED))
+        image = draw_thing(image, LANDMARKS, "hand", np.random.default_rng(HAND_SEED)).image
     matte = read_image(MATTE)[..., :1].astype(np.float32)
     return np.concatenate([image * (matte / 255), matte], axis=2)
 

@@ -12,7 +12,7 @@ import torch
 
 from gatecam.capture.video import VideoFile
 from gatecam.config import DetectorConfig
-from gatecam.training.masks import Wear
+from gatecam.training.drawing import Wear
 from gatecam.types import Detection, Image
 from gatecam.vision.mtcnn import MtcnnDetector
 from tests.clips import (
@@ -84,8 +84,8 @@ def test_one_face_is_found_where_a_person_stands(detector: MtcnnDetector, look: 
 def test_looks_differ_in_the_face_alone() -> None:
     bare, masked = (next(draw_walk([standing(0.5, look)], 1.0)) for look in ("bare", Wear.RIGHT))
     rows, columns = np.nonzero((bare != masked).any(axis=2))
-    assert 150 < rows.min() < rows.max() < 300
-    assert 220 < columns.min() < columns.max() < 420
+    assert 140 < rows.min() < rows.max() < 300
+    assert 210 < columns.min() < columns.max() < 420
 
 
 def test_as_many_faces_are_found_as_people_stand_there(detector: MtcnnDetector) -> None:

@@ -38,7 +38,8 @@ def test_the_wheel_holds_weights_font_and_licences_and_no_tests(wheel):
         assert names.count(name) == 1
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"gatecam"}
-    assert not [name for name in names if "test" in name or name.endswith((".pyc", ".yaml"))]
+    assert not [name for name in names if "test_" in name or "tests/" in name]
+    assert not [name for name in names if name.endswith((".pyc", ".yaml"))]
 
 
 @pytest.mark.slow

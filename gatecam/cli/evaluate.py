@@ -1,30 +1,53 @@
-"""Floor 6: `gatecam evaluate`: how well some weights do on the faces that training held out."""
+"""Floor 6: `gatecam evaluate`: how well some weights do on faces they never trained on."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import IlcOption, SplitSeedOption, UtkfaceOption
+from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedOption
+
+
+class Part(StrEnum):
+    """What is scored: a part of a split, or all there is."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    ALL = "all"
 
 
 def evaluate(
-    ilc: IlcOption,
-    utkface: UtkfaceOption,
+    data: DataOption,
     weights: Annotated[
         str, typer.Option(metavar="NAME", help="Shipped weights by name, or a .safetensors file.")
     ] = "gatecam-faces",
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the scores as JSON as well.")
+    split: SplitOption = None,
+    part: Annotated[
+        Part, typer.Option(help="The faces to score; all where none of them was trained on.")
+    ] = Part.VALIDATION,
+    drawn: Annotated[
+        bool, typer.Option("--drawn/--no-drawn", help="Score bare faces with masks drawn on them as well.")
+    ] = True,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an HTML page with plots and the worst mistakes."),
     ] = None,
-    run: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the cut faces of `train` are kept, and looked for.")
-    ] = Path("runs/faces"),
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every number as JSON.")
+    ] = None,
+    fit: Annotated[
+        bool,
+        typer.Option("--fit", help="Fit the temperatures on these faces first, and write them to the spec."),
+    ] = False,
+    cache: CacheOption = Path("runs/cache"),
     split_seed: SplitSeedOption = 0,
 ) -> None:
-    """Score weights on the held-out faces: F1, recall, precision and calibration of each head."""
-    from gatecam.cli.training import evaluate_and_print
+    """Score weights on held-out faces: F1, calibration, by group, each number with its interval."""
+    from gatecam.cli.evaluating import Wanted, evaluate_and_print
 
-    evaluate_and_print(ilc, utkface, weights, json_file, run, split_seed)
+    wanted = Wanted(data, weights, split, part.value, drawn, page, json_file, fit, cache, split_seed)
+    evaluate_and_print(wanted)

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gatecam import __version__
-from gatecam.cli import config, doctor, evaluate, predict, replay, run, train
+from gatecam.cli import config, data, doctor, evaluate, predict, replay, run, train
 from gatecam.errors import GatecamError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("predict")(predict.predict)
+app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(config.app, name="config")

@@ -38,3 +38,36 @@ SplitSeedOption = Annotated[
     int,
     typer.Option("--split-seed", min=0, help="Which faces are held out; the same for train and evaluate."),
 ]
+
+DataArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DATA...",
+        help="Folders or CSV files of labelled pictures, in any layout.",
+        show_default=False,
+    ),
+]
+
+DataOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        help="A folder or CSV file of labelled pictures, in any layout; may be given several times.",
+        show_default=False,
+    ),
+]
+
+CacheOption = Annotated[
+    Path, typer.Option("--cache", metavar="DIR", help="Where cut faces are kept from one run to the next.")
+]
+
+SplitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--split",
+        metavar="FILE",
+        help="What `gatecam data split` wrote; without it a fifth or a tenth is held out, by hash.",
+        show_default=False,
+    ),
+]

@@ -28,6 +28,18 @@ def numbered(names: Iterable[str]) -> list[str]:
     return unique
 
 
+def require_folder(path: Path) -> None:
+    """Make sure before long work that a file can be written after it.
+
+    Raises:
+        OutputError: there is no folder for it, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: its folder does not exist; make it, or choose another name.")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give the name of a file.")
+
+
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Make sure that writing `outputs` destroys none of `inputs`, whatever links and spellings name them.
 

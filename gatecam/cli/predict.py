@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam predict`: pictures in, faces with their probabilities out."""
+"""Floor 6: `gatecam predict`: pictures in, faces with their probabilities out, or the contest's answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatecam.cli.options import BlurOption, ConfigOption
+from gatecam.errors import OutputError
 
 
 def predict(
@@ -24,14 +25,31 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each picture with its faces drawn.")
     ] = None,
+    submission: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the contest's CSV instead (ImageID,ans): the class of a picture's largest face, in "
+            "the order of info.csv where there is one.",
+        ),
+    ] = None,
     blur: BlurOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Find and judge the faces of pictures; unreadable ones are listed and skipped, with exit code 1."""
-    from gatecam.cli.predicting import predict_all
     from gatecam.config import load
 
     settings = load(config).config
+    if submission is not None:
+        if out or annotate:
+            raise OutputError("--submission is written alone; leave out --out and --annotate.")
+        from gatecam.cli.submitting import submit_all
+
+        if submit_all(settings, paths, submission, crops):
+            raise typer.Exit(1)
+        return
+    from gatecam.cli.predicting import predict_all
+
     blurred = settings.privacy.blur_faces if blur is None else blur
     if predict_all(settings, paths, out, crops, annotate, blurred):
         raise typer.Exit(1)

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,15 +27,6 @@ Judge = Callable[[Sequence[Image]], list[list[Face]]]
 Report = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
-    """A picture that was read, and where it is drawn to."""
-
-    path: Path
-    drawn: Path | None
-    image: Image
-
-
 def predict_all(
     config: Config, paths: Sequence[Path], out: Path | None, crops: bool, annotate: Path | None, blur: bool
 ) -> int:
@@ -47,7 +37,7 @@ def predict_all(
         OutputError: `out` or `annotate` cannot be written, or would overwrite what is read.
     """
     pictures = find_images(paths)
-    drawn = _drawn_names(pictures, annotate) if annotate else [None] * len(pictures)
+    drawn: Sequence[Path | None] = _drawn_names(pictures, annotate) if annotate else [None] * len(pictures)
     require_apart([path for path in (out, *drawn) if path], pictures)
     with ExitStack() as stack:
         stream = _open(out, stack)
@@ -55,18 +45,16 @@ def predict_all(
             _make_folder(annotate)
         judge = _crop_judge(config) if crops else build_analyzer(config, Telemetry()).analyze
         tick = _progress(stack, len(pictures), stream)
-        skipped: list[str] = []
-        done = 0
-        for batch in _read(zip(pictures, drawn, strict=True), skipped):
-            for picture, faces in zip(batch, judge([picture.image for picture in batch]), strict=True):
-                stream.write(json.dumps(picture_to_dict(picture.path, faces)) + "\n")
-                if picture.drawn:
-                    save_image(picture.drawn, draw_faces(picture.image, faces, blur))
-            done += len(batch)
-            tick(done + len(skipped))
-    for sentence in skipped:
+        unreadable: dict[int, str] = {}
+        for batch in read_batches(enumerate(pictures), unreadable):
+            for (index, image), faces in zip(batch, judge([image for _, image in batch]), strict=True):
+                stream.write(json.dumps(picture_to_dict(pictures[index], faces)) + "\n")
+                if target := drawn[index]:
+                    save_image(target, draw_faces(image, faces, blur))
+            tick(batch[-1][0] + 1)
+    for sentence in unreadable.values():
         print(f"gatecam: skipped {sentence}", file=sys.stderr)
-    return len(skipped)
+    return len(unreadable)
 
 
 def picture_to_dict(path: Path, faces: Sequence[Face]) -> dict[str, Any]:
@@ -105,15 +93,17 @@ def _as_face(image: Image, prediction: Prediction) -> Face:
     return Face(Detection(Box(0, 0, image.shape[1], image.shape[0]), 1.0), prediction)
 
 
-def _read(pictures: Iterable[tuple[Path, Path | None]], skipped: list[str]) -> Iterator[list[_Picture]]:
-    """Batches of pictures; what cannot be read goes to `skipped`, a sentence each."""
-    batch: list[_Picture] = []
-    for path, drawn in pictures:
+def read_batches(
+    pictures: Iterable[tuple[int, Path]], unreadable: dict[int, str]
+) -> Iterator[list[tuple[int, Image]]]:
+    """Batches of numbered pictures; what cannot be read goes to `unreadable`, a sentence by its number."""
+    batch: list[tuple[int, Image]] = []
+    for number, path in pictures:
         try:
-            batch.append(_Picture(path, drawn, read_image(path)))
+            batch.append((number, read_image(path)))
         except SourceError as error:
-            skipped.append(str(error))
-        if len(batch) == BATCH or sum(picture.image.size // 3 for picture in batch) > BATCH_PIXELS:
+            unreadable[number] = str(error)
+        if len(batch) == BATCH or sum(image.size // 3 for _, image in batch) > BATCH_PIXELS:
             yield batch
             batch = []
     if batch:

@@ -1,281 +1,369 @@
-"""Training the classifier: ILC teaches the mask head, UTKFace gender and age, drawn masks join the two.
+"""Training the classifier: batches in, the averaged network of the best epoch out.
 
-A run folder holds a checkpoint an epoch; a run that was killed goes on from the last one.
+A run folder holds a checkpoint a minute and an epoch, the log, and TensorBoard's figures. A run that was
+stopped or killed goes on from the last checkpoint and ends as if nothing had happened: what an epoch shows,
+and what drops out at a step, follow from the seed alone.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gatecam.errors import DataError, ModelError
-from gatecam.training.augment import Patch, augmented_crop, dress
-from gatecam.training.data import UNKNOWN, Faces
-from gatecam.vision.backbone import HEADS, MobileFaceNet
-from gatecam.vision.crops import CropSpec
+from gatecam.errors import DataError, OutputError
+from gatecam.training.board import Board, require_tensorboard
+from gatecam.training.losses import YEARS_BINS, Batch, HeadsLoss, inverse_frequencies
+from gatecam.training.recipe import Recipe
+from gatecam.training.sampler import Sampler
+from gatecam.training.workers import Workers
 from gatecam.vision.device import pick_device
+from gatecam.vision.network import FaceNetwork, build_network, load_start, served_weights, stem
+from gatecam.vision.weights import hash_of
 
-CROP = CropSpec(size=112, margin=0.3, mean=127.5, std=128.0)
-SMOOTHING = {"mask": 0.05, "gender": 0.05, "age": 0.1}
-DRAWN_MASK_WEIGHT = 0.4  # of a drawn mask's say in the mask head: real ones keep it honest
-MASK_SHARES = (0.45, 0.22, 0.33)  # of ILC's samples: correct, incorrect, none
-DRESS_SHARES = (0.3, 0.2, 0.5)  # of UTKFace's samples
+SAVE_EVERY_S = 60.0
+CHECKPOINT, PART, LOG = "checkpoint.pt", "checkpoint.part", "log.jsonl"
+WARM_UP_STEPS = 100
+_DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a run is made of; a checkpoint of another recipe is not continued."""
+class EpochScore:
+    """How well a head does on the validation faces after an epoch."""
 
-    epochs: int = 12
-    samples: int = 7000
-    ilc_share: float = 0.5
-    batch: int = 96
-    learning_rate: float = 1.2e-3
-    weight_decay: float = 0.02
-    ema_decay: float = 0.995
-    dropout: float = 0.2
-    seed: int = 1
+    head: str
+    macro_f1: float
+    micro_f1: float
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far a run is: called for after every batch."""
+    """How far a run is: called for after every batch, and after scoring an epoch."""
 
     epoch: int
     epochs: int
     step: int
     steps: int
     loss: float
+    scores: Sequence[EpochScore] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Crops (B, 3, S, S), labels a head (B,), -1 unknown, and the mask head's weights (B,)."""
-
-    crops: Tensor
-    labels: dict[str, Tensor]
-    mask_weights: Tensor
+Validate = Callable[[FaceNetwork], Sequence[EpochScore]]
 
 
-class Sampler:
-    """Draws balanced batches: mask states of ILC, gender × age cells of UTKFace, each dressed anew."""
+@dataclass(slots=True)
+class _State:
+    """Where a run stands."""
 
-    def __init__(self, ilc: Faces, utkface: Faces, recipe: Recipe) -> None:
-        self._sources = (ilc, utkface)
-        self._recipe = recipe
-        usable = ~ilc.suspect
-        self._by_mask = [np.flatnonzero(usable & (ilc.mask == m)) for m in range(3)]
-        known = np.isfinite(utkface.landmarks).all((1, 2))
-        cells = utkface.gender * 3 + utkface.age
-        self._by_cell = [np.flatnonzero(known & (cells == c)) for c in range(6)]
-        empty = [len(rows) == 0 for rows in (*self._by_mask, *self._by_cell)]
-        if any(empty):
-            raise DataError(
-                "the training pictures lack a mask state, or a gender and age band: add pictures of all."
-            )
-
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch, the same for the same seed."""
-        recipe = self._recipe
-        rng = np.random.default_rng((recipe.seed, epoch))
-        real = int(recipe.samples * recipe.ilc_share)
-        states = rng.choice(3, real, p=MASK_SHARES)
-        cells = rng.choice(6, recipe.samples - real)
-        jobs = [(0, int(rng.choice(self._by_mask[m])), int(m)) for m in states]
-        dressed = rng.choice(3, len(cells), p=DRESS_SHARES)
-        jobs += [(1, int(rng.choice(self._by_cell[c])), int(m)) for c, m in zip(cells, dressed, strict=True)]
-        seeds = rng.integers(0, 2**63, len(jobs))
-        order = rng.permutation(len(jobs))
-        with ThreadPoolExecutor(2) as pool:
-            batches = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
-            pending = None
-            for rows in batches:  # one batch ahead of the network
-                coming = [pool.submit(self._sample, jobs[i], int(seeds[i])) for i in rows]
-                if pending is not None:
-                    yield self._batch(*pending)
-                pending = coming, [jobs[i] for i in rows]
-            if pending is not None:
-                yield self._batch(*pending)
-
-    def _sample(self, job: tuple[int, int, int], seed: int) -> Tensor:
-        source, row, state = job
-        rng = np.random.default_rng(seed)
-        patch = patch_of(self._sources[source], row)
-        if source == 1:
-            patch = dress(patch, state, rng)
-        return augmented_crop(patch, CROP, rng)
-
-    def _batch(self, samples: list, jobs: list[tuple[int, int, int]]) -> Batch:  # type: ignore[type-arg]
-        crops = torch.stack([sample.result() for sample in samples])
-        gender = [self._sources[s].gender[row] for s, row, _ in jobs]
-        age = [self._sources[s].age[row] for s, row, _ in jobs]
-        labels = {"mask": [state for *_, state in jobs], "gender": gender, "age": age}
-        weights = [1.0 if source == 0 else DRAWN_MASK_WEIGHT for source, *_ in jobs]
-        return Batch(crops, {k: torch.tensor(v) for k, v in labels.items()}, torch.tensor(weights))
+    epoch: int = 0
+    step: int = 0  # batches done of this epoch
+    loss: float = 0.0  # their losses, summed
+    best: float = -1.0
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)  # the log's lines
 
 
-def patch_of(faces: Faces, row: int) -> Patch:
-    """One face of a set."""
-    height, width = faces.sizes[row]
-    return Patch(faces.patches[row, :height, :width], faces.boxes[row], faces.landmarks[row])
-
-
-def start_model(recipe: Recipe, start: Path | None) -> MobileFaceNet:
-    """A network whose backbone begins with the weights at `start`, if given.
+def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) -> None:
+    """Make the run's folder, and refuse before long work what would fail after it.
 
     Raises:
-        ModelError: the weights are missing or of another network.
+        ModelError: there is no such backbone, or the weights to start with do not fit it.
+        DataError: the precision is not to be had on this machine.
+        OutputError: the folder cannot be written to.
+        MissingExtraError: TensorBoard is not installed.
     """
-    torch.manual_seed(recipe.seed)
-    model = MobileFaceNet(recipe.dropout)
-    if start is None:
-        return model
+    require_tensorboard()
+    if recipe.precision == "fp16" and _device(workers).type != "cuda":
+        raise DataError("precision fp16 needs a CUDA device; choose bf16 or fp32.")
+    _begun(recipe, start)
     try:
-        tensors = load_file(start)
-        missing, _ = model.load_state_dict(tensors, strict=False)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{start}: cannot be read as safetensors ({error}); check its path.") from error
-    except RuntimeError as error:
-        raise ModelError(
-            f"{start}: its tensors have other shapes than MobileFaceNet's; give others."
-        ) from error
-    lacking = [name for name in missing if not name.startswith("heads.")]
-    if lacking:
-        raise ModelError(
-            f"{start}: not the weights of a MobileFaceNet, {lacking[0]} is missing; give others."
-        )
-    return model
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PART).touch()
+        (folder / PART).unlink(missing_ok=True)  # by another process
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 class Trainer:
-    """One run: `train()` leaves the averaged network in `model`, a checkpoint an epoch in `folder`."""
+    """One run, resumed from its folder if it was begun there.
 
-    def __init__(self, sampler: Sampler, recipe: Recipe, start: Path | None, folder: Path) -> None:
-        self._sampler, self._recipe, self._folder = sampler, recipe, folder
-        self._device = pick_device("auto")
-        self._net = start_model(recipe, start).to(self._device).to(memory_format=torch.channels_last)
+    Args:
+        sampler: the training faces.
+        validate: scores a network on faces held out.
+        recipe: every choice.
+        start: weights to begin with, if any.
+        folder: of the run, `prepare`d.
+        workers: the processes that share each batch.
+
+    Raises:
+        DataError: the folder's checkpoint is damaged, or of another recipe, other faces or another start.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        validate: Validate,
+        recipe: Recipe,
+        start: Path | None,
+        folder: Path,
+        workers: Workers,
+    ) -> None:
+        self._sampler, self._validate, self._recipe = sampler, validate, recipe
+        self._folder, self._workers = folder, workers
+        self._device = _device(workers)
+        begun_with = hash_of(start) if start is not None else ""
+        self._made_of = json.dumps([asdict(recipe), sampler.fingerprint, begun_with])
+        self._net = self._built(start)
+        self._shared = workers.share(self._net)
         self._average = AveragedModel(
             self._net,
             multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
+        self._optimizer = self._optimizer_of(1.0 if start is None else 0.5)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
+        weights = inverse_frequencies(sampler.shown_labels()) if recipe.class_weights else {}
+        self._loss = HeadsLoss(recipe.loss, recipe.smoothing, weights)
+        self._state = _State()
+        self._best: dict[str, Tensor] = {}
+        self._stopping = False
+        self._resume()
+
+    def _built(self, start: Path | None) -> FaceNetwork:
+        net = _begun(self._recipe, start)
+        some_head = next(iter(net.heads.values()))
+        assert isinstance(some_head, nn.Linear)
+        net.heads["years"] = nn.Linear(some_head.in_features, YEARS_BINS)  # teaches age; never saved
+        if self._recipe.freeze_stem:
+            for part in stem(net):
+                part.requires_grad_(False)
+        return net.to(self._device).to(memory_format=torch.channels_last)
+
+    def _optimizer_of(self, body_scale: float) -> torch.optim.Optimizer:
         heads = list(self._net.heads.parameters())
-        body = [p for n, p in self._net.named_parameters() if not n.startswith("heads.")]
-        groups = [{"params": body, "scale": 1.0 if start is None else 0.5}, {"params": heads, "scale": 2.0}]
-        self._optimizer = torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
-        self._steps = -(-recipe.samples // recipe.batch)
-        self._done = 0
+        own = {id(parameter) for parameter in heads}
+        body = [p for p in self._net.parameters() if id(p) not in own and p.requires_grad]
+        groups = [{"params": body, "scale": body_scale}, {"params": heads, "scale": 2.0}]
+        return torch.optim.AdamW(groups, self._recipe.learning_rate, weight_decay=self._recipe.weight_decay)
 
     @property
-    def model(self) -> MobileFaceNet:
-        """The network with its weights averaged over the last steps."""
-        model = self._average.module
-        assert isinstance(model, MobileFaceNet)
-        return model.eval()
+    def batches(self) -> tuple[int, int]:
+        """Batches done, and of the whole run."""
+        steps = self._sampler.steps
+        return self._state.epoch * steps + self._state.step, self._recipe.epochs * steps
 
-    def train(self, report: Callable[[Report], None]) -> None:
-        """Train to the end, from the last checkpoint of the same recipe if there is one."""
-        self._resume()
-        for epoch in range(self._done, self._recipe.epochs):
-            started, total = time.perf_counter(), 0.0
-            self._net.train()
-            torch.manual_seed(self._recipe.seed + epoch)  # a resumed run drops out what a whole one does
-            for step, batch in enumerate(self._sampler.epoch(epoch)):
-                total += self._step(batch, epoch * self._steps + step)
-                report(Report(epoch, self._recipe.epochs, step + 1, self._steps, total / (step + 1)))
-            self._done = epoch + 1
-            self._save(total / self._steps, time.perf_counter() - started)
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights `model` has, from 1."""
+        return self._state.best_epoch
 
-    def _step(self, batch: Batch, step: int) -> float:
+    @property
+    def model(self) -> FaceNetwork:
+        """The network as serving builds it, with the averaged weights of the epoch that scored best."""
+        net = build_network(self._recipe.backbone, self._recipe.heads)
+        net.load_state_dict(self._best)
+        return net.to(self._device).eval()
+
+    def stop(self) -> None:
+        """End after the batch in hand, with a checkpoint of what was learnt; safe in a signal handler."""
+        self._stopping = True
+
+    def train(self, report: Callable[[Report], None]) -> bool:
+        """Train to the end; false if `stop` ended it early.
+
+        Raises:
+            DataError: the loss is not a number any more.
+            OutputError: a checkpoint cannot be written; the one before it is whole.
+        """
+        if self._over():
+            return True
+        board = Board(self._folder, self._state.epoch + 1) if self._workers.first else None
+        try:
+            while not self._over():
+                if not self._epoch(report, board):
+                    return False
+        finally:
+            if board is not None:
+                board.close()
+        return True
+
+    def _over(self) -> bool:
+        state, recipe = self._state, self._recipe
+        return state.epoch >= recipe.epochs or 0 < recipe.patience <= state.epoch - state.best_epoch
+
+    def _epoch(self, report: Callable[[Report], None], board: Board | None) -> bool:
+        """One epoch, or what is left of it; false if it was stopped, with a checkpoint."""
+        state, steps, recipe = self._state, self._sampler.steps, self._recipe
+        started_s = saved_s = time.monotonic()
+        self._set_training()
+        workers = self._workers
+        for batch in self._sampler.epoch(state.epoch, state.step, workers.rank, workers.world):
+            loss = self._step(batch, state.epoch * steps + state.step)
+            mean_loss, stops = workers.means(loss, float(self._stopping))  # the CPU waits here
+            _require_finite(mean_loss)
+            state.loss, state.step = state.loss + mean_loss, state.step + 1
+            report(Report(state.epoch, recipe.epochs, state.step, steps, state.loss / state.step))
+            if stops or time.monotonic() - saved_s > SAVE_EVERY_S:
+                self._save()
+                saved_s = time.monotonic()
+            if stops:
+                return False
+        scores, mean_loss = self._scored(), state.loss / steps
+        state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
+        self._keep_best(scores)
+        self._note(mean_loss, scores, time.monotonic() - started_s)
+        if board is not None:
+            self._show(board, mean_loss, scores)
+        self._save()
+        report(Report(state.epoch - 1, recipe.epochs, steps, steps, mean_loss, scores))
+        return True
+
+    def _set_training(self) -> None:
+        self._net.train()
+        if self._recipe.freeze_stem:
+            for part in stem(self._net):
+                part.eval()
+
+    def _step(self, batch: Batch, step: int) -> Tensor:
         for group in self._optimizer.param_groups:
             group["lr"] = self._recipe.learning_rate * group["scale"] * self._schedule(step)
+        torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # dropout: a resumed run does the same
+        self._workers.begin(batch)
         crops = batch.crops.to(self._device, memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16):
-            logits = self._net(crops)
-        loss = heads_loss({name: x.float() for name, x in logits.items()}, batch, self._device)
+        moved = Batch(crops, batch.labels, batch.mask_weights, batch.share)
+        with self._autocast():
+            logits = self._shared(crops)
+        loss = self._loss({name: x.float() for name, x in logits.items()}, moved)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(self._net.parameters(), 5.0)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._average.update_parameters(self._net)
-        return float(loss.detach())
+        return loss.detach()
+
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self._recipe.precision)
+        with torch.autocast(self._device.type, kind, enabled=kind is not None):
+            yield
 
     def _schedule(self, step: int) -> float:
         """Linear warm-up, then a half cosine to nothing (Loshchilov and Hutter 2017)."""
-        total, warm = self._steps * self._recipe.epochs, min(100, self._steps)
+        total = self._sampler.steps * self._recipe.epochs
+        warm = min(WARM_UP_STEPS, self._sampler.steps)
         if step < warm:
             return (step + 1) / warm
         return float(0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, total - warm))))
 
-    def _save(self, loss: float, seconds: float) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def _served(self) -> dict[str, Tensor]:
+        """A copy of the averaged weights, without what only training needs."""
+        average = self._average.module
+        assert isinstance(average, FaceNetwork)
+        return {name: tensor.detach().clone() for name, tensor in served_weights(average).items()}
+
+    def _scored(self) -> list[EpochScore]:
+        """The validation scores, from the first process, so that all decide alike."""
+
+        def score() -> list[EpochScore]:
+            net = build_network(self._recipe.backbone, self._recipe.heads)
+            net.load_state_dict(self._served())
+            return list(self._validate(net.to(self._device).eval()))
+
+        return self._workers.from_first(score)
+
+    def _keep_best(self, scores: Sequence[EpochScore]) -> None:
+        total = float(np.mean([score.macro_f1 for score in scores]))
+        if total > self._state.best:
+            self._state.best, self._state.best_epoch = total, self._state.epoch
+            self._best = self._served()
+
+    def _note(self, loss: float, scores: Sequence[EpochScore], seconds: float) -> None:
+        line = {"epoch": self._state.epoch, "loss": round(loss, 4), "seconds": round(seconds, 1)}
+        heads = {score.head: [round(score.macro_f1, 4), round(score.micro_f1, 4)] for score in scores}
+        self._state.history.append({**line, **heads})
+
+    def _show(self, board: Board, loss: float, scores: Sequence[EpochScore]) -> None:
+        figures = {"loss": loss, "learning_rate": float(self._optimizer.param_groups[0]["lr"])}
+        figures |= {f"macro_f1/{score.head}": score.macro_f1 for score in scores}
+        figures |= {f"micro_f1/{score.head}": score.micro_f1 for score in scores}
+        board.add(self._state.epoch, figures)
+
+    def _save(self) -> None:
+        """Write the log and a checkpoint, each whole or not at all."""
+        if not self._workers.first:
+            return
         state = {
-            "recipe": asdict(self._recipe),
-            "epochs": self._done,
+            "made_of": self._made_of,
+            "state": asdict(self._state),
             "net": self._net.state_dict(),
             "average": self._average.state_dict(),
+            "best": self._best,
             "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
         }
-        part = self._folder / "checkpoint.part"
-        torch.save(state, part)
-        part.replace(self._folder / "checkpoint.pt")
-        line = {"epoch": self._done, "loss": round(loss, 4), "seconds": round(seconds, 1)}
-        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        part = self._folder / PART
+        try:
+            part.write_text(
+                "".join(json.dumps(line) + "\n" for line in self._state.history), encoding="utf-8"
+            )
+            part.replace(self._folder / LOG)
+            torch.save(state, part)
+            part.replace(self._folder / CHECKPOINT)
+        except (OSError, RuntimeError) as error:  # torch has its own for a full disk
+            part.unlink(missing_ok=True)
+            raise _unwritable(self._folder, error) from error
 
     def _resume(self) -> None:
-        path = self._folder / "checkpoint.pt"
+        path = self._folder / CHECKPOINT
         if not path.is_file():
             return
         try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            if state["recipe"] != asdict(self._recipe):
+            stored: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
+            if stored["made_of"] != self._made_of:
                 raise DataError(
-                    f"{path}: made with another recipe; give another --run folder, or remove this one."
+                    f"{path}: made with another recipe, other pictures or another start; give another "
+                    "--run-dir, or remove this one."
                 )
-            self._net.load_state_dict(state["net"])
-            self._average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._done = int(state["epochs"])
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError) as error:
+            self._net.load_state_dict(stored["net"])
+            self._average.load_state_dict(stored["average"])
+            self._optimizer.load_state_dict(stored["optimizer"])
+            self._scaler.load_state_dict(stored["scaler"])
+            self._best, self._state = stored["best"], _State(**stored["state"])
+        except _DAMAGED as error:
             raise DataError(
                 f"{path}: not a checkpoint of this training, or damaged; remove it to begin anew."
             ) from error
 
 
-def heads_loss(logits: dict[str, Tensor], batch: Batch, device: torch.device) -> Tensor:
-    """The heads' smoothed cross-entropies (Szegedy et al. 2016), summed; an unknown label adds nothing."""
-    total = torch.zeros((), device=device)
-    for name in HEADS:
-        labels = batch.labels[name].to(device)
-        known = labels != UNKNOWN
-        if not known.any():
-            continue
-        losses = F.cross_entropy(
-            logits[name][known], labels[known], label_smoothing=SMOOTHING[name], reduction="none"
-        )
-        weights = batch.mask_weights.to(device)[known] if name == "mask" else torch.ones_like(losses)
-        total = total + (losses * weights).sum() / len(labels)
-    return total
+def _device(workers: Workers) -> torch.device:
+    return workers.device or pick_device("auto")
 
 
-def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
-    """The temperature that makes probabilities honest on held-out faces (Guo et al. 2017, section 4.2)."""
-    target = torch.from_numpy(labels)
-    candidates = torch.logspace(-0.7, 0.7, 141)
-    losses = torch.stack([F.cross_entropy(logits / t, target) for t in candidates])
-    return round(float(candidates[losses.argmin()]), 3)
+def _begun(recipe: Recipe, start: Path | None) -> FaceNetwork:
+    """The network of a recipe, with the weights of `start` where it has them."""
+    torch.manual_seed(recipe.seed)
+    net = build_network(recipe.backbone, recipe.heads, recipe.dropout)
+    if start is not None:
+        load_start(net, start)
+    return net
+
+
+def _unwritable(folder: Path, error: Exception) -> OutputError:
+    return OutputError(f"{folder}: cannot be written to ({error}); make room, or give another --run-dir.")
+
+
+def _require_finite(loss: float) -> None:
+    if not np.isfinite(loss):
+        raise DataError("the loss is not a number any more: lower --learning-rate, or use --precision fp32.")

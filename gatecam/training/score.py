@@ -1,44 +1,55 @@
-"""Scoring a classifier on held-out faces: F1, accuracy, calibration, by face size."""
+"""Scoring a classifier's heads on faces: F1, precision, recall, calibration; cheap enough for every epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatecam.errors import DataError, MissingExtraError
-from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
-from gatecam.training.augment import plain_crop
+from gatecam.errors import DataError
+from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS, class_parts
+from gatecam.training.augment import Patch, patch_of, plain_crop
+from gatecam.training.calibration import calibration_error
 from gatecam.training.data import Faces
-from gatecam.training.learn import patch_of
-from gatecam.types import Floats
-from gatecam.vision.backbone import HEADS
+from gatecam.training.rates import by_label, confusion, rates_of
 from gatecam.vision.crops import CropSpec
 
 MIN_FACE_PX = 32  # scores are stated for faces of this size and more
 BATCH = 64
-LABELS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
+CLASS_LABELS = tuple(
+    f"{MASK_LABELS[mask]} {GENDER_LABELS[gender]} {AGE_LABELS[age]}"
+    for mask, gender, age in map(class_parts, range(CLASS_COUNT))
+)
+HEAD_LABELS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
+LABELS = {**HEAD_LABELS, "class": CLASS_LABELS}
 
 
 @dataclass(frozen=True, slots=True)
 class HeadScore:
-    """How well one head does on N faces; `confusion` rows are true labels, columns predicted ones."""
+    """How well one head, or the 18 classes together, does on N faces.
+
+    A rate of a label that has no faces to say it of is None. `macro_f1` is over the labels that are true
+    or predicted of a face, as scikit-learn's; `micro_f1` is the accuracy, as each face has one label.
+    Rows of `confusion` are true labels, columns predicted ones.
+    """
 
     head: str
     faces: int
     macro_f1: float
-    accuracy: float
-    recall: dict[str, float]
-    precision: dict[str, float]
+    micro_f1: float
+    precision: dict[str, float | None]
+    recall: dict[str, float | None]
+    f1: dict[str, float | None]
+    support: dict[str, int]
     ece: float
     confusion: list[list[int]]
 
 
-@torch.inference_mode()
 def logits_of(
     model: nn.Module, faces: Faces, spec: CropSpec, progress: Callable[[int, int], None]
 ) -> dict[str, Tensor]:
@@ -47,68 +58,76 @@ def logits_of(
     Raises:
         DataError: there is no face.
     """
-    if len(faces) == 0:
+    patches = (patch_of(faces, row) for row in range(len(faces)))
+    return logits_of_patches(model, patches, len(faces), spec, progress)
+
+
+@torch.inference_mode()
+def logits_of_patches(
+    model: nn.Module,
+    patches: Iterable[Patch],
+    count: int,
+    spec: CropSpec,
+    progress: Callable[[int, int], None],
+) -> dict[str, Tensor]:
+    """The same of `count` patches that come one after the other, of which few are held at a time.
+
+    Raises:
+        DataError: there is no face.
+    """
+    if count == 0:
         raise DataError("no faces are held out to score: add pictures, or split them by another seed.")
     device = next(model.parameters()).device
-    parts: dict[str, list[Tensor]] = {name: [] for name in HEADS}
-    for start in range(0, len(faces), BATCH):
-        rows = range(start, min(start + BATCH, len(faces)))
-        crops = torch.stack([plain_crop(patch_of(faces, row), spec) for row in rows])
+    parts: dict[str, list[Tensor]] = {name: [] for name in HEAD_LABELS}
+    coming, done = iter(patches), 0
+    while batch := list(islice(coming, BATCH)):
+        crops = torch.stack([plain_crop(patch, spec) for patch in batch])
         logits = model(crops.to(device, memory_format=torch.channels_last))
-        for name in HEADS:
-            parts[name].append(logits[name].float().cpu())
-        progress(rows[-1] + 1, len(faces))
+        for name, values in parts.items():
+            values.append(logits[name].float().cpu())
+        done += len(batch)
+        progress(done, count)
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature: float) -> HeadScore:
-    """The score of one head's logits (N, labels) against true labels (N,).
+def class_logits(logits: Mapping[str, Tensor], temperature: Mapping[str, float]) -> Tensor:
+    """Log-probabilities (N, 18) of the classes if the heads err independently; as serving's `class_id`.
 
-    Raises:
-        MissingExtraError: scikit-learn is not installed.
+    Args:
+        logits: of each head, (N, labels).
+        temperature: of each head.
     """
-    try:
-        from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
-    except ImportError as error:
-        raise MissingExtraError("Scoring a classifier", "train") from error
+    mask, gender, age = ((logits[name] / temperature[name]).log_softmax(1) for name in HEAD_LABELS)
+    return (mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]).flatten(1)
+
+
+def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature: float) -> HeadScore:
+    """The score of one head's logits (N, labels) against true labels (N,), of at least one face.
+
+    Args:
+        head: a name in `LABELS`.
+        logits: (N, labels).
+        labels: (N,), all known.
+        temperature: what the logits are divided by.
+    """
     probabilities = (logits / temperature).softmax(1).numpy()
-    predicted = probabilities.argmax(1)
     names = LABELS[head]
-    known = list(range(len(names)))
-    options = {"labels": known, "average": None, "zero_division": 0.0}
-    recall = recall_score(labels, predicted, **options)
-    precision = precision_score(labels, predicted, **options)
+    counts = confusion(labels, logits.argmax(1).numpy(), len(names))
+    rates = rates_of(counts)
     return HeadScore(
         head,
         len(labels),
-        round(float(f1_score(labels, predicted, labels=known, average="macro", zero_division=0.0)), 4),
-        round(float((predicted == labels).mean()), 4),
-        {name: round(float(value), 4) for name, value in zip(names, recall, strict=True)},
-        {name: round(float(value), 4) for name, value in zip(names, precision, strict=True)},
+        round(float(rates.macro_f1), 4),
+        round(float(rates.micro_f1), 4),
+        by_label(names, rates.precision),
+        by_label(names, rates.recall),
+        by_label(names, rates.f1),
+        {name: int(n) for name, n in zip(names, counts.sum(1), strict=True)},
         round(calibration_error(probabilities, labels), 4),
-        confusion_matrix(labels, predicted, labels=known).tolist(),
+        counts.astype(int).tolist(),
     )
 
 
-def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: int = 15) -> float:
-    """Expected calibration error of the likeliest label over equal bins (Guo et al. 2017, equation 3).
-
-    Args:
-        probabilities: (N, labels).
-        labels: (N,) true labels.
-        bins: how many, between 0 and 1.
-    """
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    error = 0.0
-    for b in range(bins):
-        inside = which == b
-        if inside.any():
-            error += inside.mean() * abs(float(right[inside].mean()) - float(confidence[inside].mean()))
-    return error
-
-
 def scored(faces: Faces) -> Faces:
-    """The faces that a mask score is stated for: not suspect, and large enough."""
+    """The faces that a score is stated for: labels not doubtful, and large enough."""
     return faces.take(~faces.suspect & (faces.face_px >= MIN_FACE_PX))

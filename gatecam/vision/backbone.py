@@ -1,17 +1,27 @@
-"""The classifier's network: MobileFaceNet (Chen et al. 2018, arXiv 1804.07573, table 1) with three heads.
+"""Backbones, from crops to features: MobileFaceNet, and torchvision's classification networks.
 
-Global average pooling replaces the paper's global depthwise convolution, which frees the input size.
+MobileFaceNet is table 1 of Chen et al. 2018 (arXiv 1804.07573) with global average pooling in place of the
+global depthwise convolution, which frees the input size.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+import torchvision
+from torch import Tensor, fx, nn
+
+from gatecam.errors import ModelError
+
+MOBILEFACENET = "mobilefacenet"
+SUGGESTED = (MOBILEFACENET, "resnet18", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0")
+UNFIT = ("maxvit", "squeezenet", "vit")  # inputs of a fixed size, or no linear last layer
+BARE = {"aux_logits": False, "init_weights": False}  # without second outputs and minutes of initialising
+OPTIONS = {"googlenet": BARE, "inception_v3": BARE}
+LAST_LAYERS = ("fc", "classifier", "head")  # what torchvision calls them
+TRUNKS = ("features", "layers", "trunk_output")  # and where layers lie one level further down
 
 # expansion, channels, blocks, stride of the first block (table 1)
 STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 FEATURES = 512
-HEADS = {"mask": 3, "gender": 2, "age": 3}
 
 
 class ConvUnit(nn.Module):
@@ -25,7 +35,8 @@ class ConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inp, H, W) to (B, out, H / stride, W / stride)."""
-        return torch.as_tensor(self.prelu(self.bn(self.conv(x))))
+        y: Tensor = self.prelu(self.bn(self.conv(x)))
+        return y
 
 
 class Bottleneck(nn.Module):
@@ -53,9 +64,9 @@ class Bottleneck(nn.Module):
 
 
 class MobileFaceNet(nn.Module):
-    """Features of a face, and logits of its three heads."""
+    """Features of a face."""
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.conv1 = ConvUnit(3, 64, 3, 2, 1)
         self.dw_conv1 = ConvUnit(64, 64, 3, 1, 1, groups=64)
@@ -66,29 +77,76 @@ class MobileFaceNet(nn.Module):
                 channels = out
         self.blocks = nn.Sequential(*blocks)
         self.conv2 = ConvUnit(channels, FEATURES, 1, 1, 0)
-        self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(FEATURES, width) for name, width in HEADS.items()})
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """(B, 3, S, S) normalised crops to logits: mask (B, 3), gender (B, 2), age (B, 3)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) normalised crops to features (B, 512)."""
         x = self.blocks(self.dw_conv1(self.conv1(x)))
-        features = self.dropout(self.conv2(x).mean((2, 3)))  # (B, 512)
-        return {name: head(features) for name, head in self.heads.items()}
+        features: Tensor = self.conv2(x).mean((2, 3))
+        return features
 
 
-def fold_batch_norms(model: nn.Module) -> nn.Module:
-    """The same network with every batch norm folded into the convolution before it; for inference only."""
-    for module in model.modules():
-        if isinstance(module, ConvUnit):
-            module.conv, module.bn = _folded(module.conv, module.bn), nn.Identity()  # type: ignore[assignment]
-        elif isinstance(module, Bottleneck):
-            layers = module.conv
-            for i in range(len(layers) - 1):
-                conv, norm = layers[i], layers[i + 1]
-                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    layers[i], layers[i + 1] = _folded(conv, norm), nn.Identity()
-    return model
+def backbone_names() -> list[str]:
+    """The names that `build_backbone` takes."""
+    known = torchvision.models.list_models(module=torchvision.models)
+    return [MOBILEFACENET, *(name for name in known if not name.startswith(UNFIT))]
 
 
-def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    return nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
+def build_backbone(name: str) -> tuple[nn.Module, int]:
+    """A network from crops (B, 3, S, S) to features (B, F) with random weights, and F.
+
+    Of torchvision's networks the last linear layer is left out, and their dropout is off: the heads come
+    after it with their own.
+
+    Raises:
+        ModelError: there is no such network.
+    """
+    if name not in backbone_names():
+        raise ModelError(
+            f"{name}: no such backbone; give {', '.join(SUGGESTED)}, or another of torchvision's "
+            "classification networks that takes small pictures."
+        )
+    if name == MOBILEFACENET:
+        return MobileFaceNet(), FEATURES
+    network: nn.Module = torchvision.models.get_model(name, weights=None, **OPTIONS.get(name, {}))
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    path, last = _last_linear(network)
+    network.set_submodule(path, nn.Identity())
+    return network, last.in_features
+
+
+def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
+    """The layer that gives one of torchvision's networks its classes, and where it is."""
+    return [
+        (path, module)
+        for path, module in network.named_modules()
+        if path.split(".")[0] in LAST_LAYERS and isinstance(module, nn.Linear)
+    ][-1]
+
+
+def early_layers(backbone: nn.Module) -> list[nn.Module]:
+    """The first layers, whose weights suit every picture: MobileFaceNet's first stage, of others half."""
+    if isinstance(backbone, MobileFaceNet):
+        return [backbone.conv1, backbone.dw_conv1, *backbone.blocks[: STAGES[0][2]]]
+    layers: list[nn.Module] = []
+    for name, child in backbone.named_children():
+        layers.extend(child if name in TRUNKS and isinstance(child, nn.Sequential) else [child])
+    return layers[: len(layers) // 2]
+
+
+def fold_batch_norms(backbone: nn.Module) -> None:
+    """Fold every batch norm that follows a convolution into it; for inference only.
+
+    Which norm follows which convolution is read from the traced graph; the modules stay where they are.
+    """
+    modules = dict(backbone.named_modules())
+    for node in fx.Tracer().trace(backbone).nodes:
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, nn.BatchNorm2d):
+            continue
+        before = node.args[0]
+        conv = modules.get(str(before.target)) if before.op == "call_module" else None
+        if isinstance(conv, nn.Conv2d) and len(before.users) == 1:
+            backbone.set_submodule(str(before.target), nn.utils.fusion.fuse_conv_bn_eval(conv, norm))
+            backbone.set_submodule(str(node.target), nn.Identity())

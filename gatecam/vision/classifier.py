@@ -10,14 +10,14 @@ from torch import Tensor
 
 from gatecam.errors import ModelError
 from gatecam.types import Prediction
-from gatecam.vision.backbone import HEADS, MobileFaceNet, fold_batch_norms
 from gatecam.vision.crops import crop_faces
+from gatecam.vision.network import HEADS, FaceNetwork, build_from_spec, fold_batch_norms
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights
 
 CHUNK = 64  # faces a forward pass, which bounds memory in a crowd
 
 
-def load_classifier(weights: str) -> tuple[MobileFaceNet, ModelSpec]:
+def load_classifier(weights: str) -> tuple[FaceNetwork, ModelSpec]:
     """The network with some weights, ready for inference on the CPU, and their spec.
 
     Args:
@@ -28,23 +28,23 @@ def load_classifier(weights: str) -> tuple[MobileFaceNet, ModelSpec]:
     """
     path = find_weights(weights)
     tensors, spec = load_weights(path)
-    model = MobileFaceNet()
     try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
+        network = build_from_spec(spec.architecture)
+        network.load_state_dict(tensors)
+    except (ModelError, RuntimeError) as error:
         raise ModelError(
-            f"{path}: not the weights of this network; use weights that `gatecam train` made."
+            f"{path}: not the weights of the network that its spec names ({spec.architecture}); use weights "
+            "that this version's `gatecam train` made."
         ) from error
-    return model.eval(), spec
+    return network.eval(), spec
 
 
 class FaceClassifier:
     """Judges faces: mask, gender and age band."""
 
     def __init__(self, weights: str, device: torch.device) -> None:
-        model, self.spec = load_classifier(weights)
-        folded = fold_batch_norms(model)
-        self._model = folded.to(device).to(memory_format=torch.channels_last)
+        network, self.spec = load_classifier(weights)
+        self._network = fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)
         self._device = device
         self._temperature = {name: self.spec.temperature[name] for name in HEADS}
 
@@ -67,7 +67,7 @@ class FaceClassifier:
     def _judge(self, crops: Tensor) -> list[Prediction]:
         found: list[Prediction] = []
         for chunk in torch.split(crops, CHUNK) if len(crops) else ():
-            logits = self._model(chunk.contiguous(memory_format=torch.channels_last))
+            logits = self._network(chunk.contiguous(memory_format=torch.channels_last))
             joined = [(logits[name].float() / self._temperature[name]).softmax(1) for name in HEADS]
             rows = torch.cat(joined, 1).cpu().numpy().astype(np.float32)  # (n, 8): the CPU waits here
             found.extend(Prediction(row[:3], row[3:5], row[5:]) for row in rows)

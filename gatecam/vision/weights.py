@@ -122,8 +122,9 @@ def _require_usable(spec: ModelSpec) -> None:
     finite = all(math.isfinite(number) for number in (*above_zero, crop.mean))
     if not finite or min(above_zero) <= 0 or not isinstance(crop.size, int):
         raise ValueError("a size, margin, mean, std or temperature is out of range")
-    if crop.interpolation != INTERPOLATION or not isinstance(spec.sha256, str):
-        raise ValueError("the interpolation or sha256 is of another kind")
+    texts = (spec.architecture, spec.sha256)
+    if crop.interpolation != INTERPOLATION or not all(isinstance(text, str) for text in texts):
+        raise ValueError("the interpolation, architecture or sha256 is of another kind")
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], spec: ModelSpec) -> ModelSpec:

@@ -63,7 +63,7 @@ def analyze(monkeypatch) -> Analyze:
 
     def script(faces: Iterable[Sequence[Face]]) -> FakeAnalyzer:
         analyzer = FakeAnalyzer(faces)
-        for command in ("replaying", "running", "predicting"):
+        for command in ("replaying", "running", "predicting", "submitting"):
             monkeypatch.setattr(f"gatecam.cli.{command}.build_analyzer", lambda *parts: analyzer)
         return analyzer
 

@@ -40,6 +40,13 @@ def test_without_a_total_no_time_left_is_told(clock, capsys):
     assert capsys.readouterr().err == "clip.mp4: 50 frames, 5.0 frames/s, loss 0.1\n"
 
 
+def test_work_done_before_says_nothing_of_the_rate(clock, capsys):
+    with progress("train", 1000, "batches", before=900) as tick:
+        clock(110)
+        tick(905)
+    assert capsys.readouterr().err == "train: 905/1000 batches, 0.5 batches/s, 190 s left\n"
+
+
 def test_a_terminal_gets_a_bar_with_the_name_as_it_is(monkeypatch):
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:

@@ -59,6 +59,10 @@ def make_faces() -> MakeFaces:
             detected=np.ones(count, bool),
             keys=np.array(keys or [str(i) for i in range(count)]),
             images=np.array([f"{i}.png" for i in range(count)]),
+            years=np.full(count, -1),
+            races=np.full(count, ""),
+            kinds=np.full(count, ""),
+            rows=np.arange(count),
         )
 
     return build

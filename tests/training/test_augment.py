@@ -1,4 +1,4 @@
-"""Patches on their way to the network: dressed, worn, cropped; any patch will do."""
+"""Patches on their way to the network: worn and cropped; any patch will do."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.training.augment import Patch, augmented_crop, dress, plain_crop
-from gatecam.training.learn import CROP, patch_of
+from gatecam.training import augment
+from gatecam.training.augment import Patch, augmented_crop, patch_of, plain_crop
+from gatecam.training.recipe import AUGMENTATIONS, Recipe
 from gatecam.vision.crops import crop_faces
 
+CROP = Recipe().crop
 SMALL = replace(CROP, size=32)
 
 
@@ -44,42 +46,53 @@ def test_a_face_of_a_set_is_its_picture_without_the_padding(make_faces):
     assert np.array_equal(patch.box, faces.boxes[2])
 
 
-def test_dressing_covers_the_mouth_in_both_masked_states(patch):
-    x, y = patch.landmarks[3:].mean(0).round().astype(int)
-    for seed in range(8):
-        dressed = dress(patch, 0, np.random.default_rng(seed))
-        mouth = np.s_[y - 3 : y + 4, x - 3 : x + 4]
-        assert np.abs(dressed.image[mouth].astype(int) - patch.image[mouth]).mean() > 10
-        assert np.array_equal(dressed.box, patch.box)
-        assert np.array_equal(dressed.landmarks, patch.landmarks)
-
-
-def test_a_worn_wrong_mask_shows_the_nose_or_the_mouth_at_times(patch):
-    x, y = patch.landmarks[2].round().astype(int)
-    nose = np.s_[y - 6 : y - 1, x - 2 : x + 3]
-    changes = [
-        np.abs(dress(patch, 1, np.random.default_rng(s)).image[nose].astype(int) - patch.image[nose]).mean()
-        for s in range(12)
-    ]
-    assert np.median(changes) < 10
-
-
-def test_a_bare_face_stays_bare_or_gets_a_hand(patch):
-    changed = [(dress(patch, 2, np.random.default_rng(s)).image != patch.image).any() for s in range(80)]
-    assert 8 <= sum(changed) <= 34  # a quarter of 80, give or take three deviations
-
-
-@pytest.mark.parametrize("state", [0, 1, 2])
-def test_a_face_without_landmarks_cannot_be_dressed(state):
-    with pytest.raises(ValueError, match="landmarks: expected found ones, got NaN"):
-        dress(bare_patch(40, 40), state, np.random.default_rng(0))
-
-
 def test_an_augmented_crop_is_the_same_for_the_same_seed(patch):
     crops = [augmented_crop(patch, CROP, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert torch.equal(crops[0], crops[1])
     assert not torch.equal(crops[0], crops[2])
     assert crops[0].shape == (3, CROP.size, CROP.size)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_each_augmentation_does_something_alone(patch, name):
+    plain = plain_crop(patch, SMALL)
+    crops = [augmented_crop(patch, SMALL, np.random.default_rng(seed), (name,)) for seed in range(40)]
+    assert any(not torch.equal(crop, plain) for crop in crops)
+    assert all(crop.shape == plain.shape and crop.isfinite().all() for crop in crops)
+
+
+def test_without_augmentations_a_crop_is_plain(patch):
+    for seed in range(5):
+        crop = augmented_crop(patch, SMALL, np.random.default_rng(seed), ())
+        assert torch.equal(crop, plain_crop(patch, SMALL))
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("flip", 0.5), ("erasing", 0.15), ("rotation", 0.6), ("jitter", 1.0), ("jpeg", 0.3)]
+)
+def test_an_augmentation_happens_as_often_as_it_should(patch, name, share):
+    plain = plain_crop(patch, SMALL)
+    crops = (augmented_crop(patch, SMALL, np.random.default_rng(seed), (name,)) for seed in range(120))
+    changed = sum(not torch.equal(crop, plain) for crop in crops)
+    assert changed / 120 == pytest.approx(share, abs=0.14)  # three deviations
+
+
+def test_a_flip_mirrors_what_came_before_it(patch):
+    plain = plain_crop(patch, SMALL)
+    crops = [augmented_crop(patch, SMALL, np.random.default_rng(seed), ("flip",)) for seed in range(12)]
+    assert {torch.equal(crop, plain) for crop in crops} == {True, False}
+    assert all(torch.equal(crop, plain) or torch.equal(crop, plain.flip(2)) for crop in crops)
+
+
+def test_a_lossy_camera_comes_after_the_light(patch, monkeypatch):
+    happened = []
+    steps = [
+        (name, 1.0, lambda image, box, rng, name=name: happened.append(name) or image)
+        for name, _, _ in augment._STEPS
+    ]
+    monkeypatch.setattr(augment, "_STEPS", steps)
+    augmented_crop(patch, SMALL, np.random.default_rng(0))
+    assert happened == ["backlight", "colour", "resolution", "blur", "noise", "jpeg"]
 
 
 def test_an_augmented_crop_still_shows_the_face(patch):

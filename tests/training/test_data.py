@@ -1,4 +1,4 @@
-"""Reading labelled folders, cutting patches, caching them, and splitting without a leak."""
+"""Cutting patches around faces, labelled or still to be found, and caching them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from gatecam.errors import DataError
 from gatecam.geometry import iou
 from gatecam.training import data
-from gatecam.training.data import PATCH_PX, Faces, load_faces, read_ilc, read_utkface
+from gatecam.training.data import PATCH_PX, Faces, load_faces
+from gatecam.training.layouts import open_collection
+from gatecam.training.rows import Collection, Row
 from gatecam.types import Box, Image
 
 ILC_HEAD = "image,x1,y1,x2,y2,label,suspect,group\n"
@@ -54,106 +56,20 @@ def utkface(tmp_path, astronaut) -> Path:
     return folder
 
 
-def test_the_faces_of_ilc_are_read(ilc):
-    rows = read_ilc(ilc)
-    assert [row.image.name for row in rows] == ["two.png", "two.png", "one.png", "one.png"]
-    assert [row.mask for row in rows] == [0, 1, 2, 2]
-    assert [row.suspect for row in rows] == [False, True, False, False]
-    assert [row.key for row in rows] == ["7", "7", "8", "8"]
-    assert {(row.gender, row.age) for row in rows} == {(-1, -1)}
-    assert rows[0].box == Box(180, 61, 268, 172)
-    assert rows[0].image.is_file()
-
-
-def test_the_faces_of_utkface_are_read(utkface):
-    first, second = read_utkface(utkface)
-    assert (first.mask, first.gender, first.age, first.key) == (2, 1, 0, "a.jpg")
-    assert (second.mask, second.gender, second.age, second.key) == (2, 0, 2, "b.jpg")
-    assert first.box is None
-    assert not first.suspect
-
-
-def test_a_table_saved_with_a_byte_order_mark_is_read(utkface):
-    path = utkface / "people.csv"
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert len(read_utkface(utkface)) == 2
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("one.png,180,61,268,172,with_hat,0,9", "label: expected with_mask or .*, got 'with_hat'"),
-        ("one.png,left,61,268,172,with_mask,0,9", "x1: expected a number of 0 and more, got 'left'"),
-        ("one.png,180,nan,268,172,with_mask,0,9", "y1: expected a number .* got 'nan'"),
-        ("one.png,180,61,inf,172,with_mask,0,9", "x2: expected a number .* got 'inf'"),
-        ("one.png,180,61,180,172,with_mask,0,9", "expected x1 < x2 and y1 < y2"),
-        ("one.png,180,172,268,61,with_mask,0,9", "expected x1 < x2 and y1 < y2"),
-        ("one.png,180,61,268,172,with_mask,maybe,9", "suspect: expected 0 or 1, got 'maybe'"),
-        ("one.png,180,61,268,172,with_mask,0,", "group: expected a name, got nothing"),
-        (",180,61,268,172,with_mask,0,9", "image: expected a name, got nothing"),
-        ("one.png,180", "y1: expected a number of 0 and more, got ''"),
-    ],
-)
-def test_a_bad_line_of_ilc_is_told_with_file_and_line(ilc, line, said):
-    with (ilc / "faces.csv").open("a") as file:
-        file.write(f"\n{line}\n")  # after an empty line, which counts too
-    with pytest.raises(DataError, match=rf"faces\.csv:7: {said}; mend or remove the line\.$"):
-        read_ilc(ilc)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("a.jpg,old,female,white", "age: expected a number of 0 and more, got 'old'"),
-        ("a.jpg,-3,female,white", "age: expected a number .* got '-3'"),
-        ("a.jpg,20,woman,white", "gender: expected male or female, got 'woman'"),
-        (",20,female,white", "image: expected a name"),
-    ],
-)
-def test_a_bad_line_of_utkface_is_told_with_file_and_line(utkface, line, said):
-    with (utkface / "people.csv").open("a") as file:
-        file.write(line)
-    with pytest.raises(DataError, match=rf"people\.csv:4: {said}"):
-        read_utkface(utkface)
-
-
-@pytest.mark.parametrize("read", [read_ilc, read_utkface])
-def test_a_folder_without_its_table_is_told(tmp_path, read):
-    with pytest.raises(DataError, match=r"\.csv: cannot be read; give the unpacked folder that holds it\.$"):
-        read(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", r"people\.csv:1: the column image is missing; expected image, age, gender\."),
-        (b"image,gender\n", r"people\.csv:1: the column age is missing"),
-        (b"image,age,gender\n", r"people\.csv: no faces in it"),
-        (b"image,age,gender\nj\xf6rg.jpg,20,male\n", r"people\.csv: not a CSV file in UTF-8"),
-        (b'image,age,gender\n"' + b"x" * 200_000, r"people\.csv: not a CSV file in UTF-8"),
-    ],
-    ids=["empty", "column", "rows", "encoding", "quote"],
-)
-def test_a_table_that_is_none_is_told(utkface, content, said):
-    (utkface / "people.csv").write_bytes(content)
-    with pytest.raises(DataError, match=said):
-        read_utkface(utkface)
-
-
 def pictures_of(faces: Faces) -> list[Image]:
     return [patch[:h, :w] for patch, (h, w) in zip(faces.patches, faces.sizes, strict=True)]
 
 
 def test_patches_of_a_photograph_show_its_faces(ilc):
     calls = []
-    faces, skipped = load_faces(read_ilc(ilc), lambda *at: calls.append(at))
+    faces, skipped = load_faces(open_collection(ilc), lambda *at: calls.append(at))
     assert skipped == []
     assert calls[-1] == (2, 2)
     assert len(faces) == 4
     assert faces.mask.tolist() == [0, 1, 2, 2]
     assert faces.suspect.tolist() == [False, True, False, False]
     assert faces.keys.tolist() == ["7", "7", "8", "8"]
-    assert faces.images.tolist() == ["two.png", "two.png", "one.png", "one.png"]
+    assert faces.images.tolist() == ["images/two.png"] * 2 + ["images/one.png"] * 2
     assert faces.face_px.tolist() == [88, 88, 88, 30]
     assert faces.detected.tolist() == [True, True, True, False]
     assert np.isnan(faces.landmarks[3]).all()
@@ -172,7 +88,7 @@ def test_a_large_face_is_shrunk_with_its_box_and_landmarks(ilc, astronaut):
     large = cv2.resize(astronaut, (1024, 1024), interpolation=cv2.INTER_LINEAR)
     PIL.Image.fromarray(large).save(ilc / "images" / "one.png")
     (ilc / "faces.csv").write_text(f"{ILC_HEAD}one.png,360,122,536,344,without_mask,0,8\n")
-    faces, _ = load_faces(read_ilc(ilc), quiet)
+    faces, _ = load_faces(open_collection(ilc), quiet)
     assert faces.sizes[0].tolist() == [PATCH_PX, PATCH_PX]
     assert faces.face_px.tolist() == [176]
     x1, y1, x2, y2 = faces.boxes[0]
@@ -186,14 +102,14 @@ def test_a_large_face_is_shrunk_with_its_box_and_landmarks(ilc, astronaut):
 
 
 def test_the_box_of_a_face_that_is_not_found_is_the_labelled_one(ilc, astronaut):
-    faces, _ = load_faces(read_ilc(ilc), quiet)
+    faces, _ = load_faces(open_collection(ilc), quiet)
     x1, y1, x2, y2 = faces.boxes[3].round().astype(int)
     assert (x2 - x1, y2 - y1) == (40, 30)
     assert np.array_equal(faces.patches[3, y1:y2, x1:x2], astronaut[300:330, 400:440])
 
 
 def test_cut_out_faces_are_whole_and_not_enlarged(utkface):
-    faces, skipped = load_faces(read_utkface(utkface), quiet)
+    faces, skipped = load_faces(open_collection(utkface), quiet)
     assert skipped == []
     assert faces.sizes.tolist() == [[128, 128], [50, 50]]
     assert faces.face_px.tolist() == [128, 50]
@@ -206,30 +122,32 @@ def test_cut_out_faces_are_whole_and_not_enlarged(utkface):
 
 
 def test_unreadable_pictures_are_listed_and_the_others_used(ilc):
-    rows = read_ilc(ilc)
+    rows = open_collection(ilc)
     (ilc / "images" / "two.png").write_bytes(b"no picture")
     calls = []
     faces, skipped = load_faces(rows, lambda *at: calls.append(at))
-    assert faces.images.tolist() == ["one.png", "one.png"]
-    assert [picture.image.name for picture in skipped] == ["two.png"]
-    assert "not a picture" in skipped[0].reason
+    assert faces.images.tolist() == ["images/one.png"] * 2
+    assert [problem.where for problem in skipped] == ["images/two.png"]
+    assert skipped[0].what.startswith("picture cannot be read: not a picture")
     assert calls[-1] == (2, 2)
 
 
 def test_a_box_beyond_the_picture_is_listed(ilc):
     with (ilc / "faces.csv").open("a") as file:
         file.write("one.png,900,900,950,950,with_mask,0,9\n")
-    faces, skipped = load_faces(read_ilc(ilc), quiet)
+    faces, skipped = load_faces(open_collection(ilc), quiet)
     assert len(faces) == 4
-    assert [picture.image.name for picture in skipped] == ["one.png"]
-    assert "a labelled box lies outside the picture" in skipped[0].reason
+    assert [problem.where for problem in skipped] == ["images/one.png"]
+    assert skipped[0].what == "box lies outside the picture"
 
 
 def test_without_any_readable_picture_there_is_one_sentence(ilc):
-    rows = read_ilc(ilc)
+    rows = open_collection(ilc)
     for path in (ilc / "images").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match=r"images: none of its pictures can be read; .*\.$"):
+    with pytest.raises(
+        DataError, match=r"ilc: none of its pictures can be used \(picture cannot be read: there is no .*\.$"
+    ):
         load_faces(rows, quiet)
 
 
@@ -246,9 +164,9 @@ def count_cuts(monkeypatch) -> list[int]:
     cuts: list[int] = []
     cut_all = data._cut_all
 
-    def counted(rows, progress):
-        cuts.append(len(rows))
-        return cut_all(rows, progress)
+    def counted(collection, progress):
+        cuts.append(len(collection.rows))
+        return cut_all(collection, progress)
 
     monkeypatch.setattr(data, "_cut_all", counted)
     return cuts
@@ -256,7 +174,7 @@ def count_cuts(monkeypatch) -> list[int]:
 
 def test_a_cache_is_written_once_and_then_read(utkface, tmp_path, count_cuts):
     cache = tmp_path / "new" / "folder" / "faces.npz"
-    rows = read_utkface(utkface)
+    rows = open_collection(utkface)
     cut, _ = load_faces(rows, quiet, cache)
     again, skipped = load_faces(rows, quiet, cache)
     assert count_cuts == [2]
@@ -265,23 +183,42 @@ def test_a_cache_is_written_once_and_then_read(utkface, tmp_path, count_cuts):
     assert [path.name for path in cache.parent.iterdir()] == ["faces.npz"]
 
 
-def test_a_cache_of_other_rows_is_made_anew(utkface, tmp_path, count_cuts):
+def test_labels_are_never_those_of_the_cache(utkface, tmp_path, count_cuts):
     cache = tmp_path / "faces.npz"
-    load_faces(read_utkface(utkface), quiet, cache)
+    load_faces(open_collection(utkface), quiet, cache)
     table = utkface / "people.csv"
-    table.write_text(table.read_text().replace("29,female", "31,female"))
-    changed, _ = load_faces(read_utkface(utkface), quiet, cache)
-    assert changed.age.tolist() == [1, 2]
-    again, _ = load_faces(read_utkface(utkface), quiet, cache)
+    table.write_text(table.read_text().replace("29,female", "31,male"))
+    changed, _ = load_faces(open_collection(utkface), quiet, cache)
+    assert (changed.age.tolist(), changed.gender.tolist()) == ([1, 2], [0, 0])
+    assert count_cuts == [2]
+
+
+def test_a_cache_of_other_boxes_is_made_anew(ilc, tmp_path, count_cuts):
+    cache = tmp_path / "faces.npz"
+    load_faces(open_collection(ilc), quiet, cache)
+    table = ilc / "faces.csv"
+    table.write_text(table.read_text().replace("400,300,440,330", "390,300,440,330"))
+    changed, _ = load_faces(open_collection(ilc), quiet, cache)
+    assert changed.face_px[3] == 30
+    assert count_cuts == [4, 4]
+
+
+def test_a_changed_picture_is_cut_anew(utkface, tmp_path, count_cuts):
+    cache, picture = tmp_path / "faces.npz", utkface / "images" / "b.jpg"
+    collection = open_collection(utkface)
+    before, _ = load_faces(collection, quiet, cache)
+    PIL.Image.open(picture).convert("L").save(picture)
+    after, _ = load_faces(collection, quiet, cache)
     assert count_cuts == [2, 2]
-    assert_same(changed, again)
+    assert not np.array_equal(before.patches[1], after.patches[1])
+    assert np.array_equal(before.patches[0], after.patches[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 half an archive"])
 def test_a_damaged_cache_is_made_anew(utkface, tmp_path, count_cuts, content):
     cache = tmp_path / "faces.npz"
     cache.write_bytes(content)
-    rows = read_utkface(utkface)
+    rows = open_collection(utkface)
     for _ in range(2):
         assert len(load_faces(rows, quiet, cache)[0]) == 2
     assert count_cuts == [2]
@@ -290,20 +227,63 @@ def test_a_damaged_cache_is_made_anew(utkface, tmp_path, count_cuts, content):
 def test_an_archive_of_something_else_is_no_cache(utkface, tmp_path, count_cuts):
     cache = tmp_path / "faces.npz"
     np.savez(cache, other=np.zeros(3))
-    assert len(load_faces(read_utkface(utkface), quiet, cache)[0]) == 2
+    assert len(load_faces(open_collection(utkface), quiet, cache)[0]) == 2
     assert count_cuts == [2]
 
 
-def test_skipped_pictures_are_told_of_each_time_and_used_once_they_are_mended(utkface, tmp_path):
+def test_pictures_left_out_are_told_of_from_the_cache_too_and_used_once_mended(utkface, tmp_path, count_cuts):
     cache, picture = tmp_path / "faces.npz", utkface / "images" / "b.jpg"
-    rows, content = read_utkface(utkface), picture.read_bytes()
+    collection, content = open_collection(utkface), picture.read_bytes()
     picture.write_bytes(b"")
     for _ in range(2):
-        faces, skipped = load_faces(rows, quiet, cache)
-        assert (len(faces), len(skipped)) == (1, 1)
+        faces, skipped = load_faces(collection, quiet, cache)
+        assert faces.rows.tolist() == [0]
+        assert [(problem.where, problem.done) for problem in skipped] == [("images/b.jpg", "left out")]
+    assert count_cuts == [2]
     picture.write_bytes(content)
-    faces, skipped = load_faces(rows, quiet, cache)
-    assert (len(faces), skipped) == (2, [])
+    faces, skipped = load_faces(collection, quiet, cache)
+    assert (faces.rows.tolist(), skipped) == ([0, 1], [])
+
+
+def person(tmp_path: Path, pictures: dict[str, Image]) -> Collection:
+    """Pictures of one person, whose face is still to be found."""
+    rows = []
+    for name, image in pictures.items():
+        PIL.Image.fromarray(image).save(tmp_path / name)
+        rows.append(Row(tmp_path / name, None, 2, 0, 0, False, "person"))
+    return Collection("people", "made up", tmp_path, rows, [])
+
+
+def test_the_face_of_a_large_picture_is_the_largest_found(tmp_path, astronaut):
+    photo = np.full((900, 1400, 3), 90, np.uint8)
+    photo[100:612, 700:1212] = astronaut  # with a smaller face beside it
+    photo[200:456, 100:356] = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
+    faces, problems = load_faces(person(tmp_path, {"a.png": photo}), quiet)
+    assert problems == []
+    assert faces.detected.tolist() == [True]
+    assert 80 < faces.face_px[0] < 130
+    alone, _ = load_faces(person(tmp_path, {"b.png": np.array(astronaut)}), quiet)
+    assert alone.face_px[0] == pytest.approx(faces.face_px[0], abs=8)
+
+
+def test_a_face_that_is_not_found_is_where_the_others_of_the_person_are(tmp_path, astronaut):
+    hidden = np.full((256, 256, 3), 90, np.uint8)
+    pictures = {"a.png": np.array(astronaut), "b.png": np.tile(hidden, (3, 3, 1)), "c.png": hidden}
+    faces, problems = load_faces(person(tmp_path, pictures), quiet)
+    assert faces.detected.tolist() == [True, False, False]
+    assert np.isnan(faces.landmarks[1:]).all()
+    assert faces.face_px[1] == pytest.approx(faces.face_px[0] * 768 / 512, rel=0.01)
+    assert faces.face_px[2] == pytest.approx(faces.face_px[0] * 256 / 512, rel=0.01)
+    assert {problem.done for problem in problems} == {"taken where the person's other pictures have it"}
+    assert [problem.where for problem in problems] == ["b.png", "c.png"]
+
+
+def test_a_face_that_is_found_nowhere_is_the_picture(tmp_path):
+    grey = np.full((400, 300, 3), 90, np.uint8)
+    faces, problems = load_faces(person(tmp_path, {"a.png": grey, "b.png": grey[:100, :80]}), quiet)
+    assert faces.face_px.tolist() == [300, 80]
+    assert faces.sizes.tolist() == [[160, 120], [100, 80]]
+    assert [(problem.where, problem.done) for problem in problems] == [("a.png", "the picture is taken")]
 
 
 def test_taking_rows_takes_them_of_every_field(make_faces):
@@ -314,35 +294,3 @@ def test_taking_rows_takes_them_of_every_field(make_faces):
     assert taken.keys.tolist() == ["a", "d"]
     assert taken.patches[:, 0, 0, 0].tolist() == [0, 3]
     assert all(len(getattr(taken, field.name)) == 2 for field in fields(Faces))
-
-
-def many_faces(make_faces, keys: int, of_each: int = 3) -> Faces:
-    names = [f"group {i}" for i in range(keys)] * of_each
-    return make_faces([0] * len(names), keys=names, side=1)
-
-
-def test_no_key_is_on_both_sides_of_a_split_and_none_is_lost(make_faces):
-    faces = many_faces(make_faces, 200)
-    train, held_out = faces.split(0.2, seed=0)
-    assert not set(train.keys) & set(held_out.keys)
-    assert set(train.keys) | set(held_out.keys) == set(faces.keys)
-    assert len(train) + len(held_out) == len(faces)
-    assert 20 <= len(set(held_out.keys)) <= 60
-
-
-def test_a_split_stays_when_faces_are_added_or_reordered(make_faces):
-    few, many = many_faces(make_faces, 100, 1), many_faces(make_faces, 200, 2)
-    held_out = set(few.split(0.2, seed=0)[1].keys)
-    assert held_out == set(many.split(0.2, seed=0)[1].keys) & set(few.keys)
-    backwards = few.take(np.arange(len(few))[::-1])
-    assert held_out == set(backwards.split(0.2, seed=0)[1].keys)
-
-
-def test_another_seed_splits_otherwise(make_faces):
-    faces = many_faces(make_faces, 200, 1)
-    assert set(faces.split(0.2, seed=0)[1].keys) != set(faces.split(0.2, seed=1)[1].keys)
-
-
-@pytest.mark.parametrize(("part", "held_out"), [(0.0, 0), (1.0, 50)])
-def test_a_split_may_hold_out_nothing_or_all(make_faces, part, held_out):
-    assert len(many_faces(make_faces, 50, 1).split(part, seed=0)[1]) == held_out

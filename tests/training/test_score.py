@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from gatecam.errors import DataError, MissingExtraError
-from gatecam.training.augment import plain_crop
-from gatecam.training.learn import CROP, patch_of
-from gatecam.training.score import BATCH, calibration_error, logits_of, score_head, scored
-from gatecam.vision.backbone import HEADS, MobileFaceNet
+from gatecam.errors import DataError
+from gatecam.labels import class_id
+from gatecam.training.augment import patch_of, plain_crop
+from gatecam.training.score import BATCH, CLASS_LABELS, class_logits, logits_of, score_head, scored
+from gatecam.vision.crops import CropSpec
+from gatecam.vision.network import HEADS, build_network
 
+CROP = CropSpec(size=64, margin=0.3, mean=127.5, std=128.0)
 # true 0 0 0 0 | 1 1 1 | 2; predicted 0 0 0 1 | 1 1 2 | 2
 TRUE, PREDICTED = np.array([0, 0, 0, 0, 1, 1, 1, 2]), [0, 0, 0, 1, 1, 1, 2, 2]
 
@@ -25,7 +25,7 @@ def logits_for(predicted: list[int], width: int, sure: float = 2.0) -> torch.Ten
 def test_a_score_is_what_is_worked_out_by_hand():
     score = score_head("mask", logits_for(PREDICTED, 3), TRUE, 1.0)
     assert (score.head, score.faces) == ("mask", 8)
-    assert score.accuracy == 0.75
+    assert score.micro_f1 == 0.75
     assert score.recall == {"correct": 0.75, "incorrect": 0.6667, "none": 1.0}
     assert score.precision == {"correct": 1.0, "incorrect": 0.6667, "none": 0.5}
     # F1: 2 * 0.75 / 1.75, 2/3, 2 * 0.5 / 1.5
@@ -49,50 +49,25 @@ def test_each_head_is_scored_by_its_own_labels(head, names):
     labels = np.arange(len(names))
     score = score_head(head, logits_for(labels.tolist(), len(names)), labels, 1.0)
     assert list(score.recall) == list(score.precision) == names
-    assert score.macro_f1 == score.accuracy == 1.0
+    assert score.macro_f1 == score.micro_f1 == 1.0
 
 
-def test_a_label_that_never_occurs_counts_as_missed():
+def test_a_label_without_faces_has_no_recall_and_no_say_in_macro_f1():
     score = score_head("mask", logits_for([0, 0, 2], 3), np.array([0, 0, 2]), 1.0)
-    assert score.recall == {"correct": 1.0, "incorrect": 0.0, "none": 1.0}
-    assert score.macro_f1 == 0.6667
+    assert score.recall == {"correct": 1.0, "incorrect": None, "none": 1.0}
+    assert score.support == {"correct": 2, "incorrect": 0, "none": 1}
+    assert score.macro_f1 == 1.0
 
 
-def test_scoring_without_its_extra_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
-    with pytest.raises(MissingExtraError, match=r"gatecam\[train\]"):
-        score_head("mask", logits_for(PREDICTED, 3), TRUE, 1.0)
-
-
-def test_sure_and_always_right_is_perfectly_calibrated():
-    probabilities = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
-    assert calibration_error(probabilities, np.array([0, 1, 2, 1])) == 0
-
-
-def test_sure_and_right_half_the_time_is_overconfident_by_half():
-    probabilities = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
-    assert calibration_error(probabilities, np.array([0, 1, 0, 1])) == pytest.approx(0.5)
-
-
-def test_nine_of_ten_at_nine_tenths_is_calibrated():
-    probabilities = np.tile(np.array([[0.9, 0.1]], np.float32), (10, 1))
-    labels = np.array([0] * 9 + [1])
-    assert calibration_error(probabilities, labels) == pytest.approx(0, abs=1e-6)
-
-
-def test_bins_are_weighed_by_their_faces():
-    # Of four faces three say 0.95 and are right twice, one says 0.55 and is wrong.
-    probabilities = np.array([[0.95, 0.05]] * 3 + [[0.55, 0.45]], np.float32)
-    labels = np.array([0, 0, 1, 1])
-    expected = 3 / 4 * (0.95 - 2 / 3) + 1 / 4 * 0.55
-    assert calibration_error(probabilities, labels) == pytest.approx(expected, abs=1e-6)
-
-
-def test_errors_of_two_bins_do_not_cancel_and_those_of_one_do():
-    probabilities = np.array([[0.9, 0.1]] * 2 + [[0.6, 0.4]] * 2, np.float32)
-    labels = np.array([0, 1, 0, 0])  # 0.9 is right half the time, 0.6 always
-    assert calibration_error(probabilities, labels) == pytest.approx(0.4, abs=1e-6)
-    assert calibration_error(probabilities, labels, bins=1) == pytest.approx(0, abs=1e-6)
+def test_a_class_is_that_of_the_likeliest_labels_of_the_heads():
+    logits = {name: torch.randn(50, width) for name, width in HEADS.items()}
+    parts = [logits[name].argmax(1) for name in ("mask", "gender", "age")]
+    joint = class_logits(logits, {"mask": 0.5, "gender": 1.0, "age": 3.0})
+    expected = [class_id(int(m), int(g), int(a)) for m, g, a in zip(*parts, strict=True)]
+    assert joint.argmax(1).tolist() == expected
+    assert torch.allclose(joint.exp().sum(1), torch.ones(50))
+    assert CLASS_LABELS[0] == "correct male <30"
+    assert CLASS_LABELS[17] == "none female >=60"
 
 
 def test_only_clear_and_large_enough_faces_are_scored(make_faces):
@@ -104,7 +79,7 @@ def test_only_clear_and_large_enough_faces_are_scored(make_faces):
 @torch.inference_mode()
 def test_logits_of_many_faces_are_those_of_each_face(make_faces):
     torch.manual_seed(0)
-    model = MobileFaceNet().eval()
+    model = build_network("mobilefacenet", "three").eval()
     count = BATCH + 3
     faces = make_faces([0] * count)
     calls = []
@@ -122,4 +97,4 @@ def test_logits_of_many_faces_are_those_of_each_face(make_faces):
 def test_no_faces_to_score_are_one_sentence(make_faces):
     none = make_faces([0]).take(np.array([False]))
     with pytest.raises(DataError, match=r"^no faces are held out to score: [^\n]*\.$"):
-        logits_of(MobileFaceNet().eval(), none, CROP, lambda *_: None)
+        logits_of(build_network("mobilefacenet", "three").eval(), none, CROP, lambda *_: None)

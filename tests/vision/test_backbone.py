@@ -1,58 +1,47 @@
-"""The network: shapes, folding, and that the shared weights fit its backbone."""
+"""The backbones: which there are, what they give, and that the shared weights fit MobileFaceNet."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
-from gatecam.vision.backbone import HEADS, MobileFaceNet, fold_batch_norms
+from gatecam.errors import ModelError
+from gatecam.vision.backbone import SUGGESTED, backbone_names, build_backbone
+
+# one of each way in which torchvision writes the end of a network
+FAMILIES = [*SUGGESTED, "densenet121", "googlenet", "mnasnet0_5", "regnet_x_400mf", "shufflenet_v2_x0_5"]
 
 
-def test_the_heads_are_as_wide_as_their_labels():
-    labels = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
-    assert {name: len(values) for name, values in labels.items()} == HEADS
-
-
-@pytest.mark.parametrize("size", [96, 112, 128])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_logits_have_a_row_a_face_whatever_the_size(size, batch):
-    logits = MobileFaceNet().eval()(torch.randn(batch, 3, size, size))
-    assert {name: tuple(values.shape) for name, values in logits.items()} == {
-        "mask": (batch, 3),
-        "gender": (batch, 2),
-        "age": (batch, 3),
-    }
-
-
+@pytest.mark.parametrize("name", FAMILIES)
 @torch.no_grad()
-def test_folding_the_batch_norms_leaves_the_logits(lively_model):
-    crops = torch.randn(4, 3, 112, 112)
-    before = lively_model(crops)
-    folded = fold_batch_norms(lively_model)
-    after = folded(crops)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    for name in HEADS:
-        spread = float((before[name] - before[name].mean(0)).abs().max())
-        assert spread > 0.1
-        assert torch.allclose(after[name], before[name], atol=1e-3 * spread)
+def test_a_backbone_gives_as_many_features_as_it_says_whatever_the_size(name):
+    backbone, features = build_backbone(name)
+    for size in (96, 112):
+        assert backbone.train()(torch.randn(2, 3, size, size)).shape == (2, features)
 
 
-@torch.no_grad()
-def test_the_logits_of_a_face_do_not_depend_on_its_batch(lively_model):
-    crops = torch.randn(5, 3, 112, 112)
-    together = lively_model(crops)["mask"]
-    alone = torch.cat([lively_model(crop[None])["mask"] for crop in crops])
-    spread = float((together - together.mean(0)).abs().max())
-    assert spread > 0.1
-    assert torch.allclose(together, alone, atol=1e-3 * spread)
+def test_every_suggested_backbone_is_among_the_names():
+    assert set(FAMILIES) <= set(backbone_names())
 
 
-@pytest.mark.data
-def test_the_shared_weights_fit_the_backbone(shared_data):
-    tensors = load_file(shared_data / "weights" / "mobilefacenet_casia.safetensors")
-    missing, unexpected = MobileFaceNet().load_state_dict(tensors, strict=False)
-    assert {name.split(".")[0] for name in missing} == {"heads"}
-    assert {name.split(".")[0] for name in unexpected} == {"linear7", "linear1"}
+def test_of_a_torchvision_network_the_classes_are_left_out_and_the_hidden_layer_stays():
+    backbone, features = build_backbone("mobilenet_v3_small")
+    assert features == 1024
+    assert [type(layer) for layer in backbone.classifier] == [
+        nn.Linear,
+        nn.Hardswish,
+        nn.Dropout,
+        nn.Identity,
+    ]
+
+
+def test_a_torchvision_network_drops_nothing_of_its_own():
+    backbone, _ = build_backbone("efficientnet_b0")
+    assert [module.p for module in backbone.modules() if isinstance(module, nn.Dropout)] == [0.0]
+
+
+@pytest.mark.parametrize("name", ["resnet19", "", "fcn_resnet50", "squeezenet1_0", "vit_b_16"])
+def test_another_name_is_one_sentence_that_lists_good_ones(name):
+    with pytest.raises(ModelError, match=rf"^{name}: no such backbone; give mobilefacenet, .*resnet18.*\.$"):
+        build_backbone(name)

@@ -16,28 +16,28 @@ from gatecam.ports import FaceAnalyzer
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Face, Prediction
 from gatecam.vision.analyzer import TorchAnalyzer
-from gatecam.vision.backbone import HEADS
 from gatecam.vision.classifier import CHUNK, FaceClassifier, load_classifier
-from gatecam.vision.crops import CropSpec
+from gatecam.vision.crops import CropSpec, crop_faces
 from gatecam.vision.fake import FakeAnalyzer
+from gatecam.vision.network import HEADS, served_weights
 from gatecam.vision.weights import ModelSpec, save_weights
 
 CPU = torch.device("cpu")
 SPEC = ModelSpec(
     name="lively",
-    architecture="mobilefacenet-gap-3heads",
+    architecture="mobilefacenet/three",
     crop=CropSpec(size=48, margin=0.15, mean=127.5, std=128.0),
     temperature={"mask": 1.0, "gender": 2.0, "age": 3.0},
 )
 
 
 @pytest.fixture
-def save_as(tmp_path, lively_model):
+def save_as(tmp_path, lively_network):
     """Saves the lively network under some spec and returns its path as a setting."""
 
     def save(spec: ModelSpec = SPEC, name: str = "lively") -> str:
         path = tmp_path / f"{name}.safetensors"
-        save_weights(path, lively_model.state_dict(), spec)
+        save_weights(path, served_weights(lively_network), spec)
         return str(path)
 
     return save
@@ -136,21 +136,36 @@ def test_the_temperature_flattens_probabilities(save_as, astronaut):
 
 def test_it_computes_what_the_network_before_folding_computes(save_as):
     weights = save_as()
-    model, spec = load_classifier(weights)
+    network, spec = load_classifier(weights)
     crops = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 48, 48)).astype(np.float32))
-    assert not model.training
+    assert not network.training
     assert spec.crop == SPEC.crop
     with torch.inference_mode():
-        plain = model(crops)
-        folded = FaceClassifier(weights, CPU)._model(crops)
+        plain = network(crops)
+        folded = FaceClassifier(weights, CPU)._network(crops)
     for name in HEADS:
         assert torch.allclose(plain[name], folded[name], atol=1e-3 * float(plain[name].abs().max()))
 
 
-def test_weights_of_another_network_are_one_sentence(tmp_path):
+@pytest.mark.parametrize("architecture", ["mobilefacenet/joint18", "resnet18/joint18"])
+def test_any_architecture_is_served_alike(tmp_path, make_lively, astronaut, architecture):
+    network = make_lively(architecture)
     path = tmp_path / "other.safetensors"
-    save_weights(path, {"conv1.conv.weight": torch.zeros(2)}, SPEC)
-    with pytest.raises(ModelError, match=r"other\.safetensors: not the weights of this network; [^\n]*\.$"):
+    save_weights(path, served_weights(network), replace(SPEC, architecture=architecture))
+    image, boxes = random_faces(astronaut, 3)
+    for head in ("mask", "gender", "age"):
+        found = [getattr(p, head) for p in FaceClassifier(str(path), CPU).classify([image], [boxes])]
+        with torch.no_grad():
+            logits = network(crop_faces([image], [boxes], SPEC.crop))[head] / SPEC.temperature[head]
+        assert np.array(found) == pytest.approx(logits.softmax(1).numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["mobilefacenet/three", "resnet18/three", "gap-3heads"])
+def test_weights_of_another_network_are_one_sentence(tmp_path, architecture):
+    path = tmp_path / "other.safetensors"
+    save_weights(path, {"conv1.conv.weight": torch.zeros(2)}, replace(SPEC, architecture=architecture))
+    said = rf"other\.safetensors: not the weights of the network .* \({architecture}\); [^\n]*\.$"
+    with pytest.raises(ModelError, match=said):
         FaceClassifier(str(path), CPU)
 
 

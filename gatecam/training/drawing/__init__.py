@@ -1,0 +1,13 @@
+"""Masks, and what is no mask, drawn on bare faces.
+
+A face's landmarks give its pose (`head`), its pixels the light (`light`); both are a `scene`. Masks are bent
+sheets (`wear`, `cloth`, `masks`, drawn by `mesh`), other things sheets or round bodies (`occluders`,
+`solids`). Each becomes a layer, and `finish` lays the layers over the picture.
+"""
+
+from gatecam.training.drawing.dress import Dressed, draw_mask, draw_thing, dress
+from gatecam.training.drawing.masks import MAKES, Make, pick_makes
+from gatecam.training.drawing.occluders import OCCLUDERS
+from gatecam.training.drawing.wear import Wear
+
+__all__ = ["MAKES", "OCCLUDERS", "Dressed", "Make", "Wear", "draw_mask", "draw_thing", "dress", "pick_makes"]

@@ -1,0 +1,81 @@
+"""Layers laid over a picture so that they look as if its camera had seen them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from gatecam.training.drawing.cloth import noise
+from gatecam.training.drawing.light import Light
+from gatecam.training.drawing.mesh import Layer
+from gatecam.training.drawing.scene import Scene
+from gatecam.types import Floats, Image
+
+SHADOW = 0.32
+
+
+def lay_over(scene: Scene, layers: Sequence[Layer], rng: np.random.Generator) -> Image:
+    """A new picture with layers over it, farthest first: shadows, blur, noise and compression included."""
+    image, light, unit_px = scene.image, scene.light, scene.pose.unit_px
+    drawn = np.array(image)
+    if not layers:
+        return drawn
+    border = int(np.ceil(unit_px * 0.25 + 3 * light.blur_px)) + 2
+    x1, y1, x2, y2 = _box(layers, border, scene.shape)
+    under = image[y1:y2, x1:x2].astype(np.float32)
+    colors, cover = _stacked(layers, (x1, y1), under.shape)
+    under *= (1 - _shadow(cover, light, unit_px, rng))[..., None]
+    sigma = max(0.35, light.blur_px * rng.uniform(0.5, 0.9))
+    colors, cover = (np.asarray(cv2.GaussianBlur(a, (0, 0), sigma), np.float32) for a in (colors, cover))
+    grain = _grain(cover.shape, light, rng)
+    mixed = under * (1 - cover[..., None]) + colors + (grain * cover)[..., None]
+    drawn[y1:y2, x1:x2] = _compressed(np.clip(mixed, 0, 255).astype(np.uint8), cover, rng)
+    return drawn
+
+
+def _box(layers: Sequence[Layer], border: int, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part of the picture that changes."""
+    x1, y1 = min(layer.x for layer in layers) - border, min(layer.y for layer in layers) - border
+    x2 = max(layer.x + layer.cover.shape[1] for layer in layers) + border
+    y2 = max(layer.y + layer.cover.shape[0] for layer in layers) + border
+    return max(0, x1), max(0, y1), min(shape[1], x2), min(shape[0], y2)
+
+
+def _stacked(
+    layers: Sequence[Layer], corner: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[Floats, Floats]:
+    """Colours (h, w, 3), times cover, and cover (h, w) of all layers in a window of the picture."""
+    colors, cover = np.zeros(shape, np.float32), np.zeros(shape[:2], np.float32)
+    for layer in layers:
+        top, left = layer.y - corner[1], layer.x - corner[0]
+        spot = np.s_[top : top + layer.cover.shape[0], left : left + layer.cover.shape[1]]
+        kept = 1 - layer.cover
+        colors[spot] = colors[spot] * kept[..., None] + layer.colors * layer.cover[..., None]
+        cover[spot] = cover[spot] * kept + layer.cover
+    return colors, cover
+
+
+def _shadow(cover: Floats, light: Light, unit_px: float, rng: np.random.Generator) -> Floats:
+    """How much darker the face is beside what covers it: away from the light, and close to the edge."""
+    right, down = (-light.slope * 0.12 * unit_px).tolist()
+    shift = np.array([[1, 0, right], [0, 1, max(down, 0.02 * unit_px)]], np.float32)
+    moved = cv2.warpAffine(cover, shift, cover.shape[::-1])
+    soft = cv2.GaussianBlur(moved, (0, 0), max(0.8, 0.07 * unit_px))
+    return np.asarray(soft * (rng.uniform(0.5, 1.0) * SHADOW), np.float32)
+
+
+def _grain(shape: tuple[int, ...], light: Light, rng: np.random.Generator) -> Floats:
+    """Noise as strong as the picture's; a camera's own processing has smeared it a little."""
+    white = noise(shape, rng)
+    smeared = cv2.GaussianBlur(white, (3, 3), 0.6)
+    return np.asarray((0.4 * white + 1.2 * smeared) * np.float32(light.noise), np.float32)
+
+
+def _compressed(mixed: Image, cover: Floats, rng: np.random.Generator) -> Image:
+    """What was drawn as a JPEG gives it back; the rest of the picture has been through that already."""
+    quality = int(rng.integers(62, 95))
+    _, coded = cv2.imencode(".jpg", mixed, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return np.where((cover > 0.02)[..., None], decoded, mixed)

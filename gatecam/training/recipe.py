@@ -1,0 +1,75 @@
+"""What a training run is made of: every choice that changes its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatecam.errors import DataError
+from gatecam.vision.crops import CropSpec
+
+HEAD_NAMES = ("three", "joint18")
+SAMPLERS = ("mixed", "weighted", "plain")
+LOSSES = ("cross-entropy", "focal")
+PRECISIONS = ("bf16", "fp16", "fp32")
+AUGMENTATIONS = (
+    "border",
+    "rotation",
+    "backlight",
+    "colour",
+    "resolution",
+    "blur",
+    "noise",
+    "jpeg",
+    "jitter",
+    "flip",
+    "erasing",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All of a run but its pictures and the weights it starts with.
+
+    Raises:
+        DataError: a choice is none of those there are.
+    """
+
+    backbone: str = "mobilefacenet"
+    heads: str = "three"
+    size: int = 128  # px of the crop
+    margin: float = 0.5  # of the face's square, around it: the neck shows a mask under the chin
+    epochs: int = 12
+    samples: int = 7000  # faces an epoch; 0: as many as there are
+    batch: int = 96  # over all processes
+    sampler: str = "mixed"
+    loss: str = "cross-entropy"
+    smoothing: float = 0.05
+    class_weights: bool = False
+    augmentations: tuple[str, ...] = AUGMENTATIONS
+    draw: bool = True  # masks and other things on bare faces
+    freeze_stem: bool = False
+    learning_rate: float = 1.2e-3
+    weight_decay: float = 0.02
+    ema_decay: float = 0.995
+    dropout: float = 0.2
+    precision: str = "bf16"
+    patience: int = 0  # epochs without a better validation score before the end; 0: never ends early
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the choices that are words."""
+        choices = (
+            ("heads", self.heads, HEAD_NAMES),
+            ("sampler", self.sampler, SAMPLERS),
+            ("loss", self.loss, LOSSES),
+            ("precision", self.precision, PRECISIONS),
+            *(("augment", name, AUGMENTATIONS) for name in self.augmentations),
+        )
+        for what, value, allowed in choices:
+            if value not in allowed:
+                raise DataError(f"{what}: expected {', '.join(allowed)}; got {value!r}.")
+
+    @property
+    def crop(self) -> CropSpec:
+        """How faces are cropped, in training and in serving."""
+        return CropSpec(size=self.size, margin=self.margin, mean=127.5, std=128.0)

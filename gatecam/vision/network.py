@@ -1,0 +1,126 @@
+"""The classifier's network: one backbone and the heads on its features, of any architecture a spec names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from gatecam.errors import ModelError
+from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS
+from gatecam.vision import backbone as backbones
+
+HEADS = {"mask": len(MASK_LABELS), "gender": len(GENDER_LABELS), "age": len(AGE_LABELS)}
+JOINT = "joint"
+LAYERS = {"three": HEADS, "joint18": {JOINT: CLASS_COUNT}}  # a kind of heads: its linear layers' widths
+BIAS = 0.01  # what every head's bias begins with; the weights begin as Glorot and Bengio 2010 have it
+
+
+class FaceNetwork(nn.Module):
+    """Features of a face, and logits of its three heads, whichever kind of heads computes them.
+
+    Attributes:
+        backbone: crops (B, 3, S, S) to features (B, F).
+        heads: a linear layer each. Training may add heads of its own, which `served_weights` leaves out.
+        architecture: what the spec of its weights says, such as "mobilefacenet/three".
+    """
+
+    def __init__(self, backbone: str, heads: str, dropout: float) -> None:
+        super().__init__()
+        self.architecture = f"{backbone}/{heads}"
+        self.backbone, features = backbones.build_backbone(backbone)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({name: _linear(features, width) for name, width in LAYERS[heads].items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """(B, 3, S, S) normalised crops to logits: always mask (B, 3), gender (B, 2) and age (B, 3).
+
+        With joint18 also joint (B, 18), in the order of `labels.class_id`, of whose probabilities the
+        three are the marginals.
+        """
+        features = self.dropout(self.backbone(x))  # (B, F)
+        logits = {name: head(features) for name, head in self.heads.items()}
+        if JOINT in logits:
+            cube = logits[JOINT].unflatten(1, tuple(HEADS.values()))  # (B, 3, 2, 3)
+            logits |= {
+                name: cube.logsumexp([d for d in (1, 2, 3) if d != i]) for i, name in enumerate(HEADS, 1)
+            }
+        return logits
+
+
+def _linear(features: int, width: int) -> nn.Linear:
+    layer = nn.Linear(features, width)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.constant_(layer.bias, BIAS)
+    return layer
+
+
+def build_network(backbone: str, heads: str, dropout: float = 0.0) -> FaceNetwork:
+    """A network with random weights.
+
+    Args:
+        backbone: "mobilefacenet", or the name of one of torchvision's classification networks.
+        heads: "three" (mask, gender and age each), or "joint18" (one of the 18 classes).
+        dropout: the part of the features that the heads do not see in training.
+
+    Raises:
+        ModelError: there is no such backbone, or no such heads.
+    """
+    if heads not in LAYERS:
+        raise ModelError(f"{heads}: no such heads; give {' or '.join(LAYERS)}.")
+    return FaceNetwork(backbone, heads, dropout)
+
+
+def build_from_spec(architecture: str) -> FaceNetwork:
+    """The network that a spec's `architecture` names, with random weights.
+
+    Raises:
+        ModelError: it names none.
+    """
+    backbone, _, heads = architecture.partition("/")
+    return build_network(backbone, heads)
+
+
+def stem(network: FaceNetwork) -> list[nn.Module]:
+    """The backbone's early layers, which a fine-tuning may freeze."""
+    return backbones.early_layers(network.backbone)
+
+
+def fold_batch_norms(network: FaceNetwork) -> FaceNetwork:
+    """The same network with its batch norms folded into the convolutions before them; for inference only."""
+    backbones.fold_batch_norms(network.backbone)
+    return network
+
+
+def served_weights(network: FaceNetwork) -> dict[str, Tensor]:
+    """The tensors that serving needs, which are those to save: without heads that only training has."""
+    _, _, heads = network.architecture.partition("/")
+    extra = tuple(f"heads.{name}." for name in network.heads if name not in LAYERS[heads])
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(extra)}
+
+
+def load_start(network: FaceNetwork, path: Path) -> list[str]:
+    """Begin with the weights of a file, ours or a bare backbone's; gives the heads' tensors that it lacks.
+
+    Raises:
+        ModelError: the file is missing, no safetensors, or of another backbone.
+    """
+    try:
+        tensors = load_file(path)
+        ours = ("backbone.", "heads.")
+        named = {name if name.startswith(ours) else f"backbone.{name}": t for name, t in tensors.items()}
+        missing, _ = network.load_state_dict(named, strict=False)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read as safetensors ({error}); check its path.") from error
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: its tensors have other shapes than those of {network.architecture}; give others."
+        ) from error
+    lacking = [name for name in missing if name.startswith("backbone.")]
+    if lacking:
+        raise ModelError(
+            f"{path}: not the weights of {network.architecture}, {lacking[0]} is missing; give others."
+        )
+    return list(missing)
