@@ -57,7 +57,8 @@ def test_a_replay_gives_every_frame_under_its_camera_in_batches(pictures, make_f
 
 
 def test_a_replay_that_is_left_early_leaves_no_thread(pictures):
-    with app.open_replay(Config(), pictures, FakeAnalyzer(), Telemetry()) as replay:
+    config = Config(replay=ReplayConfig(batch=1))  # so that pictures are left to read ahead
+    with app.open_replay(config, pictures, FakeAnalyzer(), Telemetry()) as replay:
         next(replay.steps)
         assert threads("prefetch")
     assert not threads("prefetch")

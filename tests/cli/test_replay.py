@@ -269,6 +269,11 @@ def test_the_window_ends_it_and_what_was_done_is_told(
     assert not (tmp_path / "out-b.mp4").exists()
 
 
+def _heed_ctrl_c() -> None:
+    """What a shell's background jobs, such as these tests may be, ignore and pass on as ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
     make_video("clip.mp4", frames=60)
     words = ["clip.mp4", "--events", "events.jsonl", "--video", "out.mp4", "--sheet", "sheet.jpg"]
@@ -279,6 +284,7 @@ def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        preexec_fn=_heed_ctrl_c,
     )
     assert process.stderr.readline() == "halted\n"
     process.send_signal(signal.SIGINT)
