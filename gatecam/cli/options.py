@@ -26,14 +26,6 @@ BlurOption = Annotated[
     ),
 ]
 
-IlcOption = Annotated[
-    Path, typer.Option("--ilc", metavar="DIR", help="Unpacked ILC folder: faces.csv and images/.")
-]
-
-UtkfaceOption = Annotated[
-    Path, typer.Option("--utkface", metavar="DIR", help="Unpacked UTKFace folder: people.csv and images/.")
-]
-
 SplitSeedOption = Annotated[
     int,
     typer.Option("--split-seed", min=0, help="Which faces are held out; the same for train and evaluate."),

@@ -67,7 +67,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn at r
 def train(
     data: DataOption,
     split: SplitOption = None,
-    out: Out = Path("models/gatecam-faces.safetensors"),
+    out: Out = Path("faces.safetensors"),
     start: Init = None,
     run: RunDir = Path("runs/faces"),
     backbone: Backbone = "mobilefacenet",

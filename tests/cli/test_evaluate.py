@@ -6,15 +6,14 @@ import json
 import re
 from pathlib import Path
 
-import PIL.Image
 import pytest
 import torch
 
 from gatecam.vision.crops import CropSpec
 from gatecam.vision.network import build_network
 from gatecam.vision.weights import ModelSpec, hash_of, read_spec, save_weights
+from tests.portraits import write_portraits
 
-MASKS = ("with_mask", "with_incorrect_mask", "without_mask")
 COUNT = 12
 
 
@@ -22,17 +21,7 @@ COUNT = 12
 def folders(tmp_path_factory, astronaut) -> list[str]:
     """A folder of masks and one of people, all of one portrait."""
     root = tmp_path_factory.mktemp("data")
-    face = PIL.Image.fromarray(astronaut[45:180, 157:292]).resize((128, 128))
-    masks, people = ["image,x1,y1,x2,y2,label,suspect,group"], ["image,age,gender,race"]
-    for name in ("masks", "people"):
-        (root / name / "images").mkdir(parents=True)
-    for i in range(COUNT):
-        for name in ("masks", "people"):
-            face.save(root / name / "images" / f"{i}.png")
-        masks.append(f"{i}.png,22,15,105,120,{MASKS[i % 3]},{int(i == 0)},{i}")
-        people.append(f"{i}.png,{(20, 40, 70)[i % 3]},{('male', 'female')[i // 3 % 2]},other")
-    (root / "masks" / "faces.csv").write_text("\n".join(masks))
-    (root / "people" / "people.csv").write_text("\n".join(people))
+    write_portraits(root, astronaut, COUNT, 128, suspect=0)
     return ["--data", str(root / "masks"), "--data", str(root / "people"), "--cache", str(root / "cache")]
 
 

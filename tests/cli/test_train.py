@@ -10,7 +10,6 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import PIL.Image
 import pytest
 import torch
 from typer.main import get_command
@@ -22,9 +21,9 @@ from gatecam.training.recipe import AUGMENTATIONS, Recipe
 from gatecam.vision.classifier import load_classifier
 from gatecam.vision.network import build_network
 from gatecam.vision.weights import read_spec
+from tests.portraits import write_portraits
 
 COUNT = 20
-MASKS = ("with_mask", "with_incorrect_mask", "without_mask")
 RECIPE = Recipe(size=32, epochs=2, samples=11, batch=4, ema_decay=0.5, precision="fp32", learning_rate=3e-4)
 CHOICES = ["--size=32", "--epochs=2", "--samples=11", "--batch=4", "--ema=0.5", "--precision=fp32"]
 CHOICES += ["--learning-rate=3e-4"]
@@ -41,17 +40,7 @@ def _one_thread(one_thread: None) -> None:
 def root(tmp_path_factory, astronaut) -> Path:
     """Holds a folder of masks and one of people, all of one portrait."""
     root = tmp_path_factory.mktemp("data")
-    face = PIL.Image.fromarray(astronaut[45:180, 157:292]).resize((96, 96))
-    masks, people = ["image,x1,y1,x2,y2,label,suspect,group"], ["image,age,gender,race"]
-    for name in ("masks", "people"):
-        (root / name / "images").mkdir(parents=True)
-    for i in range(COUNT):
-        for name in ("masks", "people"):
-            face.save(root / name / "images" / f"{i}.png")
-        masks.append(f"{i}.png,16,11,79,90,{MASKS[i % 3]},0,{i}")
-        people.append(f"{i}.png,{(20, 40, 70)[i % 3]},{('male', 'female')[i // 3 % 2]},other")
-    (root / "masks" / "faces.csv").write_text("\n".join(masks))
-    (root / "people" / "people.csv").write_text("\n".join(people))
+    write_portraits(root, astronaut, COUNT, 96)
     return root
 
 
