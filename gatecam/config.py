@@ -8,23 +8,35 @@ names the file and line, what was expected and what came. `config.yaml` at the t
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from gatecam.errors import ConfigError
 
 DEFAULT_PATH = Path("config.yaml")
 ENV_PREFIX = "GATECAM_"
 MAX_FILE_BYTES = 64 * 1024  # the full config.yaml has 5 KiB; a log file given by mistake ends here
+
+# Face breadth of ISO 7250-1, over the cheekbones: between the means of women, 0.135 m, and of men, 0.144 m
+# (Zhuang and Bradtmiller 2005, "Head-and-face anthropometric survey of U.S. respirator users").
+FACE_BREADTH_M = 0.14
+SMALLEST_FACE_PX = 12  # P-Net's cell: no smaller face can be found (Zhang et al. 2016, section 2.2)
+DEFAULT_FACE_PX = 32
+MIN_REGION_SHARE = 0.05
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Region = tuple[Share, Share, Share, Share]  # x1, y1, x2, y2 as shares of the picture's width and height
 
 
 class Section(BaseModel):
@@ -62,11 +74,66 @@ class CameraConfig(Section):
         return str(value) if type(value) is int and value >= 0 else value
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A doorway: its width, and the distance from the lens to a face in its middle, in m."""
+
+    width_m: float
+    distance_m: float
+
+    @property
+    def farthest_m(self) -> float:
+        """The longest way from the lens to a face in the doorway, in m.
+
+        The doorway's sides are half its width from its middle, so no face in it is farther than the
+        distance to the middle and that half together, wherever the camera hangs (triangle inequality).
+        """
+        return self.distance_m + self.width_m / 2
+
+
 class DetectorConfig(Section):
     """The MTCNN cascade that finds faces."""
 
-    min_face_px: int = Field(
-        default=32, ge=12, le=2000, description="smallest side of a face that is looked for, in px"
+    weights: str = Field(
+        default="gatecam-mtcnn",
+        min_length=1,
+        description="name of weights in models/, path of a .safetensors file, or stock for those that come "
+        "with facenet-pytorch",
+    )
+    min_face_px: int | None = Field(
+        default=None,
+        ge=SMALLEST_FACE_PX,
+        le=2000,
+        description="smallest side of a face that is looked for, in px; null works it out from the door, "
+        f"or takes {DEFAULT_FACE_PX} without one",
+    )
+    door_width_m: float | None = Field(
+        default=None, ge=0.3, le=20, description="width of the doorway, in m; wants door_distance_m as well"
+    )
+    door_distance_m: float | None = Field(
+        default=None,
+        ge=0.3,
+        le=50,
+        description="distance from the lens to a face in the middle of the doorway, in m; wants door_width_m "
+        "as well",
+    )
+    view_deg: float = Field(
+        default=70.0,
+        ge=10,
+        le=170,
+        description="angle that the lens sees over the whole width of the picture, in degrees",
+    )
+    region: Region | None = Field(
+        default=None,
+        description="part of the picture that is searched, [x1, y1, x2, y2] as shares of its width and "
+        f"height from the top left, at least {MIN_REGION_SHARE} wide and high; null searches all of it",
+    )
+    detect_every: int = Field(
+        default=10,
+        ge=1,
+        le=300,
+        description="frames after which the whole picture is searched again at the latest; 1 searches all of "
+        "every frame",
     )
     pyramid_factor: float = Field(
         default=0.709, ge=0.3, le=0.9, description="size of one pyramid level, as a ratio of the level before"
@@ -80,6 +147,64 @@ class DetectorConfig(Section):
     onet_threshold: float = Field(
         default=0.7, ge=0, le=1, description="score that O-Net must give a face, a probability"
     )
+
+    @field_validator("region", mode="before")
+    @classmethod
+    def _list_as_tuple(cls, value: object) -> object:
+        """YAML has no tuples."""
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("region")
+    @classmethod
+    def _with_an_area(cls, region: Region | None) -> Region | None:
+        if region is not None:
+            for low, high, axis in ((region[0], region[2], "x"), (region[1], region[3], "y")):
+                if round(high - low, 6) < MIN_REGION_SHARE:
+                    raise _problem(f"expected {axis}2 at least {MIN_REGION_SHARE} above {axis}1")
+        return region
+
+    @model_validator(mode="after")
+    def _whole_door(self) -> Self:
+        width, distance = ("door_width_m", self.door_width_m), ("door_distance_m", self.door_distance_m)
+        for (given, value), (missing, other) in ((width, distance), (distance, width)):
+            if value is not None and other is None:
+                raise _problem(f"wants {missing} as well, give both or neither", given)
+        return self
+
+    @property
+    def door(self) -> Door | None:
+        """The doorway, if its measures are given."""
+        if self.door_width_m is None or self.door_distance_m is None:
+            return None
+        return Door(self.door_width_m, self.door_distance_m)
+
+    def view_m(self, distance_m: float) -> float:
+        """What the whole width of the picture shows at a depth, in m: of a lens without distortion."""
+        return 2 * distance_m * math.tan(math.radians(self.view_deg) / 2)
+
+    def face_px(self, distance_m: float, width_px: float) -> float:
+        """How wide a face at a depth is in a picture `width_px` wide, in px."""
+        return FACE_BREADTH_M / self.view_m(distance_m) * width_px
+
+    def smallest_face_px(self, width_px: int) -> int:
+        """The smallest side of a face that is looked for, in px.
+
+        `min_face_px` if it is given, else how wide the farthest face in the doorway is, else 32.
+
+        Args:
+            width_px: width of what is searched: of the region, if one is set, else of the whole picture.
+        """
+        if self.min_face_px is not None:
+            return self.min_face_px
+        if self.door is None:
+            return DEFAULT_FACE_PX
+        share = 1.0 if self.region is None else self.region[2] - self.region[0]
+        return max(SMALLEST_FACE_PX, math.floor(self.face_px(self.door.farthest_m, width_px / share)))
+
+
+def _problem(text: str, key: str | None = None) -> PydanticCustomError:
+    """What is wrong with a setting whose type and bounds are right; `key` names it where many are checked."""
+    return PydanticCustomError("gatecam", "{text}", {"text": text, "key": key})
 
 
 class ClassifierConfig(Section):
@@ -190,6 +315,11 @@ class Config(Section):
     notify: NotifyConfig = NotifyConfig()
     privacy: PrivacyConfig = PrivacyConfig()
 
+    def for_any_picture(self) -> Self:
+        """The same settings for pictures that are not the camera's: its door and region do not apply."""
+        camera = {"door_width_m": None, "door_distance_m": None, "region": None}
+        return self.model_copy(update={"detector": self.detector.model_copy(update=camera)})
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
@@ -210,7 +340,7 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Load
     Args:
         path: The file, which must exist. None takes `config.yaml` of the working folder if there is one.
         env: The environment; None takes the process's. `GATECAM_DETECTOR_MIN_FACE_PX=60` sets
-            `detector.min_face_px`; values are read as plain YAML scalars.
+            `detector.min_face_px`; values are read as plain YAML scalars, lists with commas between.
 
     Raises:
         ConfigError: The file cannot be read, or settings are wrong: one line for each problem.
@@ -224,20 +354,24 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Load
     return LoadedConfig(draft.finished(), found, draft.origins())
 
 
-def to_yaml(config: Config, origins: Mapping[str, str] | None = None) -> str:
+def to_yaml(
+    config: Config, origins: Mapping[str, str] | None = None, notes: Mapping[str, str] | None = None
+) -> str:
     """Commented YAML of every key: what it is, its unit and range; `load` reads it back.
 
-    `origins`, as of `LoadedConfig`, adds to each value a comment that says where it came from.
+    `origins`, as of `LoadedConfig`, adds to each value a comment that says where it came from; `notes`,
+    by dotted names as well, are sentences that stand above it.
     """
+    origins, notes = origins or {}, notes or {}
     blocks = [textwrap.dedent(_HEADER).lstrip()]
     for name, info in Config.model_fields.items():
         value = getattr(config, name)
         if not isinstance(value, Section):
-            blocks.append(_entry((name,), info, value, origins or {}))
+            blocks.append(_entry((name,), info, value, origins, notes))
             continue
         lines = [f"# {(type(value).__doc__ or '').strip()}\n{name}:\n"]
         for key, leaf in type(value).model_fields.items():
-            entry = _entry((name, key), leaf, getattr(value, key), origins or {})
+            entry = _entry((name, key), leaf, getattr(value, key), origins, notes)
             lines.append(textwrap.indent(entry, "  "))
         blocks.append("".join(lines))
     return "\n".join(blocks)
@@ -274,36 +408,65 @@ def _leaves(section: type[Section] = Config, prefix: _Key = ()) -> Iterator[tupl
             yield from _leaves(inner, (*prefix, name))
 
 
+def _takes(info: FieldInfo) -> tuple[Any, bool]:
+    """The type of a setting, and whether it may be null instead."""
+    kinds = get_args(info.annotation)
+    if NoneType not in kinds:
+        return info.annotation, False
+    (kind,) = (kind for kind in kinds if kind is not NoneType)
+    return kind, True
+
+
 def _is_text(info: FieldInfo) -> bool:
-    return info.annotation is str or str in get_args(info.annotation)
+    return _takes(info)[0] is str
+
+
+def _is_list(info: FieldInfo) -> bool:
+    return get_origin(_takes(info)[0]) is tuple
+
+
+def _range(metadata: Iterable[object]) -> str:
+    metadata = list(metadata)
+    low = next((m.ge for m in metadata if hasattr(m, "ge")), None)
+    high = next((m.le for m in metadata if hasattr(m, "le")), None)
+    return "" if low is None or high is None else f"{low} to {high}"
 
 
 def _bounds(info: FieldInfo) -> str:
     """`12 to 2000`, or nothing for a setting without bounds."""
-    low = next((m.ge for m in info.metadata if hasattr(m, "ge")), None)
-    high = next((m.le for m in info.metadata if hasattr(m, "le")), None)
-    return "" if low is None or high is None else f"{low} to {high}"
+    bounds = _range(info.metadata)
+    return f"{bounds} or null" if bounds and _takes(info)[1] else bounds
 
 
 def _kind(info: FieldInfo) -> str:
     """What a setting takes: `a whole number`, `auto, cpu or cuda`, …"""
-    kind = info.annotation
+    kind, nullable = _takes(info)
     if get_origin(kind) is Literal:
         *choices, last = get_args(kind)
         return f"{', '.join(choices)} or {last}"
+    or_null = " or null" if nullable and not _bounds(info) else ""
+    if _is_list(info):
+        items = get_args(kind)
+        bounds = _range(m for part in get_args(items[0])[1:] for m in getattr(part, "metadata", ()))
+        return f"a list of {len(items)} numbers {bounds}{or_null}"
     if _is_text(info):
-        return "non-empty text or null" if NoneType in get_args(kind) else "non-empty text"
+        return f"non-empty text{or_null}"
     return "true or false" if kind is bool else "a whole number" if kind is int else "a number"
 
 
-def _entry(key: _Key, info: FieldInfo, value: object, origins: Mapping[str, str]) -> str:
-    """One key: its comment, then the key and its value."""
+def _entry(
+    key: _Key, info: FieldInfo, value: object, origins: Mapping[str, str], notes: Mapping[str, str]
+) -> str:
+    """One key: its comments, then the key and its value."""
     description = info.description or ""
     sentence = f"{description[:1].upper()}{description[1:]}: {_bounds(info) or _kind(info)}."
-    comment = textwrap.fill(sentence, 100, initial_indent="# ", subsequent_indent="# ")
-    line = yaml.safe_dump({key[-1]: value}, allow_unicode=True, width=10_000).rstrip()
+    sentences = [sentence, *([notes[".".join(key)]] if ".".join(key) in notes else [])]
+    comments = [textwrap.fill(s, 100, initial_indent="# ", subsequent_indent="# ") for s in sentences]
+    plain = list(value) if isinstance(value, tuple) else value
+    flow = None if isinstance(plain, list) else False  # None: a list in brackets on its key's line
+    line = yaml.safe_dump({key[-1]: plain}, allow_unicode=True, width=10_000, default_flow_style=flow)
     origin = origins.get(".".join(key))
-    return f"{comment}\n{line}{f'  # {origin}' if origin else ''}\n"
+    return "\n".join([*comments, f"{line.rstrip()}{f'  # {origin}' if origin else ''}\n"])
 
 
 def _printable(text: str) -> str:
@@ -408,7 +571,7 @@ class _Draft:
         """Take the settings of a YAML tree."""
         if node is not None:
             self._add_mapping(node, path, Config, ())
-            self._check()
+            self._check_each()
 
     def _add_mapping(self, node: yaml.Node, path: Path, section: type[Section], prefix: _Key) -> None:
         if isinstance(node, yaml.ScalarNode) and _node_value(node) is None:
@@ -448,13 +611,20 @@ class _Draft:
                 self.values[key] = _Value(_env_value(env[name], info), place, rank)
             else:
                 self.problems.append((rank, f"{_printable(name)}: {_unknown_variable(name, known)}"))
-        self._check()
+        self._check_each()
 
     def finished(self) -> Config:
         """The settings, or a `ConfigError` with every problem."""
-        if self.problems:
-            raise ConfigError("\n".join(text for _, text in sorted(self.problems, key=lambda p: p[0])))
-        return Config.model_validate(self._tree())
+        if not self.problems:
+            try:
+                return Config.model_validate(self._tree())
+            except ValidationError as error:  # each setting is right, but not beside the others
+                for detail in error.errors(include_url=False):
+                    key = (*map(str, detail["loc"]), detail["ctx"]["key"])
+                    given = self.values[key]
+                    text = f"{'.'.join(key)}: {detail['msg']} ({given.place})"
+                    self.problems.append((given.rank, text))
+        raise ConfigError("\n".join(text for _, text in sorted(self.problems, key=lambda p: p[0])))
 
     def _tree(self) -> dict[str, Any]:
         tree: dict[str, Any] = {}
@@ -465,26 +635,35 @@ class _Draft:
             branch[key[-1]] = given.value
         return tree
 
-    def _check(self) -> None:
+    def _check_each(self) -> None:
         """Turn wrong values into problems, also those of the file that a variable would override."""
         try:
             Config.model_validate(self._tree())
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                self._add_invalid(tuple(str(part) for part in detail["loc"]), detail["type"])
+                key = tuple(
+                    part for part in detail["loc"] if isinstance(part, str)
+                )  # no places within a list
+                if key in self.values:  # neither told already nor a section, which may still be completed
+                    said = detail["msg"] if detail["type"] == "gatecam" else None
+                    self._add_invalid(key, detail["type"], said)
 
     def origins(self) -> dict[str, str]:
         """Where each setting came from, by its dotted name."""
         return {".".join(key): given.place for key, given in self.values.items()}
 
-    def _add_invalid(self, key: _Key, error_type: str) -> None:
+    def _add_invalid(self, key: _Key, error_type: str, said: str | None) -> None:
         info, given = dict(_leaves())[key], self.values.pop(key)
-        expected = f"{_kind(info)} {_bounds(info)}".strip()
-        if error_type in ("greater_than_equal", "less_than_equal"):
-            expected = _bounds(info)
+        expected, got = f"expected {_kind(info)} {_bounds(info)}".strip(), _got(given.value)
+        if _is_list(info) and isinstance(given.value, list):
+            got = _short(f"[{', '.join(map(_got, given.value))}]")
+        if said is not None:
+            expected = said
+        elif error_type in ("greater_than_equal", "less_than_equal") and not _is_list(info):
+            expected = f"expected {_range(info.metadata)}"
         elif _is_text(info) and not isinstance(given.value, str | list | dict | None):
             expected += " in quotes"
-        text = f"{'.'.join(key)}: expected {expected}, got {_got(given.value)} ({given.place})"
+        text = f"{'.'.join(key)}: {expected}, got {got} ({given.place})"
         self.problems.append((given.rank, text))
 
     def _problem(self, text: str, path: Path, node: yaml.Node) -> None:
@@ -521,10 +700,19 @@ def _unknown_variable(name: str, known: Iterable[str]) -> str:
 
 
 def _node_value(node: yaml.Node) -> object:
-    """A scalar's value; an empty list or mapping stands for one of any size, which no setting takes."""
+    """A scalar's value, or a list's of scalars; what is nested deeper, or tagged there, stands empty.
+
+    No setting takes such, and it may unfold to billions.
+    """
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style else _scalar(node.value)
-    return [] if isinstance(node, yaml.SequenceNode) else {}
+    if isinstance(node, yaml.SequenceNode):
+        return [_node_value(item) if _is_plain(item) else [] for item in node.value]
+    return {}
+
+
+def _is_plain(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not _has_tag(node)
 
 
 def _has_tag(node: yaml.Node) -> bool:
@@ -539,5 +727,8 @@ def _node_got(node: yaml.Node) -> str:
 def _env_value(text: str, info: FieldInfo) -> object:
     """A variable's value; for text it is taken as it stands, so that `GATECAM_CAMERA_NAME=12` works."""
     value = _scalar(text.strip())
-    nothing = value is None and NoneType in get_args(info.annotation)
-    return None if nothing else text if _is_text(info) else value
+    if value is None and _takes(info)[1]:
+        return None
+    if _is_list(info):
+        return [_scalar(item.strip()) for item in text.strip().removeprefix("[").removesuffix("]").split(",")]
+    return text if _is_text(info) else value

@@ -20,8 +20,9 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFont, ImageOps
 
+from gatecam.config import Region
 from gatecam.errors import OutputError
-from gatecam.geometry import clip, expand
+from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
 from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
 
@@ -104,7 +105,14 @@ class Banner:
         return event.kind.is_alert or not shown.kind.is_alert or event.track_id == shown.track_id
 
 
-def annotate(step: Step, *, banner: BannerText | None, blur: bool, corner: str = "") -> Image:
+def annotate(
+    step: Step,
+    *,
+    banner: BannerText | None,
+    blur: bool,
+    corner: str = "",
+    region: Region | None = None,
+) -> Image:
     """A new picture of a step: a labelled box for each track, and the banner across the bottom.
 
     Args:
@@ -112,9 +120,12 @@ def annotate(step: Step, *, banner: BannerText | None, blur: bool, corner: str =
         banner: the message to show, or None.
         blur: make every face and track box unreadable first.
         corner: a line for the top left corner, such as frame rate and age.
+        region: the part that is searched, outlined, or None where that is all.
     """
     boxes = [face.detection.box for face in step.faces] + [track.box for track in step.tracks]
     picture = blur_faces(step.frame.image, boxes if blur else ())
+    if region is not None:
+        _draw_region(picture, region)
     for track in step.tracks:
         _draw_box(picture, track.box, track.verdict, _track_label(track))
     if corner:
@@ -236,6 +247,14 @@ def _draw_box(picture: Image, box: Box, verdict: Verdict, label: str) -> None:
     chip = _chip(label, _fit(label, _label_px(picture), picture.shape[1]), COLORS[verdict])
     above = y1 - chip.shape[0]
     _paste(picture, chip, max(0, min(x1, picture.shape[1] - chip.shape[1])), above if above >= 0 else y1)
+
+
+def _draw_region(picture: Image, region: Region) -> None:
+    """A thin light line with a dark one around it, which shows on any background."""
+    height, width = picture.shape[:2]
+    x1, y1, x2, y2 = _pixels(region_box(region, width, height), picture)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), DARK, 3)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), LIGHT, 1)
 
 
 def _draw_banner(picture: Image, banner: BannerText) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gatecam.types import Box
 
 
@@ -39,6 +41,21 @@ def clip(box: Box, width: int, height: int) -> Box:
 def shift(box: Box, dx: float, dy: float) -> Box:
     """The box moved by `dx`, `dy` pixels."""
     return Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy)
+
+
+def region_box(region: tuple[float, float, float, float], width: int, height: int) -> Box:
+    """The whole pixels that a region touches in a picture of `width` × `height` pixels.
+
+    Args:
+        region: x1, y1, x2, y2 as shares of the picture, 0 to 1.
+        width: of the picture, in px.
+        height: of the picture, in px.
+
+    >>> region_box((0.1, 0.0, 0.9, 0.5), 640, 481)
+    Box(x1=64, y1=0, x2=576, y2=241)
+    """
+    x1, y1, x2, y2 = region
+    return Box(math.floor(x1 * width), math.floor(y1 * height), math.ceil(x2 * width), math.ceil(y2 * height))
 
 
 def iou(a: Box, b: Box) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from gatecam.config import (
     CameraConfig,
     Config,
     DetectorConfig,
+    Door,
     NotifyConfig,
     Section,
     load,
@@ -63,7 +66,7 @@ def test_the_file_at_the_top_is_the_defaults():
 
 
 def test_the_file_at_the_top_is_generated():
-    # After a change of the defaults: gatecam config show > config.yaml
+    # After a change of the defaults: write `to_yaml(Config())` there.
     assert TOP_LEVEL_FILE.read_text(encoding="utf-8") == to_yaml(Config())
 
 
@@ -179,6 +182,59 @@ def test_a_variable_can_say_null(settings):
             "notify: {log: {a: 1}}",
             "notify.log: expected non-empty text or null, got a mapping (config.yaml:1)",
         ),
+        (
+            "detector:\n  door_width_m: 0.9",
+            "detector.door_width_m: wants door_distance_m as well, give both or neither (config.yaml:2)",
+        ),
+        (
+            "detector:\n  view_deg: 60\n  door_distance_m: 3",
+            "detector.door_distance_m: wants door_width_m as well, give both or neither (config.yaml:3)",
+        ),
+        (
+            "detector:\n  door_distance_m: 3\n  door_width_m: null",
+            "detector.door_distance_m: wants door_width_m as well, give both or neither (config.yaml:2)",
+        ),
+        ("detector: {view_deg: 180}", "detector.view_deg: expected 10 to 170, got 180 (config.yaml:1)"),
+        ("detector: {detect_every: 0}", "detector.detect_every: expected 1 to 300, got 0 (config.yaml:1)"),
+        (
+            "detector: {min_face_px: small}",
+            "detector.min_face_px: expected a whole number 12 to 2000 or null, got 'small' (config.yaml:1)",
+        ),
+        (
+            "detector:\n  region: 0.5",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, got 0.5 (config.yaml:2)",
+        ),
+        (
+            "detector:\n  region: [0, 0, 1]",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, got [0, 0, 1] (config.yaml:2)",
+        ),
+        (
+            "detector:\n  region:\n  - 0\n  - 0\n  - 1.5\n  - -2",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, "
+            "got [0, 0, 1.5, -2] (config.yaml:2)",
+        ),
+        (
+            "detector: {region: [0, '0', true, .nan]}",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, "
+            "got [0, '0', true, nan] (config.yaml:1)",
+        ),
+        (
+            "detector: {region: [[0, 0], 0, 1, !!float 1]}",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, "
+            "got [a list, 0, 1, a list] (config.yaml:1)",
+        ),
+        (
+            "detector: {region: !box [0, 0, 1, 1]}",
+            "detector.region: expected a plain value, got the tag !box (config.yaml:1)",
+        ),
+        (
+            "detector: {region: [0.5, 0, 0.2, 1]}",
+            "detector.region: expected x2 at least 0.05 above x1, got [0.5, 0, 0.2, 1] (config.yaml:1)",
+        ),
+        (
+            "detector: {region: [0, 0.3, 1, 0.34]}",
+            "detector.region: expected y2 at least 0.05 above y1, got [0, 0.3, 1, 0.34] (config.yaml:1)",
+        ),
         ("device: cpu\ndevice: cpu", "device: given twice, keep one (config.yaml:2)"),
         ("camera: 0", "camera: expected keys with values, got 0 (config.yaml:1)"),
         ("\n- device", "settings: expected keys with values, got a list (config.yaml:2)"),
@@ -206,6 +262,21 @@ def test_a_rejected_setting_is_told_with_its_line(problems, text, problem):
             "GATECAM_DETECTOR_MIN_FACE",
             "5",
             "GATECAM_DETECTOR_MIN_FACE: unknown variable, did you mean GATECAM_DETECTOR_MIN_FACE_PX?",
+        ),
+        (
+            "GATECAM_DETECTOR_REGION",
+            "0.1, 0, 0.9",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, got [0.1, 0, 0.9] (environm",
+        ),
+        (
+            "GATECAM_DETECTOR_REGION",
+            "0 0 1 1",
+            "detector.region: expected a list of 4 numbers 0 to 1 or null, got ['0 0 1 1'] (env",
+        ),
+        (
+            "GATECAM_DETECTOR_DOOR_WIDTH_M",
+            "2",
+            "detector.door_width_m: wants door_distance_m as well, give both or neither (environment",
         ),
         ("GATECAM_QQ", "5", "GATECAM_QQ: unknown variable, unset it (environment)"),
         ("GATECAM_CAMERA", "0", "GATECAM_CAMERA: unknown variable"),
@@ -291,6 +362,21 @@ def test_written_settings_read_back(settings, text):
     assert settings(to_yaml(config)).config == config
 
 
+@pytest.mark.parametrize("region", [None, (0.1, 0.0, 0.9, 1.0), (0.123456789, 0.25, 1.0, 0.5)])
+def test_a_written_region_reads_back(settings, region):
+    config = Config(detector=DetectorConfig(region=region))
+    text = to_yaml(config)
+    assert settings(text).config == config
+    assert f"\n  region: {'null' if region is None else list(region)}\n" in text
+
+
+def test_a_note_stands_above_its_key(settings):
+    config = Config()
+    lines = to_yaml(config, notes={"detector.min_face_px": "Here 32 px."}).splitlines()
+    assert lines[lines.index("  min_face_px: null") - 1] == "  # Here 32 px."
+    assert settings("\n".join(lines)).config == config
+
+
 def test_written_settings_say_where_they_come_from(settings):
     loaded = settings("device: cpu", GATECAM_CAMERA_FPS="15")
     text = to_yaml(loaded.config, loaded.origins)
@@ -307,12 +393,12 @@ def test_every_number_has_bounds_and_every_key_a_comment_with_its_range():
         ]
         assert above.lstrip().startswith("# ")
         assert info.description
-        if info.annotation in (int, float):
-            assert " to " in above
+        if {int, float} & {info.annotation, *get_args(info.annotation)}:
+            assert " to " in above, name
 
 
 def test_every_key_in_seconds_or_pixels_says_so():
-    units = {"_s": ", in s", "_px": ", in px", "fps": ", in frames/s"}
+    units = {"_s": ", in s", "_px": ", in px", "fps": ", in frames/s", "_m": ", in m", "_deg": ", in degrees"}
     for name, info in leaves():
         for ending, unit in units.items():
             if name.endswith(ending):
@@ -328,8 +414,11 @@ def test_the_schema_is_json_and_knows_the_bounds():
     described = json.loads(json.dumps(schema()))
     detector = described["$defs"]["DetectorConfig"]
     assert detector["additionalProperties"] is False
-    assert detector["properties"]["min_face_px"]["minimum"] == 12
-    assert detector["properties"]["min_face_px"]["maximum"] == 2000
+    number, null = detector["properties"]["min_face_px"]["anyOf"]
+    assert (number["minimum"], number["maximum"], null) == (12, 2000, {"type": "null"})
+    four, _ = detector["properties"]["region"]["anyOf"]
+    assert (four["minItems"], four["maxItems"]) == (4, 4)
+    assert all((item["minimum"], item["maximum"]) == (0, 1) for item in four["prefixItems"])
     assert described["$defs"]["CameraConfig"]["properties"]["source"]["type"] == ["string", "integer"]
 
 
@@ -340,3 +429,92 @@ def test_settings_cannot_be_changed_or_built_wrong():
         DetectorConfig(min_face_px=5)
     with pytest.raises(ValidationError):
         DetectorConfig(min_face=50)
+
+
+# The door and the region ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["0.1, 0, 0.9, 1", "[0.1, 0, 0.9, 1]", " [ 0.1,0,0.9,1.0 ] "])
+def test_a_variable_takes_a_list_with_or_without_brackets(settings, text):
+    expected = DetectorConfig(region=(0.1, 0, 0.9, 1))
+    assert settings("", GATECAM_DETECTOR_REGION=text).config.detector == expected
+    assert settings(f"detector: {{region: [{text.strip(' []')}]}}").config.detector == expected
+
+
+@pytest.mark.parametrize("text", ["null", "", "~"])
+def test_a_variable_takes_a_region_away(settings, text):
+    loaded = settings("detector: {region: [0, 0, 0.5, 1]}", GATECAM_DETECTOR_REGION=text)
+    assert loaded.config.detector.region is None
+
+
+def test_a_door_may_be_given_half_by_the_file_and_half_by_the_environment(settings):
+    loaded = settings("detector: {door_width_m: 0.9}", GATECAM_DETECTOR_DOOR_DISTANCE_M="3")
+    assert loaded.config.detector.door == Door(0.9, 3.0)
+    loaded = settings("detector: {door_width_m: 0.9}", GATECAM_DETECTOR_DOOR_WIDTH_M="null")
+    assert loaded.config.detector.door is None
+
+
+def test_a_wrong_half_of_a_door_is_not_told_as_missing(problems):
+    assert problems("detector:\n  door_width_m: 0.9\n  door_distance_m: 99") == [
+        "detector.door_distance_m: expected 0.3 to 50, got 99 (config.yaml:3)"
+    ]
+
+
+@pytest.mark.parametrize("region", [(0, 0, 0.05, 0.05), (0.3, 0.3, 0.35, 0.35), (0.95, 0.95, 1, 1)])
+def test_the_smallest_region_is_a_twentieth_wide_and_high(region):
+    assert DetectorConfig(region=region).region == region
+
+
+@pytest.mark.parametrize(
+    ("given", "width_px", "smallest_px"),
+    [
+        # 32 px, whatever the picture, as long as nothing else is said.
+        ({}, 640, 32),
+        ({}, 1920, 32),
+        ({"region": (0, 0, 0.5, 1)}, 320, 32),
+        # 90° see 2 × distance: at 2 + 1.6 / 2 = 2.8 m these are 5.6 m, 40 faces of 0.14 m side by side.
+        ({"door_width_m": 1.6, "door_distance_m": 2, "view_deg": 90}, 640, 16),
+        ({"door_width_m": 1.6, "door_distance_m": 2, "view_deg": 90}, 1280, 32),
+        ({"door_width_m": 1.6, "door_distance_m": 2, "view_deg": 90}, 1300, 32),
+        ({"door_width_m": 1.6, "door_distance_m": 2, "view_deg": 90}, 1320, 33),
+        # 70° see 1.4004 × distance: at 3.45 m 4.8315 m, so that 640 px give 0.14 / 4.8315 × 640 = 18.54 px.
+        ({"door_width_m": 0.9, "door_distance_m": 3}, 640, 18),
+        ({"door_width_m": 0.9, "door_distance_m": 3}, 1920, 55),
+        # P-Net's cell holds where the door asks for less (0.14 / 14.0 × 640 = 6.4 px).
+        ({"door_width_m": 1, "door_distance_m": 9.5}, 640, 12),
+        # A region is a part of the picture: 320 px that are half of it are as 640 px.
+        ({"door_width_m": 0.9, "door_distance_m": 3, "region": (0.25, 0, 0.75, 1)}, 320, 18),
+        ({"door_width_m": 0.9, "door_distance_m": 3, "region": (0, 0.25, 1, 0.75)}, 640, 18),
+        # What is given holds.
+        ({"min_face_px": 60}, 640, 60),
+        ({"min_face_px": 60, "door_width_m": 0.9, "door_distance_m": 3}, 1920, 60),
+    ],
+)
+def test_the_smallest_face_comes_from_the_door(given, width_px, smallest_px):
+    assert DetectorConfig(**given).smallest_face_px(width_px) == smallest_px
+
+
+def test_no_face_in_the_doorway_is_smaller_wherever_the_camera_hangs():
+    """Seen from the side or from the front, to the nearer post or to the farther."""
+    door = Door(width_m=1.2, distance_m=2.5)
+    for degrees in range(0, 181, 5):
+        lens = (
+            door.distance_m * math.cos(math.radians(degrees)),
+            door.distance_m * math.sin(math.radians(degrees)),
+        )
+        for side in (-0.6, 0.6):
+            assert math.dist(lens, (side, 0)) <= door.farthest_m + 1e-9
+    assert door.farthest_m == pytest.approx(3.1)
+
+
+def test_pictures_that_are_not_the_cameras_have_neither_door_nor_region():
+    detector = DetectorConfig(
+        door_width_m=0.9, door_distance_m=3, region=(0, 0, 0.5, 1), weights="stock", onet_threshold=0.8
+    )
+    config = Config(device="cpu", detector=detector)
+    assert config.for_any_picture() == Config(
+        device="cpu", detector=DetectorConfig(weights="stock", onet_threshold=0.8)
+    )
+    assert config.for_any_picture().detector.smallest_face_px(640) == 32
+    given = Config(detector=DetectorConfig(min_face_px=50))
+    assert given.for_any_picture().detector.smallest_face_px(640) == 50

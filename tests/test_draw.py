@@ -229,6 +229,28 @@ def test_annotate_blurs_faces_and_tracks_alike_and_only_when_asked():
         np.testing.assert_array_equal(plain[part], image[part])
 
 
+@pytest.mark.parametrize("background", [0, 255])
+def test_the_region_is_outlined_on_any_background_and_all_else_is_left(background):
+    image = np.full((480, 640, 3), background, np.uint8)
+    drawn = annotate(step(image), banner=None, blur=False, region=(0.25, 0.5, 0.75, 0.9))
+    for edge in (drawn[240, 160:480], drawn[431, 160:480], drawn[240:432, 160], drawn[240:432, 479]):
+        assert (edge == draw.LIGHT).all()
+    changed = (drawn != image).any(axis=2)
+    assert (drawn[changed].reshape(-1, 3) == draw.DARK).all(axis=1).any()
+    changed[237:245, 157:483] = changed[428:436, 157:483] = False
+    changed[237:436, 157:165] = changed[237:436, 476:483] = False
+    assert not changed.any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_region_of_any_picture_can_be_outlined(size):
+    image = noise(*size)
+    whole = annotate(step(image), banner=None, blur=False, region=(0, 0, 1, 1))
+    assert (whole[0, 0] == draw.LIGHT).all()
+    assert (whole[-1, -1] == draw.LIGHT).all()
+    annotate(step(image), banner=None, blur=False, region=(0.95, 0.95, 1, 1))
+
+
 def test_draw_faces_marks_each_face_by_its_likeliest_label():
     image = np.zeros((480, 640, 3), np.uint8)
     faces = [

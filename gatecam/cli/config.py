@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam config`: the settings that hold, whether a file is right, and its schema."""
+"""Floor 6: `gatecam config`: the settings that hold, what they come to, if a file is right, its schema."""
 
 from __future__ import annotations
 
@@ -10,16 +10,28 @@ import typer
 
 from gatecam.cli.options import ConfigOption
 
-app = typer.Typer(no_args_is_help=True, help="Show, check or describe the settings.")
+app = typer.Typer(no_args_is_help=True, help="Show, explain, check or describe the settings.")
 
 
 @app.command()
 def show(config: ConfigOption = None) -> None:
     """Print the settings that hold, as YAML; a comment says where each that was set comes from."""
+    from gatecam.cli.explaining import KEY, face_note
     from gatecam.config import load, to_yaml
 
     loaded = load(config)
-    typer.echo(to_yaml(loaded.config, loaded.origins), nl=False)
+    typer.echo(to_yaml(loaded.config, loaded.origins, {KEY: face_note(loaded.config)}), nl=False)
+
+
+@app.command()
+def explain(config: ConfigOption = None) -> None:
+    """Say what the settings come to: the smallest face, how far faces are found, the region, the searches."""
+    from gatecam.cli.explaining import explain as print_explanation
+    from gatecam.cli.report import open_console
+    from gatecam.config import load
+
+    loaded = load(config)
+    print_explanation(open_console(), loaded.config, loaded.origins)
 
 
 @app.command()

@@ -39,7 +39,7 @@ def predict(
     """Find and judge the faces of pictures; unreadable ones are listed and skipped, with exit code 1."""
     from gatecam.config import load
 
-    settings = load(config).config
+    settings = load(config).config.for_any_picture()
     if submission is not None:
         if out or annotate:
             raise OutputError("--submission is written alone; leave out --out and --annotate.")

@@ -57,3 +57,150 @@ def test_check_raises_the_problems_of_a_file(gatecam):
 
 def test_schema_prints_json(gatecam):
     assert "detector" in json.loads(gatecam("config", "schema"))["properties"]
+
+
+DOOR = "detector: {door_width_m: 0.9, door_distance_m: 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", ["# Here 32 px: the default, as no door is given."]),
+        ("detector: {min_face_px: 40}", ["# Here 40 px, as given.", "min_face_px: 40  # config.yaml:1"]),
+        (
+            DOOR + "}",
+            [
+                "Here 18 px in pictures 640 px wide, from the door.",
+                "3 + 0.9 / 2 = 3.45 m away.",
+                "2 × 3.45 m × tan(70° / 2) = 4.83 m there.",
+                "0.14 m / 4.83 m × 640 px = 18.55 px.",
+            ],
+        ),
+    ],
+)
+def test_show_says_how_the_smallest_face_came_about(gatecam, text, said):
+    Path("config.yaml").write_text(text, encoding="utf-8")
+    shown = gatecam("config", "show")
+    comment = shown[: shown.index("min_face_px: ") + 40].replace("\n  # ", " ")
+    for part in said:
+        assert part in comment.replace(" Here", " # Here")
+    assert yaml.safe_load(shown)["detector"]["view_deg"] == 70
+
+
+def explained(gatecam, text: str) -> str:
+    Path("config.yaml").write_text(text, encoding="utf-8")
+    return gatecam("config", "explain")
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the table's body."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+
+
+def test_explain_says_how_far_faces_are_found_without_a_door(gatecam):
+    text = explained(gatecam, "")
+    assert text.startswith(
+        "Smallest face: 32 px, the default; with detector.door_width_m and detector.door_d"
+    )
+    # 70° see 1.4004 × distance: 0.14 m is 32 of 640 px where these show 2.8 m, at 2.00 m.
+    assert rows(text) == [
+        ["camera.width 640 px", "32 px", "2.00 m"],
+        ["1280 px", "32 px", "4.00 m"],
+        ["1920 px", "32 px", "6.00 m"],
+    ]
+    assert "Region: none, the whole picture is searched.\n" in text
+    assert (
+        "Searches: the whole picture in every 10th frame at least (detect_every), and at once where" in text
+    )
+    assert text.endswith(
+        "A new face that moves nothing waits at most 10 frames, 0.33 s at 30 frames/s (camera.fps).\n"
+    )
+    assert "Careful" not in text
+
+
+def test_explain_works_the_smallest_face_out_from_the_door(gatecam):
+    text = explained(gatecam, DOOR + "}\ncamera: {width: 1440, fps: 25}")
+    assert "Smallest face: 41 px in pictures 1440 px wide (camera.width), from the door:\n" in text
+    assert "0.14 m / 4.83 m × 1440 px = 41.73 px.\n" in text
+    assert [row[:2] for row in rows(text)] == [
+        ["640 px", "18 px"],
+        ["1280 px", "37 px"],
+        ["camera.width 1440 px", "41 px"],
+        ["1920 px", "55 px"],
+    ]
+    assert all(3.45 <= float(found.removesuffix(" m")) < 3.6 for _, _, found in rows(text))
+    assert "At the door, 3 m away, the picture shows 4.20 m; the doorway is 0.9 m wide.\n" in text
+    assert "0.40 s at 25 frames/s" in text
+    assert "Careful" not in text
+
+
+def test_explain_says_what_the_region_leaves(gatecam):
+    text = explained(gatecam, DOOR + ", region: [0.1, 0, 0.6, 0.8], detect_every: 1}\ncamera: {width: 1280}")
+    assert "Region: 640 × 384 px of 1280 × 480 px are searched, 40% of the picture; faces outside are" in text
+    assert "At the door it leaves 2.10 m of the 4.20 m.\n" in text
+    assert rows(text)[1][:2] == ["camera.width 1280 px", "37 px"]
+    assert "Searches: the whole region in every frame (detect_every 1).\n" in text
+    assert "Careful" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            DOOR + "}",
+            "Careful: 18 px are few to judge a mask by; under 32 px the classifier loses accuracy. The "
+            "farthest face has 32 px with pictures 1105 px wide, or with the camera 1.5 m from the door, or "
+            "with a lens of 44°.\n",
+        ),
+        # 7 m of doorway do not fit into less distance or a narrower view: only more pixels help.
+        (
+            "detector: {door_width_m: 7, door_distance_m: 5}",
+            "The farthest face has 32 px with pictures 2721 px wide.",
+        ),
+        (
+            "detector: {door_width_m: 0.9, door_distance_m: 9}",
+            "Careful: the farthest face in the doorway is 6 px wide, and none under 12 px can be found.",
+        ),
+        (
+            DOOR + ", min_face_px: 30}",
+            "Careful: the farthest face in the doorway is 18 px wide, so it is not looked for; leave "
+            "min_face_px out to have it found.",
+        ),
+        (
+            "detector: {door_width_m: 2, door_distance_m: 1}",
+            "Careful: people at the sides of the doorway are not seen. The picture shows all of it with the "
+            "camera 1.5 m from the door, or with a lens of 90°.",
+        ),
+        (
+            "detector: {door_width_m: 2, door_distance_m: 2, region: [0, 0, 0.5, 1]}",
+            "Careful: people at the sides of the doorway are not searched for; widen the region.",
+        ),
+        (
+            "detector: {min_face_px: 300, region: [0, 0, 1, 0.5]}",
+            "Careful: such a face does not fit into the 640 × 240 px that are searched, so nothing is found",
+        ),
+    ],
+)
+def test_explain_says_what_is_amiss_and_what_to_do(gatecam, text, said):
+    assert said in explained(gatecam, text)
+
+
+@pytest.mark.parametrize(
+    ("every", "word"), [(2, "2nd"), (3, "3rd"), (11, "11th"), (21, "21st"), (112, "112th")]
+)
+def test_explain_counts_frames_as_people_do(gatecam, every, word):
+    assert f"in every {word} frame" in explained(gatecam, f"detector: {{detect_every: {every}}}")
+
+
+@pytest.mark.parametrize("kind", ["device: gpu", "detector: {door_width_m: 1}"])
+def test_explain_raises_the_problems_of_a_file(gatecam, kind):
+    Path("config.yaml").write_text(kind, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config.yaml:1"):
+        gatecam("config", "explain")
+
+
+def test_config_alone_lists_its_words(gatecam):
+    result = CliRunner().invoke(app, ["config"])
+    assert result.exit_code == 2
+    for word in ("show", "explain", "check", "schema"):
+        assert word in result.output

@@ -12,6 +12,7 @@ import pytest
 
 from gatecam.capture.images import read_image
 from gatecam.cli import predicting
+from gatecam.config import DetectorConfig
 from gatecam.types import Box, Detection, Face, Prediction
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.png"
@@ -211,6 +212,25 @@ def test_the_analyzer_sees_upright_rgb_whatever_the_file(gatecam, one_face, save
     assert gatecam("predict", ".").code == 0
     assert [image.shape for image in seen] == [(128, 96, 3), (96, 128, 3), (96, 128, 3), (1, 1, 3)]
     assert all(image.dtype == np.uint8 for image in seen)
+
+
+@pytest.mark.parametrize("words", [["predict", "0.png"], ["predict", "0.png", "--submission", "o.csv"]])
+def test_the_cameras_door_and_region_do_not_apply_to_pictures(
+    gatecam, one_face, save_picture, monkeypatch, tmp_path, words
+):
+    (tmp_path / "config.yaml").write_text(
+        "detector: {door_width_m: 1, door_distance_m: 2, region: [0, 0, 0.1, 0.1], onet_threshold: 0.8}",
+        encoding="utf-8",
+    )
+    save_picture("0.png")
+    given = []
+    for command in ("predicting", "submitting"):
+        monkeypatch.setattr(
+            f"gatecam.cli.{command}.build_analyzer",
+            lambda config, telemetry: given.append(config.detector) or one_face,
+        )
+    assert gatecam(*words).code == 0
+    assert given == [DetectorConfig(onet_threshold=0.8)]
 
 
 def test_the_real_parts_find_one_face_however_the_file_stores_it(gatecam, save_picture):
