@@ -17,6 +17,7 @@ from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
 from gatecam.config import Config
 from gatecam.errors import DeviceError
+from gatecam.keyframes import KeyFrames
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.tone import ToneSink
@@ -72,10 +73,10 @@ def let_threads_sleep() -> None:
 def build_pipeline(
     config: Config, analyzer: FaceAnalyzer, camera: str, telemetry: Telemetry, batch: int = 1
 ) -> Pipeline:
-    """One camera's pipeline, with a tracker and a policy of its own."""
-    return Pipeline(
-        analyzer, FaceTracker(config.tracker), AlertPolicy(config.policy, camera), telemetry, batch
-    )
+    """One camera's pipeline, with a tracker, a policy and, unless all is searched, key frames of its own."""
+    tracker, policy = FaceTracker(config.tracker), AlertPolicy(config.policy, camera)
+    planner = KeyFrames(config.detector, telemetry) if config.detector.detect_every > 1 else None
+    return Pipeline(analyzer, tracker, policy, telemetry, batch, planner)
 
 
 @dataclass(frozen=True, slots=True)

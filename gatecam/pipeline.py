@@ -1,6 +1,8 @@
-"""Frame to step: analyse, track, decide. The only state is the tracker's and the policy's.
+"""Frame to step: analyse, track, decide. The only state is the planner's, the tracker's and the policy's.
 
 frames ─► FaceAnalyzer ─► faces ─► Tracker ─► tracks ─► Policy ─► events ─► Step
+               ▲                      │
+               └─── SearchPlanner ◄───┘ where faces are expected
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from gatecam.ports import FaceAnalyzer, Policy, Tracker
+from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.telemetry import Telemetry
 from gatecam.types import Event, Face, Frame, Step, Track, Verdict
 
@@ -18,7 +20,11 @@ CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays a
 
 
 class Pipeline:
-    """One camera's way from frames to steps."""
+    """One camera's way from frames to steps.
+
+    With a planner each frame is searched where it says; what it says hangs on the frame before, so that
+    frames go one by one. Without one all frames are searched whole, `batch` at once.
+    """
 
     def __init__(
         self,
@@ -27,17 +33,32 @@ class Pipeline:
         policy: Policy,
         telemetry: Telemetry | None = None,
         batch: int = 1,
+        planner: SearchPlanner | None = None,
     ) -> None:
         self._analyzer, self._tracker, self._policy = analyzer, tracker, policy
+        self._planner = planner
         self._telemetry = telemetry or Telemetry()
         self._batch = batch
 
     def steps(self, frames: Iterable[Frame]) -> Iterator[Step]:
-        """One step a frame, in order; `batch` frames are analysed at once, the last ones whatever is left."""
-        for group in _groups(frames, self._batch):
+        """One step a frame, in order."""
+        if self._planner is not None:
+            for frame in frames:
+                yield self._step(frame, self._look(frame, self._planner))
+            return
+        for group in _groups(frames, self._batch):  # the last one is whatever is left
             analyzed = self._analyzer.analyze([frame.image for frame in group])
             for frame, faces in zip(group, analyzed, strict=True):
                 yield self._step(frame, faces)
+
+    def _look(self, frame: Frame, planner: SearchPlanner) -> list[Face]:
+        """The faces of a frame: at the planner's boxes, and of all of it where the planner says so."""
+        with self._telemetry.stage("plan"):
+            hints = planner.plan(frame, self._tracker.expected(frame.time_s))
+        (faces,) = self._analyzer.analyze([frame.image], [hints])
+        while planner.review(faces):
+            (faces,) = self._analyzer.analyze([frame.image])
+        return faces
 
     def _step(self, frame: Frame, faces: list[Face]) -> Step:
         with self._telemetry.stage("track"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from gatecam.types import Box, Event, Face, Frame, Image, Prediction, Track
+from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, Track
 
 
 class FrameSource(Protocol):
@@ -23,9 +23,12 @@ class FaceAnalyzer(Protocol):
     """Finds and judges the faces of a batch of images (unlike sizes allowed)."""
 
     def analyze(
-        self, images: Sequence[Image], hints: Sequence[Sequence[Box]] | None = None
+        self, images: Sequence[Image], hints: Sequence[Sequence[Box] | None] | None = None
     ) -> list[list[Face]]:
-        """One list of faces an image, empty where there are none; `hints` are boxes to look at first."""
+        """One list of faces an image, empty where there are none.
+
+        `hints` hold for each image the boxes to look at and nowhere else, or None to search it whole.
+        """
         ...
 
 
@@ -42,6 +45,22 @@ class Tracker(Protocol):
 
     def update(self, faces: Sequence[Face], time_s: float) -> Sequence[Track]:
         """The confirmed tracks after a frame's faces; `time_s` must not go back."""
+        ...
+
+    def expected(self, time_s: float) -> Sequence[Expected]:
+        """Where the face of every living track should be at a time from the last frame's on."""
+        ...
+
+
+class SearchPlanner(Protocol):
+    """Decides where one camera's frames are searched; each frame is planned, searched, then reviewed."""
+
+    def plan(self, frame: Frame, expected: Sequence[Expected]) -> Sequence[Box] | None:
+        """The boxes to look at in a frame, or None to search it whole."""
+        ...
+
+    def review(self, faces: Sequence[Face]) -> bool:
+        """Whether that frame is to be searched whole after all; `faces` are what its last search found."""
         ...
 
 

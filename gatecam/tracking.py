@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gatecam.config import TrackerConfig
 from gatecam.geometry import shift
 from gatecam.labels import MASK_LABELS
-from gatecam.types import Box, Detection, Face, Track, Verdict
+from gatecam.types import Box, Detection, Expected, Face, Track, Verdict
 
 # Pairing of faces with tracks.
 MAX_SIDE_RATIO = 1.75  # between the two faces' sides: another person's behind, or a box within the face
@@ -176,6 +176,10 @@ class FaceTracker:
         self._count_new()
         counted = sorted((p for p in self._people if p.id), key=lambda person: person.id)
         return [person.snapshot(time_s) for person in counted]
+
+    def expected(self, time_s: float) -> list[Expected]:
+        """Where each track's face should be at a time: of all that live, uncounted and coasting ones too."""
+        return [Expected(person.predict(time_s), person.face is not None) for person in self._people]
 
     def _advance(self, time_s: float) -> None:
         if not time_s >= self._time_s:  # also true of NaN

@@ -149,6 +149,14 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Where a track's face should be in the next frame; `seen` if it had one in the last."""
+
+    box: Box
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something worth telling about a track; `frame` is the index of the frame that decided it."""
 

@@ -16,8 +16,9 @@ import PIL.Image
 import pytest
 
 from gatecam import app
-from gatecam.config import CameraConfig, Config, NotifyConfig, ReplayConfig
+from gatecam.config import CameraConfig, Config, DetectorConfig, NotifyConfig, ReplayConfig
 from gatecam.errors import DeviceError, OutputError, SourceError
+from gatecam.keyframes import Searched
 from gatecam.notify.queue import FanOut
 from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Verdict
@@ -45,7 +46,7 @@ def test_torch_that_does_not_load_is_one_sentence(monkeypatch):
 
 def test_a_replay_gives_every_frame_under_its_camera_in_batches(pictures, make_face):
     analyzer, telemetry = FakeAnalyzer(itertools.repeat([make_face()])), Telemetry()
-    config = Config(replay=ReplayConfig(batch=7, image_fps=5))
+    config = Config(replay=ReplayConfig(batch=7, image_fps=5), detector=DetectorConfig(detect_every=1))
     with app.open_replay(config, pictures, analyzer, telemetry, "door-2") as replay:
         steps = list(replay.steps)
     assert [(s.frame.camera, s.frame.index, s.frame.time_s) for s in steps] == [
@@ -54,6 +55,26 @@ def test_a_replay_gives_every_frame_under_its_camera_in_batches(pictures, make_f
     assert analyzer.batches == [7, 7, 6]
     assert [(e.kind, e.camera) for s in steps for e in s.events] == [(EventKind.MASK_MISSING, "door-2")]
     assert [latency.stage for latency in telemetry.latencies()] == ["decode", "track"]
+
+
+def test_a_replay_searches_a_still_scene_now_and_then_and_looks_at_its_people(pictures, make_face):
+    analyzer, telemetry = FakeAnalyzer(itertools.repeat([make_face(30, 20, 20)])), Telemetry()
+    config = Config(replay=ReplayConfig(image_fps=25), detector=DetectorConfig(detect_every=6))
+    with app.open_replay(config, pictures, analyzer, telemetry) as replay:
+        steps = list(replay.steps)
+    assert {len(s.faces) for s in steps} == {1}
+    assert [index for index, boxes in enumerate(analyzer.hints) if boxes is None] == [0, 6, 12, 18]
+    assert all(len(boxes) == 1 for boxes in analyzer.hints if boxes is not None)
+    assert telemetry.counter(Searched.TRACKS) == 16
+
+
+def test_a_replay_of_pictures_of_unlike_sizes_searches_each_whole(tmp_path):
+    for number in range(6):
+        PIL.Image.new("RGB", (64 + 8 * number, 48)).save(tmp_path / f"{number}.png")
+    analyzer = FakeAnalyzer()
+    with app.open_replay(Config(), tmp_path, analyzer, Telemetry()) as replay:
+        assert len(list(replay.steps)) == 6
+    assert analyzer.hints == [None] * 6
 
 
 def test_a_replay_that_is_left_early_leaves_no_thread(pictures):

@@ -15,7 +15,7 @@ FLOORS = {
     6: ["cli __main__"],
     5: ["app"],
     4: ["pipeline", "web", "training", "fleet"],
-    3: ["capture", "vision", "tracking", "policy", "notify", "store", "draw"],
+    3: ["capture", "vision", "tracking", "keyframes", "policy", "notify", "store", "draw"],
     1: ["ports", "config", "geometry", "telemetry"],
     0: ["types", "labels", "errors"],
 }

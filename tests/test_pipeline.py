@@ -9,7 +9,7 @@ import pytest
 
 from gatecam.pipeline import CHANGES_KEPT, PEOPLE_KEPT, People, Pipeline, timed
 from gatecam.telemetry import Telemetry
-from gatecam.types import Event, EventKind, Face, Frame, Step, Track, Verdict
+from gatecam.types import Box, Event, EventKind, Expected, Face, Frame, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
 
 
@@ -38,12 +38,36 @@ class FakeTracker:
         self.times_s.append(time_s)
         return [self._make_track(number) for number, _ in enumerate(faces, start=1)]
 
+    def expected(self, time_s: float) -> list[Expected]:
+        """One box, which tells how many frames have been tracked."""
+        return [Expected(Box(0, 0, len(self.times_s), 100 * time_s), True)]
+
 
 class FakePolicy:
     """An event for every track."""
 
     def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
         return [event(track.id, time_s) for track in tracks]
+
+
+class FakePlanner:
+    """Frames in `whole` are searched whole, others at their tracks; those in `again` whole after that."""
+
+    def __init__(self, whole: Sequence[int] = (), again: Sequence[int] = ()) -> None:
+        self._whole, self._again = whole, list(again)
+        self._index = -1
+        self.reviewed: list[tuple[int, int]] = []  # frame, how many faces
+
+    def plan(self, frame: Frame, expected: Sequence[Expected]) -> list[Box] | None:
+        self._index = frame.index
+        return None if frame.index in self._whole else [track.box for track in expected]
+
+    def review(self, faces: Sequence[Face]) -> bool:
+        self.reviewed.append((self._index, len(faces)))
+        if self._index not in self._again:
+            return False
+        self._again.remove(self._index)
+        return True
 
 
 @pytest.fixture
@@ -76,6 +100,39 @@ def test_frames_are_analysed_a_batch_at_a_time_and_the_rest_at_the_end(run):
 def test_an_event_carries_the_index_of_its_frame(run):
     steps, _, _ = run(6, 4)
     assert [e.frame for s in steps for e in s.events] == [1, 2, 2, 4, 5, 5]
+
+
+def test_with_a_planner_each_frame_is_looked_at_where_it_says(make_face, make_track):
+    analyzer = FakeAnalyzer([[make_face(5, 5, 10)]] * 4)
+    planner = FakePlanner(whole=[0, 3])
+    pipeline = Pipeline(analyzer, FakeTracker(make_track), FakePolicy(), batch=8, planner=planner)
+    steps = list(pipeline.steps(frame(index) for index in range(4)))
+    assert [len(s.faces) for s in steps] == [1, 1, 1, 1]
+    assert analyzer.hints == [None, [Box(0, 0, 1, 10)], [Box(0, 0, 2, 20)], None]
+    assert planner.reviewed == [(0, 1), (1, 1), (2, 1), (3, 1)]
+
+
+def test_a_frame_that_the_planner_wants_again_is_searched_whole_before_it_is_tracked(make_face, make_track):
+    far = make_face(500, 500, 10)  # where no hint is
+    analyzer, tracker = FakeAnalyzer([[far]] * 3), FakeTracker(make_track)
+    planner = FakePlanner(whole=[0], again=[1])
+    pipeline = Pipeline(analyzer, tracker, FakePolicy(), planner=planner)
+    steps = list(pipeline.steps(frame(index) for index in range(3)))
+    assert [len(s.faces) for s in steps] == [1, 1, 0]
+    assert planner.reviewed == [(0, 1), (1, 0), (1, 1), (2, 0)]
+    assert len(tracker.times_s) == 3
+
+
+def test_with_a_planner_a_step_waits_for_no_frame_beyond_its_own(make_track):
+    taken = []
+    frames = (taken.append(index) or frame(index) for index in range(10))
+    planner = FakePlanner()
+    next(
+        Pipeline(FakeAnalyzer(), FakeTracker(make_track), FakePolicy(), batch=4, planner=planner).steps(
+            frames
+        )
+    )
+    assert taken == [0]
 
 
 def test_no_frames_give_no_steps(run):

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from gatecam.app import build_analyzer, open_replay
-from gatecam.config import Config
+from gatecam.config import Config, DetectorConfig
 from gatecam.pipeline import People
 from gatecam.ports import FaceAnalyzer
 from gatecam.telemetry import Telemetry
-from gatecam.types import Event
+from gatecam.types import Event, Verdict
 from tests.clips import write_demo
 
 GOLDEN = Path(__file__).parent / "data" / "golden" / "demo-events.jsonl"
 SIGNING = ("again", "bird", "book", "eat", "learn")
+WALKING = "face-demographics-walking.gif"
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,9 @@ class Replayed:
     correct: list[float] = field(default_factory=list)
 
 
-def replayed(path: Path, analyzer: FaceAnalyzer) -> Replayed:
+def replayed(path: Path, analyzer: FaceAnalyzer, config: Config | None = None) -> Replayed:
     seen = Replayed()
-    with open_replay(Config(), path, analyzer, Telemetry()) as replay:
+    with open_replay(config or Config(), path, analyzer, Telemetry()) as replay:
         for step in replay.steps:
             seen.people.add(step)
             seen.events.extend(step.events)
@@ -57,9 +58,34 @@ def test_a_signer_without_a_mask_is_alerted_once_whatever_the_hands_do(
     assert max(seen.correct) < Config().tracker.confidence, "a hand before the mouth is no mask"
 
 
+def told(seen: Replayed) -> tuple[object, ...]:
+    """People with the verdicts that they were given, and events, both in order and without their times."""
+    people = [
+        [verdict for _, verdict in person.verdicts if verdict is not Verdict.UNKNOWN]
+        for person in seen.people.latest()
+    ]
+    return people, [(event.kind, event.track_id, event.verdict) for event in seen.events]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("clip", [*(f"{name}.mkv" for name in SIGNING), WALKING])
+def test_key_frames_tell_what_searching_every_frame_tells(
+    clip: str, shared_data: Path, analyzer: FaceAnalyzer
+) -> None:
+    path = shared_data / "videos" / clip
+    whole = replayed(path, analyzer, Config(detector=DetectorConfig(detect_every=1)))
+    assert told(replayed(path, analyzer)) == told(whole)
+
+
+@pytest.mark.data
+def test_key_frames_give_the_same_events_twice(shared_data: Path, analyzer: FaceAnalyzer) -> None:
+    path = shared_data / "videos" / WALKING
+    assert replayed(path, analyzer).events == replayed(path, analyzer).events
+
+
 @pytest.mark.data
 def test_two_people_who_walk_up_are_two(shared_data: Path, analyzer: FaceAnalyzer) -> None:
-    seen = replayed(shared_data / "videos" / "face-demographics-walking.gif", analyzer)
+    seen = replayed(shared_data / "videos" / WALKING, analyzer)
     assert seen.people.count == 2
 
 

@@ -11,7 +11,7 @@ import pytest
 from gatecam.config import TrackerConfig
 from gatecam.ports import Tracker
 from gatecam.tracking import FaceTracker, VerdictFilter, face_quality, frontal_weight, score_weight
-from gatecam.types import Face, Track, Verdict
+from gatecam.types import Expected, Face, Track, Verdict
 
 MakeFace = Callable[..., Face]
 CONFIG = TrackerConfig(min_hits=3, lost_s=1.0, confidence=0.7, smooth_s=0.4, settle_s=0.15, change_s=0.7)
@@ -35,15 +35,19 @@ class EveryFaceTracker:
 
     def __init__(self) -> None:
         self._time_s = float("-inf")
+        self._faces: Sequence[Face] = ()
 
     def update(self, faces: Sequence[Face], time_s: float) -> Sequence[Track]:
         if time_s < self._time_s:
             raise ValueError("time_s: expected a later one")
-        self._time_s = time_s
+        self._time_s, self._faces = time_s, faces
         return [
             Track(number, face.detection.box, 1, 0.0, Verdict.UNKNOWN, (face,))
             for number, face in enumerate(faces, start=1)
         ]
+
+    def expected(self, time_s: float) -> Sequence[Expected]:
+        return [Expected(face.detection.box, seen=True) for face in self._faces]
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -52,6 +56,11 @@ def any_tracker(request: pytest.FixtureRequest) -> Tracker:
 
 
 class TestContract:
+    def test_a_face_is_expected_again(self, any_tracker: Tracker, make_face: MakeFace) -> None:
+        assert list(any_tracker.expected(0.0)) == []
+        any_tracker.update([make_face()], 0.0)
+        assert list(any_tracker.expected(0.1)) == [Expected(make_face().detection.box, seen=True)]
+
     def test_no_faces_give_no_tracks(self, any_tracker: Tracker) -> None:
         assert list(any_tracker.update([], 0.0)) == []
 
@@ -109,6 +118,34 @@ class TestLifeOfATrack:
         follow(tracker, [(time_s, []) for time_s in times(0.8, 30, 0.5)])
         (track,) = tracker.update([make_face(x=130, side=90)], 1.3)
         assert (track.id, track.missing_s, track.hits) == (1, 0.0, 16)
+
+    def test_every_living_track_is_expected_where_it_will_be(self, make_face: MakeFace) -> None:
+        tracker = FaceTracker(CONFIG)
+        assert tracker.expected(0.0) == []
+        walk = [(t, [make_face(x=100 + 200 * t)]) for t in times(1.0, 30)]
+        follow(tracker, walk[:-1])
+        tracker.update([*walk[-1][1], make_face(x=500)], walk[-1][0])  # one more, who does not count yet
+        walker, new = tracker.expected(1.0)
+        assert walker.box.center == pytest.approx((300, 100), abs=1)
+        assert new.box.center == (500, 100)
+        assert (walker.seen, new.seen) == (True, True)
+
+    def test_a_coasting_track_is_expected_as_not_seen_until_it_ends(self, make_face: MakeFace) -> None:
+        tracker = FaceTracker(CONFIG)
+        follow(tracker, [(time_s, [make_face()]) for time_s in times(0.5, 30)])
+        tracker.update([], 0.6)
+        (coasting,) = tracker.expected(0.7)
+        assert (coasting.box.center, coasting.seen) == ((100, 100), False)
+        tracker.update([], 2.0)
+        assert tracker.expected(2.1) == []
+
+    def test_what_is_expected_changes_nothing(self, make_face: MakeFace) -> None:
+        asked, unasked = FaceTracker(CONFIG), FaceTracker(CONFIG)
+        for t in times(1.0, 30):
+            faces = [make_face(x=100 + 200 * t)]
+            asked.expected(t + 5.0)
+            before, after = unasked.update(faces, t), asked.update(faces, t)
+            assert [(a.id, a.box) for a in after] == [(b.id, b.box) for b in before]
 
     def test_track_ended_is_not_revived(self, make_face: MakeFace) -> None:
         tracker = FaceTracker(CONFIG)

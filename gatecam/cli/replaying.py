@@ -10,7 +10,7 @@ from pathlib import Path
 from gatecam.app import Replay, build_analyzer, open_replay
 from gatecam.cli.outputs import numbered, require_apart
 from gatecam.cli.progress import progress
-from gatecam.cli.report import open_console, print_latencies, print_people, seconds
+from gatecam.cli.report import open_console, print_latencies, print_people, print_searches, seconds
 from gatecam.cli.window import Window, open_window
 from gatecam.config import Config
 from gatecam.draw import MAX_MOMENTS, Banner, BannerText, annotate, contact_sheet, save_image, thumbnail
@@ -58,6 +58,7 @@ def replay_all(
         console = open_console()
         print_people(console, work.people.latest(), work.people.count, seconds)
         print_latencies(console, work.telemetry.latencies())
+        print_searches(console, work.telemetry)
         for line in work.notes:
             console.print(line, soft_wrap=True)
     if failed:
@@ -150,14 +151,15 @@ class _Work:
         self, step: Step, banner: BannerText | None, writer: VideoWriter | None, window: Window | None
     ) -> None:
         """Draw the step for those who look: what is written is blurred as asked, the window never."""
+        region = self._config.detector.region
         wanted = bool(self._outputs.sheet and step.events and len(self._moments) < MAX_MOMENTS)
         if writer or wanted:
-            picture = annotate(step, banner=banner, blur=self._blur)
+            picture = annotate(step, banner=banner, blur=self._blur, region=region)
             if writer:
                 writer.write(picture, step.frame.time_s)
             if wanted:
                 self._moments.extend((self._caption(event), thumbnail(picture)) for event in step.events)
-        if window and not window.show(annotate(step, banner=banner, blur=False)):
+        if window and not window.show(annotate(step, banner=banner, blur=False, region=region)):
             self._quit = True
 
     def _caption(self, event: Event) -> str:

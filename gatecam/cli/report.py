@@ -1,4 +1,4 @@
-"""Floor 6: the tables that stand at the end: who came, and how long each stage took."""
+"""Floor 6: what stands at the end: who came, how long each stage took, and how much was searched."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gatecam.keyframes import Searched
 from gatecam.pipeline import Person
-from gatecam.telemetry import StageLatency
+from gatecam.telemetry import StageLatency, Telemetry
 from gatecam.types import Verdict
 
 STYLES = {
@@ -81,3 +82,17 @@ def print_latencies(console: Console, latencies: Sequence[StageLatency]) -> None
     for stage in latencies:
         table.add_row(stage.stage, str(stage.count), f"{stage.p50_ms:.1f} ms", f"{stage.p95_ms:.1f} ms")
     console.print(table)
+
+
+def print_searches(console: Console, telemetry: Telemetry) -> None:
+    """How many frames were searched whole, and why; nothing where all were (`detector.detect_every` 1)."""
+    counts = {kind: telemetry.counter(kind) for kind in Searched}
+    at_tracks, nowhere = counts.pop(Searched.TRACKS), counts.pop(Searched.NOTHING)
+    whole = sum(counts.values())
+    if not whole:
+        return
+    reasons = ", ".join(f"{kind.name.lower()} {count}" for kind, count in counts.items() if count)
+    console.print(
+        f"Searched whole: {whole} of {whole + at_tracks + nowhere} frames ({reasons}); "
+        f"at tracks alone: {at_tracks}; nowhere: {nowhere}."
+    )

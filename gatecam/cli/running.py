@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from gatecam.app import Live, build_analyzer, build_live_sinks, open_live, time_of_day
-from gatecam.cli.report import open_console, print_latencies, print_people
+from gatecam.cli.report import open_console, print_latencies, print_people, print_searches
 from gatecam.cli.stopping import Stop
 from gatecam.cli.window import Window, open_window
-from gatecam.config import Config
+from gatecam.config import Config, Region
 from gatecam.draw import Banner, annotate
 from gatecam.notify.queue import FanOut
 from gatecam.pipeline import People
@@ -31,7 +31,7 @@ def watch(config: Config, headless: bool, stop: Stop) -> None:
     telemetry, people = Telemetry(), People()
     with ExitStack() as stack:
         window = None if headless else open_window(stack)
-        screen = _Screen(window, stop) if window else None
+        screen = _Screen(window, stop, config.detector.region) if window else None
         analyzer = build_analyzer(config, telemetry)
         sinks = build_live_sinks(config, telemetry, print_events=window is None)
         stack.callback(sinks.close)
@@ -63,6 +63,7 @@ def _print_summary(people: People, telemetry: Telemetry) -> None:
     console = open_console(stderr=True)
     print_people(console, people.latest(), people.count, time_of_day)
     print_latencies(console, telemetry.latencies())
+    print_searches(console, telemetry)
     counts = {name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "tone")}
     lost = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     console.print(f"Dropped: {lost or 'nothing'}.")
@@ -71,9 +72,10 @@ def _print_summary(people: People, telemetry: Telemetry) -> None:
 class _Screen:
     """What the visitor sees: the annotated picture, with frame rate and age in the corner."""
 
-    def __init__(self, window: Window, stop: Callable[[], None]) -> None:
+    def __init__(self, window: Window, stop: Callable[[], None], region: Region | None) -> None:
         self._window = window
         self._stop = stop
+        self._region = region
         self._banner = Banner()
         self._shown_s: deque[float] = deque(maxlen=RATE_FRAMES)
 
@@ -84,7 +86,8 @@ class _Screen:
         age_ms = (now_s - step.frame.time_s) * 1000
         corner = f"{self._rate():.0f} frames/s  {age_ms:.0f} ms old"
         banner = self._banner.update(step.events, step.frame.time_s)
-        if not self._window.show(annotate(step, banner=banner, blur=False, corner=corner)):
+        picture = annotate(step, banner=banner, blur=False, corner=corner, region=self._region)
+        if not self._window.show(picture):
             self._stop()
 
     def idle(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from gatecam.capture.images import read_image
 from gatecam.capture.video import VideoFile
+from gatecam.draw import LIGHT
 
 FAKE_GATECAM = Path(__file__).with_name("fake_gatecam.py")
 
@@ -267,6 +268,29 @@ def test_the_window_ends_it_and_what_was_done_is_told(
     assert ended.code == 0
     assert len(frames_of(tmp_path / "out-a.mp4")) == 5
     assert not (tmp_path / "out-b.mp4").exists()
+
+
+def test_the_region_that_is_searched_is_outlined_in_the_window_and_in_the_video(
+    gatecam, analyze, make_video, monkeypatch, tmp_path
+):
+    shown = []
+
+    class Window:
+        def show(self, image):
+            shown.append(image)
+            return True
+
+    analyze([])
+    monkeypatch.setattr("gatecam.cli.replaying.open_window", lambda stack: Window())
+    monkeypatch.setenv("GATECAM_DETECTOR_REGION", "0.25, 0.5, 0.75, 1")
+    make_video("a.mp4", frames=3)
+    plain = frames_of(tmp_path / "a.mp4")[0].astype(int)
+    assert gatecam("replay", "a.mp4", "--show", "--video", "out.mp4").code == 0
+    height, width = plain.shape[:2]
+    edge = np.s_[height // 2, width // 4 : width * 3 // 4]
+    assert (shown[0][edge] == LIGHT).all()
+    drawn = frames_of(tmp_path / "out.mp4")[0].astype(int)
+    assert abs(drawn[edge] - LIGHT).mean() < abs(plain[edge] - LIGHT).mean() / 2
 
 
 def _heed_ctrl_c() -> None:

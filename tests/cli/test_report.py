@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gatecam.cli.report import open_console, print_latencies, print_people, seconds
+from gatecam.cli.report import open_console, print_latencies, print_people, print_searches, seconds
+from gatecam.keyframes import Searched
 from gatecam.pipeline import Person
-from gatecam.telemetry import StageLatency
+from gatecam.telemetry import StageLatency, Telemetry
 from gatecam.types import Event, EventKind, Verdict
 
 
@@ -37,6 +38,25 @@ def test_what_is_left_out_is_counted(person, capsys):
 def test_a_stage_is_one_row(capsys):
     print_latencies(open_console(), [StageLatency("detect", 30, 12.34, 56.78, 99.9)])
     assert "│ detect │     30 │ 12.3 ms │ 56.8 ms │" in capsys.readouterr().out
+
+
+def test_how_much_was_searched_is_one_line(capsys):
+    telemetry = Telemetry()
+    for kind, count in (
+        (Searched.START, 1),
+        (Searched.LOST, 3),
+        (Searched.TRACKS, 50),
+        (Searched.NOTHING, 6),
+    ):
+        telemetry.count(kind, count)
+    print_searches(open_console(), telemetry)
+    said = "Searched whole: 4 of 60 frames (start 1, lost 3); at tracks alone: 50; nowhere: 6.\n"
+    assert capsys.readouterr().out == said
+
+
+def test_where_every_frame_is_searched_whole_nothing_is_said_of_it(capsys):
+    print_searches(open_console(), Telemetry())
+    assert capsys.readouterr().out == ""
 
 
 def test_standard_error_is_written_where_it_is_asked_for(capsys):

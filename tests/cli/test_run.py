@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from gatecam.cli.stopping import EndedEarly, Stop, stop_on_signals
+from gatecam.draw import LIGHT
 from gatecam.vision.fake import FakeAnalyzer
 
 FAKE_GATECAM = Path(__file__).with_name("fake_gatecam.py")
@@ -196,6 +197,17 @@ def test_the_window_shows_every_step_and_ends_it(run, camera, stops_after, monke
     assert "People: 1" in ended.err
     banner_row = window.shown[-1][-2, :, :].astype(int)
     assert (banner_row[:, 0] > banner_row[:, 1] + 100).all()  # red, over grey pictures
+
+
+def test_the_window_outlines_the_region_that_is_searched(run, camera, stops_after, monkeypatch):
+    window = FakeWindow(1)
+    monkeypatch.setattr("gatecam.cli.running.open_window", lambda stack: window)
+    monkeypatch.setenv("GATECAM_DETECTOR_REGION", "0.25, 0.5, 0.75, 1")
+    camera()
+    stops_after(100)
+    assert run().code == 0
+    height, width = window.shown[0].shape[:2]
+    assert (window.shown[0][height // 2, width // 4] == LIGHT).all()
 
 
 def test_the_window_is_answered_while_the_camera_is_lost(run, camera, analyze, monkeypatch):
