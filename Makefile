@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint check bench clean
+.PHONY: demo test lint check bench bench-detector clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -23,6 +23,9 @@ check: lint test
 
 bench: .venv/.ready
 	$(BIN)/python tests/bench_replay.py
+
+bench-detector: .venv/.ready
+	$(BIN)/python tests/bench_detector.py
 
 # torch with its CUDA libraries is about 5 GB: minutes, the first time
 .venv/.ready: pyproject.toml

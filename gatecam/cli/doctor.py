@@ -248,16 +248,25 @@ def _cpu() -> Iterator[Row]:
 
 def _weights(config_path: Path | None) -> Iterator[Row]:
     """The shipped weights, and those that the settings name if they are others."""
-    from gatecam.vision.weights import find_weights, load_weights, verify_all
+    from gatecam.vision.detector import STOCK
+    from gatecam.vision.weights import find_weights, load_detector_weights, load_weights, verify_all
 
     statuses = verify_all()
     for status in statuses:
         advice = "" if status.ok else f"restore {status.path}, or install gatecam anew"
         yield Row(f"weights {status.name}", status.ok, status.detail, advice, essential=True)
-    chosen = find_weights(_settings_or_defaults(config_path).classifier.weights)
-    if chosen not in [status.path for status in statuses]:
-        load_weights(chosen)
-        yield Row("weights", True, str(chosen), essential=True)
+    shipped = [status.path for status in statuses]
+    settings = _settings_or_defaults(config_path)
+    faces = find_weights(settings.classifier.weights)
+    if faces not in shipped:
+        load_weights(faces)
+        yield Row("weights", True, str(faces), essential=True)
+    if settings.detector.weights == STOCK:
+        return
+    detector = find_weights(settings.detector.weights, "detector.weights")
+    if detector not in shipped:
+        load_detector_weights(detector)
+        yield Row("detector weights", True, str(detector), essential=True)
 
 
 def _mtcnn_weights() -> Iterator[Row]:

@@ -140,33 +140,47 @@ class MtcnnDetector:
         self._onet = _load(facenet_pytorch.ONet(pretrained=False), "onet", device)
 
     @torch.inference_mode()
-    def detect(self, images: Sequence[Tensor]) -> list[list[Detection]]:
-        """The faces of each image, best score first; images are (H, W, 3) uint8 RGB on the device."""
+    def detect(
+        self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None] | None = None
+    ) -> list[list[Detection]]:
+        """The faces of each image, best score first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
-        kept = [i for i, image in enumerate(images) if self._scales(image.shape[0], image.shape[1])]
+        asked = [None] * len(images) if hints is None else list(hints)
+        kept = [
+            i
+            for i, (image, boxes) in enumerate(zip(images, asked, strict=True))
+            if (boxes is None and self._scales(image.shape[0], image.shape[1])) or boxes
+        ]
         if not kept:
             return found
-        faces, landmarks = self._cascade(IntegralImages([images[i] for i in kept]))
+        faces, landmarks = self._cascade(IntegralImages([images[i] for i in kept]), [asked[i] for i in kept])
         rows = torch.cat([faces.boxes, faces.scores[:, None], landmarks.flatten(1)], 1).cpu().numpy()
         for at, row in zip(faces.frames.tolist(), rows, strict=True):  # the only way back from the device
             x1, y1, x2, y2, score = row[:5].tolist()
             found[kept[at]].append(Detection(Box(x1, y1, x2, y2), score, row[5:].reshape(5, 2)))
         return found
 
-    def _cascade(self, images: IntegralImages) -> tuple[Candidates, Tensor]:
-        proposed = self._propose(images)
-        refined = self._refine(images, proposed)
-        return self._output(images, refined)
+    def _cascade(
+        self, images: IntegralImages, hints: Sequence[Sequence[Box] | None]
+    ) -> tuple[Candidates, Tensor]:
+        proposed = self._propose(images, [i for i, boxes in enumerate(hints) if boxes is None])
+        given = _given(hints, images.device)
+        candidates = Candidates(
+            *(torch.cat([getattr(proposed, name), getattr(given, name)]) for name in Candidates.__slots__)
+        )
+        return self._output(images, self._refine(images, candidates))
 
-    def _propose(self, images: IntegralImages) -> Candidates:
+    def _propose(self, images: IntegralImages, searched: Sequence[int]) -> Candidates:
         """P-Net over the pyramid of each size of frame, then NMS within a level and within a frame."""
         levels = []
-        for height, width in dict.fromkeys(images.sizes):
-            of_size = [i for i, size in enumerate(images.sizes) if size == (height, width)]
+        for height, width in dict.fromkeys(images.sizes[i] for i in searched):
+            of_size = [i for i in searched if images.sizes[i] == (height, width)]
             frames = torch.tensor(of_size, device=images.device)
             for scale in self._scales(height, width):
                 level = images.resize(frames, int(height * scale + 1), int(width * scale + 1))
                 levels.append(self._propose_level(level, frames, scale))
+        if not levels:
+            return _given([], images.device)
         boxes, reg, scores, frame = (torch.cat(parts) for parts in zip(*levels, strict=True))
         keep = batched_nms(boxes, scores, frame, NMS_WITHIN_FRAME)
         boxes, reg, scores, frame = boxes[keep], reg[keep], scores[keep], frame[keep]
@@ -175,7 +189,7 @@ class MtcnnDetector:
 
     def _scales(self, height: int, width: int) -> list[float]:
         """The pyramid's levels, as ratios of the frame; none for one too small to hold a face."""
-        scales, scale = [], CELL_PX / self._config.min_face_px
+        scales, scale = [], CELL_PX / self._config.smallest_face_px(width)
         side = min(height, width) * scale
         while side >= CELL_PX:
             scales.append(scale)
@@ -219,6 +233,18 @@ class MtcnnDetector:
         faces = Candidates(_moved(boxes, reg[passed]), scores[passed], candidates.frames[passed])
         keep = _nms_by_smaller(faces, NMS_WITHIN_FRAME)
         return faces.take(keep), landmarks[keep]
+
+
+def _given(hints: Sequence[Sequence[Box] | None], device: torch.device) -> Candidates:
+    """The hints of all frames as candidates, squared as proposals are."""
+    rows = [(b.x1, b.y1, b.x2, b.y2) for boxes in hints for b in boxes or ()]
+    frames = [i for i, boxes in enumerate(hints) for _ in boxes or ()]
+    boxes = torch.tensor(rows, dtype=torch.float32, device=device).reshape(-1, 4)
+    return Candidates(
+        _squared(boxes),
+        torch.ones(len(rows), device=device),
+        torch.tensor(frames, dtype=torch.int64, device=device),
+    )
 
 
 def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:

@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -38,6 +39,18 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorSpec:
+    """What should be known before trusting a detector's weights."""
+
+    name: str
+    architecture: str
+    sha256: str = ""
+    data: list[str] = field(default_factory=list)
+    scores: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsStatus:
     """Whether some shipped weights are whole."""
 
@@ -54,7 +67,7 @@ def models_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "models"
 
 
-def find_weights(name: str) -> Path:
+def find_weights(name: str, setting: str = "classifier.weights") -> Path:
     """The weights file that a setting means: a path that ends in .safetensors, or a shipped name.
 
     Raises:
@@ -65,26 +78,39 @@ def find_weights(name: str) -> Path:
         return path
     shipped = ", ".join(sorted(p.stem for p in models_folder().glob("*.safetensors"))) or "none"
     raise ModelError(
-        f"{path}: no such weights; set classifier.weights to a .safetensors file or a shipped name "
-        f"({shipped})."
+        f"{path}: no such weights; set {setting} to a .safetensors file or a shipped name ({shipped})."
     )
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The tensors of a weights file and its spec.
+    """The tensors of a classifier's weights file and its spec.
 
     Raises:
         ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
     """
     spec = read_spec(path)
+    return _read_tensors(path, spec.sha256), spec
+
+
+def load_detector_weights(path: Path) -> tuple[dict[str, Tensor], DetectorSpec]:
+    """The tensors of a detector's weights file and its spec.
+
+    Raises:
+        ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
+    """
+    spec = read_detector_spec(path)
+    return _read_tensors(path, spec.sha256), spec
+
+
+def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         found = hash_of(path)
-        if found != spec.sha256:
+        if found != sha256:
             raise ModelError(
-                f"{path}: its sha256 is {found[:12]}…, but {path.stem}.json says {spec.sha256[:12]}…; "
+                f"{path}: its sha256 is {found[:12]}…, but {path.stem}.json says {sha256[:12]}…; "
                 "restore both files from one release."
             )
-        return load_file(path), spec
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"{path}: cannot be read as safetensors ({error}); restore it from a release."
@@ -92,27 +118,58 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """The spec beside a weights file.
+    """The spec beside a classifier's weights file.
 
     Raises:
         ModelError: it is missing, broken, or made for other labels.
     """
-    spec_path = path.with_suffix(".json")
-    try:
-        raw = json.loads(spec_path.read_text(encoding="utf-8"))
+
+    def made(raw: dict[str, Any]) -> ModelSpec:
         spec = ModelSpec(**{**raw, "crop": CropSpec(**raw["crop"])})
         _require_usable(spec)
+        return spec
+
+    spec = _read_json(path, made)
+    if spec.labels != LABELS:
+        raise ModelError(
+            f"{path.with_suffix('.json')}: expected labels {LABELS}, got {spec.labels}; use weights of this "
+            "version."
+        )
+    return spec
+
+
+def read_detector_spec(path: Path) -> DetectorSpec:
+    """The spec beside a detector's weights file.
+
+    Raises:
+        ModelError: it is missing or broken.
+    """
+
+    def made(raw: dict[str, Any]) -> DetectorSpec:
+        spec = DetectorSpec(**raw)
+        if not (isinstance(spec.architecture, str) and isinstance(spec.sha256, str)):
+            raise TypeError("the architecture or sha256 is of another kind")
+        return spec
+
+    return _read_json(path, made)
+
+
+Spec = TypeVar("Spec")
+
+
+def _read_json(path: Path, made: Callable[[dict[str, Any]], Spec]) -> Spec:
+    spec_path = path.with_suffix(".json")
+    try:
+        return made(json.loads(spec_path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ModelError(
             f"{spec_path}: the spec of these weights is missing; restore it from a release."
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{spec_path}: not a spec of gatecam weights; restore it from a release.") from error
-    if spec.labels != LABELS:
         raise ModelError(
-            f"{spec_path}: expected labels {LABELS}, got {spec.labels}; use weights of this version."
-        )
-    return spec
+            f"{spec_path}: not a spec of gatecam weights of this kind; give others, or restore it from a "
+            "release."
+        ) from error
 
 
 def _require_usable(spec: ModelSpec) -> None:
@@ -129,16 +186,26 @@ def _require_usable(spec: ModelSpec) -> None:
 
 def save_weights(path: Path, tensors: dict[str, Tensor], spec: ModelSpec) -> ModelSpec:
     """Write weights and their spec, and return the spec with the hash; a reader never sees half a file."""
+    _write(path, tensors, asdict(spec))
+    return read_spec(path)
+
+
+def save_detector_weights(path: Path, tensors: dict[str, Tensor], spec: DetectorSpec) -> DetectorSpec:
+    """Write weights and their spec, and return the spec with the hash; a reader never sees half a file."""
+    _write(path, tensors, asdict(spec))
+    return read_detector_spec(path)
+
+
+def _write(path: Path, tensors: dict[str, Tensor], spec: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
     part.chmod(0o644)  # safetensors writes for the owner alone
-    values = {**asdict(spec), "sha256": hash_of(part)}
+    values = {**spec, "sha256": hash_of(part)}
     part.replace(path)
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     spec_part = path.with_suffix(".json.part")
     spec_part.write_text(text, encoding="utf-8")
     spec_part.replace(path.with_suffix(".json"))
-    return read_spec(path)
 
 
 def hash_of(path: Path) -> str:
@@ -152,9 +219,10 @@ def verify_all() -> list[WeightsStatus]:
     found = []
     for path in sorted(models_folder().glob("*.safetensors")):
         try:
-            _, spec = load_weights(path)
+            sha256 = _read_json(path, lambda raw: str(raw["sha256"]))
+            _read_tensors(path, sha256)
         except ModelError as error:
             found.append(WeightsStatus(path.stem, path, False, str(error)))
         else:
-            found.append(WeightsStatus(path.stem, path, True, f"sha256 {spec.sha256[:12]}…"))
+            found.append(WeightsStatus(path.stem, path, True, f"sha256 {sha256[:12]}…"))
     return found

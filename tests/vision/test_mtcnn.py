@@ -62,7 +62,7 @@ def assert_equal_to_the_library(config: DetectorConfig, images: list[Image], at_
     """99 % of the library's faces are ours, ours has at most 1 % more, and the landmarks agree."""
     library = facenet_pytorch.MTCNN(
         keep_all=True,
-        min_face_size=config.min_face_px,
+        min_face_size=config.smallest_face_px(640),
         thresholds=[config.pnet_threshold, config.rnet_threshold, config.onet_threshold],
         factor=config.pyramid_factor,
     )

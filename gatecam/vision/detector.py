@@ -1,0 +1,78 @@
+"""The face detector that the settings ask for: our cascade, or the library's weights in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gatecam.config import DetectorConfig
+from gatecam.errors import ModelError
+from gatecam.types import Box, Detection
+from gatecam.vision.backbone import fold_batch_norms
+from gatecam.vision.cascade import CascadeDetector
+from gatecam.vision.detector_networks import ARCHITECTURE, Networks
+from gatecam.vision.mtcnn import MtcnnDetector
+from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
+
+STOCK = "stock"  # the weights that facenet-pytorch bundles
+
+
+class Detector(Protocol):
+    """Finds faces in batches of frames."""
+
+    def detect(
+        self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None] | None = None
+    ) -> list[list[Detection]]:
+        """The faces of each image, best score first, empty where there are none.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, on the detector's device; unlike sizes allowed.
+            hints: for each image None, to search the whole of it, or boxes (of the frame before) at which
+                R-Net and O-Net look, and nowhere else. None searches all images whole.
+        """
+        ...
+
+
+def build_detector(config: DetectorConfig, device: torch.device) -> Detector:
+    """The detector of the settings, on a device.
+
+    Raises:
+        ModelError: its weights are missing, changed or of another kind.
+    """
+    if config.weights == STOCK:
+        return MtcnnDetector(config, device)
+    networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
+    return CascadeDetector(config, networks, device)
+
+
+def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:
+    """The networks of a weights file, for inference, and their spec.
+
+    Raises:
+        ModelError: the file or its spec is missing, changed or of another kind.
+    """
+    tensors, spec = load_detector_weights(path)
+    networks = _folded(Networks())
+    try:
+        networks.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: its tensors are not those of {ARCHITECTURE}; give weights of `gatecam train-detector`."
+        ) from error
+    return networks, spec
+
+
+def save_detector(path: Path, networks: Networks, spec: DetectorSpec) -> DetectorSpec:
+    """Write networks, their batch norms folded, and the spec; returns the spec with the hash."""
+    return save_detector_weights(path, _folded(networks).state_dict(), spec)
+
+
+def _folded(networks: Networks) -> Networks:
+    """The same networks, for inference, without batch norms."""
+    for network in networks.eval().children():
+        fold_batch_norms(network)
+    return networks

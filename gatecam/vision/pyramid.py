@@ -1,0 +1,158 @@
+"""Frames at half, a quarter, … of their size, on the device: what our cascade is shown is cut from these.
+
+Each level is half of the one above (Williams 1983, "Pyramidal Parametrics": mipmaps), smoothed before every
+second pixel is dropped. P-Net's levels begin at any scale and go down by halves; a crop is read from the
+level that is nearest to its own resolution, so that no crop skips pixels, however large the face.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+MEAN, STD = 127.5, 128.0  # of pixels, for the networks
+GREY = 127  # a pixel that is next to nothing for them
+SMALLEST_LEVEL_PX = 12  # no level has a shorter side
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one level lies on the sheet that P-Net sees."""
+
+    scale: float  # px of the level a px of the frame, across
+    scale_down: float  # the same, down
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Pyramid:
+    """A batch of frames, unlike sizes allowed, ready to be searched and cut from.
+
+    Args:
+        images: (H, W, 3) uint8 RGB each, on one device.
+    """
+
+    def __init__(self, images: Sequence[Tensor]) -> None:
+        self.device = images[0].device
+        self.sizes = [(image.shape[0], image.shape[1]) for image in images]
+        self._levels = [_halves(image) for image in images]
+        flat, starts, widths, heights = [], [], [], []
+        at, deepest = 0, max(len(levels) for levels in self._levels)
+        for levels in self._levels:
+            padded = [*levels, *[levels[-1]] * (deepest - len(levels))]
+            start = []
+            for depth, level in enumerate(padded):
+                if depth < len(levels):
+                    flat.append(level.reshape(-1, 3))
+                    start.append(at)
+                    at += level.shape[0] * level.shape[1]
+                else:
+                    start.append(start[-1])
+            starts.append(start)
+            heights.append([level.shape[0] for level in padded])
+            widths.append([level.shape[1] for level in padded])
+        self._flat = torch.cat(flat)  # (P, 3) uint8: all pixels of all levels
+        self._starts = self._sent(starts)  # (n, deepest)
+        self._heights = self._sent(heights)
+        self._widths = self._sent(widths)
+        self._depths = self._sent([len(levels) - 1 for levels in self._levels])
+
+    def _sent(self, values: Sequence[object]) -> Tensor:
+        return torch.tensor(values).to(self.device, non_blocking=True)
+
+    def level(self, frames: Sequence[int], scale: float, size: tuple[int, int]) -> Tensor:
+        """Frames of one size at `scale`, which is `size`: (n, 3, height, width) uint8, channels last."""
+        depth = min(max(0, math.floor(-math.log2(scale) + 1e-6)), len(self._levels[frames[0]]) - 1)
+        stack = torch.stack([self._levels[i][depth] for i in frames]).permute(0, 3, 1, 2)
+        return stack if tuple(stack.shape[2:]) == size else _resized(stack, size)
+
+    def crop(self, squares: Tensor, frames: Tensor, size: int) -> Tensor:
+        """Squares (n, 4) of the frames `frames` (n,), as (n, 3, size, size) float for the networks.
+
+        Bilinear, from the level at which a square is nearest to `size`; over the edge lies the mean.
+        """
+        side = (squares[:, 2] - squares[:, 0]).clamp(min=1e-3)
+        depth = torch.log2(side / size).round().long().clamp(min=0)
+        depth = torch.minimum(depth, self._depths[frames])
+        height, width = self._heights[frames, depth], self._widths[frames, depth]  # (n,)
+        start = self._starts[frames, depth]
+        step = (torch.arange(size, device=self.device) + 0.5) / size  # middles of output pixels
+        across = width / self._widths[frames, 0]
+        down = height / self._heights[frames, 0]
+        x = (squares[:, 0:1] + step * side[:, None]) * across[:, None] - 0.5  # (n, size)
+        y = (squares[:, 1:2] + step * side[:, None]) * down[:, None] - 0.5
+        x0, x1, x_part, x_inside = _taps(x, width)
+        y0, y1, y_part, y_inside = _taps(y, height)
+        row0, row1 = start[:, None] + y0 * width[:, None], start[:, None] + y1 * width[:, None]
+
+        def at(row: Tensor, column: Tensor) -> Tensor:
+            return self._flat[row[:, :, None] + column[:, None, :]].float()  # (n, size, size, 3)
+
+        x_part, y_part = x_part[:, None, :, None], y_part[:, :, None, None]
+        top = torch.lerp(at(row0, x0), at(row0, x1), x_part)
+        bottom = torch.lerp(at(row1, x0), at(row1, x1), x_part)
+        pixels = normalised(torch.lerp(top, bottom, y_part))
+        return (pixels * (y_inside[:, :, None] & x_inside[:, None, :])[..., None]).permute(0, 3, 1, 2)
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Pixels as the networks take them."""
+    return (pixels.float() - MEAN).mul_(1 / STD)
+
+
+def _taps(at: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The two pixels around each position, the part of the second, and whether it lies in the picture."""
+    last = (length - 1)[:, None]
+    first = at.floor()
+    inside = (at > -1) & (at < length[:, None])
+    near = first.long()
+    return near.clamp(min=0).minimum(last), (near + 1).clamp(min=0).minimum(last), at - first, inside
+
+
+def _halves(image: Tensor) -> list[Tensor]:
+    """The picture (H, W, 3), and halves of it down to the smallest level."""
+    levels = [image]
+    while min(levels[-1].shape[:2]) >= 2 * SMALLEST_LEVEL_PX:
+        above = levels[-1].permute(2, 0, 1)[None]
+        half = _resized(above, (above.shape[2] // 2, above.shape[3] // 2))
+        levels.append(half[0].permute(1, 2, 0))
+    return levels
+
+
+def _resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(n, 3, H, W) uint8 to `size`, smoothed where it shrinks; CUDA has this for floats alone."""
+    if pixels.device.type == "cpu":
+        return nnf.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+    resized = nnf.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True)
+    return resized.round().clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
+def sheet_places(height: int, width: int, scale: float, gap: int, align: int) -> tuple[list[Place], int, int]:
+    """Where the levels of a frame lie on one sheet, with the sheet's height and width.
+
+    The first level stands left, all others in a column beside it, `gap` px apart, each at a multiple of
+    `align`; together they are about 1.5 times the first.
+    """
+    places: list[Place] = []
+    x = y = 0
+    while min(h := round(height * scale), w := round(width * scale)) >= SMALLEST_LEVEL_PX:
+        places.append(Place(w / width, h / height, x, y, w, h))
+        y = 0 if len(places) == 1 else _up(y + h + gap, align)
+        x = _up(places[0].width + gap, align)
+        scale /= 2
+    if not places:
+        return [], 0, 0
+    bottom = max(place.y + place.height for place in places)
+    right = max(place.x + place.width for place in places)
+    return places, _up(bottom, align), _up(right, align)
+
+
+def _up(value: int, align: int) -> int:
+    return -(-value // align) * align

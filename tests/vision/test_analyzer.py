@@ -1,0 +1,135 @@
+"""The analyzer: faces are looked for in the region alone, and told in pixels of the whole picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gatecam.config import Config, DetectorConfig
+from gatecam.geometry import region_box
+from gatecam.telemetry import Telemetry
+from gatecam.types import Box, Detection
+from gatecam.vision import analyzer as analyzer_module
+from gatecam.vision.analyzer import TorchAnalyzer
+from gatecam.vision.classifier import FaceClassifier
+
+REGION = (0.25, 0.05, 0.9, 0.8)
+LANDMARKS = np.arange(10, dtype=np.float32).reshape(5, 2)
+
+
+class ScriptedDetector:
+    """Finds the same face in the corner of all that it is shown, and notes what that was."""
+
+    def __init__(self) -> None:
+        self.images: list[torch.Tensor] = []
+        self.hints: list[list[Box] | None] = []
+
+    def detect(self, images, hints=None):
+        self.images.extend(images)
+        self.hints.extend(hints)
+        return [[Detection(Box(1, 2, 31, 42), 0.9, LANDMARKS)] for _ in images]
+
+
+@pytest.fixture
+def detector(monkeypatch) -> ScriptedDetector:
+    scripted = ScriptedDetector()
+    monkeypatch.setattr(analyzer_module, "build_detector", lambda config, device: scripted)
+    return scripted
+
+
+def analyzer_of(region=None, telemetry=None, **detector) -> TorchAnalyzer:
+    config = Config(device="cpu", detector=DetectorConfig(region=region, **detector))
+    return TorchAnalyzer(config, telemetry)
+
+
+def noise(width=100, height=80, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_the_detector_sees_the_region_of_each_picture_without_a_copy(detector):
+    images = [noise(100, 80), noise(33, 21)]
+    analyzer_of((0.25, 0.1, 0.75, 1.0)).analyze(images)
+    for seen, part, image in zip(
+        detector.images, (np.s_[8:80, 25:75], np.s_[2:21, 8:25]), images, strict=True
+    ):
+        np.testing.assert_array_equal(seen.numpy(), image[part])
+        assert seen.untyped_storage().nbytes() == image.nbytes
+
+
+def test_boxes_and_landmarks_are_told_in_pixels_of_the_picture(detector):
+    ((face,),) = analyzer_of((0.25, 0.1, 0.75, 1.0)).analyze([noise()])
+    assert face.detection.box == Box(26, 10, 56, 50)
+    np.testing.assert_array_equal(face.detection.landmarks, LANDMARKS + np.array([25, 8]))
+    assert face.detection.landmarks.dtype == np.float32
+    assert face.detection.score == 0.9
+
+
+def test_hints_are_told_in_pixels_of_the_region(detector):
+    hints = [[Box(30, 20, 40, 30)], None]
+    analyzer_of((0.25, 0.1, 0.75, 1.0)).analyze([noise()] * 2, hints)
+    assert detector.hints == [[Box(5, 12, 15, 22)], None]
+
+
+def test_a_picture_that_is_not_to_be_looked_at_is_neither_uploaded_nor_searched(detector, monkeypatch):
+    analyzer = analyzer_of()
+    uploaded = []
+    upload = TorchAnalyzer._upload
+    monkeypatch.setattr(
+        TorchAnalyzer, "_upload", lambda self, image: uploaded.append(image) or upload(self, image)
+    )
+    images = [noise(seed=seed) for seed in range(4)]
+    found = analyzer.analyze(images, [[], None, [], [Box(0, 0, 9, 9)]])
+    assert [len(faces) for faces in found] == [0, 1, 0, 1]
+    assert [id(image) for image in uploaded] == [id(images[1]), id(images[3])]
+    assert detector.hints == [None, [Box(0, 0, 9, 9)]]
+
+
+def test_nothing_to_look_at_takes_no_time_of_the_detector(detector):
+    telemetry = Telemetry()
+    analyzer = analyzer_of(telemetry=telemetry)
+    assert analyzer.analyze([]) == []
+    assert analyzer.analyze([noise()] * 2, [[], []]) == [[], []]
+    assert detector.images == []
+    assert not telemetry.latencies()
+
+
+def test_a_crop_reaches_beyond_the_region(detector):
+    """A face at the region's edge is judged as in the whole picture, margin and all."""
+    image, region = noise(), (0.25, 0.1, 0.75, 1.0)
+    ((face,),) = analyzer_of(region).analyze([image])
+    classifier = FaceClassifier(Config().classifier.weights, torch.device("cpu"))
+    box = face.detection.box
+    boxes = torch.tensor([[box.x1, box.y1, box.x2, box.y2]])
+    (whole,) = classifier.classify([torch.from_numpy(image)], [boxes])
+    np.testing.assert_allclose(face.prediction.mask, whole.mask, atol=1e-6)
+    (cut,) = classifier.classify(
+        [torch.from_numpy(image[8:80, 25:75].copy())], [boxes - torch.tensor([25.0, 8, 25, 8])]
+    )
+    assert np.abs(cut.mask - whole.mask).max() > 1e-4
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (19, 19)])
+def test_a_region_of_the_smallest_picture_is_a_pixel_at_least(detector, size):
+    analyzer_of((0.5, 0.5, 0.55, 0.55)).analyze([noise(*size)])
+    assert min(detector.images[0].shape) >= 1
+
+
+def test_the_real_detector_finds_in_the_region_what_it_finds_in_the_cut(astronaut):
+    part = region_box(REGION, 512, 512)
+    corner = np.array([part.x1, part.y1])
+    cut = astronaut[int(part.y1) : int(part.y2), int(part.x1) : int(part.x2)].copy()
+    (by_hand,) = analyzer_of(weights="stock", min_face_px=40).analyze([cut])
+    (found,) = analyzer_of(REGION, weights="stock", min_face_px=40).analyze([astronaut])
+    assert len(found) == len(by_hand) >= 1
+    for ours, theirs in zip(found, by_hand, strict=True):
+        a, b = ours.detection, theirs.detection
+        assert (a.box.x1, a.box.y1) == pytest.approx((b.box.x1 + part.x1, b.box.y1 + part.y1), abs=1e-3)
+        assert (a.box.x2, a.box.y2) == pytest.approx((b.box.x2 + part.x1, b.box.y2 + part.y1), abs=1e-3)
+        assert a.score == pytest.approx(b.score, abs=1e-4)
+        np.testing.assert_allclose(a.landmarks, b.landmarks + corner, atol=1e-3)
+
+
+def test_a_face_outside_the_region_is_not_found(astronaut):
+    (found,) = analyzer_of((0.0, 0.5, 1.0, 1.0), weights="stock", min_face_px=40).analyze([astronaut])
+    assert found == []

@@ -1,0 +1,179 @@
+"""The cascade: candidates flow from network to network, whatever the frames' number, sizes and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gatecam.config import DetectorConfig
+from gatecam.geometry import iou
+from gatecam.types import Box
+from gatecam.vision.cascade import CascadeDetector, crop_squares
+from gatecam.vision.detector_networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks
+
+CPU = torch.device("cpu")
+
+
+class FindsRed(nn.Module):
+    """Says face where all but the margin is red; its box is the crop without the margin."""
+
+    def __init__(self, margin: float, outputs: int) -> None:
+        super().__init__()
+        self.outputs, self._edge = outputs, margin / (1 + margin) / 2
+        self.crops = 0
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        self.crops += len(x)
+        size, edge = x.shape[2], self._edge
+        rim = round(size * edge)
+        redness = x[:, 0] - x[:, 1]  # (n, size, size)
+        inner = redness[:, rim:-rim, rim:-rim].mean((1, 2))
+        around = (redness.sum((1, 2)) - inner * (size - 2 * rim) ** 2) / (size**2 - (size - 2 * rim) ** 2)
+        logits = 4 * inner - 3 * around - 2
+        boxes = x.new_tensor([edge, edge, -edge, -edge]).expand(len(x), 4)
+        if self.outputs == 5:
+            return logits, boxes
+        return logits, boxes, x.new_full((len(x), 10), 0.5)
+
+
+class ProposesRed(nn.Module):
+    """P-Net of the same kind: a face where a cell's square is red and what lies around it is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sheets: list[tuple[int, ...]] = []
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.sheets.append(tuple(x.shape))
+        redness = (x[:, 0] - x[:, 1])[:, None]
+        inner, around = (
+            nn.functional.avg_pool2d(redness, size, STRIDE_PX, size // 2)[:, 0]
+            for size in (int(CELL_FACE_PX) - 1, 2 * int(CELL_FACE_PX) + 1)
+        )
+        logits = 6 * (inner - around) - 4
+        return logits, logits.new_zeros(len(x), 4, *logits.shape[1:])
+
+
+def networks_of_red() -> Networks:
+    networks = Networks()
+    networks.pnet = ProposesRed()
+    networks.rnet, networks.onet = FindsRed(R_MARGIN, 5), FindsRed(O_MARGIN, 15)
+    return networks
+
+
+def frame(*faces: tuple[int, int, int], height: int = 240, width: int = 320) -> Tensor:
+    """A grey frame with red squares: x, y of their corner, and their side."""
+    image = torch.full((height, width, 3), 100, dtype=torch.uint8)
+    for x, y, side in faces:
+        image[y : y + side, x : x + side] = torch.tensor([255, 0, 0], dtype=torch.uint8)
+    return image
+
+
+def detector(fixed: bool | None = None, **changed: float) -> tuple[CascadeDetector, Networks]:
+    networks = networks_of_red()
+    settings = {"min_face_px": 32, "rnet_threshold": 0.6, **changed}
+    return CascadeDetector(DetectorConfig.model_validate(settings), networks, CPU, fixed), networks
+
+
+def boxes(faces: Sequence) -> list[list[float]]:
+    return [[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces]
+
+
+@pytest.mark.parametrize("side", [36, 50, 90, 170])
+def test_faces_of_all_sizes_are_found_where_they_are(side):
+    found, _ = detector()
+    (faces,) = found.detect([frame((60, 30, side))])
+    assert faces
+    assert max(iou(face.box, Box(60, 30, 60 + side, 30 + side)) for face in faces) > 0.5
+    assert all(0.7 <= face.score <= 1 and face.landmarks.shape == (5, 2) for face in faces)
+
+
+def test_the_best_comes_first_and_nothing_is_found_where_nothing_is():
+    found, _ = detector()
+    two, none = found.detect([frame((20, 20, 60), (200, 100, 60)), frame()])
+    assert len(two) >= 2
+    assert [face.score for face in two] == sorted((face.score for face in two), reverse=True)
+    assert none == []
+
+
+def test_frames_of_unlike_sizes_give_what_each_gives_alone():
+    frames = [frame((60, 30, 50)), frame((10, 90, 44), height=200, width=150), frame(), frame((9, 99, 80))]
+    together = detector()[0].detect(frames)
+    for image, faces in zip(frames, together, strict=True):
+        (alone,) = detector()[0].detect([image])
+        assert boxes(faces) == [pytest.approx(box, abs=1e-2) for box in boxes(alone)]
+
+
+def test_fixed_lengths_as_on_a_gpu_find_the_same():
+    frames = [frame((60, 30, 50)), frame((10, 90, 44), (200, 40, 60)), frame()]
+    hints = [None, [Box(12, 92, 52, 134)], None]
+    free, fixed = (detector(fixed)[0].detect(frames, hints) for fixed in (False, True))
+    assert [len(faces) for faces in free] == [len(faces) for faces in fixed]
+    for one, other in zip(free, fixed, strict=True):
+        assert boxes(one) == [pytest.approx(box, abs=1e-2) for box in boxes(other)]
+
+
+def test_with_hints_there_alone_is_looked_and_p_net_rests():
+    found, networks = detector()
+    image = frame((60, 30, 50), (220, 100, 60))
+    (faces,) = found.detect([image], [[Box(58, 32, 108, 78)]])
+    assert len(faces) == 1
+    assert iou(faces[0].box, Box(60, 30, 110, 80)) > 0.5
+    assert networks.pnet.sheets == []
+    assert networks.onet.crops == 1
+
+
+def test_a_hint_that_holds_no_face_any_more_finds_nothing():
+    found, _ = detector()
+    assert found.detect([frame((220, 100, 60))], [[Box(20, 20, 60, 60)]]) == [[]]
+
+
+def test_no_hints_at_all_cost_nothing():
+    found, networks = detector()
+    assert found.detect([frame((60, 30, 50))] * 2, [[], []]) == [[], []]
+    assert (networks.pnet.sheets, networks.rnet.crops, networks.onet.crops) == ([], 0, 0)
+
+
+def test_all_crops_of_all_frames_go_through_a_network_at_once():
+    found, networks = detector()
+    calls = []
+    networks.onet.register_forward_pre_hook(lambda net, inputs: calls.append(len(inputs[0])))
+    found.detect([frame((60, 30, 50)), frame((100, 30, 80))])
+    assert len(calls) == 1
+    assert calls[0] >= 2
+    assert [sheets[0] for sheets in networks.pnet.sheets] == [2], "frames of one size share a batch"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (5, 5), (11, 400), (13, 13)])
+def test_tiny_frames_hold_nothing_and_break_nothing(size):
+    found, _ = detector()
+    assert found.detect([frame(height=size[0], width=size[1])]) == [[]]
+    assert found.detect([]) == []
+
+
+@pytest.mark.parametrize("name", ["pnet_threshold", "rnet_threshold", "onet_threshold"])
+def test_every_network_has_its_threshold(name):
+    image = frame((60, 30, 50))
+    assert detector()[0].detect([image])[0]
+    assert detector(**{name: 1.0})[0].detect([image]) == [[]]
+
+
+def test_smaller_faces_than_wanted_are_not_looked_for():
+    small = frame((60, 30, 20))
+    assert detector(min_face_px=100)[0].detect([small]) == [[]]
+    assert detector(min_face_px=16)[0].detect([small])[0]
+
+
+def test_the_square_around_a_box_is_of_its_longer_side_with_the_margin():
+    squares = crop_squares(torch.tensor([[10.0, 10, 30, 50]]), 0.5)
+    assert squares.tolist() == [[-10, 0, 50, 60]]
+
+
+def test_faces_come_back_as_plain_values():
+    (faces,) = detector()[0].detect([frame((60, 30, 50))])
+    assert type(faces[0].score) is float
+    assert faces[0].landmarks.dtype == np.float32
