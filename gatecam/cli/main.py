@@ -14,7 +14,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from gatecam import __version__
-from gatecam.cli import config, data, doctor, evaluate, predict, replay, run, train
+from gatecam.cli import (
+    config,
+    data,
+    doctor,
+    evaluate,
+    evaluate_detector,
+    predict,
+    replay,
+    run,
+    train,
+    train_detector,
+)
 from gatecam.errors import GatecamError
 
 app = typer.Typer(
@@ -29,7 +40,9 @@ app.command("replay")(replay.replay)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("train-detector")(train_detector.train_detector)
 app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate-detector")(evaluate_detector.evaluate_detector)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -154,7 +154,7 @@ def _labelled(cuts: _Cuts, collection: Collection) -> Faces:
 
 def _stamp(collection: Collection) -> str:
     """What the cuts depend on: the boxes, whose picture it is, and the pictures' sizes and times."""
-    states = {image: _state(image) for image in dict.fromkeys(row.image for row in collection.rows)}
+    states = {image: file_state(image) for image in dict.fromkeys(row.image for row in collection.rows)}
     asked = [
         (relative(row.image, collection.folder), states[row.image], row.box, "" if row.box else row.key)
         for row in collection.rows
@@ -162,7 +162,8 @@ def _stamp(collection: Collection) -> str:
     return hashlib.sha256(repr((PATCH_PX, SURROUNDINGS, SEARCH_PX, asked)).encode()).hexdigest()
 
 
-def _state(image: Path) -> tuple[int, int] | None:
+def file_state(image: Path) -> tuple[int, int] | None:
+    """A picture's size and time, by which a cache knows it unchanged; None where it is missing."""
     try:
         status = image.stat()
     except OSError:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -21,20 +19,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gatecam.errors import DataError, OutputError
+from gatecam.errors import DataError
 from gatecam.training.board import Board, require_tensorboard
 from gatecam.training.losses import YEARS_BINS, Batch, HeadsLoss, inverse_frequencies
 from gatecam.training.recipe import Recipe
+from gatecam.training.runs import (
+    SAVE_EVERY_S,
+    WARM_UP_STEPS,
+    autocast,
+    make_folder,
+    require_finite,
+    resume,
+    save,
+    schedule,
+)
 from gatecam.training.sampler import Sampler
 from gatecam.training.workers import Workers
 from gatecam.vision.device import pick_device
 from gatecam.vision.network import FaceNetwork, build_network, load_start, served_weights, stem
 from gatecam.vision.weights import hash_of
-
-SAVE_EVERY_S = 60.0
-CHECKPOINT, PART, LOG = "checkpoint.pt", "checkpoint.part", "log.jsonl"
-WARM_UP_STEPS = 100
-_DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,7 @@ def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) 
     if recipe.precision == "fp16" and _device(workers).type != "cuda":
         raise DataError("precision fp16 needs a CUDA device; choose bf16 or fp32.")
     _begun(recipe, start)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / PART).touch()
-        (folder / PART).unlink(missing_ok=True)  # by another process
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+    make_folder(folder)
 
 
 class Trainer:
@@ -137,7 +135,7 @@ class Trainer:
         self._state = _State()
         self._best: dict[str, Tensor] = {}
         self._stopping = False
-        self._resume()
+        resume(folder, self._made_of, self._device, self._restore)
 
     def _built(self, start: Path | None) -> FaceNetwork:
         net = _begun(self._recipe, start)
@@ -210,7 +208,7 @@ class Trainer:
         for batch in self._sampler.epoch(state.epoch, state.step, workers.rank, workers.world):
             loss = self._step(batch, state.epoch * steps + state.step)
             mean_loss, stops = workers.means(loss, float(self._stopping))  # the CPU waits here
-            _require_finite(mean_loss)
+            require_finite(mean_loss)
             state.loss, state.step = state.loss + mean_loss, state.step + 1
             report(Report(state.epoch, recipe.epochs, state.step, steps, state.loss / state.step))
             if stops or time.monotonic() - saved_s > SAVE_EVERY_S:
@@ -235,13 +233,15 @@ class Trainer:
                 part.eval()
 
     def _step(self, batch: Batch, step: int) -> Tensor:
+        steps = self._sampler.steps
+        part = schedule(step, steps * self._recipe.epochs, min(WARM_UP_STEPS, steps))
         for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.learning_rate * group["scale"] * self._schedule(step)
+            group["lr"] = self._recipe.learning_rate * group["scale"] * part
         torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # dropout: a resumed run does the same
         self._workers.begin(batch)
         crops = batch.crops.to(self._device, memory_format=torch.channels_last)
         moved = Batch(crops, batch.labels, batch.mask_weights, batch.share)
-        with self._autocast():
+        with autocast(self._device, self._recipe.precision):
             logits = self._shared(crops)
         loss = self._loss({name: x.float() for name, x in logits.items()}, moved)
         self._optimizer.zero_grad(set_to_none=True)
@@ -252,20 +252,6 @@ class Trainer:
         self._scaler.update()
         self._average.update_parameters(self._net)
         return loss.detach()
-
-    @contextmanager
-    def _autocast(self) -> Iterator[None]:
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self._recipe.precision)
-        with torch.autocast(self._device.type, kind, enabled=kind is not None):
-            yield
-
-    def _schedule(self, step: int) -> float:
-        """Linear warm-up, then a half cosine to nothing (Loshchilov and Hutter 2017)."""
-        total = self._sampler.steps * self._recipe.epochs
-        warm = min(WARM_UP_STEPS, self._sampler.steps)
-        if step < warm:
-            return (step + 1) / warm
-        return float(0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, total - warm))))
 
     def _served(self) -> dict[str, Tensor]:
         """A copy of the averaged weights, without what only training needs."""
@@ -305,7 +291,6 @@ class Trainer:
         if not self._workers.first:
             return
         state = {
-            "made_of": self._made_of,
             "state": asdict(self._state),
             "net": self._net.state_dict(),
             "average": self._average.state_dict(),
@@ -313,38 +298,14 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
         }
-        part = self._folder / PART
-        try:
-            part.write_text(
-                "".join(json.dumps(line) + "\n" for line in self._state.history), encoding="utf-8"
-            )
-            part.replace(self._folder / LOG)
-            torch.save(state, part)
-            part.replace(self._folder / CHECKPOINT)
-        except (OSError, RuntimeError) as error:  # torch has its own for a full disk
-            part.unlink(missing_ok=True)
-            raise _unwritable(self._folder, error) from error
+        save(self._folder, self._state.history, self._made_of, state)
 
-    def _resume(self) -> None:
-        path = self._folder / CHECKPOINT
-        if not path.is_file():
-            return
-        try:
-            stored: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
-            if stored["made_of"] != self._made_of:
-                raise DataError(
-                    f"{path}: made with another recipe, other pictures or another start; give another "
-                    "--run-dir, or remove this one."
-                )
-            self._net.load_state_dict(stored["net"])
-            self._average.load_state_dict(stored["average"])
-            self._optimizer.load_state_dict(stored["optimizer"])
-            self._scaler.load_state_dict(stored["scaler"])
-            self._best, self._state = stored["best"], _State(**stored["state"])
-        except _DAMAGED as error:
-            raise DataError(
-                f"{path}: not a checkpoint of this training, or damaged; remove it to begin anew."
-            ) from error
+    def _restore(self, stored: dict[str, Any]) -> None:
+        self._net.load_state_dict(stored["net"])
+        self._average.load_state_dict(stored["average"])
+        self._optimizer.load_state_dict(stored["optimizer"])
+        self._scaler.load_state_dict(stored["scaler"])
+        self._best, self._state = stored["best"], _State(**stored["state"])
 
 
 def _device(workers: Workers) -> torch.device:
@@ -358,12 +319,3 @@ def _begun(recipe: Recipe, start: Path | None) -> FaceNetwork:
     if start is not None:
         load_start(net, start)
     return net
-
-
-def _unwritable(folder: Path, error: Exception) -> OutputError:
-    return OutputError(f"{folder}: cannot be written to ({error}); make room, or give another --run-dir.")
-
-
-def _require_finite(loss: float) -> None:
-    if not np.isfinite(loss):
-        raise DataError("the loss is not a number any more: lower --learning-rate, or use --precision fp32.")

@@ -1,9 +1,9 @@
-"""Scores as pictures (PNG): confusion matrices, reliability, and accuracy by group with intervals."""
+"""Scores as pictures (PNG): confusion, reliability, accuracy by group, precision against recall."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from gatecam.errors import MissingExtraError
 from gatecam.training.calibration import Bin
+from gatecam.training.detection_score import Curve
 from gatecam.training.slices import GAP_FACES, Slice
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # told apart by the colour-blind (Okabe and Ito 2008)
@@ -93,6 +94,21 @@ def slices_picture(slices: Sequence[Slice]) -> bytes:
         axes.set_xlabel(f"accuracy with its 95 % interval (hollow: under {GAP_FACES} faces)")
         axes.grid(axis="x", color="#dddddd")
         axes.tick_params(axis="y", length=0)
+    return out.getvalue()
+
+
+def precision_recall_picture(
+    curves: Mapping[str, Curve], points: Mapping[str, tuple[float | None, float | None]]
+) -> bytes:
+    """The curve of each detector, and a dot for its recall and precision at its own thresholds."""
+    with _figure((6.4, 4.6)) as (axes, out):
+        for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
+            axes.plot(curve.recall, curve.precision, color=colour, linewidth=1.8, label=name)
+            if None not in points[name]:
+                axes.plot(*points[name], "o", color=colour, markersize=8, label=f"{name}, at its thresholds")
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.01), xlabel="recall", ylabel="precision")
+        axes.grid(color="#dddddd")
+        axes.legend(loc="lower left", frameon=False)
     return out.getvalue()
 
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from gatecam.errors import DataError, MissingExtraError, ModelError, OutputError
-from gatecam.training import learn
+from gatecam.training import learn, runs
 from gatecam.training.learn import EpochScore, Report, Trainer, prepare
 from gatecam.training.losses import Batch
 from gatecam.training.recipe import Recipe
@@ -321,7 +321,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_checkpoint_before(faces, tmp
 
     with pytest.raises(OutputError, match=r"cannot be written to \([^\n]*\); make room, [^\n]*\.$"):
         trainer.train(fill_the_disk)
-    assert not (tmp_path / learn.PART).exists()
+    assert not (tmp_path / runs.PART).exists()
     assert trainer_of(faces, TINY, tmp_path).batches == (1, 6)
 
 

@@ -1,0 +1,99 @@
+"""Floor 6: `gatecam evaluate-detector`: how many faces some weights find, and what they take for faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatecam.cli.evaluate import Part
+from gatecam.cli.options import SplitOption, SplitSeedOption
+
+BoxedDataOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        help="A folder or CSV file of pictures with a box for each face; may be given several times.",
+        show_default=False,
+    ),
+]
+KnownOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Real faces without a box, found by eye: CSV with image,x1,y1,x2,y2. Finding one is right.",
+        show_default=False,
+    ),
+]
+EmptyOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Pictures without a face, where every detection is a false alarm; may be given several times.",
+        show_default=False,
+    ),
+]
+LandmarksOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PATH",
+        help="Bare faces, one a picture, to find landmarks of under drawn masks; may be given several times.",
+        show_default=False,
+    ),
+]
+ErrorsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write the false detections as CSV; lines of real faces are for --known."
+    ),
+]
+
+
+def evaluate_detector(
+    data: BoxedDataOption,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Shipped weights by name, a .safetensors file, or stock: facenet-pytorch's."
+        ),
+    ] = "gatecam-mtcnn",
+    split: SplitOption = None,
+    part: Annotated[
+        Part, typer.Option(help="The pictures to score; all where none of them was trained on.")
+    ] = Part.VALIDATION,
+    min_face_px: Annotated[
+        int, typer.Option(min=12, max=2000, help="Smallest face that is looked for and counts, in px.")
+    ] = 32,
+    known: KnownOption = None,
+    empty: EmptyOption = None,
+    landmarks: LandmarksOption = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an HTML page with plots and a picture of every error."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every number as JSON.")
+    ] = None,
+    errors: ErrorsOption = None,
+    split_seed: SplitSeedOption = 0,
+) -> None:
+    """Score a face detector, beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
+    from gatecam.cli.evaluating_detector import Wanted, evaluate_and_print
+
+    wanted = Wanted(
+        data=data,
+        weights=weights,
+        split=split,
+        part=part.value,
+        min_face_px=min_face_px,
+        known=known,
+        empty=empty or [],
+        landmarks=landmarks or [],
+        page=page,
+        json_file=json_file,
+        errors=errors,
+        split_seed=split_seed,
+    )
+    evaluate_and_print(wanted)

@@ -1,0 +1,156 @@
+"""`gatecam train-detector` end to end on made-up folders: weights with their spec, stopping, going on."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import asdict
+from pathlib import Path
+
+import PIL.Image
+import pytest
+import torch
+
+from gatecam.cli.loading_scenes import Pictures
+from gatecam.cli.training_detector import Wanted, train_and_save
+from gatecam.config import DetectorConfig
+from gatecam.training import detector_stages
+from gatecam.training.detector_recipe import DetectorRecipe
+from gatecam.vision.cascade import CascadeDetector
+from gatecam.vision.detector import build_detector, load_detector
+from gatecam.vision.detector_networks import ARCHITECTURE
+from tests.portraits import write_portraits
+
+RECIPE = DetectorRecipe(
+    p_steps=2, r_steps=2, o_steps=2, rounds=1, windows=2, scenes=3, portraits=4, mined_face_px=60
+)
+CHOICES = ["--p-steps=2", "--r-steps=2", "--o-steps=2", "--rounds=1", "--windows=2", "--scenes=3"]
+CHOICES += ["--portraits=4", "--mined-face-px=60"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread(one_thread: None) -> None:
+    """Small pictures gain nothing from more."""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, astronaut) -> Path:
+    """Holds a folder of boxed faces, one of people, and one without faces; a face has no box."""
+    root = tmp_path_factory.mktemp("data")
+    write_portraits(root, astronaut, 12, 96, suspect=1)
+    (root / "none" / "below").mkdir(parents=True)
+    PIL.Image.fromarray(astronaut[300:420, :200]).save(root / "none" / "below" / "a.png")
+    (root / "none" / "broken.png").write_bytes(b"no picture")
+    (root / "unboxed.csv").write_text("image,x1,y1,x2,y2\n0.png,1,1,30,30\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(root) -> list[str]:
+    """Words that name the folders."""
+    words = ["--data", root / "masks", "--data", root / "people", "--no-faces", root / "none"]
+    return [*map(str, words), "--unboxed", str(root / "unboxed.csv"), "--cache", str(root / "cache")]
+
+
+@pytest.fixture(scope="module")
+def whole(root) -> Path:
+    """The weights that a run of `CHOICES` ends with when nothing stops it."""
+    out = root / "whole.safetensors"
+    folders = [root / "masks", root / "people"]
+    pictures = Pictures(folders, [root / "none"], root / "unboxed.csv", None, 0, root / "cache")
+    assert train_and_save(Wanted(pictures, None, root / "whole", out), RECIPE)
+    return out
+
+
+def test_training_leaves_weights_and_a_spec_that_says_how_they_came(whole):
+    _, spec = load_detector(whole)
+    assert (spec.name, spec.architecture) == ("whole", ARCHITECTURE)
+    assert spec.scores["recipe"] == asdict(RECIPE)
+    assert spec.scores["held_out"] == "hash of keys, seed 0"
+    assert set(spec.scores["after_stages"]) == {"P", "R", "O"}
+    assert set(spec.scores["thresholds_before_shift"]) == {"pnet", "rnet", "onet"}
+    assert set(spec.scores["validation"]["onet"]) == {"recall", "precision", "average_precision"}
+    assert [line.split(" ")[0] for line in spec.data] == ["masks", "people", "no"]
+    assert spec.data[1:] == [
+        "people (a CSV of faces): 4 pictures",
+        "no faces: 1 pictures",
+    ]
+    detector = build_detector(DetectorConfig(weights=str(whole)), torch.device("cpu"))
+    assert isinstance(detector, CascadeDetector)
+    assert detector.detect([torch.zeros(96, 96, 3, dtype=torch.uint8)]) is not None
+
+
+def test_the_words_make_the_recipe_and_a_finished_run_only_scores_again(whole, data, gatecam):
+    before = whole.read_bytes(), json.loads(whole.with_suffix(".json").read_text())
+    ended = gatecam("train-detector", *data, *CHOICES, "--run-dir", whole.parent / "whole", "--out", whole)
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["P-Net", "R-Net", "O-Net", "weights", "spec"]
+    assert "average precision" in lines[2]
+    assert (whole.read_bytes(), json.loads(whole.with_suffix(".json").read_text())) == before
+    assert "train:" not in ended.err
+    assert "no faces: " in ended.err
+    assert "broken.png: picture cannot be read" in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_that_the_same_command_continues(
+    whole, data, gatecam, tmp_path, monkeypatch, number
+):
+    words = ["train-detector", *data, *CHOICES]
+    words += ["--run-dir", tmp_path / "run", "--out", tmp_path / "w.safetensors"]
+    step, taken = detector_stages.Learner.step, []
+
+    def interrupted(self, batch, at):
+        taken.append(at)
+        if len(taken) == 3:
+            signal.raise_signal(number)
+        return step(self, batch, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(detector_stages.Learner, "step", interrupted)
+        ended = gatecam(*words)
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1] == "gatecam: stopped; the same command goes on from here"
+    assert not (tmp_path / "w.safetensors").exists()
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]
+    assert (state["stage"], state["step"]) == (1, 1)
+    assert gatecam(*words).code == 0
+    assert (tmp_path / "w.safetensors").read_bytes() == whole.read_bytes()
+
+
+def test_what_cannot_work_is_told_before_the_pictures_are_searched(root, data, gatecam, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.csv").write_text("image,x1,y1,x2,y2\nelsewhere.png,1,1,30,30\n")
+    for words, told in (
+        (("--out", tmp_path / "missing" / "w.safetensors"), "its folder does not exist"),
+        (("--out", root / "unboxed.csv"), "is read, so it cannot be written"),
+        (("--run-dir", tmp_path / "file"), "cannot be written to"),
+        (("--init", tmp_path / "none.safetensors"), "none."),
+        (("--precision", "fp16"), "expected bf16, fp32"),
+        (("--no-faces", tmp_path / "empty"), "holds no picture"),
+        (("--unboxed", tmp_path / "other.csv"), "none of its pictures is in the data"),
+        (("--split", tmp_path / "none.csv"), "cannot be read"),
+    ):
+        defaults = ("--out", tmp_path / "w.safetensors", "--run-dir", tmp_path / "run")
+        ended = gatecam("train-detector", *data, *defaults, *words, "--cache", tmp_path / "cache")
+        assert ended.code == 2, words
+        assert ended.out == ""
+        assert told in ended.err.splitlines()[-1]
+        assert not (tmp_path / "cache").exists()
+
+
+def test_portraits_alone_are_not_enough(root, gatecam, tmp_path):
+    ended = gatecam("train-detector", "--data", root / "people", "--run-dir", tmp_path / "run")
+    assert ended.code == 2
+    assert "no --data has a box for each face" in ended.err
+
+
+def test_a_split_without_faces_to_validate_is_one_sentence(root, gatecam, tmp_path):
+    lines = [f"masks,images/{i}.png,train" for i in range(12)]
+    (tmp_path / "split.csv").write_text("\n".join(["collection,image,part", *lines]))
+    words = ["--split", tmp_path / "split.csv", "--run-dir", tmp_path / "run", "--cache", root / "cache"]
+    ended = gatecam("train-detector", "--data", root / "masks", *words)
+    assert ended.code == 2
+    assert "is in the part validation: add pictures" in ended.err.splitlines()[-1]

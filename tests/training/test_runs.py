@@ -1,0 +1,53 @@
+"""What every run does alike."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from gatecam.errors import DataError
+from gatecam.training.runs import autocast, require_finite, resume, save, schedule
+
+CPU = torch.device("cpu")
+
+
+def test_the_learning_rate_rises_and_then_falls_to_nothing():
+    parts = [schedule(step, 100, 10) for step in range(100)]
+    assert parts[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert parts[10] == 1
+    assert parts[10:] == sorted(parts[10:], reverse=True)
+    assert parts[55] == pytest.approx(0.5, abs=0.01)
+    assert parts[99] < 0.001
+
+
+def test_what_was_saved_is_restored_once(tmp_path):
+    restored = []
+    resume(tmp_path, "a", CPU, restored.append)
+    assert restored == []
+    save(tmp_path, [{"step": 1}, {"step": 2}], "a", {"weights": torch.ones(2)})
+    resume(tmp_path, "a", CPU, restored.append)
+    assert restored[0]["weights"].tolist() == [1, 1]
+    assert (tmp_path / "log.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
+    with pytest.raises(DataError, match="made with another recipe"):
+        resume(tmp_path, "b", CPU, restored.append)
+
+
+def test_what_cannot_be_restored_is_damaged(tmp_path):
+    save(tmp_path, [], "a", {})
+    with pytest.raises(DataError, match=r"not a checkpoint of this training, or damaged; [^\n]*\.$"):
+        resume(tmp_path, "a", CPU, lambda stored: stored["weights"])
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_the_precision_is_that_of_the_recipe(precision, kind):
+    with autocast(CPU, precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == kind
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_one_sentence(loss):
+    require_finite(1.0)
+    with pytest.raises(DataError, match=r"^the loss is not a number any more: [^\n]*\.$"):
+        require_finite(loss)
