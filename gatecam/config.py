@@ -266,7 +266,12 @@ class PolicyConfig(Section):
 class ReplayConfig(Section):
     """Recorded video."""
 
-    batch: int = Field(default=8, ge=1, le=256, description="frames analysed at once")
+    batch: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="frames analysed at once where each is searched whole (detect_every 1)",
+    )
     image_fps: float = Field(
         default=10.0, ge=0.1, le=240, description="rate that a folder of images stands for, in frames/s"
     )

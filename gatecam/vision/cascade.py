@@ -176,10 +176,9 @@ class CascadeDetector:
         if not places:
             return Candidates.none(len(frames), self._device)
         logits, offsets = self._nets.pnet(_sheets(pyramid, frames, places, height, width))
-        squares, within = _cells(tuple(places), height, width, self._device)
+        squares, sides, within = _cells(tuple(places), height, width, self._device)
         scores = logits.flatten(1).sigmoid()  # (n, C)
         real = (scores >= self._config.pnet_threshold) & within
-        sides = (squares[:, 2:] - squares[:, :2]).repeat(1, 2)
         boxes = squares + offsets.flatten(2).transpose(1, 2) * sides  # (n, C, 4)
         proposed = Candidates(boxes, scores, real).best(PROPOSED, self._fixed)
         return _suppressed(proposed, P_IOU, self._fixed).best(REFINED, self._fixed)
@@ -277,8 +276,10 @@ def _sheets(
 
 
 @lru_cache(maxsize=SIZES_KEPT)
-def _cells(places: tuple[Place, ...], height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The square of the frame (C, 4) that each cell of a sheet stands for; whether it is of a level (C,)."""
+def _cells(places: tuple[Place, ...], height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Of each cell of a sheet: the square (C, 4) of the frame that it stands for, that square's sides (C, 4),
+    and whether it lies in a level (C,).
+    """
     squares = torch.zeros(height // STRIDE_PX, width // STRIDE_PX, 4)
     within = torch.zeros(height // STRIDE_PX, width // STRIDE_PX, dtype=torch.bool)
     half = CELL_FACE_PX / 2
@@ -292,7 +293,8 @@ def _cells(places: tuple[Place, ...], height: int, width: int, device: torch.dev
         part = torch.stack([v.expand(rows, columns) for v in (x1, y1, x2, y2)], 2)
         squares[top : top + rows, left : left + columns] = part
         within[top : top + rows, left : left + columns] = True
-    return squares.flatten(0, 1).to(device), within.flatten().to(device)
+    squares = squares.flatten(0, 1).to(device)
+    return squares, (squares[:, 2:] - squares[:, :2]).repeat(1, 2), within.flatten().to(device)
 
 
 def _moved(squares: Tensor, offsets: Tensor) -> Tensor:

@@ -103,8 +103,8 @@ class Pyramid:
 
 
 def normalised(pixels: Tensor) -> Tensor:
-    """Pixels as the networks take them."""
-    return (pixels.float() - MEAN).mul_(1 / STD)
+    """Pixels as the networks take them; float pixels are changed in place, as memory is what costs here."""
+    return pixels.float().sub_(MEAN).mul_(1 / STD)
 
 
 def _taps(at: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
