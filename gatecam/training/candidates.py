@@ -14,7 +14,8 @@ from gatecam.training.looks import View, look, turn
 from gatecam.training.scenes import Scene
 from gatecam.types import Floats
 from gatecam.vision.cascade import crop_squares
-from gatecam.vision.pyramid import Pyramid
+from gatecam.vision.picture import Picture
+from gatecam.vision.pyramid import normalised
 
 FACE_IOU, PART_IOU, NONE_IOU = 0.55, 0.35, 0.3  # of squares; between the last two nothing is said
 IGNORED_SHARE = 0.3  # of a crop within an ignored face, from which it says nothing
@@ -69,15 +70,18 @@ def crops(
     """
     views = [_view(scene, boxes, rng) for scene, boxes in zip(scenes, mined, strict=True)]
     chosen = [_pick(scene, boxes, rng) for scene, boxes in views]
-    frames = torch.tensor([i for i, boxes in enumerate(chosen) for _ in boxes])
-    pyramid = Pyramid([torch.from_numpy(look(scene.image, rng)) for scene, _ in views])
-    cut = crop_squares(torch.from_numpy(np.concatenate(chosen)), margin)
-    pixels = pyramid.crop(cut, frames, size).contiguous(memory_format=torch.channels_last)
+    pictures = [Picture(look(scene.image, rng)) for scene, _ in views]
+    pixels = np.empty((sum(map(len, chosen)), size, size, 3), np.uint8)
+    rows = iter(pixels)
+    for picture, boxes in zip(pictures, chosen, strict=True):
+        for square in crop_squares(boxes, margin):
+            picture.cut(square, next(rows))
     targets = [_targets(scene, boxes, margin) for (scene, _), boxes in zip(views, chosen, strict=True)]
     faces, offsets, has_box, landmarks, has_landmarks = (
         torch.from_numpy(np.concatenate(parts)) for parts in zip(*targets, strict=True)
     )
-    return Crops(pixels, faces, offsets, has_box, landmarks, has_landmarks)
+    shown = normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    return Crops(shown, faces, offsets, has_box, landmarks, has_landmarks)
 
 
 def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene, Floats]:
@@ -151,7 +155,7 @@ def _targets(scene: Scene, picked: Floats, margin: float) -> tuple[Floats, ...]:
         faces[iou >= NONE_IOU] = -1
         faces[iou >= FACE_IOU] = 1
         has_box = iou >= PART_IOU
-        square = crop_squares(torch.from_numpy(picked), margin).numpy()
+        square = crop_squares(picked, margin)
         side = square[:, 2:3] - square[:, 0:1]
         offsets = ((scene.boxes[best] - square) / side).astype(np.float32)
         points = (scene.landmarks[best] - square[:, None, :2]) / side[:, None]

@@ -14,7 +14,8 @@ from gatecam.training.rows import UNKNOWN
 from gatecam.training.scenes import Scene
 from gatecam.types import Floats, Image
 from gatecam.vision.detector_networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
-from gatecam.vision.pyramid import MEAN, STD, Pyramid
+from gatecam.vision.picture import Picture
+from gatecam.vision.pyramid import normalised
 
 WINDOW_PX = 160  # of the level
 CELLS = WINDOW_PX // STRIDE_PX
@@ -47,11 +48,10 @@ def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
     shares = np.array(SHARES) * [bool(sources.scenes), bool(sources.portraits), bool(sources.empty)]
     kinds = rng.choice(3, count, p=shares / shares.sum())
     cut = [(_scene_windows, _collage, _empty_window)[kind](sources, rng) for kind in kinds]
-    frames = [torch.from_numpy(look(window.image, rng)) for window in cut]
-    levels = Pyramid(frames).level(range(count), 0.5, (WINDOW_PX, WINDOW_PX))
+    levels = [Picture(look(window.image, rng)).level(0.5, (WINDOW_PX, WINDOW_PX)) for window in cut]
     targets = [_targets(window) for window in cut]
     return Windows(
-        ((levels.float() - MEAN) / STD).contiguous(memory_format=torch.channels_last),
+        normalised(torch.from_numpy(np.stack(levels)).permute(0, 3, 1, 2)),
         torch.from_numpy(np.stack([faces for faces, _ in targets])),
         torch.from_numpy(np.stack([boxes for _, boxes in targets])),
     )

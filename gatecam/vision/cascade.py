@@ -3,111 +3,67 @@
     frames ─► pyramid ─► one sheet of levels ─► P-Net ─► NMS ┐
     hints (boxes of the frame before) ───────────────────────┴► crops ─► R-Net ─► NMS ─► crops ─► O-Net ─► NMS
 
-Candidates stand in rows of equal length, one row a frame, with a mask of those that count. On the CPU a row
-is as long as it must be and only what counts is cut out; on CUDA lengths are fixed, so that nothing waits for
-a count to come back: the one transfer is that of the faces.
+For frames on the CPU: OpenCV cuts and numpy sorts, whose calls cost less than torch's on so few numbers
+(ADR 10); only the networks are torch's. `cascade_fixed` is the same for frames on a GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
+from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.ops import nms
 
 from gatecam.config import DetectorConfig
-from gatecam.geometry import shift
-from gatecam.types import Box, Detection
-from gatecam.vision.detector_networks import (
-    CELL_FACE_PX,
-    FACE_PX,
-    O_MARGIN,
-    O_SIZE,
-    R_MARGIN,
-    R_SIZE,
-    STRIDE_PX,
-    Networks,
-    ONet,
-    RNet,
+from gatecam.types import Box, Detection, Floats
+from gatecam.vision.cascade_parts import (
+    CHUNK,
+    FACE_SHARE,
+    FACES,
+    P_IOU,
+    PROPOSED,
+    R_IOU,
+    REFINED,
+    sheet_of,
+    views_of,
 )
-from gatecam.vision.pyramid import GREY, Place, Pyramid, normalised, sheet_places
+from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, Networks, ONet, RNet
+from gatecam.vision.picture import Picture
+from gatecam.vision.pyramid import GREY, normalised
 
-PROPOSED, REFINED, FACES = 400, 128, 96  # candidates of a frame that P-Net, R-Net and O-Net may hand on
-P_IOU, R_IOU = 0.6, 0.6  # above which the weaker of two boxes goes
-FACE_SHARE = 0.6  # of the smaller of two faces within the other, above which the weaker goes
-ROUNDS = 12  # of suppression where their number must not depend on the boxes
-CHUNK = 512  # crops that a network takes at once, which bounds memory in a crowd
-GRID_PX = 32  # to which the corner of a part of an image is rounded down
-GAP_PX = 16  # between levels on a sheet, so that one hardly sees into another
-SIZES_KEPT = 8  # sizes of frames whose sheets are remembered
+Hints = Sequence[Sequence[Box] | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Boxes of one stage: n frames in rows of K."""
+    """Boxes of one stage, of all frames together; every field has N rows."""
 
-    boxes: Tensor  # (n, K, 4) px
-    scores: Tensor  # (n, K)
-    real: Tensor  # (n, K) bool: whether there is one
+    frames: NDArray[np.int64]  # (N,): which frame a box is of
+    boxes: Floats  # (N, 4) px
+    scores: Floats  # (N,)
+    hinted: NDArray[np.bool_]  # (N,): whether it was a face a frame ago
 
-    def best(self, limit: int, fixed: bool) -> Candidates:
-        """At most `limit` a frame, best first; no more than the fullest row has, unless lengths are fixed."""
-        scores = self.scores.masked_fill(~self.real, -1.0)
-        if not fixed:
-            limit = min(limit, int(self.real.sum(1).max()) if self.real.numel() else 0)
-        limit = min(limit, scores.shape[1])
-        scores, at = scores.topk(limit, 1)
-        return Candidates(self.boxes.gather(1, at[..., None].expand(-1, -1, 4)), scores, scores >= 0)
+    def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        """Some of them."""
+        return Candidates(self.frames[rows], self.boxes[rows], self.scores[rows], self.hinted[rows])
 
-    def row(self, frame: int) -> Candidates:
-        """Those of one frame."""
-        part = slice(frame, frame + 1)
-        return Candidates(self.boxes[part], self.scores[part], self.real[part])
+    def moved(self, boxes: Floats, scores: Floats) -> Candidates:
+        """The same with other boxes and scores."""
+        return Candidates(self.frames, boxes, scores, self.hinted)
 
     @staticmethod
-    def none(frames: int, device: torch.device) -> Candidates:
-        """None at all, of some frames."""
-        boxes = torch.zeros(frames, 0, 4, device=device)
-        return Candidates(boxes, boxes[..., 0], boxes[..., 0].bool())
-
-    @staticmethod
-    def stacked(rows: Sequence[Candidates]) -> Candidates:
-        """Rows of unlike lengths one under the other, filled up with none."""
-        longest = max(row.scores.shape[1] for row in rows)
-        missing = [longest - row.scores.shape[1] for row in rows]
+    def joined(parts: Sequence[Candidates]) -> Candidates:
+        """All of some."""
         return Candidates(
-            torch.cat([nnf.pad(row.boxes, (0, 0, 0, n)) for row, n in zip(rows, missing, strict=True)]),
-            torch.cat([nnf.pad(row.scores, (0, n)) for row, n in zip(rows, missing, strict=True)]),
-            torch.cat([nnf.pad(row.real, (0, n)) for row, n in zip(rows, missing, strict=True)]),
+            np.concatenate([part.frames for part in parts]),
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.hinted for part in parts]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The part of an image that is looked at: all of it, or what lies around its hints."""
-
-    image: Tensor
-    hints: Sequence[Box] | None
-    x: int = 0
-    y: int = 0
-
-    @staticmethod
-    def of(image: Tensor, hints: Sequence[Box] | None) -> _View:
-        """The view of an image; its corner lies on the grid of the pyramid's levels."""
-        if hints is None:
-            return _View(image, None)
-        height, width = image.shape[:2]
-        reach = max(max(box.width, box.height) for box in hints)
-        x1 = min(max(min(box.x1 for box in hints) - reach, 0), width - 2)
-        y1 = min(max(min(box.y1 for box in hints) - reach, 0), height - 2)
-        x, y = int(x1) // GRID_PX * GRID_PX, int(y1) // GRID_PX * GRID_PX
-        x2 = max(int(max(box.x2 for box in hints) + reach), x + GRID_PX)
-        y2 = max(int(max(box.y2 for box in hints) + reach), y + GRID_PX)
-        return _View(image[y:y2, x:x2], [shift(box, -x, -y) for box in hints], x, y)
 
 
 class CascadeDetector:
@@ -116,228 +72,156 @@ class CascadeDetector:
     Args:
         config: thresholds, and the smallest face.
         networks: with weights.
-        device: where the images lie.
-        fixed: whether lengths are fixed; by itself on all devices but the CPU.
+        device: that computes the networks; the frames lie on the CPU.
     """
 
-    def __init__(
-        self, config: DetectorConfig, networks: Networks, device: torch.device, fixed: bool | None = None
-    ) -> None:
+    def __init__(self, config: DetectorConfig, networks: Networks, device: torch.device) -> None:
         self._config = config
         self._device = device
-        self._fixed = device.type != "cpu" if fixed is None else fixed
         self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
-    def detect(
-        self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None] | None = None
-    ) -> list[list[Detection]]:
+    def detect(self, images: Sequence[Tensor], hints: Hints | None = None) -> list[list[Detection]]:
         """The faces of each image, best first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
-        asked = [None] * len(images) if hints is None else list(hints)
-        wanted = [i for i, boxes in enumerate(asked) if boxes is None or len(boxes)]
-        wanted = [i for i in wanted if min(images[i].shape[:2]) > 1]
-        if not wanted:
+        views = views_of([image.shape for image in images], hints)
+        if not views:
             return found
-        views = [_View.of(images[i], asked[i]) for i in wanted]
-        rows = self._cascade([view.image for view in views], [view.hints for view in views]).cpu().numpy()
-        for i, view, faces in zip(wanted, views, rows, strict=True):
-            for row in faces[faces[:, 4] > 0]:
-                x1, y1, x2, y2, score = row[:5].tolist()
-                box = shift(Box(x1, y1, x2, y2), view.x, view.y)
-                landmarks = row[5:].reshape(5, 2) + np.array([view.x, view.y], np.float32)
-                found[i].append(Detection(box, score, landmarks))
+        pictures = [
+            Picture(images[i].numpy()[view.y1 : view.y2, view.x1 : view.x2]) for i, view in views.items()
+        ]
+        proposed = self._propose(pictures, [view.hints for view in views.values()])
+        faces, landmarks = self._output(pictures, self._refine(pictures, proposed))
+        at = list(views)
+        for frame, box, score, points in zip(faces.frames, faces.boxes, faces.scores, landmarks, strict=True):
+            found[at[frame]].append(views[at[frame]].detection(box, float(score), points))
         return found
 
-    def _cascade(self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None]) -> Tensor:
-        """Faces (n, K, 15), best first: box, score (0 where there is none), landmarks."""
-        pyramid = Pyramid(images)
-        given = max(len(boxes or ()) for boxes in hints)
-        candidates = self._with_hints(self._propose(pyramid, hints), hints, given)
-        return self._output(pyramid, self._refine(pyramid, candidates, given))
-
-    def _propose(self, pyramid: Pyramid, hints: Sequence[Sequence[Box] | None]) -> Candidates:
-        """P-Net over the sheets of the frames without hints; NMS within a frame."""
+    def _propose(self, pictures: Sequence[Picture], hints: Hints) -> Candidates:
+        """P-Net over the sheets of the frames without hints, and the hints of the others."""
         groups: dict[tuple[int, int], list[int]] = {}
-        for i, size in enumerate(pyramid.sizes):
+        for i, picture in enumerate(pictures):
             if hints[i] is None:
-                groups.setdefault(size, []).append(i)
-        found: dict[int, Candidates] = {}
-        for size, frames in groups.items():
-            alike = self._propose_alike(pyramid, size, frames)
-            found |= {i: alike.row(at) for at, i in enumerate(frames)}
-        nothing = Candidates.none(1, self._device)
-        return Candidates.stacked([found.get(i, nothing) for i in range(len(hints))])
+                groups.setdefault(picture.size, []).append(i)
+        parts = [self._propose_alike(pictures, frames) for frames in groups.values()]
+        return Candidates.joined([*parts, _hinted(hints)])
 
-    def _propose_alike(self, pyramid: Pyramid, size: tuple[int, int], frames: list[int]) -> Candidates:
-        """The proposals of frames of one size, which share a batch of sheets."""
-        scale = FACE_PX / self._config.smallest_face_px(size[1])
-        places, height, width = sheet_places(*size, scale, GAP_PX, STRIDE_PX)
-        if not places:
-            return Candidates.none(len(frames), self._device)
-        logits, offsets = self._nets.pnet(_sheets(pyramid, frames, places, height, width))
-        squares, sides, within = _cells(tuple(places), height, width, self._device)
-        scores = logits.flatten(1).sigmoid()  # (n, C)
-        real = (scores >= self._config.pnet_threshold) & within
-        boxes = squares + offsets.flatten(2).transpose(1, 2) * sides  # (n, C, 4)
-        proposed = Candidates(boxes, scores, real).best(PROPOSED, self._fixed)
-        return _suppressed(proposed, P_IOU, self._fixed).best(REFINED, self._fixed)
-
-    def _with_hints(
-        self, proposed: Candidates, hints: Sequence[Sequence[Box] | None], longest: int
-    ) -> Candidates:
-        """The proposals, and after them the hints as candidates of their frames."""
-        if not longest:
-            return proposed
-        nothing = (0.0, 0.0, 0.0, 0.0)
-        rows = [
-            [(b.x1, b.y1, b.x2, b.y2) for b in boxes or ()] + [nothing] * (longest - len(boxes or ()))
-            for boxes in hints
-        ]
-        corners = torch.tensor(rows).to(self._device, non_blocking=True)
-        real = (corners[..., 2:] > corners[..., :2]).all(2)
-        return Candidates(
-            torch.cat([proposed.boxes, corners], 1),
-            torch.cat([proposed.scores, real.float()], 1),
-            torch.cat([proposed.real, real], 1),
+    def _propose_alike(self, pictures: Sequence[Picture], frames: list[int]) -> Candidates:
+        """The proposals of frames of one size, which share a batch of sheets; NMS within a frame."""
+        height, width = pictures[frames[0]].size
+        sheet = sheet_of(height, width, self._config.smallest_face_px(width))
+        if not sheet.places:
+            return _hinted([])
+        pixels = np.full((len(frames), sheet.height, sheet.width, 3), GREY, np.uint8)
+        for row, i in enumerate(frames):
+            for place in sheet.places:
+                level = pictures[i].level(place.scale, (place.height, place.width))
+                pixels[row, place.y : place.y + place.height, place.x : place.x + place.width] = level
+        logits, offsets = self._nets.pnet(self._uploaded(pixels))
+        scores = logits.flatten(1).sigmoid().cpu().numpy()  # (n, C)
+        rows, cells = np.nonzero((scores >= self._config.pnet_threshold) & sheet.within)
+        moves = offsets.flatten(2).permute(0, 2, 1).cpu().numpy()[rows, cells]
+        boxes = sheet.squares[cells] + moves * sheet.sides[cells]
+        found = Candidates(
+            np.array(frames, np.int64)[rows], boxes, scores[rows, cells], np.zeros(len(rows), np.bool_)
         )
+        return _thinned(found, PROPOSED, P_IOU, REFINED)
 
-    def _refine(self, pyramid: Pyramid, candidates: Candidates, given: int) -> Candidates:
+    def _refine(self, pictures: Sequence[Picture], found: Candidates) -> Candidates:
         """R-Net on each candidate; the survivors with their boxes moved.
 
-        The last `given` of each row are hints, which were faces a frame ago: of these O-Net alone decides.
+        Of hints, which were faces a frame ago, it refuses none: O-Net alone decides.
         """
-        logits, offsets, squares = self._judged(self._nets.rnet, pyramid, candidates, R_SIZE, R_MARGIN)
-        scores = logits[..., 0].sigmoid()
-        passed = scores >= self._config.rnet_threshold
-        passed[:, passed.shape[1] - given :] = True
-        real = candidates.real & passed
-        moved = Candidates(_moved(squares, offsets[..., :4]), scores, real).best(PROPOSED, self._fixed)
-        return _suppressed(moved, R_IOU, self._fixed).best(FACES, self._fixed)
+        outputs, squares = self._judged(self._nets.rnet, pictures, found, R_SIZE, R_MARGIN)
+        scores = outputs[:, 0]
+        passed = (scores >= self._config.rnet_threshold) | found.hinted
+        moved = found.moved(_moved(squares, outputs[:, 1:5]), scores)
+        return _thinned(moved.at(passed), PROPOSED, R_IOU, FACES)
 
-    def _output(self, pyramid: Pyramid, candidates: Candidates) -> Tensor:
-        """O-Net on each candidate: faces (n, K, 15)."""
-        logits, outputs, squares = self._judged(self._nets.onet, pyramid, candidates, O_SIZE, O_MARGIN)
-        scores = logits[..., 0].sigmoid()
-        real = candidates.real & (scores >= self._config.onet_threshold)
-        side = (squares[..., 2:3] - squares[..., 0:1])[..., None]
-        landmarks = squares[..., None, :2] + outputs[..., 4:].view(*scores.shape, 5, 2) * side
-        boxes = _moved(squares, outputs[..., :4])
-        scores, order = scores.masked_fill(~real, 0.0).sort(dim=1, descending=True, stable=True)
-        ordered = Candidates(boxes.gather(1, order[..., None].expand(-1, -1, 4)), scores, scores > 0)
-        kept = _kept(_share_of_smaller(ordered.boxes) > FACE_SHARE, ordered.real, self._fixed)
-        points = landmarks.flatten(2).gather(1, order[..., None].expand(-1, -1, 10))
-        return torch.cat([ordered.boxes, (scores * kept)[..., None], points], 2)
+    def _output(self, pictures: Sequence[Picture], found: Candidates) -> tuple[Candidates, Floats]:
+        """O-Net on each candidate: the faces, best first within a frame, and their landmarks (N, 5, 2)."""
+        outputs, squares = self._judged(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
+        side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
+        landmarks = squares[:, None, :2] + outputs[:, 5:].reshape(-1, 5, 2) * side
+        judged = found.moved(_moved(squares, outputs[:, 1:5]), outputs[:, 0])
+        kept = []
+        for rows in _by_frame(judged):
+            rows = rows[judged.scores[rows] >= self._config.onet_threshold]
+            kept.append(rows[_apart(judged.boxes[rows])])
+        faces = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+        return judged.at(faces), landmarks[faces]
 
     def _judged(
-        self, net: RNet | ONet, pyramid: Pyramid, candidates: Candidates, size: int, margin: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """A network's logits (n, K, 1), its other outputs (n, K, m), and the squares (n, K, 4) it saw."""
-        count, length = candidates.scores.shape
-        squares = crop_squares(candidates.boxes.flatten(0, 1), margin)
-        frames = torch.arange(count * length, device=self._device) // max(length, 1)
-        if not self._fixed:
-            at = candidates.real.flatten().nonzero()[:, 0]
-            outputs = torch.zeros(count * length, net.outputs)
-            if len(at):
-                outputs[at] = _in_chunks(net, pyramid, squares[at], frames[at], size)
-        else:
-            outputs = _in_chunks(net, pyramid, squares, frames, size)
-        outputs = outputs.view(count, length, net.outputs)
-        return outputs[..., :1], outputs[..., 1:], squares.view(count, length, 4)
+        self, net: RNet | ONet, pictures: Sequence[Picture], found: Candidates, size: int, margin: float
+    ) -> tuple[Floats, Floats]:
+        """A network's outputs (N, 1 + m), the score first, and the squares (N, 4) that it saw."""
+        squares = crop_squares(found.boxes, margin)
+        parts = [np.zeros((0, net.outputs), np.float32)]
+        for start in range(0, len(squares), CHUNK):
+            part = slice(start, start + CHUNK)
+            pixels = np.empty((len(squares[part]), size, size, 3), np.uint8)
+            for frame, square, out in zip(found.frames[part], squares[part], pixels, strict=True):
+                pictures[frame].cut(square, out)
+            logits, *others = net(self._uploaded(pixels))
+            parts.append(torch.cat([logits.sigmoid()[:, None], *others], 1).cpu().numpy())
+        return np.concatenate(parts), squares
+
+    def _uploaded(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """(n, H, W, 3) uint8 as the networks take them: (n, 3, H, W) float, channels last."""
+        return normalised(torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2))
 
 
-def _in_chunks(net: RNet | ONet, pyramid: Pyramid, squares: Tensor, frames: Tensor, size: int) -> Tensor:
-    """A network's outputs for squares of frames, side by side: (N, 1 + m), the logit first."""
-    parts = []
-    for square, frame in zip(torch.split(squares, CHUNK), torch.split(frames, CHUNK), strict=True):
-        logits, *others = net(pyramid.crop(square, frame, size))
-        parts.append(torch.cat([logits[:, None], *others], 1))
-    return torch.cat(parts)
-
-
-def crop_squares(boxes: Tensor, margin: float) -> Tensor:
+def crop_squares(boxes: Floats, margin: float) -> Floats:
     """The square that R-Net and O-Net are shown for each box: (n, 4) to (n, 4)."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) * (1 + margin) / 2
-    return torch.cat([middle - half, middle + half], 1)
+    half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) * ((1 + margin) / 2)
+    return np.concatenate([middle - half, middle + half], 1)
 
 
-def _sheets(
-    pyramid: Pyramid, frames: Sequence[int], places: Sequence[Place], height: int, width: int
-) -> Tensor:
-    """What P-Net sees of frames of one size: (n, 3, height, width), all levels side by side on grey."""
-    shape = (len(frames), height, width, 3)
-    sheet = torch.full(shape, GREY, dtype=torch.uint8, device=pyramid.device).permute(0, 3, 1, 2)
-    for place in places:
-        level = pyramid.level(frames, place.scale, (place.height, place.width))
-        sheet[:, :, place.y : place.y + place.height, place.x : place.x + place.width] = level
-    return normalised(sheet)
+def _hinted(hints: Hints) -> Candidates:
+    """The hints as candidates of their frames."""
+    given = [(i, box) for i, boxes in enumerate(hints) for box in boxes or ()]
+    corners = [(box.x1, box.y1, box.x2, box.y2) for _, box in given if box.width > 0 and box.height > 0]
+    frames = [i for i, box in given if box.width > 0 and box.height > 0]
+    return Candidates(
+        np.array(frames, np.int64),
+        np.array(corners, np.float32).reshape(-1, 4),
+        np.ones(len(frames), np.float32),
+        np.ones(len(frames), np.bool_),
+    )
 
 
-@lru_cache(maxsize=SIZES_KEPT)
-def _cells(places: tuple[Place, ...], height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Of each cell of a sheet: the square (C, 4) of the frame that it stands for, that square's sides (C, 4),
-    and whether it lies in a level (C,).
-    """
-    squares = torch.zeros(height // STRIDE_PX, width // STRIDE_PX, 4)
-    within = torch.zeros(height // STRIDE_PX, width // STRIDE_PX, dtype=torch.bool)
-    half = CELL_FACE_PX / 2
-    for place in places:
-        top, left = place.y // STRIDE_PX, place.x // STRIDE_PX
-        rows, columns = -(-place.height // STRIDE_PX), -(-place.width // STRIDE_PX)
-        y = torch.arange(rows)[:, None] * STRIDE_PX + 0.5
-        x = torch.arange(columns)[None] * STRIDE_PX + 0.5
-        x1, x2 = (x - half) / place.scale, (x + half) / place.scale
-        y1, y2 = (y - half) / place.scale_down, (y + half) / place.scale_down
-        part = torch.stack([v.expand(rows, columns) for v in (x1, y1, x2, y2)], 2)
-        squares[top : top + rows, left : left + columns] = part
-        within[top : top + rows, left : left + columns] = True
-    squares = squares.flatten(0, 1).to(device)
-    return squares, (squares[:, 2:] - squares[:, :2]).repeat(1, 2), within.flatten().to(device)
+def _moved(squares: Floats, offsets: Floats) -> Floats:
+    """Boxes (N, 4) from a network's offsets, which are in parts of the square that it was shown."""
+    return np.asarray(squares + offsets * (squares[:, 2:3] - squares[:, 0:1]))
 
 
-def _moved(squares: Tensor, offsets: Tensor) -> Tensor:
-    """Boxes (…, 4) from a network's offsets, which are in parts of the square that it was shown."""
-    side = squares[..., 2:3] - squares[..., 0:1]
-    return squares + offsets * side
+def _by_frame(found: Candidates) -> list[NDArray[np.int64]]:
+    """The rows of each frame that has any, best first."""
+    groups = [np.flatnonzero(found.frames == frame) for frame in dict.fromkeys(found.frames.tolist())]
+    return [rows[np.argsort(-found.scores[rows], kind="stable")] for rows in groups]
 
 
-def _suppressed(candidates: Candidates, iou: float, fixed: bool) -> Candidates:
-    """Greedy suppression within a frame; rows must come best first."""
-    overlaps = _iou(candidates.boxes) > iou
-    return Candidates(candidates.boxes, candidates.scores, _kept(overlaps, candidates.real, fixed))
+def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candidates:
+    """Of each frame's best `considered` those that overlap no better one, at most `kept`."""
+    rows = [rows[:considered] for rows in _by_frame(found)]
+    apart = [
+        best[nms(torch.from_numpy(found.boxes[best]), torch.from_numpy(found.scores[best]), iou).numpy()]
+        for best in rows
+    ]
+    return found.at(np.concatenate([best[:kept] for best in apart]) if apart else np.zeros(0, np.int64))
 
 
-def _kept(overlaps: Tensor, real: Tensor, fixed: bool) -> Tensor:
-    """Which of K boxes, best first, stay where each removes the weaker ones it overlaps: (n, K) bool.
-
-    Repeated until nothing changes, which takes as many rounds as the longest chain of overlaps.
-    """
-    if real.shape[1] < 2:
-        return real
-    removes = overlaps.triu(1) & real[:, :, None]
-    kept = real
-    for _ in range(ROUNDS if fixed else real.shape[1]):
-        after = real & ~(removes & kept[:, :, None]).any(1)
-        if not fixed and torch.equal(after, kept):
-            break
-        kept = after
+def _apart(boxes: Floats) -> list[int]:
+    """Which of boxes, best first, stay where each removes the weaker ones that share too much with it."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    area = sides.prod(1)
+    corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    end = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    inside = np.maximum(end - corner, 0).prod(2)
+    near = inside > FACE_SHARE * np.minimum(area[:, None], area[None])
+    kept: list[int] = []
+    for row in range(len(boxes)):
+        if not near[row, kept].any():
+            kept.append(row)
     return kept
-
-
-def _intersections(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    corner = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    end = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    area = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3).prod(2)
-    return (end - corner).clamp(min=0).prod(3), area
-
-
-def _iou(boxes: Tensor) -> Tensor:
-    inside, area = _intersections(boxes)
-    return inside / (area[:, :, None] + area[:, None] - inside)
-
-
-def _share_of_smaller(boxes: Tensor) -> Tensor:
-    inside, area = _intersections(boxes)
-    return inside / torch.minimum(area[:, :, None], area[:, None])

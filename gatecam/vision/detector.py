@@ -14,6 +14,7 @@ from gatecam.errors import ModelError
 from gatecam.types import Box, Detection
 from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.cascade import CascadeDetector
+from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.detector_networks import ARCHITECTURE, Networks
 from gatecam.vision.mtcnn import MtcnnDetector
 from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
@@ -46,7 +47,8 @@ def build_detector(config: DetectorConfig, device: torch.device) -> Detector:
     if config.weights == STOCK:
         return MtcnnDetector(config, device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
-    return CascadeDetector(config, networks, device)
+    cascade = CascadeDetector if device.type == "cpu" else FixedCascade
+    return cascade(config, networks, device)
 
 
 def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:

@@ -1,8 +1,6 @@
-"""Frames at half, a quarter, … of their size, on the device: what our cascade is shown is cut from these.
+"""Frames at half, a quarter, … of their size, as a batch on a GPU; and where levels lie on P-Net's sheet.
 
-Each level is half of the one above (Williams 1983, "Pyramidal Parametrics": mipmaps), smoothed before every
-second pixel is dropped. P-Net's levels begin at any scale and go down by halves; a crop is read from the
-level that is nearest to its own resolution, so that no crop skips pixels, however large the face.
+`picture.Picture` has the same of one frame on the CPU, and says why.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from torch import Tensor
 
 MEAN, STD = 127.5, 128.0  # of pixels, for the networks
 GREY = 127  # a pixel that is next to nothing for them
+ALIGN_PX, GAP_PX = 8, 16  # of levels on a sheet: P-Net's stride, and so far that one hardly sees into another
 SMALLEST_LEVEL_PX = 12  # no level has a shorter side
 
 
@@ -69,9 +68,9 @@ class Pyramid:
 
     def level(self, frames: Sequence[int], scale: float, size: tuple[int, int]) -> Tensor:
         """Frames of one size at `scale`, which is `size`: (n, 3, height, width) uint8, channels last."""
-        depth = min(max(0, math.floor(-math.log2(scale) + 1e-6)), len(self._levels[frames[0]]) - 1)
+        depth = min(level_depth(scale), len(self._levels[frames[0]]) - 1)
         stack = torch.stack([self._levels[i][depth] for i in frames]).permute(0, 3, 1, 2)
-        return stack if tuple(stack.shape[2:]) == size else _resized(stack, size)
+        return stack if tuple(stack.shape[2:]) == size else resized(stack, size)
 
     def crop(self, squares: Tensor, frames: Tensor, size: int) -> Tensor:
         """Squares (n, 4) of the frames `frames` (n,), as (n, 3, size, size) float for the networks.
@@ -84,10 +83,9 @@ class Pyramid:
         height, width = self._heights[frames, depth], self._widths[frames, depth]  # (n,)
         start = self._starts[frames, depth]
         step = (torch.arange(size, device=self.device) + 0.5) / size  # middles of output pixels
-        across = width / self._widths[frames, 0]
-        down = height / self._heights[frames, 0]
-        x = (squares[:, 0:1] + step * side[:, None]) * across[:, None] - 0.5  # (n, size)
-        y = (squares[:, 1:2] + step * side[:, None]) * down[:, None] - 0.5
+        share = torch.exp2(-depth.float())[:, None]
+        x = (squares[:, 0:1] + step * side[:, None]) * share - 0.5  # (n, size)
+        y = (squares[:, 1:2] + step * side[:, None]) * share - 0.5
         x0, x1, x_part, x_inside = _taps(x, width)
         y0, y1, y_part, y_inside = _taps(y, height)
         row0, row1 = start[:, None] + y0 * width[:, None], start[:, None] + y1 * width[:, None]
@@ -116,43 +114,58 @@ def _taps(at: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return near.clamp(min=0).minimum(last), (near + 1).clamp(min=0).minimum(last), at - first, inside
 
 
+def levels_of(height: int, width: int) -> int:
+    """How many levels a picture has: down to the smallest one."""
+    shorter, count = min(height, width), 1
+    while shorter >= 2 * SMALLEST_LEVEL_PX:
+        shorter, count = shorter // 2, count + 1
+    return count
+
+
+def level_depth(scale: float) -> int:
+    """How often a picture is halved before it is read at `scale`."""
+    return max(0, math.floor(-math.log2(scale) + 1e-6))
+
+
 def _halves(image: Tensor) -> list[Tensor]:
-    """The picture (H, W, 3), and halves of it down to the smallest level."""
+    """The picture (H, W, 3), and halves of it; what is left over of an odd side goes."""
     levels = [image]
-    while min(levels[-1].shape[:2]) >= 2 * SMALLEST_LEVEL_PX:
-        above = levels[-1].permute(2, 0, 1)[None]
-        half = _resized(above, (above.shape[2] // 2, above.shape[3] // 2))
-        levels.append(half[0].permute(1, 2, 0))
+    for _ in range(levels_of(image.shape[0], image.shape[1]) - 1):
+        height, width = levels[-1].shape[0] // 2, levels[-1].shape[1] // 2
+        fours = levels[-1][: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3)
+        levels.append(((fours.to(torch.int16).sum((1, 3)) + 2) >> 2).to(torch.uint8))
     return levels
 
 
-def _resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """(n, 3, H, W) uint8 to `size`, smoothed where it shrinks; CUDA has this for floats alone."""
     if pixels.device.type == "cpu":
         return nnf.interpolate(pixels, size=size, mode="bilinear", antialias=True)
-    resized = nnf.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True)
-    return resized.round().clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
+    floats = nnf.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True)
+    return floats.round().clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
-def sheet_places(height: int, width: int, scale: float, gap: int, align: int) -> tuple[list[Place], int, int]:
+def sheet_places(height: int, width: int, scale: float) -> tuple[list[Place], int, int]:
     """Where the levels of a frame lie on one sheet, with the sheet's height and width.
 
-    The first level stands left, all others in a column beside it, `gap` px apart, each at a multiple of
-    `align`; together they are about 1.5 times the first.
+    Each level stands right of the one before or below it, in turns, `GAP_PX` apart and at a multiple of
+    `ALIGN_PX`; together they are about 1.5 times the first.
     """
     places: list[Place] = []
     x = y = 0
     while min(h := round(height * scale), w := round(width * scale)) >= SMALLEST_LEVEL_PX:
         places.append(Place(w / width, h / height, x, y, w, h))
-        y = 0 if len(places) == 1 else _up(y + h + gap, align)
-        x = _up(places[0].width + gap, align)
+        if len(places) % 2:
+            x = _up(x + w + GAP_PX)
+        else:
+            y = _up(y + h + GAP_PX)
         scale /= 2
     if not places:
         return [], 0, 0
     bottom = max(place.y + place.height for place in places)
     right = max(place.x + place.width for place in places)
-    return places, _up(bottom, align), _up(right, align)
+    return places, _up(bottom), _up(right)
 
 
-def _up(value: int, align: int) -> int:
-    return -(-value // align) * align
+def _up(value: int) -> int:
+    return -(-value // ALIGN_PX) * ALIGN_PX

@@ -159,7 +159,6 @@ def test_what_is_handed_on_is_what_the_next_network_is_asked(shouting):
 @pytest.mark.parametrize("side", [1, 6])
 def test_a_picture_too_small_to_search_holds_nothing(shouting, side):
     image = np.zeros((side, side, 3), np.uint8)
-    for fixed in (False, True):  # as on a GPU
-        miner = Miner(DetectorConfig(), shouting, CPU, fixed)
-        assert miner.candidates(image, "rnet").shape == (0, 5)
-        assert miner.judged_by(image, "onet").shape == (0, 5)
+    miner = Miner(DetectorConfig(), shouting, CPU)
+    assert miner.candidates(image, "rnet").shape == (0, 5)
+    assert miner.judged_by(image, "onet").shape == (0, 5)

@@ -13,6 +13,7 @@ from gatecam.config import DetectorConfig
 from gatecam.geometry import iou
 from gatecam.types import Box
 from gatecam.vision.cascade import CascadeDetector, crop_squares
+from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.detector_networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks
 
 CPU = torch.device("cpu")
@@ -73,10 +74,12 @@ def frame(*faces: tuple[int, int, int], height: int = 240, width: int = 320) -> 
     return image
 
 
-def detector(fixed: bool | None = None, **changed: float) -> tuple[CascadeDetector, Networks]:
+def detector(
+    kind: type[CascadeDetector | FixedCascade] = CascadeDetector, **changed: float
+) -> tuple[CascadeDetector | FixedCascade, Networks]:
     networks = networks_of_red()
     settings = {"min_face_px": 32, "rnet_threshold": 0.6, **changed}
-    return CascadeDetector(DetectorConfig.model_validate(settings), networks, CPU, fixed), networks
+    return kind(DetectorConfig.model_validate(settings), networks, CPU), networks
 
 
 def boxes(faces: Sequence) -> list[list[float]]:
@@ -111,7 +114,7 @@ def test_frames_of_unlike_sizes_give_what_each_gives_alone():
 def test_fixed_lengths_as_on_a_gpu_find_the_same():
     frames = [frame((60, 30, 50)), frame((10, 90, 44), (200, 40, 60)), frame()]
     hints = [None, [Box(12, 92, 52, 134)], None]
-    free, fixed = (detector(fixed)[0].detect(frames, hints) for fixed in (False, True))
+    free, fixed = (detector(kind)[0].detect(frames, hints) for kind in (CascadeDetector, FixedCascade))
     assert [len(faces) for faces in free] == [len(faces) for faces in fixed]
     for one, other in zip(free, fixed, strict=True):
         assert boxes(one) == [pytest.approx(box, abs=1e-2) for box in boxes(other)]
@@ -169,7 +172,7 @@ def test_smaller_faces_than_wanted_are_not_looked_for():
 
 
 def test_the_square_around_a_box_is_of_its_longer_side_with_the_margin():
-    squares = crop_squares(torch.tensor([[10.0, 10, 30, 50]]), 0.5)
+    squares = crop_squares(np.array([[10.0, 10, 30, 50]], np.float32), 0.5)
     assert squares.tolist() == [[-10, 0, 50, 60]]
 
 

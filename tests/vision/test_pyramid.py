@@ -1,4 +1,4 @@
-"""The pyramid: levels and crops that skip no pixels, and where levels lie on a sheet."""
+"""Pyramids, on the CPU and as on a GPU: levels and crops that skip no pixels; levels on a sheet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.vision.pyramid import MEAN, SMALLEST_LEVEL_PX, STD, Pyramid, sheet_places
+from gatecam.vision.picture import Picture
+from gatecam.vision.pyramid import GREY, MEAN, SMALLEST_LEVEL_PX, STD, Pyramid, sheet_places
 
 
 def ramp(height: int, width: int) -> torch.Tensor:
@@ -74,7 +75,7 @@ def test_crops_of_many_frames_are_those_of_each_alone():
 @pytest.mark.parametrize("size", [(480, 640), (720, 1280), (100, 37), (12, 12)])
 @pytest.mark.parametrize("scale", [0.5, 0.31, 1.0])
 def test_levels_go_down_by_halves_and_do_not_touch_on_the_sheet(size, scale):
-    places, height, width = sheet_places(*size, scale, gap=16, align=8)
+    places, height, width = sheet_places(*size, scale)
     if min(round(side * scale) for side in size) < SMALLEST_LEVEL_PX:
         assert (places, height, width) == ([], 0, 0)
         return
@@ -94,5 +95,32 @@ def test_levels_go_down_by_halves_and_do_not_touch_on_the_sheet(size, scale):
 
 
 def test_a_frame_of_a_small_room_and_of_a_large_one_cost_what_their_pixels_cost():
-    places, height, width = sheet_places(720, 1280, 0.5, gap=16, align=8)
+    places, height, width = sheet_places(720, 1280, 0.5)
     assert height * width < 1.7 * places[0].width * places[0].height
+
+
+@pytest.mark.parametrize(("height", "width"), [(120, 200), (121, 203), (25, 24), (97, 13), (2, 3)])
+def test_a_cpu_and_a_gpu_are_shown_the_same(height, width):
+    image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
+    picture, pyramid = Picture(image.numpy()), Pyramid([image])
+    for scale in (1.0, 0.5, 0.37):
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        level = pyramid.level([0], scale, size)[0].permute(1, 2, 0)
+        assert np.array_equal(picture.level(scale, size), level.numpy())
+    squares = torch.tensor([[5.3, 7.1, 60.2, 62.0], [1.0, 1.5, 21.0, 21.5], [4.0, 2.0, 300.0, 298.0]])
+    crops = back(pyramid.crop(squares, torch.zeros(3, dtype=torch.long), 24)).permute(0, 2, 3, 1).numpy()
+    for square, crop in zip(squares.numpy(), crops, strict=True):
+        out = np.zeros((24, 24, 3), np.uint8)
+        picture.cut(square, out)
+        step = (np.arange(24) + 0.5) / 24 * (square[2] - square[0])
+        x, y = square[0] + step, square[1] + step
+        depth = 2 ** max(0, round(np.log2((square[2] - square[0]) / 24)))  # beyond it the edge blends in
+        rows, columns = (y > depth) & (y < height - 2 * depth), (x > depth) & (x < width - 2 * depth)
+        difference = np.abs(out - crop)[rows][:, columns]
+        assert difference.max(initial=0) < 9, "OpenCV's taps lie on 1/32 of a pixel: 8 of 255 at most"
+
+
+def test_a_far_square_of_a_picture_is_grey():
+    out = np.zeros((24, 24, 3), np.uint8)
+    Picture(np.full((60, 60, 3), 255, np.uint8)).cut(np.array([5e5, 500, 5e5 + 20, 520], np.float32), out)
+    assert (out == GREY).all()
