@@ -28,9 +28,7 @@ DEFAULT_PATH = Path("config.yaml")
 ENV_PREFIX = "GATECAM_"
 MAX_FILE_BYTES = 64 * 1024  # the full config.yaml has 5 KiB; a log file given by mistake ends here
 
-# Face breadth of ISO 7250-1, over the cheekbones: between the means of women, 0.135 m, and of men, 0.144 m
-# (Zhuang and Bradtmiller 2005, "Head-and-face anthropometric survey of U.S. respirator users").
-FACE_BREADTH_M = 0.14
+FACE_BREADTH_M = 0.14  # of a grown-up's face over the cheekbones, about
 SMALLEST_FACE_PX = 12  # P-Net's cell: no smaller face can be found (Zhang et al. 2016, section 2.2)
 DEFAULT_FACE_PX = 32
 MIN_REGION_SHARE = 0.05

@@ -13,8 +13,8 @@ from gatecam.geometry import region_box
 
 KEY = "detector.min_face_px"
 WIDTHS_PX = (640, 1280, 1920)
-WANTED_PX = 32  # below, the classifier loses accuracy
-SMALL_PX = 24  # below, so much that it is worth a word
+WANTED_PX = 32  # the smallest faces that the classifier is scored on
+SMALL_PX = 24  # so far below that it is worth a word
 CAREFUL = "Careful: "
 
 
@@ -107,8 +107,8 @@ def _careful_at_door(config: Config, door: Door) -> Iterator[str]:
         )
     if face_px < SMALL_PX:
         yield (
-            f"{CAREFUL}{face_px} px are few to judge a mask by; under {WANTED_PX} px the classifier loses "
-            f"accuracy. The farthest face has {WANTED_PX} px {_remedies(config, door)}."
+            f"{CAREFUL}{face_px} px are few to judge a mask by; the classifier is scored on {WANTED_PX} px "
+            f"and more. The farthest face has {WANTED_PX} px {_remedies(config, door)}."
         )
 
 

@@ -32,6 +32,7 @@ from gatecam.vision.cascade_parts import (
     views_of,
 )
 from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, Networks, ONet, RNet
+from gatecam.vision.memory import Trimmer
 from gatecam.vision.picture import Picture
 from gatecam.vision.pyramid import GREY, normalised
 
@@ -79,6 +80,7 @@ class CascadeDetector:
         self._config = config
         self._device = device
         self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
+        self._trimmer = Trimmer()
 
     @torch.inference_mode()
     def detect(self, images: Sequence[Tensor], hints: Hints | None = None) -> list[list[Detection]]:
@@ -95,6 +97,7 @@ class CascadeDetector:
         at = list(views)
         for frame, box, score, points in zip(faces.frames, faces.boxes, faces.scores, landmarks, strict=True):
             found[at[frame]].append(views[at[frame]].detection(box, float(score), points))
+        self._trimmer.after(len(views))
         return found
 
     def _propose(self, pictures: Sequence[Picture], hints: Hints) -> Candidates:

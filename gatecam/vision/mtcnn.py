@@ -23,6 +23,7 @@ from torchvision.ops import batched_nms
 from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
 from gatecam.types import Box, Detection
+from gatecam.vision.memory import Trimmer
 
 CELL_PX = 12  # P-Net sees 12 × 12 px, every 2 px (Zhang et al. 2016, section 2.2)
 STRIDE_PX = 2
@@ -138,6 +139,7 @@ class MtcnnDetector:
         self._pnet = _load(facenet_pytorch.PNet(pretrained=False), "pnet", device)
         self._rnet = _load(facenet_pytorch.RNet(pretrained=False), "rnet", device)
         self._onet = _load(facenet_pytorch.ONet(pretrained=False), "onet", device)
+        self._trimmer = Trimmer()
 
     @torch.inference_mode()
     def detect(
@@ -158,6 +160,7 @@ class MtcnnDetector:
         for at, row in zip(faces.frames.tolist(), rows, strict=True):  # the only way back from the device
             x1, y1, x2, y2, score = row[:5].tolist()
             found[kept[at]].append(Detection(Box(x1, y1, x2, y2), score, row[5:].reshape(5, 2)))
+        self._trimmer.after(len(kept))
         return found
 
     def _cascade(

@@ -148,7 +148,7 @@ def test_explain_says_what_the_region_leaves(gatecam):
     [
         (
             DOOR + "}",
-            "Careful: 18 px are few to judge a mask by; under 32 px the classifier loses accuracy. The "
+            "Careful: 18 px are few to judge a mask by; the classifier is scored on 32 px and more. The "
             "farthest face has 32 px with pictures 1105 px wide, or with the camera 1.5 m from the door, or "
             "with a lens of 44°.\n",
         ),
