@@ -33,11 +33,18 @@ class EventKind(StrEnum):
     MASK_INCORRECT = "mask_incorrect"
     MASK_REMINDER = "mask_reminder"
     MASK_OK = "mask_ok"
+    CAMERA_BLIND = "camera_blind"
+    CAMERA_OK = "camera_ok"
 
     @property
     def is_alert(self) -> bool:
         """Whether the event asks a person to act."""
-        return self is not EventKind.MASK_OK
+        return self not in (EventKind.MASK_OK, EventKind.CAMERA_OK)
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether the event tells of the camera itself rather than of a person."""
+        return self in (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
 
 
 def _expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
@@ -158,7 +165,12 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling about a track; `frame` is the index of the frame that decided it."""
+    """Something worth telling about a track or a camera.
+
+    `frame` is the index of the frame that decided it, `at` the time of day (ISO 8601), which only live
+    events have. An event of a camera has `track_id` 0, the verdict `UNKNOWN`, and in `reason` why the
+    camera does not see, or did not; `reason` is empty for a track.
+    """
 
     kind: EventKind
     camera: str
@@ -167,6 +179,8 @@ class Event:
     time_s: float
     frame: int = 0
     probability: float = 0.0
+    reason: str = ""
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,3 +191,56 @@ class Step:
     faces: tuple[Face, ...]
     tracks: tuple[Track, ...]
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """One turn of the live loop: the steps of the cameras that had a new frame, and what cameras tell."""
+
+    time_s: float
+    steps: tuple[Step, ...]
+    camera_events: tuple[Event, ...]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All events: those about people, then those about cameras."""
+        return (*(event for step in self.steps for event in step.events), *self.camera_events)
+
+
+class CameraCondition(StrEnum):
+    """Whether a camera sees; `OPENING` only until it has given its first picture or failed to."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    BLIND = "blind"
+    LOST = "lost"
+
+
+class Blindness(StrEnum):
+    """Why a camera does not see: it gives no pictures, or what hides its view."""
+
+    LOST = "lost"
+    FROZEN = "frozen"
+    COVERED = "covered"
+    DARK = "dark"
+    BLINDED = "blinded"
+    UNFOCUSED = "unfocused"
+    TURNED = "turned"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """How a camera is, since a monotonic time.
+
+    `reason` is a sentence for the operator if the camera is lost, a `Blindness` if it is blind, and empty
+    otherwise. A lost camera is lost since its last picture.
+    """
+
+    kind: CameraCondition
+    reason: str
+    since_s: float
+
+    @property
+    def sees(self) -> bool:
+        """Whether pictures come that show something."""
+        return self.kind is CameraCondition.OPEN

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 
 from gatecam.ports import Sink
 from gatecam.telemetry import Telemetry
@@ -24,15 +25,16 @@ class QueuedSink:
     ends with `close`; a sink that blocks for ever is left behind and cannot hold up the program.
     """
 
+    batch = 1  # events delivered at once
+
     def __init__(self, sink: Sink, size: int, name: str, telemetry: Telemetry | None = None) -> None:
         """Start the thread; at most `size` events wait, and `name` says in the log which sink it is."""
+        self.name = name
         self._sink = sink
         self._size = size
-        self._name = name
         self._telemetry = telemetry or Telemetry()
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event] = deque()  # with those being delivered, until the sink has them
         self._changed = threading.Condition()
-        self._delivering = False
         self._closing = False
         self._abandoned = False
         self._healthy = True
@@ -40,19 +42,24 @@ class QueuedSink:
         self._thread.start()
 
     @property
+    def waiting(self) -> int:
+        """Events that the sink has not taken yet."""
+        return len(self._waiting)
+
+    @property
     def sent(self) -> int:
         """Events that the sink took."""
-        return self._telemetry.counter(f"{self._name}_sent")
+        return self._telemetry.counter(f"{self.name}_sent")
 
     @property
     def dropped(self) -> int:
         """Events that never reached the sink."""
-        return self._telemetry.counter(f"{self._name}_dropped")
+        return self._telemetry.counter(f"{self.name}_dropped")
 
     @property
     def failed(self) -> int:
         """Events at which the sink raised."""
-        return self._telemetry.counter(f"{self._name}_failed")
+        return self._telemetry.counter(f"{self.name}_failed")
 
     def send(self, event: Event) -> None:
         """Put the event in the queue, or drop and count it when the queue is full or closed."""
@@ -61,57 +68,65 @@ class QueuedSink:
                 self._count("dropped")
                 return
             self._waiting.append(event)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Deliver what is left and close the sink, for at most `timeout_s`; the rest counts as dropped."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(timeout_s)
         with self._changed:
             if not self._thread.is_alive() or self._abandoned:
                 return
             self._abandoned = True
-            left = len(self._waiting) + self._delivering
-            self._waiting.clear()
-            self._count("dropped", left)
-        log.warning("%s did not finish within %g s: %d events are lost.", self._name, timeout_s, left)
+            left = self._drop_all()
+        log.warning("%s did not finish within %g s: %d events are lost.", self.name, timeout_s, left)
 
     def _work(self) -> None:
-        while (event := self._next()) is not None:
+        while events := self._next():
             try:
-                self._sink.send(event)
+                taken = self._deliver(events)
             except Exception as error:  # whatever a sink raises must not end the thread
-                self._settle("failed", error)
+                self._settle("failed", len(events), error)
             else:
-                self._settle("sent")
+                self._settle("sent", taken)
         try:
             self._sink.close()
         except Exception as error:
-            log.warning("%s could not be closed: %s", self._name, error)
+            log.warning("%s could not be closed: %s", self.name, error)
 
-    def _next(self) -> Event | None:
-        """Wait for an event; None when closing and nothing is left."""
+    def _deliver(self, events: Sequence[Event]) -> int:
+        """Hand the first events over; how many the sink took, the others are given again."""
+        self._sink.send(events[0])
+        return 1
+
+    def _next(self) -> tuple[Event, ...]:
+        """Wait for events; none when closing and nothing is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
-            if not self._waiting:
-                return None
-            self._delivering = True
-            return self._waiting.popleft()
+            return tuple(islice(self._waiting, self.batch))
 
-    def _settle(self, outcome: str, error: Exception | None = None) -> None:
+    def _settle(self, outcome: str, number: int, error: Exception | None = None) -> None:
         """Count a delivery; of several failures in a row only the first is logged."""
         with self._changed:
-            self._delivering = False
-            if not self._abandoned:
-                self._count(outcome)
+            if not self._abandoned and number:
+                self._count(outcome, number)
+                for _ in range(number):
+                    self._waiting.popleft()
         if error is not None and self._healthy:
-            log.warning("%s failed: %s", self._name, str(error) or type(error).__name__)
+            log.warning("%s failed: %s", self.name, str(error) or type(error).__name__)
         self._healthy = error is None
 
+    def _drop_all(self) -> int:
+        """Count all that wait as dropped, and forget them; the caller holds the lock."""
+        left = len(self._waiting)
+        self._waiting.clear()
+        self._count("dropped", left)
+        return left
+
     def _count(self, outcome: str, amount: int = 1) -> None:
-        self._telemetry.count(f"{self._name}_{outcome}", amount)
+        self._telemetry.count(f"{self.name}_{outcome}", amount)
 
 
 class FanOut:

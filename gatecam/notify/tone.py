@@ -2,7 +2,7 @@
 
 The sounds are synthesised here. They are played by sounddevice where it is installed and finds a
 speaker, else by a player of the platform; each that fails gives way to the next, and without any
-gatecam goes on silently.
+gatecam goes on silently until one is there again.
 """
 
 from __future__ import annotations
@@ -14,20 +14,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 import numpy as np
 
-from gatecam.types import Event
+from gatecam.types import Event, EventKind
 
 RATE_HZ = 44_100
 ALERT_NOTES_HZ = (880.0, 698.46)  # A5, F5: a falling third, like a door bell
 OK_NOTES_HZ = (783.99, 1046.5)  # G5, C6: rising
 NOTE_S = 0.28
 PLAY_TIMEOUT_S = 5.0
+HANG_S = 7.0  # longer than a program that is ended after its time-out
 COMMANDS = (
     ("paplay",),
     ("pw-play",),
@@ -37,6 +42,8 @@ COMMANDS = (
 )
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class PlayError(Exception):
@@ -52,51 +59,114 @@ class Player:
 
 
 class ToneSink:
-    """Plays a sound for each event, never two of a kind within `pause_s` of event time; never raises."""
+    """Plays a sound for each event, never two of a kind within `pause_s` of event time; never raises.
 
-    def __init__(self, players: Sequence[Player] | None = None, pause_s: float = 1.0) -> None:
+    When nothing can play, that is logged once, and the players are looked for anew at the first event
+    after `retry_s`: a speaker may be plugged in, and a sound server start, at any time. A player that
+    hangs is left behind, in a daemon thread of its own, and not used until it returns.
+    """
+
+    def __init__(
+        self,
+        players: Sequence[Player] | None = None,
+        pause_s: float = 1.0,
+        retry_s: float = 10.0,
+        hang_s: float = HANG_S,
+    ) -> None:
         """Synthesise the sounds; `players` are tried in order, None looks for them at the first event."""
         self._alert, self._ok = chime(ALERT_NOTES_HZ, loudness=0.5), chime(OK_NOTES_HZ, loudness=0.3)
-        self._players = None if players is None else list(players)
+        self._given = players
+        self._players: list[Player] = []  # none: to be looked for
         self._proven: set[str] = set()
-        self._warned = False
+        self._hung: dict[str, threading.Thread] = {}
+        self._silent_s: float | None = None  # event time since which nothing could play
         self._pause_s = pause_s
+        self._retry_s = retry_s
+        self._hang_s = hang_s
         self._played_s: dict[bool, float] = {}  # by whether it was an alert
 
     def send(self, event: Event) -> None:
-        """Play the event's sound, unless one of its kind was just played; may block for some seconds."""
+        """Play the event's sound, unless one of its kind was just played; may block for some seconds.
+
+        A camera that sees again makes no sound.
+        """
         alert = event.kind.is_alert
         since_s = event.time_s - self._played_s.get(alert, -np.inf)
-        if 0 <= since_s < self._pause_s:
+        if event.kind is EventKind.CAMERA_OK or 0 <= since_s < self._pause_s:
+            return
+        if self._silent_s is not None and 0 <= event.time_s - self._silent_s < self._retry_s:
             return
         self._played_s[alert] = event.time_s
-        self._play(self._alert if alert else self._ok)
+        reason = self._play(self._alert if alert else self._ok)
+        self._tell(reason)
+        self._silent_s = None if reason is None else event.time_s
 
     def close(self) -> None:
         """Nothing is held between sounds."""
 
-    def _play(self, sound: bytes) -> None:
-        """Try the players in order; one that has never played and fails is not tried again."""
-        if self._players is None:
-            self._players = find_players()
+    def _play(self, sound: bytes) -> str | None:
+        """Try the players in order; None when one played, else why the last did not.
+
+        One that has never played and fails is not tried again until all are looked for anew.
+        """
         reason = "no player was found"
-        for player in tuple(self._players):
+        try:
+            players = self._players = self._players or self._within_time("the search for players", self._find)
+        except PlayError as error:
+            return str(error)
+        for player in tuple(players):
             try:
-                player.play(sound)
+                self._within_time(player.name, partial(player.play, sound))
             except PlayError as error:
-                reason = f"{player.name}: {error}"
+                reason = str(error)
                 if player.name not in self._proven:
-                    self._players.remove(player)
+                    players.remove(player)
             else:
                 self._proven.add(player.name)
-                return
-        if not self._warned:
-            self._warned = True
+                return None
+        self._players = []
+        return reason
+
+    def _find(self) -> list[Player]:
+        return find_players() if self._given is None else list(self._given)
+
+    def _within_time(self, name: str, call: Callable[[], T]) -> T:
+        """Call in a thread that can be left behind: a dead driver may hold a call, or a child, for ever."""
+        hung = self._hung.get(name)
+        if hung is not None and hung.is_alive():
+            raise PlayError(f"{name} hangs")
+        answers: SimpleQueue[T | Exception] = SimpleQueue()
+        thread = threading.Thread(
+            target=lambda: answers.put(_outcome(call)), name=f"sound: {name}", daemon=True
+        )
+        thread.start()
+        try:
+            answer = answers.get(timeout=self._hang_s)
+        except Empty:
+            self._hung[name] = thread
+            raise PlayError(f"{name} hangs") from None
+        if isinstance(answer, Exception):
+            raise PlayError(f"{name}: {answer or type(answer).__name__}") from answer
+        return answer
+
+    def _tell(self, reason: str | None) -> None:
+        """Say once that alerts are silent, and once that they sound again."""
+        if reason is not None and self._silent_s is None:
             log.warning(
                 "Alerts are silent (%s): connect a speaker, or set notify.sound to false; "
                 "`gatecam doctor` says more.",
                 reason,
             )
+        elif reason is None and self._silent_s is not None:
+            log.warning("Alerts sound again.")
+
+
+def _outcome(call: Callable[[], T]) -> T | Exception:
+    """What a call returns or raises; an error of a library's own must not leave the sink waiting."""
+    try:
+        return call()
+    except Exception as error:
+        return error
 
 
 def chime(notes_hz: Sequence[float], loudness: float) -> bytes:
@@ -175,12 +245,17 @@ def command_player(program: str, command: Sequence[str]) -> Player:
 
 
 def _sounddevice_output() -> str | None:
-    """The name of sounddevice's output device; None without the library, PortAudio or a device."""
+    """The name of sounddevice's output device; None without the library, PortAudio or a device.
+
+    PortAudio lists the devices once, when it starts; it is started anew to see those plugged in since.
+    """
     try:
         import sounddevice
     except (ImportError, OSError):  # OSError: the library is there, PortAudio is not
         return None
     try:
+        sounddevice._terminate()
+        sounddevice._initialize()
         return str(sounddevice.query_devices(kind="output")["name"])
     except (sounddevice.PortAudioError, ValueError):
         return None

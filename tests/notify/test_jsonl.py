@@ -1,9 +1,10 @@
-"""The events file: its exact lines, and what a kill, a bad path or a full disk does to it."""
+"""Events as JSON lines: what exactly they are, and what a bad path or a reader that is gone does to them."""
 
 from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,25 +40,13 @@ def test_camera_names_in_any_letters_survive(tmp_path):
     assert [json.loads(line)["camera"] for line in path.read_text().splitlines()] == names
 
 
-def test_the_file_is_replaced_unless_asked_to_append(tmp_path, make_event):
+def test_the_file_is_replaced(tmp_path, make_event):
     path = tmp_path / "events.jsonl"
-    for append, expected in ((False, 1), (False, 1), (True, 2)):
-        sink = JsonLinesSink(path, append=append)
+    for _ in range(2):
+        sink = JsonLinesSink(path)
         sink.send(make_event())
         sink.close()
-        assert len(path.read_text().splitlines()) == expected
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [("", ""), ('{"a": 1}\n', '{"a": 1}\n'), ('{"a": 1}\n{"ki', '{"a": 1}\n{"ki\n')]
-)
-def test_a_line_cut_off_by_a_kill_does_not_glue_to_the_next(before, after, tmp_path, make_event):
-    path = tmp_path / "events.jsonl"
-    path.write_text(before)
-    sink = JsonLinesSink(path, append=True)
-    sink.send(make_event())
-    sink.close()
-    assert path.read_text() == after + json.dumps(event_to_dict(make_event())) + "\n"
+        assert len(path.read_text().splitlines()) == 1
 
 
 def test_a_stream_gets_the_lines_and_stays_open(make_event):
@@ -68,10 +57,16 @@ def test_a_stream_gets_the_lines_and_stays_open(make_event):
     assert json.loads(stream.getvalue())["kind"] == "mask_missing"
 
 
-def test_the_stamp_adds_the_wall_clock(make_event):
-    stream = io.StringIO()
-    JsonLinesSink(stream, stamp=lambda: "2024-05-01T12:00:00+00:00").send(make_event())
-    assert json.loads(stream.getvalue())["at"] == "2024-05-01T12:00:00+00:00"
+def test_a_live_event_has_the_time_of_day_last(make_event):
+    event = replace(make_event(), at="2024-05-01T12:00:00+00:00")
+    assert list(event_to_dict(event).items())[-1] == ("at", "2024-05-01T12:00:00+00:00")
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_only_events_of_a_camera_have_a_reason(kind):
+    fields = event_to_dict(Event(kind, "gate", 0, Verdict.UNKNOWN, 1.0, reason="frozen"))
+    assert fields["kind"] == kind
+    assert fields.get("reason") == ("frozen" if kind.startswith("camera") else None)
 
 
 def test_a_file_that_cannot_be_opened_is_an_output_error(tmp_path):

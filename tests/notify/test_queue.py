@@ -45,16 +45,16 @@ class FailingSink(ListSink):
 
 def test_a_blocked_sink_costs_the_newest_events_and_they_are_counted(make_event):
     inner, telemetry = GatedSink(), Telemetry()
-    queue = QueuedSink(inner, size=2, name="slow", telemetry=telemetry)
+    queue = QueuedSink(inner, size=3, name="slow", telemetry=telemetry)
     queue.send(make_event(0))
     assert inner.entered.wait(WAIT_S)
     for track_id in range(1, 6):
         queue.send(make_event(track_id))
-    assert queue.dropped == 3
+    assert (queue.waiting, queue.dropped) == (3, 3)
     inner.gate.set()
     queue.close(WAIT_S)
     assert [event.track_id for event in inner.events] == [0, 1, 2]
-    assert (queue.sent, queue.dropped, queue.failed) == (3, 3, 0)
+    assert (queue.waiting, queue.sent, queue.dropped, queue.failed) == (0, 3, 3, 0)
     assert telemetry.counter("slow_dropped") == 3
     assert inner.closed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 import types
 import wave
 
@@ -14,6 +15,8 @@ import pytest
 from gatecam.notify import tone
 from gatecam.notify.tone import ALERT_NOTES_HZ, RATE_HZ, Player, PlayError, ToneSink, chime, command_player
 from gatecam.types import EventKind
+
+WAIT_S = 10.0
 
 
 class FakePlayer:
@@ -73,7 +76,15 @@ def test_a_clock_that_starts_anew_does_not_hush_an_alert(make_event):
     assert len(fake.sounds) == 2
 
 
-def test_a_player_that_fails_gives_way_to_the_next_for_good(make_event, caplog):
+def test_a_camera_that_is_blind_sounds_as_an_alert_and_one_that_sees_again_is_silent(make_event):
+    fake = FakePlayer()
+    sink = ToneSink([fake.player])
+    for kind, time_s in ((EventKind.CAMERA_BLIND, 0.0), (EventKind.CAMERA_OK, 5.0), (EventKind.MASK_OK, 5.1)):
+        sink.send(make_event(kind=kind, time_s=time_s))
+    assert fake.sounds == [sink._alert, sink._ok]
+
+
+def test_a_player_that_fails_gives_way_to_the_next(make_event, caplog):
     broken, working = FakePlayer("broken", broken=True), FakePlayer("working")
     sink = ToneSink([broken.player, working.player])
     with caplog.at_level(logging.WARNING):
@@ -83,25 +94,82 @@ def test_a_player_that_fails_gives_way_to_the_next_for_good(make_event, caplog):
     assert not caplog.records
 
 
-def test_without_a_working_player_one_sentence_is_said_and_nothing_is_raised(make_event, caplog):
-    broken = FakePlayer("aplay", broken=True)
-    for players in ([broken.player], []):
-        caplog.clear()
-        sink = ToneSink(players)
-        with caplog.at_level(logging.WARNING):
-            for time_s in (0, 10, 20):
-                sink.send(make_event(time_s=time_s))
-        assert len(caplog.records) == 1
-        assert "Alerts are silent" in caplog.text
-    assert broken.calls == 1
+@pytest.mark.parametrize("players", [0, 1])
+def test_without_a_working_player_one_sentence_is_said_and_nothing_is_raised(players, make_event, caplog):
+    sink = ToneSink([FakePlayer("aplay", broken=True).player][:players])
+    with caplog.at_level(logging.WARNING):
+        for time_s in (0, 10, 20):
+            sink.send(make_event(time_s=time_s))
+    (record,) = caplog.records
+    assert "Alerts are silent" in record.getMessage()
 
 
-def test_a_player_that_has_worked_is_tried_again_after_a_failure(make_event):
+def test_a_speaker_that_is_gone_is_tried_again_after_a_pause_and_both_ends_are_said(make_event, caplog):
+    first, second = FakePlayer("first"), FakePlayer("second", broken=True)
+    sink = ToneSink([first.player, second.player], retry_s=10)
+    calls = []
+    with caplog.at_level(logging.WARNING):
+        for time_s, broken in (
+            (0, False),
+            (20, True),
+            (25, True),
+            (29, False),
+            (30, True),
+            (35, False),
+            (40, False),
+        ):
+            first.broken = broken
+            sink.send(make_event(time_s=time_s))
+            calls.append((first.calls, second.calls))
+    assert calls == [(1, 0), (2, 1), (2, 1), (2, 1), (3, 2), (3, 2), (4, 2)]
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("Alerts are silent (second: no speaker)")
+    assert said[1:] == ["Alerts sound again."]
+
+
+def test_a_speaker_that_comes_after_the_start_is_found(make_event, monkeypatch):
     fake = FakePlayer()
-    sink = ToneSink([fake.player])
-    for time_s, fake.broken in ((0, False), (10, True), (20, False)):
+    players = iter([[], [fake.player]])
+    monkeypatch.setattr(tone, "find_players", lambda: next(players))
+    sink = ToneSink(retry_s=10)
+    for time_s in (0, 10, 20):
         sink.send(make_event(time_s=time_s))
-    assert (fake.calls, len(fake.sounds)) == (3, 2)
+    assert len(fake.sounds) == 2
+
+
+def test_a_player_that_hangs_is_left_behind_until_it_returns(make_event, caplog):
+    dead_driver, calls = threading.Event(), []
+
+    def hang(sound):
+        calls.append(threading.current_thread())
+        dead_driver.wait(WAIT_S)
+
+    working = FakePlayer("working")
+    sink = ToneSink([Player("dead", hang), working.player], hang_s=0.02)
+    for time_s in (0, 10):
+        sink.send(make_event(time_s=time_s))
+    assert (len(calls), len(working.sounds)) == (1, 2)
+    alone = ToneSink([Player("dead", hang)], retry_s=0, hang_s=0.02)
+    with caplog.at_level(logging.WARNING):
+        for time_s in (0, 10, 20):
+            alone.send(make_event(time_s=time_s))
+    assert len(calls) == 2
+    assert [record.getMessage()[:33] for record in caplog.records] == ["Alerts are silent (dead hangs): c"]
+    dead_driver.set()
+    for thread in calls:
+        thread.join(WAIT_S)
+    alone.send(make_event(time_s=30))
+    assert len(calls) == 3
+    assert caplog.records[-1].getMessage() == "Alerts sound again."
+
+
+def test_an_error_of_a_sound_library_itself_is_a_player_that_fails(make_event, caplog):
+    def play(sound):
+        raise RuntimeError("PortAudio not initialized")
+
+    with caplog.at_level(logging.WARNING):
+        ToneSink([Player("sounddevice", play)]).send(make_event())
+    assert "Alerts are silent (sounddevice: PortAudio not initialized)" in caplog.text
 
 
 def run_python(code):
@@ -147,7 +215,13 @@ class FakeSoundDevice(types.ModuleType):
 
     def __init__(self, working=True):
         super().__init__("sounddevice")
-        self.working, self.played = working, []
+        self.working, self.played, self.starts = working, [], 0
+
+    def _terminate(self):
+        pass
+
+    def _initialize(self):
+        self.starts += 1
 
     def query_devices(self, kind):
         if not self.working:
@@ -167,6 +241,7 @@ def test_sounddevice_comes_first_where_it_has_a_speaker(monkeypatch, make_event)
     sink = ToneSink()
     sink.send(make_event())
     assert library.played == [(len(samples_of(sink._alert)), RATE_HZ)]
+    assert library.starts == 2  # a list made at its first start would lack what was plugged in since
     library.working = False
     with pytest.raises(PlayError, match="unplugged"):
         tone._play_sounddevice(sink._alert)

@@ -1,0 +1,104 @@
+"""Floor 1: one gatecam for one camera and one event log; the lock of a killed program is free at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gatecam.errors import CameraError
+from gatecam.folders import runtime_folder
+
+log = logging.getLogger(__name__)
+
+
+def lock_open_file(fd: int) -> str | None:
+    """Lock an open file for this program, or tell in words who has it; None when it is ours.
+
+    The lock (`flock`) belongs to the open file: it ends when the file is closed, and with the program
+    in whatever way that ends. Where a file system has no locks, the file counts as ours.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = _holder(os.fstat(fd))
+        return "another gatecam" if pid is None else f"another gatecam (process {pid})"
+    except OSError as error:
+        log.warning("There are no locks here (%s): take care that no other gatecam runs.", error.strerror)
+    return None
+
+
+@contextmanager
+def camera_lock(name: str, source: str, folder: Path | None = None) -> Iterator[None]:
+    """Hold a camera for this program while the block runs.
+
+    Args:
+        name: the camera's name, for the message.
+        source: its index, device or address.
+        folder: where locks lie; None takes the runtime folder. When it cannot be used, for example because
+            the disk is full, that is logged and the block runs without the lock.
+
+    Raises:
+        CameraError: another gatecam uses the camera.
+    """
+    key = hashlib.sha256(camera_identity(source).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    fd = None
+    try:
+        path = (folder or runtime_folder()) / f"camera-{key}.lock"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        log.warning("Camera %s has no lock (%s): take care that no other gatecam uses it.", name, error)
+    try:
+        if fd is not None and (holder := lock_open_file(fd)) is not None:
+            raise CameraError(
+                f"camera {name} is used by {holder}: end that one first, or choose another camera."
+            )
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def camera_identity(source: str, system: Path = Path("/")) -> str:
+    """What all names of one camera have in common: its link under /dev/v4l/by-id, its device, or its address.
+
+    The link comes first because it stays the camera's when a replug gives it another number.
+    """
+    if source.isdecimal():
+        source = f"/dev/video{int(source)}"
+    if not source.startswith("/"):
+        return source
+    links = system / "dev/v4l/by-id"
+    device = Path(os.path.realpath(system / source.lstrip("/")))
+    same = sorted(link.name for link in links.glob("*") if Path(os.path.realpath(link)) == device)
+    if same:
+        return f"/dev/v4l/by-id/{same[0]}"
+    return source if source.startswith("/dev/v4l/by-id/") else f"/{device.relative_to(system.resolve())}"
+
+
+def _holder(file: os.stat_result, table: Path = Path("/proc/locks")) -> int | None:
+    """The process that Linux lists as the holder of the lock on a file; None where that is not known.
+
+    A line is `1: FLOCK  ADVISORY  WRITE 4711 08:02:1234 0 EOF`: process, device and inode of the file
+    (proc_locks(5)). Stacked file systems tell another device there, so that the inode has to do for them.
+    """
+    try:
+        rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return None
+    inode = str(file.st_ino)
+    pids = {
+        row[5].rpartition(":")[0]: int(row[4])
+        for row in rows
+        if len(row) >= 6 and row[1] == "FLOCK" and row[5].rpartition(":")[2] == inode
+    }
+    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
+    return pids.get(device, next(iter(pids.values()), None))

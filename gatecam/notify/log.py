@@ -1,0 +1,276 @@
+"""Floor 3: the event log, a file that an event is safely in before anyone is told that it was taken.
+
+event ─► queue ─► LogFile (write, fsync) ─► the sink that acknowledges it, such as standard output
+                     └─ fails: kept, tried again after growing pauses, in order, each event once
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from gatecam.errors import OutputError
+from gatecam.locks import lock_open_file
+from gatecam.notify.jsonl import cannot_write, event_to_line
+from gatecam.notify.queue import QueuedSink
+from gatecam.ports import Sink
+from gatecam.telemetry import Telemetry
+from gatecam.types import Event
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+TAIL_BYTES = 64 * 1024  # far longer than a line
+LINE_START = b'{"kind": "'
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+log = logging.getLogger(__name__)
+
+
+class LogFile:
+    """A file that only grows by whole lines which are on the disk, held by one program at a time.
+
+    A half line that a kill left behind is cut off when the file is opened: nobody was told of its event.
+    A file that is moved away while it is written, as log rotation does, gives way to a new one. Devices
+    and pipes are written to as they are: they have no lock, no end to mend and nothing to sync.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it.
+
+        A full disk is no reason to raise: the program may have been restarted because of it.
+
+        Raises:
+            OutputError: the file cannot be opened, or another program writes to it.
+        """
+        self._path = path
+        self._fd: int | None = None
+        self._is_file = True
+        self._whole_bytes: int | None = None  # where the file ended before a write that failed
+        try:
+            self._open()
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise cannot_write(str(path), error) from error
+
+    def send(self, event: Event) -> None:
+        """Write one event; returns and raises as `append`."""
+        self.append([event])
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write the events' lines; on return they are on the disk, after an error none of them is.
+
+        Raises:
+            OutputError: they cannot be written, for example because the disk is full.
+        """
+        lines = "".join(map(event_to_line, events)).encode("ascii")
+        try:
+            fd = self._ready()
+            if self._is_file:
+                self._whole_bytes = os.fstat(fd).st_size
+            _write_all(fd, lines)
+            if self._is_file:
+                os.fsync(fd)
+        except OSError as error:
+            self._cut_off(quietly=True)
+            raise OutputError(
+                f"{self._path}: events cannot be written ({error.strerror or error}): make space or mend "
+                "the disk; they wait and are written then."
+            ) from error
+        self._whole_bytes = None
+
+    def close(self) -> None:
+        """Close the file; another program may have it from now on."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _ready(self) -> int:
+        """The open file, without what a failed write left of its line."""
+        if self._fd is not None and not self._is_current(self._fd):
+            self.close()
+        if self._fd is None:
+            return self._open()
+        self._cut_off()
+        return self._fd
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND
+        try:
+            fd = os.open(self._path, flags)
+        except FileNotFoundError:
+            fd = os.open(self._path, flags | os.O_CREAT, 0o666)
+            _sync_folder(self._path.parent)
+        try:
+            self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+            if self._is_file:
+                if (holder := lock_open_file(fd)) is not None:
+                    raise OutputError(
+                        f"{self._path} is written by {holder}: end that one first, or choose another "
+                        "file as notify.log."
+                    )
+                _mend_end(fd, self._path)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd, self._whole_bytes = fd, None
+        return fd
+
+    def _is_current(self, fd: int) -> bool:
+        """Whether the path still names the open file."""
+        if not self._is_file:
+            return True
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(fd))
+
+    def _cut_off(self, quietly: bool = False) -> None:
+        """Take back what a failed write added; it is tried again before the next write."""
+        if self._fd is None or self._whole_bytes is None:
+            return
+        try:
+            if os.fstat(self._fd).st_size > self._whole_bytes:
+                os.ftruncate(self._fd, self._whole_bytes)
+        except OSError:
+            if not quietly:
+                raise
+        else:
+            self._whole_bytes = None
+
+
+class DurableSink(QueuedSink):
+    """Keeps each event until it is in the log, then hands it on: what `then` has seen is on the disk.
+
+    While the log cannot be written, events wait, at most `size` of them and then new ones are dropped and
+    counted, and the write is tried again after pauses that grow from 0.5 s to 30 s. All that wait are
+    written at once, so that a slow disk costs one sync for many.
+    """
+
+    batch = 256
+
+    def __init__(
+        self,
+        file: LogFile,
+        then: Sink,
+        size: int,
+        name: str,
+        telemetry: Telemetry | None = None,
+        on_trouble: Callable[[str | None], None] = lambda text: None,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        """Start the thread, as `QueuedSink` does.
+
+        Args:
+            file: where events are kept.
+            then: gets the events that are on the disk, in order; must not block, is closed with this sink.
+            size: how many events may wait.
+            name: says in counts and messages which sink it is.
+            telemetry: gets the counts.
+            on_trouble: told by the sink's thread when the log cannot be written, and None when it can again.
+            first_pause_s: the first pause after a failure.
+        """
+        self._file = file
+        self._then = then
+        self._on_trouble = on_trouble
+        self._first_pause_s = first_pause_s
+        self._pause_s = first_pause_s
+        self._trouble: str | None = None
+        self._dropped_before = 0
+        super().__init__(file, size, name, telemetry)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Try once more to write what waits, for at most `timeout_s`, and close `then`."""
+        super().close(timeout_s)
+        self._then.close()
+
+    def _deliver(self, events: Sequence[Event]) -> int:
+        is_last_try = self._closing
+        try:
+            self._file.append(events)
+        except OutputError as error:
+            self._tell_trouble(str(error))
+            if is_last_try:
+                self._give_up()
+            else:
+                self._pause()
+            return 0
+        self._tell_end(len(events))
+        for event in events:
+            self._then.send(event)
+        return len(events)
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _give_up(self) -> None:
+        with self._changed:
+            left = self._drop_all()
+        if left:
+            log.warning("%s was closed before it could be written: %d events are lost.", self.name, left)
+
+    def _tell_trouble(self, text: str) -> None:
+        if self._trouble is None:
+            self._dropped_before = self.dropped
+        if text != self._trouble:
+            self._trouble = text
+            log.warning("%s", text)
+            self._on_trouble(text)
+
+    def _tell_end(self, written: int) -> None:
+        self._pause_s = self._first_pause_s
+        if self._trouble is None:
+            return
+        self._trouble = None
+        lost = self.dropped - self._dropped_before
+        log.warning("Events are written again: %d that waited are safe, %d are lost.", written, lost)
+        self._on_trouble(None)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the name of a new file on the disk as well (fsync(2)), where a folder may be opened for that."""
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _mend_end(fd: int, path: Path) -> None:
+    """Have the file end with a whole line: cut half an event off, end any other text with a new line."""
+    size = os.fstat(fd).st_size
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - TAIL_BYTES))
+        rest = stream.read().rpartition(b"\n")[2]
+    if not rest:
+        return
+    if _is_half_event(rest.strip(b"\0")):
+        os.ftruncate(fd, size - len(rest))
+    else:
+        _write_all(fd, b"\n")
+    os.fsync(fd)
+
+
+def _is_half_event(text: bytes) -> bool:
+    """Whether a last line is one of ours, cut off; of some a machine's crash leaves nothing but zeros."""
+    if not (text.startswith(LINE_START) or LINE_START.startswith(text)):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
