@@ -11,7 +11,7 @@ import difflib
 import math
 import os
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -32,6 +32,7 @@ FACE_BREADTH_M = 0.14  # of a grown-up's face over the cheekbones, about
 SMALLEST_FACE_PX = 12  # P-Net's cell: no smaller face can be found (Zhang et al. 2016, section 2.2)
 DEFAULT_FACE_PX = 32
 MIN_REGION_SHARE = 0.05
+MOST_CAMERAS = 64
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Region = tuple[Share, Share, Share, Share]  # x1, y1, x2, y2 as shares of the picture's width and height
@@ -62,7 +63,7 @@ class CameraConfig(Section):
         default=10.0, ge=0.5, le=120, description="longest wait for a camera to open, in s"
     )
     read_timeout_s: float = Field(
-        default=5.0, ge=0.5, le=120, description="time without a frame before the camera counts as lost, in s"
+        default=2.0, ge=0.5, le=120, description="time without a frame before the camera counts as lost, in s"
     )
 
     @field_validator("source", mode="before")
@@ -89,15 +90,9 @@ class Door:
         return self.distance_m + self.width_m / 2
 
 
-class DetectorConfig(Section):
-    """The MTCNN cascade that finds faces."""
+class Geometry(Section):
+    """What a camera sees of the entrance, and how small a face there may be."""
 
-    weights: str = Field(
-        default="gatecam-mtcnn",
-        min_length=1,
-        description="name of weights in models/, path of a .safetensors file, or stock for those that come "
-        "with facenet-pytorch",
-    )
     min_face_px: int | None = Field(
         default=None,
         ge=SMALLEST_FACE_PX,
@@ -125,25 +120,6 @@ class DetectorConfig(Section):
         default=None,
         description="part of the picture that is searched, [x1, y1, x2, y2] as shares of its width and "
         f"height from the top left, at least {MIN_REGION_SHARE} wide and high; null searches all of it",
-    )
-    detect_every: int = Field(
-        default=10,
-        ge=1,
-        le=300,
-        description="frames after which the whole picture is searched again at the latest; 1 searches all of "
-        "every frame",
-    )
-    pyramid_factor: float = Field(
-        default=0.709, ge=0.3, le=0.9, description="size of one pyramid level, as a ratio of the level before"
-    )
-    pnet_threshold: float = Field(
-        default=0.6, ge=0, le=1, description="score that P-Net must give a face, a probability"
-    )
-    rnet_threshold: float = Field(
-        default=0.7, ge=0, le=1, description="score that R-Net must give a face, a probability"
-    )
-    onet_threshold: float = Field(
-        default=0.7, ge=0, le=1, description="score that O-Net must give a face, a probability"
     )
 
     @field_validator("region", mode="before")
@@ -198,6 +174,40 @@ class DetectorConfig(Section):
             return DEFAULT_FACE_PX
         share = 1.0 if self.region is None else self.region[2] - self.region[0]
         return max(SMALLEST_FACE_PX, math.floor(self.face_px(self.door.farthest_m, width_px / share)))
+
+
+class DetectorConfig(Geometry):
+    """The MTCNN cascade that finds faces."""
+
+    weights: str = Field(
+        default="gatecam-mtcnn",
+        min_length=1,
+        description="name of weights in models/, path of a .safetensors file, or stock for those that come "
+        "with facenet-pytorch",
+    )
+    detect_every: int = Field(
+        default=10,
+        ge=1,
+        le=300,
+        description="frames after which the whole picture is searched again at the latest; 1 searches all of "
+        "every frame",
+    )
+    pyramid_factor: float = Field(
+        default=0.709, ge=0.3, le=0.9, description="size of one pyramid level, as a ratio of the level before"
+    )
+    pnet_threshold: float = Field(
+        default=0.6, ge=0, le=1, description="score that P-Net must give a face, a probability"
+    )
+    rnet_threshold: float = Field(
+        default=0.7, ge=0, le=1, description="score that R-Net must give a face, a probability"
+    )
+    onet_threshold: float = Field(
+        default=0.7, ge=0, le=1, description="score that O-Net must give a face, a probability"
+    )
+
+
+class CameraEntry(Geometry, CameraConfig):
+    """One of several cameras: what is not given is as under `camera:` and `detector:`."""
 
 
 def _problem(text: str, key: str | None = None) -> PydanticCustomError:
@@ -310,6 +320,12 @@ class Config(Section):
         default="auto", description="where the networks run; auto takes CUDA where it works, else the CPU"
     )
     camera: CameraConfig = CameraConfig()
+    cameras: tuple[CameraEntry, ...] = Field(
+        default=(),
+        max_length=MOST_CAMERAS,
+        description="several cameras instead of the one above; each a name, a source, and what of camera: "
+        "and of the door, region and smallest face under detector: is its own",
+    )
     detector: DetectorConfig = DetectorConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     tracker: TrackerConfig = TrackerConfig()
@@ -317,6 +333,44 @@ class Config(Section):
     replay: ReplayConfig = ReplayConfig()
     notify: NotifyConfig = NotifyConfig()
     privacy: PrivacyConfig = PrivacyConfig()
+
+    @field_validator("cameras", mode="before")
+    @classmethod
+    def _list_as_tuple(cls, value: object) -> object:
+        """YAML has no tuples."""
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _cameras_apart(self) -> Self:
+        for key in ("name", "source"):
+            seen: list[str] = []
+            for index, entry in enumerate(self.cameras):
+                value = str(getattr(entry, key))
+                if key not in entry.model_fields_set:
+                    raise _problem(f"expected a {key} of its own", f"cameras.{index}")
+                if value in seen:
+                    raise _problem(f"expected another {key} for each camera", f"cameras.{index}.{key}")
+                seen.append(value)
+        return self
+
+    @property
+    def watched(self) -> tuple[Config, ...]:
+        """The settings of each camera by itself: `camera` and `detector` are its own, `cameras` is empty."""
+        if not self.cameras:
+            return (self,)
+        return tuple(self._of_entry(entry) for entry in self.cameras)
+
+    def _of_entry(self, entry: CameraEntry) -> Config:
+        own = {name: getattr(entry, name) for name in entry.model_fields_set}
+        camera = {name: value for name, value in own.items() if name in CameraConfig.model_fields}
+        detector = {name: value for name, value in own.items() if name in Geometry.model_fields}
+        return self.model_copy(
+            update={
+                "camera": self.camera.model_copy(update=camera),
+                "detector": self.detector.model_copy(update=detector),
+                "cameras": (),
+            }
+        )
 
     def for_any_picture(self) -> Self:
         """The same settings for pictures that are not the camera's: its door and region do not apply."""
@@ -369,6 +423,9 @@ def to_yaml(
     blocks = [textwrap.dedent(_HEADER).lstrip()]
     for name, info in Config.model_fields.items():
         value = getattr(config, name)
+        if _entries(info) is not None:
+            blocks.append(_entry_list(name, info, value, origins))
+            continue
         if not isinstance(value, Section):
             blocks.append(_entry((name,), info, value, origins, notes))
             continue
@@ -401,14 +458,32 @@ def _section(info: FieldInfo) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
+def _entries(info: FieldInfo) -> type[Section] | None:
+    """The group of settings of which a setting holds a list."""
+    kind = next(iter(get_args(info.annotation)), None)
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
 def _leaves(section: type[Section] = Config, prefix: _Key = ()) -> Iterator[tuple[_Key, FieldInfo]]:
-    """Every setting with its path."""
+    """Every setting with its path, but for those in lists of groups."""
     for name, info in section.model_fields.items():
         inner = _section(info)
+        if _entries(info) is not None:
+            continue
         if inner is None:
             yield (*prefix, name), info
         else:
             yield from _leaves(inner, (*prefix, name))
+
+
+def _leaf(key: _Key) -> FieldInfo:
+    """The setting of a path: `detector.region`, `cameras.0.region`."""
+    section: type[Section] = Config
+    for name in key[:-1]:
+        if not name.isdecimal():
+            info = section.model_fields[name]
+            section = _section(info) or _entries(info) or section
+    return section.model_fields[key[-1]]
 
 
 def _takes(info: FieldInfo) -> tuple[Any, bool]:
@@ -470,6 +545,27 @@ def _entry(
     line = yaml.safe_dump({key[-1]: plain}, allow_unicode=True, width=10_000, default_flow_style=flow)
     origin = origins.get(".".join(key))
     return "\n".join([*comments, f"{line.rstrip()}{f'  # {origin}' if origin else ''}\n"])
+
+
+def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins: Mapping[str, str]) -> str:
+    """A list of groups: its comment, then of each group what was given."""
+    description = info.description or ""
+    comment = textwrap.fill(
+        f"{description[:1].upper()}{description[1:]}.", 100, initial_indent="# ", subsequent_indent="# "
+    )
+    if not entries:
+        return f"{comment}\n{name}: []\n"
+    lines = [comment, f"{name}:"]
+    for index, entry in enumerate(entries):
+        given = [key for key in type(entry).model_fields if key in entry.model_fields_set]
+        for key in given:
+            value = getattr(entry, key)
+            plain, flow = (list(value), None) if isinstance(value, tuple) else (value, False)
+            text = yaml.safe_dump({key: plain}, allow_unicode=True, width=10_000, default_flow_style=flow)
+            origin = origins.get(f"{name}.{index}.{key}")
+            mark = "-" if key == given[0] else " "
+            lines.append(f"  {mark} {text.rstrip()}{f'  # {origin}' if origin else ''}")
+    return "\n".join(lines) + "\n"
 
 
 def _printable(text: str) -> str:
@@ -595,14 +691,27 @@ class _Draft:
             seen.add(name)
 
     def _add_node(self, node: yaml.Node, path: Path, info: FieldInfo, key: _Key, key_node: yaml.Node) -> None:
-        inner = _section(info)
+        inner, entries = _section(info), _entries(info)
         if inner is not None:
             self._add_mapping(node, path, inner, key)
+        elif entries is not None:
+            self._add_list(node, path, entries, key)
         elif _has_tag(node):
             self._problem(f"{'.'.join(key)}: expected a plain value, got {_node_got(node)}", path, node)
         else:
             line = key_node.start_mark.line + 1
             self.values[key] = _Value(_node_value(node), _place(path, line), line)
+
+    def _add_list(self, node: yaml.Node, path: Path, section: type[Section], key: _Key) -> None:
+        if isinstance(node, yaml.ScalarNode) and _node_value(node) is None:
+            return
+        if not isinstance(node, yaml.SequenceNode) or _has_tag(node):
+            self._problem(f"{'.'.join(key)}: expected a list, got {_node_got(node)}", path, node)
+            return
+        for index, item in enumerate(node.value):
+            place = _place(path, item.start_mark.line + 1)
+            self.values[(*key, str(index))] = _Value({}, place, item.start_mark.line + 1)
+            self._add_mapping(item, path, section, (*key, str(index)))
 
     def add_environment(self, env: Mapping[str, str]) -> None:
         """Take the `GATECAM_…` variables."""
@@ -623,7 +732,7 @@ class _Draft:
                 return Config.model_validate(self._tree())
             except ValidationError as error:  # each setting is right, but not beside the others
                 for detail in error.errors(include_url=False):
-                    key = (*map(str, detail["loc"]), detail["ctx"]["key"])
+                    key = (*map(str, detail["loc"]), *detail["ctx"]["key"].split("."))
                     given = self.values[key]
                     text = f"{'.'.join(key)}: {detail['msg']} ({given.place})"
                     self.problems.append((given.rank, text))
@@ -635,7 +744,10 @@ class _Draft:
             branch = tree
             for name in key[:-1]:
                 branch = branch.setdefault(name, {})
-            branch[key[-1]] = given.value
+            branch[key[-1]] = dict(given.value) if isinstance(given.value, dict) else given.value
+        for name, info in Config.model_fields.items():
+            if name in tree and _entries(info) is not None:
+                tree[name] = list(tree[name].values())
         return tree
 
     def _check_each(self) -> None:
@@ -644,10 +756,10 @@ class _Draft:
             Config.model_validate(self._tree())
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                key = tuple(
-                    part for part in detail["loc"] if isinstance(part, str)
-                )  # no places within a list
-                if key in self.values:  # neither told already nor a section, which may still be completed
+                key = _key_of(detail["loc"])
+                if (
+                    key in self.values and not key[-1].isdecimal()
+                ):  # neither told already nor a section, which may still be completed
                     said = detail["msg"] if detail["type"] == "gatecam" else None
                     self._add_invalid(key, detail["type"], said)
 
@@ -656,7 +768,7 @@ class _Draft:
         return {".".join(key): given.place for key, given in self.values.items()}
 
     def _add_invalid(self, key: _Key, error_type: str, said: str | None) -> None:
-        info, given = dict(_leaves())[key], self.values.pop(key)
+        info, given = _leaf(key), self.values.pop(key)
         expected, got = f"expected {_kind(info)} {_bounds(info)}".strip(), _got(given.value)
         if _is_list(info) and isinstance(given.value, list):
             got = _short(f"[{', '.join(map(_got, given.value))}]")
@@ -672,6 +784,15 @@ class _Draft:
     def _problem(self, text: str, path: Path, node: yaml.Node) -> None:
         line = node.start_mark.line + 1
         self.problems.append((line, f"{text} ({_place(path, line)})"))
+
+
+def _key_of(location: Iterable[int | str]) -> _Key:
+    """The path of a setting from pydantic's: without places in a list, but for those of groups."""
+    key: list[str] = []
+    for part in location:
+        if isinstance(part, str) or (len(key) == 1 and _entries(Config.model_fields[key[0]]) is not None):
+            key.append(str(part))
+    return tuple(key)
 
 
 def _place(path: Path, line: int | None = None) -> str:

@@ -72,6 +72,10 @@ class KeyFrames:
         self._key_covered: Cells = np.empty((0, 0), np.bool_)
         self._since_key = 0  # frames
 
+    def apply(self, config: DetectorConfig) -> None:
+        """Go on by other settings; where they search another part, the next frame is a key frame."""
+        self._config = config
+
     def plan(self, frame: Frame, expected: Sequence[Expected]) -> list[Box] | None:
         """The boxes to look at in a frame, or None where it is to be searched whole."""
         grid = Grid.of(self._config, frame.image)

@@ -8,12 +8,12 @@ frames ─► FaceAnalyzer ─► faces ─► Tracker ─► tracks ─► Poli
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.telemetry import Telemetry
-from gatecam.types import Event, Face, Frame, Step, Track, Verdict
+from gatecam.types import Box, Event, Face, Frame, Step, Track, Verdict
 
 PEOPLE_KEPT = 1000  # latest people that a summary tells of one by one; memory stays flat over months
 CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays all day has more
@@ -35,37 +35,54 @@ class Pipeline:
         batch: int = 1,
         planner: SearchPlanner | None = None,
     ) -> None:
-        self._analyzer, self._tracker, self._policy = analyzer, tracker, policy
-        self._planner = planner
+        self._analyzer, self.tracker, self.policy, self.planner = analyzer, tracker, policy, planner
         self._telemetry = telemetry or Telemetry()
         self._batch = batch
 
     def steps(self, frames: Iterable[Frame]) -> Iterator[Step]:
         """One step a frame, in order."""
-        if self._planner is not None:
+        if self.planner is not None:
             for frame in frames:
-                yield self._step(frame, self._look(frame, self._planner))
+                yield from advance(self._analyzer, [(self, frame)])
             return
         for group in _groups(frames, self._batch):  # the last one is whatever is left
             analyzed = self._analyzer.analyze([frame.image for frame in group])
             for frame, faces in zip(group, analyzed, strict=True):
-                yield self._step(frame, faces)
+                yield self.step(frame, faces)
 
-    def _look(self, frame: Frame, planner: SearchPlanner) -> list[Face]:
-        """The faces of a frame: at the planner's boxes, and of all of it where the planner says so."""
+    def plan(self, frame: Frame) -> Sequence[Box] | None:
+        """Where a frame is searched: at these boxes, or all of it."""
+        if self.planner is None:
+            return None
         with self._telemetry.stage("plan"):
-            hints = planner.plan(frame, self._tracker.expected(frame.time_s))
-        (faces,) = self._analyzer.analyze([frame.image], [hints])
-        while planner.review(faces):
-            (faces,) = self._analyzer.analyze([frame.image])
-        return faces
+            return self.planner.plan(frame, self.tracker.expected(frame.time_s))
 
-    def _step(self, frame: Frame, faces: list[Face]) -> Step:
+    def wants_more(self, faces: Sequence[Face]) -> bool:
+        """Whether the frame planned last is to be searched whole after what its last search found."""
+        return self.planner is not None and self.planner.review(faces)
+
+    def step(self, frame: Frame, faces: Sequence[Face]) -> Step:
+        """Track and decide: what a frame's faces come to."""
         with self._telemetry.stage("track"):
-            tracks = tuple(self._tracker.update(faces, frame.time_s))
-            decided = self._policy.decide(tracks, frame.time_s)
+            tracks = tuple(self.tracker.update(faces, frame.time_s))
+            decided = self.policy.decide(tracks, frame.time_s)
             events = tuple(replace(event, frame=frame.index) for event in decided)
         return Step(frame, tuple(faces), tracks, events)
+
+
+def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) -> list[Step]:
+    """The steps of one frame of each of some cameras, all searched and judged together."""
+    if not frames:
+        return []
+    hints = [pipeline.plan(frame) for pipeline, frame in frames]
+    images = [frame.image for _, frame in frames]
+    cameras = [frame.camera for _, frame in frames]
+    found = analyzer.analyze(images, hints, cameras)
+    while more := [i for i, (pipeline, _) in enumerate(frames) if pipeline.wants_more(found[i])]:
+        again = analyzer.analyze([images[i] for i in more], None, [cameras[i] for i in more])
+        for i, faces in zip(more, again, strict=True):
+            found[i] = faces
+    return [pipeline.step(frame, faces) for (pipeline, frame), faces in zip(frames, found, strict=True)]
 
 
 def _groups(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

@@ -48,6 +48,10 @@ class AlertPolicy:
         self._camera = camera
         self._people: dict[int, _Person] = {}
 
+    def apply(self, config: PolicyConfig) -> None:
+        """Go on by other settings; nobody is told anything twice for it."""
+        self._config = config
+
     def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
         """The events of this frame, in the order of its tracks."""
         seen = [track for track in tracks if track.missing_s == 0]

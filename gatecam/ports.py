@@ -1,4 +1,4 @@
-"""Floor 1: the seams between the rooms, on one screen. Each part stands behind one of these."""
+"""Floor 2: the seams between the rooms, on one screen. Each part stands behind one of these."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
+from gatecam.config import Config, DetectorConfig, PolicyConfig, TrackerConfig
 from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, Track
 
 
@@ -23,12 +24,25 @@ class FaceAnalyzer(Protocol):
     """Finds and judges the faces of a batch of images (unlike sizes allowed)."""
 
     def analyze(
-        self, images: Sequence[Image], hints: Sequence[Sequence[Box] | None] | None = None
+        self,
+        images: Sequence[Image],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        cameras: Sequence[str] | None = None,
     ) -> list[list[Face]]:
         """One list of faces an image, empty where there are none.
 
-        `hints` hold for each image the boxes to look at and nowhere else, or None to search it whole.
+        `hints` hold for each image the boxes to look at and nowhere else, or None to search it whole;
+        `cameras` the name of the camera that it is of, whose door and region then count.
         """
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where the networks run now."""
+        ...
+
+    def apply(self, config: Config) -> None:
+        """From the next batch on go by other settings, in all that can change while it runs."""
         ...
 
 
@@ -51,6 +65,10 @@ class Tracker(Protocol):
         """Where the face of every living track should be at a time from the last frame's on."""
         ...
 
+    def apply(self, config: TrackerConfig) -> None:
+        """Go on by other settings; no track is lost."""
+        ...
+
 
 class SearchPlanner(Protocol):
     """Decides where one camera's frames are searched; each frame is planned, searched, then reviewed."""
@@ -63,12 +81,20 @@ class SearchPlanner(Protocol):
         """Whether that frame is to be searched whole after all; `faces` are what its last search found."""
         ...
 
+    def apply(self, config: DetectorConfig) -> None:
+        """Go on by other settings."""
+        ...
+
 
 class Policy(Protocol):
     """Decides what is worth telling about one camera's tracks."""
 
     def decide(self, tracks: Sequence[Track], time_s: float) -> Sequence[Event]:
         """The events of this frame; none for a verdict that is `unknown`."""
+        ...
+
+    def apply(self, config: PolicyConfig) -> None:
+        """Go on by other settings; nobody is told anything twice for it."""
         ...
 
 

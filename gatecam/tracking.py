@@ -97,6 +97,10 @@ class VerdictFilter:
         self._candidate_faces = 0
         self._doubt_s: float | None = None  # since when the faces do not support the verdict
 
+    def apply(self, config: TrackerConfig) -> None:
+        """Go on by other settings, with all that is known."""
+        self._config = config
+
     @property
     def probability(self) -> float:
         """The smoothed probability of the verdict; 0 while it is `unknown`."""
@@ -177,6 +181,12 @@ class FaceTracker:
         counted = sorted((p for p in self._people if p.id), key=lambda person: person.id)
         return [person.snapshot(time_s) for person in counted]
 
+    def apply(self, config: TrackerConfig) -> None:
+        """Go on by other settings; no track is lost."""
+        self._config = config
+        for person in self._people:
+            person.apply(config)
+
     def expected(self, time_s: float) -> list[Expected]:
         """Where each track's face should be at a time: of all that live, uncounted and coasting ones too."""
         return [Expected(person.predict(time_s), person.face is not None) for person in self._people]
@@ -238,6 +248,10 @@ class _Person:
         self._velocity = (0.0, 0.0)  # px/s
         self._verdict = VerdictFilter(config)
         self._verdict.add(face, time_s)
+
+    def apply(self, config: TrackerConfig) -> None:
+        """Settle the verdict by other settings."""
+        self._verdict.apply(config)
 
     def predict(self, time_s: float) -> Box:
         """The box at a time, moved on from the last face with a velocity that fades."""

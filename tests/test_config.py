@@ -382,7 +382,7 @@ def test_written_settings_say_where_they_come_from(settings):
     text = to_yaml(loaded.config, loaded.origins)
     assert "\ndevice: cpu  # config.yaml:1\n" in text
     assert "\n  fps: 15.0  # environment GATECAM_CAMERA_FPS\n" in text
-    assert yaml.safe_load(text) == loaded.config.model_dump()
+    assert yaml.safe_load(text) == loaded.config.model_dump(mode="json")
 
 
 def test_every_number_has_bounds_and_every_key_a_comment_with_its_range():
@@ -518,3 +518,80 @@ def test_pictures_that_are_not_the_cameras_have_neither_door_nor_region():
     assert config.for_any_picture().detector.smallest_face_px(640) == 32
     given = Config(detector=DetectorConfig(min_face_px=50))
     assert given.for_any_picture().detector.smallest_face_px(640) == 50
+
+
+# Several cameras
+
+TWO = """
+camera: {width: 800}
+detector: {detect_every: 5}
+cameras:
+  - name: front
+    source: 0
+    region: [0.1, 0, 0.9, 1]
+  - name: back
+    source: rtsp://10.0.0.5/live
+    door_width_m: 1.2
+    door_distance_m: 3
+    fps: 15
+"""
+
+
+def test_each_of_several_cameras_has_its_own_and_the_common_settings(settings):
+    front, back = settings(TWO).config.watched
+    assert (front.camera.name, front.camera.source, front.camera.width) == ("front", "0", 800)
+    assert front.detector.region == (0.1, 0, 0.9, 1)
+    assert (back.camera.fps, back.detector.door, back.detector.region) == (15, Door(1.2, 3), None)
+    assert {one.detector.detect_every for one in (front, back)} == {5}
+    assert front.watched == (front,)
+
+
+def test_without_a_list_the_one_camera_is_watched(settings):
+    config = settings("camera: {name: gate}").config
+    assert config.watched == (config,)
+    assert settings("cameras:").config.watched[0].camera.name == "entrance"
+
+
+def test_several_cameras_are_written_and_read_back(settings):
+    loaded = settings(TWO)
+    text = to_yaml(loaded.config, loaded.origins)
+    assert "    name: front  # config.yaml:5\n" in text
+    assert settings(text).config == loaded.config
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("cameras: {name: a}", "cameras: expected a list, got a mapping (config.yaml:1)"),
+        ("cameras: [a]", "cameras.0: expected keys with values, got 'a' (config.yaml:1)"),
+        ("cameras:\n- {name: a}", "cameras.0: expected a source of its own (config.yaml:2)"),
+        (
+            "cameras:\n- {name: a, source: 0}\n- {name: a, source: 1}",
+            "cameras.1.name: expected another name for each camera (config.yaml:3)",
+        ),
+        (
+            "cameras:\n- {name: a, source: 0}\n- {name: b, source: 0}",
+            "cameras.1.source: expected another source for each camera (config.yaml:3)",
+        ),
+        (
+            "cameras:\n- name: a\n  source: 0\n  fps: 1000",
+            "cameras.0.fps: expected 1 to 240, got 1000 (config.yaml:4)",
+        ),
+        (
+            "cameras:\n- {name: a, source: 0, regoin: 1}",
+            "cameras.0.regoin: unknown key, did you mean region? (config.yaml:2)",
+        ),
+        (
+            "cameras:\n- {name: a, source: 0, region: [0, 0, 2, 1]}",
+            "cameras.0.region: expected a list of 4 numbers 0 to 1 or null, got [0, 0, 2, 1] (config.yaml:2)",
+        ),
+        (
+            "cameras:\n- {name: a, source: 0, door_width_m: 1}",
+            "cameras.0.door_width_m: wants door_distance_m as well, give both or neither (config.yaml:2)",
+        ),
+    ],
+)
+def test_a_mistake_in_one_of_several_cameras_names_it(settings, text, problem):
+    with pytest.raises(ConfigError) as error:
+        settings(text)
+    assert str(error.value) == problem

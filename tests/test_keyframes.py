@@ -261,3 +261,12 @@ def test_the_same_frames_are_planned_the_same_twice() -> None:
     images = [noisy(with_person(room(), 30 + 20 * (index // 2), 200), 8, index) for index in range(12)]
     first, second = (Watch().is_whole(images, [Expected(HEAD, False)]) for _ in range(2))
     assert first == second
+
+
+def test_other_settings_hold_from_the_next_frame_on() -> None:
+    watch = Watch(detect_every=NEVER)
+    watch.add(room())
+    assert watch.add(room()) == []
+    watch.key_frames.apply(DetectorConfig(detect_every=NEVER, region=(0.0, 0.0, 0.5, 1.0)))
+    assert watch.add(room()) is None
+    assert watch.add(room()) == []

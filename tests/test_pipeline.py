@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from gatecam.pipeline import CHANGES_KEPT, PEOPLE_KEPT, People, Pipeline, timed
+from gatecam.pipeline import CHANGES_KEPT, PEOPLE_KEPT, People, Pipeline, advance, timed
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Event, EventKind, Expected, Face, Frame, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
@@ -198,3 +198,20 @@ def test_who_stays_all_day_fills_no_memory(make_track):
     (person,) = people.latest()
     assert (len(person.verdicts), person.verdict_count) == (CHANGES_KEPT, 200)
     assert (len(person.events), person.event_count) == (CHANGES_KEPT, 200)
+
+
+def test_frames_of_many_cameras_are_searched_together_and_each_is_planned_for_itself(make_face, make_track):
+    left, right = make_face(20, 20, 40), make_face(120, 20, 40)
+    analyzer = FakeAnalyzer([[left], [right, right]])
+    planners = {"left": FakePlanner(whole=[0]), "right": FakePlanner(again=[0])}
+    pipelines = {
+        name: Pipeline(analyzer, FakeTracker(make_track), FakePolicy(), planner=planner)
+        for name, planner in planners.items()
+    }
+    steps = advance(analyzer, [(pipelines[name], frame(0, name)) for name in planners])
+    assert [one.frame.camera for one in steps] == ["left", "right"]
+    assert [len(one.faces) for one in steps] == [1, 2]
+    assert analyzer.batches == [2, 1], "both at once, then the one that wants more"
+    assert analyzer.hints[0] is None
+    assert analyzer.hints[1] is not None
+    assert advance(analyzer, []) == []

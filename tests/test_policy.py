@@ -256,3 +256,10 @@ class TestWithTheTracker:
             said += tell(policy, [(t, tracker.update(faces, t))])
         assert [(track_id, kind) for _, track_id, kind in said] == [(n, "mask_missing") for n in range(1, 6)]
         assert [round(t - 2 * n, 1) <= 0.5 for n, (t, _, _) in enumerate(said)] == [True] * 5
+
+
+def test_other_settings_tell_nobody_twice(policy: AlertPolicy, make_track: MakeTrack) -> None:
+    said = tell(policy, [(0.0, [make_track(verdict=NONE)])])
+    policy.apply(PolicyConfig(remind_s=5.0))
+    said += tell(policy, [(float(second), [make_track(verdict=NONE)]) for second in range(1, 7)])
+    assert [(time_s, kind) for time_s, _, kind in said] == [(0.0, "mask_missing"), (5.0, "mask_reminder")]

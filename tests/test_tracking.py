@@ -462,3 +462,15 @@ def changes(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts in order, each run once, without the `unknown` before the first."""
     runs = [now for before, now in zip([None, *verdicts], verdicts, strict=False) if now is not before]
     return runs[1:] if runs[0] is Verdict.UNKNOWN else runs
+
+
+def test_other_settings_lose_no_track(make_face: MakeFace) -> None:
+    tracker = FaceTracker(CONFIG)
+    before = follow(tracker, [(time_s, [make_face()]) for time_s in times(1.0, 10)])
+    tracker.apply(CONFIG.model_copy(update={"lost_s": 0.2, "confidence": 0.999}))
+    (track,) = tracker.update([make_face()], 1.0)
+    assert ids(before) == {track.id}
+    assert tracker.update([], 1.3) == []
+    tracker.apply(CONFIG)
+    after = follow(tracker, [(time_s, [make_face()]) for time_s in times(1.0, 10, 2.0)])
+    assert after[-1][0].verdict is not Verdict.UNKNOWN

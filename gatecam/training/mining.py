@@ -7,6 +7,7 @@ import torch
 
 from gatecam.types import Floats, Image
 from gatecam.vision.cascade import Candidates, CascadeDetector
+from gatecam.vision.cascade_parts import View
 from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, ONet, RNet
 from gatecam.vision.picture import Picture
 
@@ -39,8 +40,11 @@ class Miner(CascadeDetector):
         return _rows(found.moved(found.boxes, outputs[:, 0]))
 
     def _handed_on(self, pictures: list[Picture], after: str) -> Candidates:
-        proposed = self._propose(pictures, [None])
+        proposed = self._propose(pictures, [self._whole(picture) for picture in pictures])
         return proposed if after == "pnet" else self._refine(pictures, proposed)
+
+    def _whole(self, picture: Picture) -> View:
+        return View.of(*picture.size, None, self._config.smallest_face_px(picture.size[1]))
 
 
 def _rows(found: Candidates) -> Floats:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gatecam.config import Config
+from gatecam.config import Config, Geometry
 from gatecam.geometry import region_box, shift
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Face, Image, Prediction
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector import build_detector
 from gatecam.vision.device import pick_device
+
+log = logging.getLogger(__name__)
 
 
 class TorchAnalyzer:
@@ -24,16 +27,37 @@ class TorchAnalyzer:
     """
 
     def __init__(self, config: Config, telemetry: Telemetry | None = None) -> None:
-        self._device = pick_device(config.device)
-        self._detector = build_detector(config.detector, self._device)
-        self._region = config.detector.region or (0.0, 0.0, 1.0, 1.0)
-        self._classifier = FaceClassifier(config.classifier.weights, self._device)
         self._telemetry = telemetry or Telemetry()
+        self._load(config, pick_device(config.device))
+        self._place(config)
+
+    @property
+    def device(self) -> str:
+        """Where the networks run: "cpu" or "cuda"."""
+        return self._device.type
+
+    def _load(self, config: Config, device: torch.device) -> None:
+        self._config, self._device = config, device
+        self._detector = build_detector(config.detector, device)
+        self._classifier = FaceClassifier(config.classifier.weights, device)
+
+    def apply(self, config: Config) -> None:
+        """From the next frame on take thresholds, doors, regions and smallest faces from other settings."""
+        self._config = config
+        self._detector.apply(config.detector)
+        self._place(config)
+
+    def _place(self, config: Config) -> None:
+        self._common = config.detector
+        self._geometry: dict[str, Geometry] = {one.camera.name: one.detector for one in config.watched}
 
     def analyze(
-        self, images: Sequence[Image], hints: Sequence[Sequence[Box] | None] | None = None
+        self,
+        images: Sequence[Image],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        cameras: Sequence[str] | None = None,
     ) -> list[list[Face]]:
-        """The faces of each image, best first; `hints` as `FaceAnalyzer` has them.
+        """The faces of each image, best first; `hints` and `cameras` as `FaceAnalyzer` has them.
 
         An image whose hints are empty costs nothing, not even its upload.
         """
@@ -41,7 +65,10 @@ class TorchAnalyzer:
         asked = {i: boxes for i, boxes in enumerate(given) if boxes is None or len(boxes) > 0}
         faces: list[list[Face]] = [[] for _ in images]
         if asked:
-            looked_at = self._analyze([images[i] for i in asked], list(asked.values()))
+            geometry = [
+                self._geometry.get(cameras[i], self._common) if cameras else self._common for i in asked
+            ]
+            looked_at = self._analyze_safely([images[i] for i in asked], list(asked.values()), geometry)
             for i, of_image in zip(asked, looked_at, strict=True):
                 faces[i] = of_image
         return faces
@@ -50,19 +77,47 @@ class TorchAnalyzer:
         """One prediction an image, each a face already cropped."""
         return self._classifier.classify_crops([self._upload(image) for image in images])
 
-    def _analyze(self, images: Sequence[Image], hints: Sequence[Sequence[Box] | None]) -> list[list[Face]]:
+    def _analyze_safely(
+        self,
+        images: Sequence[Image],
+        hints: Sequence[Sequence[Box] | None],
+        geometry: Sequence[Geometry],
+    ) -> list[list[Face]]:
+        """Analyse; where the GPU fails, on the CPU from then on."""
+        try:
+            return self._analyze(images, hints, geometry)
+        except RuntimeError as error:
+            if self._device.type == "cpu":
+                raise
+            reason = str(error).strip().splitlines()[0][:200]
+            log.warning("The GPU failed (%s): the networks run on the CPU until the next start.", reason)
+            self._load(self._config, torch.device("cpu"))
+            return self._analyze(images, hints, geometry)
+
+    def _analyze(
+        self,
+        images: Sequence[Image],
+        hints: Sequence[Sequence[Box] | None],
+        geometry: Sequence[Geometry],
+    ) -> list[list[Face]]:
         with self._telemetry.stage("detect", len(images)):
             frames = [self._upload(image) for image in images]
-            found = self._detect(frames, hints)
+            found = self._detect(frames, hints, geometry)
         with self._telemetry.stage("classify", len(images)):
             judged = iter(self._classifier.classify(frames, [self._boxes(faces) for faces in found]))
             return [[Face(detection, next(judged)) for detection in faces] for faces in found]
 
     def _detect(
-        self, frames: Sequence[Tensor], hints: Sequence[Sequence[Box] | None]
+        self,
+        frames: Sequence[Tensor],
+        hints: Sequence[Sequence[Box] | None],
+        geometry: Sequence[Geometry],
     ) -> list[list[Detection]]:
-        """Detect in views of the region, in pixels of the frames."""
-        parts = [region_box(self._region, frame.shape[1], frame.shape[0]) for frame in frames]
+        """Detect in views of the regions, in pixels of the frames."""
+        parts = [
+            region_box(place.region or (0.0, 0.0, 1.0, 1.0), frame.shape[1], frame.shape[0])
+            for frame, place in zip(frames, geometry, strict=True)
+        ]
         views = [
             frame[int(part.y1) : int(part.y2), int(part.x1) : int(part.x2)]
             for frame, part in zip(frames, parts, strict=True)
@@ -71,7 +126,10 @@ class TorchAnalyzer:
             None if boxes is None else [shift(box, -part.x1, -part.y1) for box in boxes]
             for boxes, part in zip(hints, parts, strict=True)
         ]
-        found = self._detector.detect(views, hints_in_views)
+        smallest_px = [
+            place.smallest_face_px(int(part.width)) for place, part in zip(geometry, parts, strict=True)
+        ]
+        found = self._detector.detect(views, hints_in_views, smallest_px)
         return [
             [_shifted(detection, part.x1, part.y1) for detection in faces]
             for faces, part in zip(found, parts, strict=True)

@@ -28,6 +28,8 @@ from gatecam.vision.cascade_parts import (
     PROPOSED,
     R_IOU,
     REFINED,
+    Sheet,
+    View,
     sheet_of,
     views_of,
 )
@@ -82,17 +84,26 @@ class CascadeDetector:
         self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
         self._trimmer = Trimmer()
 
+    def apply(self, config: DetectorConfig) -> None:
+        """Go on by other thresholds and another smallest face."""
+        self._config = config
+
     @torch.inference_mode()
-    def detect(self, images: Sequence[Tensor], hints: Hints | None = None) -> list[list[Detection]]:
+    def detect(
+        self,
+        images: Sequence[Tensor],
+        hints: Hints | None = None,
+        smallest_px: Sequence[int] | None = None,
+    ) -> list[list[Detection]]:
         """The faces of each image, best first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
-        views = views_of([image.shape for image in images], hints)
+        views = views_of(self._config, [image.shape for image in images], hints, smallest_px)
         if not views:
             return found
         pictures = [
             Picture(images[i].numpy()[view.y1 : view.y2, view.x1 : view.x2]) for i, view in views.items()
         ]
-        proposed = self._propose(pictures, [view.hints for view in views.values()])
+        proposed = self._propose(pictures, list(views.values()))
         faces, landmarks = self._output(pictures, self._refine(pictures, proposed))
         at = list(views)
         for frame, box, score, points in zip(faces.frames, faces.boxes, faces.scores, landmarks, strict=True):
@@ -100,19 +111,17 @@ class CascadeDetector:
         self._trimmer.after(len(views))
         return found
 
-    def _propose(self, pictures: Sequence[Picture], hints: Hints) -> Candidates:
+    def _propose(self, pictures: Sequence[Picture], views: Sequence[View]) -> Candidates:
         """P-Net over the sheets of the frames without hints, and the hints of the others."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        for i, picture in enumerate(pictures):
-            if hints[i] is None:
-                groups.setdefault(picture.size, []).append(i)
-        parts = [self._propose_alike(pictures, frames) for frames in groups.values()]
-        return Candidates.joined([*parts, _hinted(hints)])
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        for i, (picture, view) in enumerate(zip(pictures, views, strict=True)):
+            if view.hints is None:
+                groups.setdefault((*picture.size, view.smallest_px), []).append(i)
+        parts = [self._propose_alike(pictures, frames, sheet_of(*key)) for key, frames in groups.items()]
+        return Candidates.joined([*parts, _hinted([view.hints for view in views])])
 
-    def _propose_alike(self, pictures: Sequence[Picture], frames: list[int]) -> Candidates:
+    def _propose_alike(self, pictures: Sequence[Picture], frames: list[int], sheet: Sheet) -> Candidates:
         """The proposals of frames of one size, which share a batch of sheets; NMS within a frame."""
-        height, width = pictures[frames[0]].size
-        sheet = sheet_of(height, width, self._config.smallest_face_px(width))
         if not sheet.places:
             return _hinted([])
         pixels = np.full((len(frames), sheet.height, sheet.width, 3), GREY, np.uint8)

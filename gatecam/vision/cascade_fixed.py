@@ -26,6 +26,7 @@ from gatecam.vision.cascade_parts import (
     REFINED,
     SIZES_KEPT,
     Sheet,
+    View,
     sheet_of,
     views_of,
 )
@@ -88,50 +89,56 @@ class FixedCascade:
         self._device = device
         self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
 
+    def apply(self, config: DetectorConfig) -> None:
+        """Go on by other thresholds and another smallest face."""
+        self._config = config
+
     @torch.inference_mode()
     def detect(
-        self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None] | None = None
+        self,
+        images: Sequence[Tensor],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
         """The faces of each image, best first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
-        views = views_of([image.shape for image in images], hints)
+        views = views_of(self._config, [image.shape for image in images], hints, smallest_px)
         if not views:
             return found
         seen = [images[i][view.y1 : view.y2, view.x1 : view.x2] for i, view in views.items()]
-        rows = self._cascade(seen, [view.hints for view in views.values()]).cpu().numpy()
+        rows = self._cascade(seen, list(views.values())).cpu().numpy()
         for (i, view), faces in zip(views.items(), rows, strict=True):
             for row in faces[faces[:, 4] > 0]:
                 found[i].append(view.detection(row[:4], float(row[4]), row[5:].reshape(5, 2)))
         return found
 
-    def _cascade(self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None]) -> Tensor:
+    def _cascade(self, images: Sequence[Tensor], views: Sequence[View]) -> Tensor:
         """Faces (n, K, 15), best first: box, score (0 where there is none), landmarks."""
-        pyramid = Pyramid(images)
+        pyramid, hints = Pyramid(images), [view.hints for view in views]
         given = max(len(boxes or ()) for boxes in hints)
-        candidates = self._with_hints(self._propose(pyramid, hints), hints, given)
+        candidates = self._with_hints(self._propose(pyramid, views), hints, given)
         return self._output(pyramid, self._refine(pyramid, candidates, given))
 
-    def _propose(self, pyramid: Pyramid, hints: Sequence[Sequence[Box] | None]) -> Candidates:
+    def _propose(self, pyramid: Pyramid, views: Sequence[View]) -> Candidates:
         """P-Net over the sheets of the frames without hints; NMS within a frame."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        for i, size in enumerate(pyramid.sizes):
-            if hints[i] is None:
-                groups.setdefault(size, []).append(i)
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        for i, (size, view) in enumerate(zip(pyramid.sizes, views, strict=True)):
+            if view.hints is None:
+                groups.setdefault((*size, view.smallest_px), []).append(i)
         found: dict[int, Candidates] = {}
-        for size, frames in groups.items():
-            alike = self._propose_alike(pyramid, size, frames)
+        for key, frames in groups.items():
+            alike = self._propose_alike(pyramid, key, frames)
             found |= {i: alike.row(at) for at, i in enumerate(frames)}
         nothing = Candidates.none(1, self._device)
-        return Candidates.stacked([found.get(i, nothing) for i in range(len(hints))])
+        return Candidates.stacked([found.get(i, nothing) for i in range(len(views))])
 
-    def _propose_alike(self, pyramid: Pyramid, size: tuple[int, int], frames: list[int]) -> Candidates:
-        """The proposals of frames of one size, which share a batch of sheets."""
-        smallest_face_px = self._config.smallest_face_px(size[1])
-        sheet = sheet_of(*size, smallest_face_px)
+    def _propose_alike(self, pyramid: Pyramid, key: tuple[int, int, int], frames: list[int]) -> Candidates:
+        """The proposals of frames of one size and smallest face, which share a batch of sheets."""
+        sheet = sheet_of(*key)
         if not sheet.places:
             return Candidates.none(len(frames), self._device)
         logits, offsets = self._nets.pnet(_sheets(pyramid, frames, sheet))
-        squares, sides, within = _cells(*size, smallest_face_px, self._device)
+        squares, sides, within = _cells(*key, self._device)
         scores = logits.flatten(1).sigmoid()  # (n, C)
         real = (scores >= self._config.pnet_threshold) & within
         boxes = squares + offsets.flatten(2).transpose(1, 2) * sides  # (n, C, 4)

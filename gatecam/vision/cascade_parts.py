@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gatecam.config import DetectorConfig
 from gatecam.geometry import shift
 from gatecam.types import Box, Detection, Floats
 from gatecam.vision.detector_networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
@@ -31,19 +32,21 @@ class View:
     x2: int
     y2: int
     hints: Sequence[Box] | None  # in px of the view
+    smallest_px: int  # side of the faces that are looked for
 
     @staticmethod
-    def of(height: int, width: int, hints: Sequence[Box] | None) -> View:
+    def of(height: int, width: int, hints: Sequence[Box] | None, smallest_px: int) -> View:
         """The view of an image of this size; its corner lies on the grid of the pyramid's levels."""
         if hints is None:
-            return View(0, 0, width, height, None)
+            return View(0, 0, width, height, None, smallest_px)
         reach = max(max(box.width, box.height) for box in hints)
         x1 = min(max(min(box.x1 for box in hints) - reach, 0), width - 2)
         y1 = min(max(min(box.y1 for box in hints) - reach, 0), height - 2)
         x, y = int(x1) // GRID_PX * GRID_PX, int(y1) // GRID_PX * GRID_PX
         x2 = max(int(max(box.x2 for box in hints) + reach), x + GRID_PX)
         y2 = max(int(max(box.y2 for box in hints) + reach), y + GRID_PX)
-        return View(x, y, min(x2, width), min(y2, height), [shift(box, -x, -y) for box in hints])
+        moved = [shift(box, -x, -y) for box in hints]
+        return View(x, y, min(x2, width), min(y2, height), moved, smallest_px)
 
     def detection(self, box: Floats, score: float, landmarks: Floats) -> Detection:
         """A face of the view, box (4,) and landmarks (5, 2), in px of the image."""
@@ -52,17 +55,25 @@ class View:
         return Detection(shift(Box(x1, y1, x2, y2), self.x1, self.y1), score, landmarks + corner)
 
 
-def views_of(sizes: Sequence[Sequence[int]], hints: Sequence[Sequence[Box] | None] | None) -> dict[int, View]:
+def views_of(
+    config: DetectorConfig,
+    sizes: Sequence[Sequence[int]],
+    hints: Sequence[Sequence[Box] | None] | None,
+    smallest_px: Sequence[int] | None,
+) -> dict[int, View]:
     """What is looked at of images (height, width, …), by their index; of some it is nothing.
 
     Args:
+        config: says what is looked for where `smallest_px` is None.
         sizes: of the images.
         hints: as `Detector.detect` takes them.
+        smallest_px: as `Detector.detect` takes it.
     """
     asked = [None] * len(sizes) if hints is None else hints
+    smallest = smallest_px or [config.smallest_face_px(size[1]) for size in sizes]
     return {
-        i: View.of(size[0], size[1], boxes)
-        for i, (size, boxes) in enumerate(zip(sizes, asked, strict=True))
+        i: View.of(size[0], size[1], boxes, least_px)
+        for i, (size, boxes, least_px) in enumerate(zip(sizes, asked, smallest, strict=True))
         if (boxes is None or len(boxes)) and min(size[:2]) > 1
     }
 

@@ -26,7 +26,10 @@ class Detector(Protocol):
     """Finds faces in batches of frames."""
 
     def detect(
-        self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None] | None = None
+        self,
+        images: Sequence[Tensor],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
         """The faces of each image, best score first, empty where there are none.
 
@@ -34,7 +37,13 @@ class Detector(Protocol):
             images: (H, W, 3) uint8 RGB each, on the detector's device; unlike sizes allowed.
             hints: for each image None, to search the whole of it, or boxes (of the frame before) at which
                 R-Net and O-Net look, and nowhere else. None searches all images whole.
+            smallest_px: for each image the smallest side of a face that is looked for; None is what the
+                settings say for its width.
         """
+        ...
+
+    def apply(self, config: DetectorConfig) -> None:
+        """Go on by other thresholds and another smallest face."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gatecam.config import Config
 from gatecam.geometry import iou
 from gatecam.types import Box, Face, Image
 
@@ -11,30 +12,47 @@ from gatecam.types import Box, Face, Image
 class FakeAnalyzer:
     """Finds the faces that a script holds, one list an image; none once the script has ended.
 
-    With hints it finds those that a hint overlaps; searched whole right after, an image shows the same
-    faces. `batches` notes how many images each call brought, `hints` what came with each image.
+    With hints it finds those that a hint overlaps; searched whole in the next call, an image shows the
+    same faces. `batches` notes how many images each call brought, `hints` what came with each image,
+    `applied` the settings that it was told to go by.
     """
 
     def __init__(self, script: Iterable[Sequence[Face]] = ()) -> None:
         self._script = iter(script)
-        self._hinted: Image | None = None  # the last image, if it came with hints
-        self._faces: Sequence[Face] = ()  # that the last image shows
+        self._shown: list[tuple[Image, Sequence[Face]]] = []  # of the last call's images with hints
         self.batches: list[int] = []
         self.hints: list[Sequence[Box] | None] = []
+        self.applied: list[Config] = []
+
+    @property
+    def device(self) -> str:
+        """It runs nowhere."""
+        return "fake"
+
+    def apply(self, config: Config) -> None:
+        """Note the settings in `applied`."""
+        self.applied.append(config)
 
     def analyze(
-        self, images: Sequence[Image], hints: Sequence[Sequence[Box] | None] | None = None
+        self,
+        images: Sequence[Image],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        cameras: Sequence[str] | None = None,
     ) -> list[list[Face]]:
         """The script's next lists, one an image, whatever it shows."""
         self.batches.append(len(images))
         given = [None] * len(images) if hints is None else hints
         self.hints.extend(given)
-        return [self._look(image, boxes) for image, boxes in zip(images, given, strict=True)]
+        before, self._shown = self._shown, []
+        return [self._look(image, boxes, before) for image, boxes in zip(images, given, strict=True)]
 
-    def _look(self, image: Image, hints: Sequence[Box] | None) -> list[Face]:
-        if hints is not None or image is not self._hinted:
-            self._faces = next(self._script, ())
-        self._hinted = None if hints is None else image
+    def _look(
+        self, image: Image, hints: Sequence[Box] | None, before: list[tuple[Image, Sequence[Face]]]
+    ) -> list[Face]:
+        faces = next((shown for seen, shown in before if hints is None and seen is image), None)
+        if faces is None:
+            faces = next(self._script, ())
         if hints is None:
-            return list(self._faces)
-        return [f for f in self._faces if any(iou(f.detection.box, hint) > 0 for hint in hints)]
+            return list(faces)
+        self._shown.append((image, faces))
+        return [face for face in faces if any(iou(face.detection.box, hint) > 0 for hint in hints)]

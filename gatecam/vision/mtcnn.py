@@ -141,21 +141,31 @@ class MtcnnDetector:
         self._onet = _load(facenet_pytorch.ONet(pretrained=False), "onet", device)
         self._trimmer = Trimmer()
 
+    def apply(self, config: DetectorConfig) -> None:
+        """Go on by other thresholds and another smallest face."""
+        self._config = config
+
     @torch.inference_mode()
     def detect(
-        self, images: Sequence[Tensor], hints: Sequence[Sequence[Box] | None] | None = None
+        self,
+        images: Sequence[Tensor],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
         """The faces of each image, best score first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
         asked = [None] * len(images) if hints is None else list(hints)
-        kept = [
-            i
-            for i, (image, boxes) in enumerate(zip(images, asked, strict=True))
-            if (boxes is None and self._scales(image.shape[0], image.shape[1])) or boxes
+        smallest = smallest_px or [self._config.smallest_face_px(image.shape[1]) for image in images]
+        scales = [
+            self._scales(image.shape[0], image.shape[1], least_px) if boxes is None else ()
+            for image, boxes, least_px in zip(images, asked, smallest, strict=True)
         ]
+        kept = [i for i in range(len(images)) if scales[i] or asked[i]]
         if not kept:
             return found
-        faces, landmarks = self._cascade(IntegralImages([images[i] for i in kept]), [asked[i] for i in kept])
+        faces, landmarks = self._cascade(
+            IntegralImages([images[i] for i in kept]), [asked[i] for i in kept], [scales[i] for i in kept]
+        )
         rows = torch.cat([faces.boxes, faces.scores[:, None], landmarks.flatten(1)], 1).cpu().numpy()
         for at, row in zip(faces.frames.tolist(), rows, strict=True):  # the only way back from the device
             x1, y1, x2, y2, score = row[:5].tolist()
@@ -164,22 +174,27 @@ class MtcnnDetector:
         return found
 
     def _cascade(
-        self, images: IntegralImages, hints: Sequence[Sequence[Box] | None]
+        self,
+        images: IntegralImages,
+        hints: Sequence[Sequence[Box] | None],
+        scales: Sequence[tuple[float, ...]],
     ) -> tuple[Candidates, Tensor]:
-        proposed = self._propose(images, [i for i, boxes in enumerate(hints) if boxes is None])
+        proposed = self._propose(images, scales)
         given = _given(hints, images.device)
         candidates = Candidates(
             *(torch.cat([getattr(proposed, name), getattr(given, name)]) for name in Candidates.__slots__)
         )
         return self._output(images, self._refine(images, candidates))
 
-    def _propose(self, images: IntegralImages, searched: Sequence[int]) -> Candidates:
+    def _propose(self, images: IntegralImages, scales: Sequence[tuple[float, ...]]) -> Candidates:
         """P-Net over the pyramid of each size of frame, then NMS within a level and within a frame."""
+        alike: dict[tuple[tuple[int, int], tuple[float, ...]], list[int]] = {}
+        for i, key in enumerate(zip(images.sizes, scales, strict=True)):
+            alike.setdefault(key, []).append(i)
         levels = []
-        for height, width in dict.fromkeys(images.sizes[i] for i in searched):
-            of_size = [i for i in searched if images.sizes[i] == (height, width)]
+        for ((height, width), levels_of_size), of_size in alike.items():
             frames = torch.tensor(of_size, device=images.device)
-            for scale in self._scales(height, width):
+            for scale in levels_of_size:
                 level = images.resize(frames, int(height * scale + 1), int(width * scale + 1))
                 levels.append(self._propose_level(level, frames, scale))
         if not levels:
@@ -190,15 +205,15 @@ class MtcnnDetector:
         size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
         return Candidates(_squared(boxes + reg * size), scores, frame)
 
-    def _scales(self, height: int, width: int) -> list[float]:
+    def _scales(self, height: int, width: int, smallest_px: int) -> tuple[float, ...]:
         """The pyramid's levels, as ratios of the frame; none for one too small to hold a face."""
-        scales, scale = [], CELL_PX / self._config.smallest_face_px(width)
+        scales, scale = [], CELL_PX / smallest_px
         side = min(height, width) * scale
         while side >= CELL_PX:
             scales.append(scale)
             scale *= self._config.pyramid_factor
             side *= self._config.pyramid_factor
-        return scales
+        return tuple(scales)
 
     def _propose_level(self, level: Tensor, frames: Tensor, scale: float) -> tuple[Tensor, ...]:
         """Boxes (N, 4) before regression, the regression (N, 4), scores (N,) and frames (N,) of one level."""

@@ -31,7 +31,7 @@ def gatecam(tmp_path, monkeypatch):
 
 
 def test_show_without_a_file_prints_the_defaults(gatecam):
-    assert yaml.safe_load(gatecam("config", "show")) == Config().model_dump()
+    assert yaml.safe_load(gatecam("config", "show")) == Config().model_dump(mode="json")
 
 
 def test_show_prints_what_holds_and_where_it_comes_from(gatecam, monkeypatch):

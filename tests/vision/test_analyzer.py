@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.config import Config, DetectorConfig
+from gatecam.config import CameraEntry, Config, DetectorConfig
 from gatecam.geometry import region_box
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection
@@ -24,11 +24,16 @@ class ScriptedDetector:
     def __init__(self) -> None:
         self.images: list[torch.Tensor] = []
         self.hints: list[list[Box] | None] = []
+        self.smallest_px: list[int] = []
 
-    def detect(self, images, hints=None):
+    def detect(self, images, hints=None, smallest_px=None):
+        self.smallest_px = smallest_px
         self.images.extend(images)
         self.hints.extend(hints)
         return [[Detection(Box(1, 2, 31, 42), 0.9, LANDMARKS)] for _ in images]
+
+    def apply(self, config):
+        self.config = config
 
 
 @pytest.fixture
@@ -133,3 +138,45 @@ def test_the_real_detector_finds_in_the_region_what_it_finds_in_the_cut(astronau
 def test_a_face_outside_the_region_is_not_found(astronaut):
     (found,) = analyzer_of((0.0, 0.5, 1.0, 1.0), weights="stock", min_face_px=40).analyze([astronaut])
     assert found == []
+
+
+def test_each_cameras_door_and_region_hold_for_its_own_pictures(detector):
+    entries = (
+        CameraEntry(name="left", source="0", region=(0.0, 0.0, 0.5, 1.0)),
+        CameraEntry(name="right", source="1", min_face_px=50),
+    )
+    config = Config(device="cpu", cameras=entries)
+    analyzer = TorchAnalyzer(config)
+    analyzer.analyze([noise()] * 2, None, ["right", "left"])
+    assert [tuple(image.shape) for image in detector.images] == [(80, 100, 3), (80, 50, 3)]
+    assert detector.smallest_px == [50, 32]
+    analyzer.apply(Config(device="cpu", detector=DetectorConfig(min_face_px=20)))
+    analyzer.analyze([noise()], None, ["right"])
+    assert detector.smallest_px == [20]
+
+
+def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(detector, caplog, monkeypatch):
+    analyzer = analyzer_of()
+    detect, fails = detector.detect, [True]
+
+    def once_failing(images, hints=None, smallest_px=None):
+        if fails.pop() if fails else False:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore")
+        return detect(images, hints, smallest_px)
+
+    monkeypatch.setattr(detector, "detect", once_failing)
+    monkeypatch.setattr(analyzer, "_device", torch.device("meta"))  # any that is not the CPU
+    monkeypatch.setattr(analyzer, "_upload", torch.from_numpy)
+    ((face,),) = analyzer.analyze([noise()])
+    assert face.detection.score == 0.9
+    assert analyzer.device == "cpu"
+    assert "The GPU failed (CUDA error: an illegal memory access was encountered)" in caplog.text
+
+
+def test_what_fails_on_the_cpu_is_no_ones_to_mend(detector, monkeypatch):
+    def failing(images, hints=None, smallest_px=None):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(detector, "detect", failing)
+    with pytest.raises(RuntimeError, match="broken"):
+        analyzer_of().analyze([noise()])
