@@ -1,107 +1,210 @@
-"""Reads a live camera by OpenCV in a thread of its own: the newest frame wins, a lost one is reconnected."""
+"""Live cameras, each read by a process of its own: the newest frame wins, a lost camera is tried for ever."""
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-import threading
+import select
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
+from gatecam.capture.devices import is_url, redacted, require_camera, stable_source
+from gatecam.capture.pauses import Pauses
+from gatecam.capture.process import COMMAND, ReaderProcess
+from gatecam.capture.sources import NO_DEVICE, NO_STREAM, STALLED, SourceSettings
 from gatecam.config import CameraConfig
 from gatecam.errors import CameraError
-from gatecam.types import Frame, Image
+from gatecam.types import CameraCondition, CameraState, Frame
 
-URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 10.0
-POLL_S = 0.1  # how soon `stop` is noticed
-CLOSE_S = 1.0  # after this a reader that hangs in the driver is left behind
+POLL_S = 0.1  # how soon `stop`, a hung reader or a lost camera is noticed
 
-
-class Capture(Protocol):
-    """The part of `cv2.VideoCapture` that a camera needs."""
-
-    def grab(self) -> bool:
-        """Take the next picture; False if the device is not open, ended or timed out."""
-        ...
-
-    def retrieve(self) -> tuple[bool, Any]:
-        """Decode the picture taken: whether that went well, and the picture, BGR, BGRA or grey."""
-        ...
-
-    def release(self) -> None:
-        """Free the device."""
-        ...
+OnState = Callable[[str, CameraState], None]
 
 
 class Camera:
-    """A live `FrameSource` that yields each frame once and only the newest.
+    """A live camera, for a caller that waits for many: call `tick` ten times a second, `take` for frames.
 
-    Iteration ends upon `stop` and never by itself: when the stream ends or stalls, the camera is
-    opened again, after pauses that grow from 0.5 s to 10 s.
+    Nothing here waits. A reader process that hangs, stopped ones too, or dies is ended and started again
+    after pauses that grow from 0.5 s to 2 s and have no end; a frame makes them short again.
 
     Args:
         config: Which camera, and its limits of time.
-        on_state: Told in a sentence, by the iterating thread, when the camera is lost and when it is back.
-        on_idle: Called, by the iterating thread, every 0.1 s in which no frame comes.
-        open_capture: Opens the device.
+        command: The reader's program.
+    """
+
+    def __init__(self, config: CameraConfig, command: Sequence[str] = COMMAND) -> None:
+        self.config = config
+        self._command = command
+        self._source = config.source
+        self._pauses = Pauses()
+        self._reader: ReaderProcess | None = None
+        self._is_ending = False
+        self._start_at_s = 0.0
+        self._failure = ""  # why the last reader failed
+        self._longest_open_s = 0.0
+        self._seen_index = -1
+        self._seen_s: float | None = None
+        self._sight = ""
+        self._taken_index = -1
+        self.state = CameraState(CameraCondition.OPENING, "", time.monotonic())
+        self.dropped = 0  # frames replaced by newer ones before anyone took them
+        self.restarts = 0  # reader processes started after the first
+
+    @property
+    def name(self) -> str:
+        """The name that frames carry."""
+        return self.config.name
+
+    @property
+    def last_frame_s(self) -> float | None:
+        """When the newest frame came, taken or not, in monotonic time; None before the first."""
+        return self._seen_s
+
+    def filenos(self) -> list[int]:
+        """What to wait on: readable when there is something new; changes with every tick."""
+        return [self._reader.bell_fd] if self._reader and not self._is_ending else []
+
+    def take(self) -> Frame | None:
+        """The newest frame, unless it was taken already."""
+        picture = self._reader.memory.take(self._taken_index) if self._reader else None
+        if picture is None:
+            return None
+        self.dropped += picture.index - self._taken_index - 1
+        self._taken_index = picture.index
+        return Frame(self.name, picture.index, picture.time_s, picture.image)
+
+    def tick(self, now_s: float) -> None:
+        """Look after the reader process, and say in `state` how the camera is at a monotonic time."""
+        if self._reader is None:
+            if now_s >= self._start_at_s:
+                self._start(now_s)
+        elif self._is_ending:
+            self._let_go(self._reader, now_s)
+        else:
+            self._listen(self._reader, now_s)
+        kind, reason = self._condition(now_s)
+        if (kind, reason) != (self.state.kind, self.state.reason):
+            self.state = CameraState(kind, reason, self._since_s(kind, now_s))
+
+    def close(self) -> None:
+        """End the reader process, within a second; `tick` would start another."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _start(self, now_s: float) -> None:
+        try:
+            require_camera(self._source)
+            self._source = stable_source(self._source)
+            self._reader = ReaderProcess(
+                self._source_settings(),
+                self.config.open_timeout_s,
+                self._longest_open_s,
+                self._seen_index + 1,
+                now_s,
+                self._command,
+            )
+        except CameraError as error:
+            self._failure = str(error)
+        except OSError as error:
+            self._failure = self._sentence(f"gets no reader ({error.strerror})")
+        if self._reader is None:
+            self._start_at_s = now_s + self._pauses.after(now_s, now_s)
+
+    def _source_settings(self) -> SourceSettings:
+        config = self.config
+        return SourceSettings(self._source, config.width, config.height, config.fps, config.read_timeout_s)
+
+    def _listen(self, reader: ReaderProcess, now_s: float) -> None:
+        """Note what the reader has brought, and end it if it hangs."""
+        newest = reader.memory.glance()
+        if newest is not None and newest.index > self._seen_index:
+            self._seen_index, self._seen_s, self._sight = newest.index, newest.time_s, newest.sight
+            self._failure = ""
+            self._pauses.reset()
+        status = reader.memory.status
+        self._longest_open_s = max(self._longest_open_s, status.longest_open_s)
+        failure = reader.failure(now_s)
+        if failure:
+            self._failure = self._sentence(failure)
+            self._is_ending = True
+            reader.kill()
+        elif status.reason:
+            self._failure = self._sentence(status.reason)
+
+    def _let_go(self, reader: ReaderProcess, now_s: float) -> None:
+        """Have another reader started, once this one has ended: two cannot hold one device."""
+        if reader.is_gone():
+            self._start_at_s = now_s + self._pauses.after(reader.started_s, now_s)
+            self.restarts += 1
+            self._is_ending = False
+            self.close()
+
+    def _condition(self, now_s: float) -> tuple[CameraCondition, str]:
+        if self._seen_s is not None and now_s - self._seen_s <= self.config.read_timeout_s:
+            return (CameraCondition.BLIND if self._sight else CameraCondition.OPEN), self._sight
+        if self._failure:
+            return CameraCondition.LOST, self._failure
+        if self._seen_s is not None:
+            return CameraCondition.LOST, self._sentence(STALLED)
+        return CameraCondition.OPENING, ""
+
+    def _since_s(self, kind: CameraCondition, now_s: float) -> float:
+        if kind is not CameraCondition.LOST:
+            return now_s
+        if self.state.kind is CameraCondition.LOST or self._seen_s is None:
+            return self.state.since_s
+        return self._seen_s
+
+    def _sentence(self, reason: str) -> str:
+        return f"camera {self.name} ({redacted(self._source)}) {reason}."
+
+
+class Cameras:
+    """All cameras as one source: a context manager over an iterator of what is new.
+
+    Each item holds the newest frame of every camera that has one, no camera twice, and none if 0.1 s
+    pass without any. Iteration ends upon `stop`, and never by itself.
+
+    Args:
+        configs: The cameras; each has a name of its own.
+        on_state: Told a camera's name and state, by the iterating thread, at first and upon every change.
+        wait: Wait for ever for a camera that is not there at the start, as a service does. Otherwise an only
+            camera that is not there is an error.
+        command: The readers' program.
     """
 
     def __init__(
         self,
-        config: CameraConfig,
-        on_state: Callable[[str], None] = lambda text: None,
-        on_idle: Callable[[], None] = lambda: None,
-        open_capture: Callable[[CameraConfig], Capture] | None = None,
+        configs: Sequence[CameraConfig],
+        on_state: OnState = lambda name, state: None,
+        wait: bool = False,
+        command: Sequence[str] = COMMAND,
     ) -> None:
-        self._config = config
+        self.cameras = [Camera(config, command) for config in configs]
         self._on_state = on_state
-        self._on_idle = on_idle
-        self._open_capture = open_capture or _open_capture
-        self._changed = threading.Condition()
-        self._newest: Frame | None = None
-        self._error: BaseException | None = None
-        self._connected = False
-        self._last_frame_s = 0.0
-        self._count = 0
-        self._dropped = 0
+        self._told: dict[str, CameraState] = {}
+        self._wait = wait
         self._stopping = False
-        self._reader = threading.Thread(target=self._run, name=f"camera {config.name}", daemon=True)
 
     @property
     def dropped(self) -> int:
-        """How many frames were replaced by newer ones before anyone looked at them."""
-        return self._dropped
+        """How many frames of all cameras were replaced by newer ones before anyone looked at them."""
+        return sum(camera.dropped for camera in self.cameras)
 
     def stop(self) -> None:
         """End the iteration within 0.1 s; safe in any thread and in a signal handler, as it takes no lock."""
         self._stopping = True
 
-    def __enter__(self) -> Iterator[Frame]:
-        """Open the camera and wait for its first frame.
+    def __enter__(self) -> Iterator[list[Frame]]:
+        """Start to read all cameras; an only camera is waited for, unless `wait` is set.
 
         Raises:
-            CameraError: if it cannot be opened or gives no picture within `open_timeout_s`.
+            CameraError: the only camera cannot be opened, or gives no picture within `open_timeout_s`.
         """
-        _require_address(self._config.source)
-        self._reader.start()
-        deadline_s = time.monotonic() + self._config.open_timeout_s
         try:
-            with self._changed:
-                while not (self._newest or self._error or self._stopping):
-                    if time.monotonic() > deadline_s:
-                        raise _no_picture(self._config)
-                    self._changed.wait(POLL_S)
-            self._raise_error()
+            self._tick()
+            if len(self.cameras) == 1 and not self._wait:
+                self._require_picture(self.cameras[0])
         except BaseException:
             self._close()
             raise
@@ -114,187 +217,43 @@ class Camera:
 
     def _close(self) -> None:
         self.stop()
-        self._reader.join(CLOSE_S)
+        for camera in self.cameras:
+            camera.close()
 
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
+    def _require_picture(self, camera: Camera) -> None:
+        deadline_s = time.monotonic() + camera.config.open_timeout_s
+        while camera.state.kind is CameraCondition.OPENING and not self._stopping:
+            if time.monotonic() > deadline_s:
+                reason = NO_STREAM if is_url(camera.config.source) else NO_DEVICE
+                where = redacted(camera.config.source)
+                raise CameraError(f"camera {camera.name} ({where}) {reason}.")
+            self._pause()
+            self._tick()
+        if camera.state.kind is CameraCondition.LOST:
+            raise CameraError(camera.state.reason)
 
-    def _frames(self) -> Iterator[Frame]:
-        is_lost = False
+    def _frames(self) -> Iterator[list[Frame]]:
         while not self._stopping:
-            with self._changed:
-                self._changed.wait_for(lambda: self._newest or self._error, POLL_S)
-                frame, self._newest = self._newest, None
-            if frame is not None:
-                if is_lost:
-                    is_lost = False
-                    self._on_state(f"camera {self._config.name} is back")
-                yield frame
-                continue
-            if not is_lost and self._is_silent():
-                is_lost = True
-                self._on_state(f"camera {self._config.name} lost: reconnecting")
-            self._on_idle()
-            self._raise_error()
+            self._pause()
+            self._tick()
+            self._tell()
+            taken = (camera.take() for camera in self.cameras)
+            yield [frame for frame in taken if frame is not None]
 
-    def _is_silent(self) -> bool:
-        return not self._connected or time.monotonic() - self._last_frame_s > self._config.read_timeout_s
+    def _pause(self) -> None:
+        """Wait until any camera has something new, 0.1 s at most."""
+        waiting = select.poll()
+        for camera in self.cameras:
+            for fileno in camera.filenos():
+                waiting.register(fileno, select.POLLIN)
+        waiting.poll(POLL_S * 1000)
 
-    # The reader thread: opens, reads until the stream ends, pauses, opens again.
+    def _tick(self) -> None:
+        for camera in self.cameras:
+            camera.tick(time.monotonic())
 
-    def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
-        try:
-            while not self._stopping:
-                if self._read_stream():
-                    pause_s = FIRST_PAUSE_S
-                elif self._count == 0:
-                    raise _no_picture(self._config)
-                self._pause(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        except BaseException as error:  # raised again by the thread that iterates
-            with self._changed:
-                self._error = error
-                self._changed.notify_all()
-
-    def _read_stream(self) -> bool:
-        """Read until the stream ends or stalls; whether a frame came."""
-        capture = self._open_capture(self._config)
-        try:
-            count_before = self._count
-            heard_s = time.monotonic()
-            while not self._stopping and capture.grab():
-                time_s = time.monotonic()
-                is_good, image = capture.retrieve()
-                if is_good:
-                    heard_s = time_s
-                    self._publish(Frame(self._config.name, self._count, time_s, _rgb(image)))
-                elif time_s - heard_s > self._config.read_timeout_s:
-                    break
-            return self._count > count_before
-        finally:
-            self._connected = False
-            capture.release()
-
-    def _publish(self, frame: Frame) -> None:
-        with self._changed:
-            self._dropped += self._newest is not None
-            self._newest = frame
-            self._count += 1
-            self._last_frame_s = frame.time_s
-            self._connected = True
-            self._changed.notify_all()
-
-    def _pause(self, pause_s: float) -> None:
-        end_s = time.monotonic() + pause_s
-        while not self._stopping and time.monotonic() < end_s:
-            time.sleep(POLL_S)
-
-
-def redacted(source: str) -> str:
-    """A camera's address without user, password and query, fit for a message.
-
-    >>> redacted("rtsp://admin:p@ss@10.0.0.5/live?token=1")
-    'rtsp://***@10.0.0.5/live?***'
-    """
-    return re.sub(r"\?.*", "?***", re.sub(r"^(\w+://)?.*@", r"\1***@", source))
-
-
-def cameras_seen(system: Path = Path("/")) -> list[str]:
-    """The cameras that Linux lists, as `path (name)`; empty elsewhere.
-
-    The path is the one under /dev/v4l/by-id where there is one: it stays the same when the camera is
-    plugged in elsewhere.
-    """
-    stable = {
-        link.resolve().name: link for link in sorted((system / "dev/v4l/by-id").glob("*")) if link.exists()
-    }
-    seen = []
-    for device in sorted((system / "sys/class/video4linux").glob("video*"), key=_device_number):
-        if _line(device / "index") not in ("0", ""):
-            continue  # a camera's further devices carry metadata, no pictures
-        path = stable.get(device.name, system / "dev" / device.name)
-        seen.append(f"{path} ({_line(device / 'name') or 'unnamed'})")
-    return seen
-
-
-def _device_number(device: Path) -> int:
-    return int("0" + re.sub(r"\D", "", device.name))
-
-
-def _line(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _is_url(source: str) -> bool:
-    return source.lower().startswith(URL_SCHEMES)
-
-
-def _device_path(source: str) -> Path:
-    return Path(f"/dev/video{int(source)}" if source.isdecimal() else source)
-
-
-def _require_address(source: str) -> None:
-    if _is_url(source):
-        return
-    if not (source.isdecimal() or source.startswith("/dev/")):
-        raise CameraError(
-            f"camera {redacted(source)}: expected an index (0), a device (/dev/video0) or an address"
-            " (rtsp:// or http://); recorded files are for `gatecam replay`."
-        )
-    if sys.platform == "linux":
-        _require_device(_device_path(source))
-
-
-def _require_device(path: Path) -> None:
-    if not path.exists():
-        raise CameraError(
-            f"{path}: there is no such camera; plug it in, or choose one that `gatecam doctor` lists."
-        )
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise CameraError(f"{path}: the camera may not be opened; add your user to the group `video`.")
-
-
-def _no_picture(config: CameraConfig) -> CameraError:
-    what = f"camera {config.name} ({redacted(config.source)}) gives no picture"
-    if _is_url(config.source):
-        return CameraError(f"{what}; check the address, user and password, and that the camera is on.")
-    return CameraError(f"{what}; check that it is plugged in and that no other program uses it.")
-
-
-def _open_capture(config: CameraConfig) -> Capture:
-    """Open a device or address; if that fails, `grab` gives False."""
-    _silence()
-    if _is_url(config.source):
-        limits = [
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-            round(config.open_timeout_s * 1000),
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-            round(config.read_timeout_s * 1000),
-        ]
-        return cv2.VideoCapture(config.source, cv2.CAP_FFMPEG, limits)
-    device = int(config.source) if config.source.isdecimal() else config.source
-    backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
-    capture = cv2.VideoCapture(device, backend)
-    # Motion JPEG first: raw pictures of full size do not fit through USB 2 at full rate
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
-    capture.set(cv2.CAP_PROP_FPS, config.fps)
-    return capture
-
-
-def _silence() -> None:
-    """Keep OpenCV and its FFmpeg off the terminal; what they say is said by one sentence of ours."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-def _rgb(image: NDArray[np.uint8]) -> Image:
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
-    return cv2.cvtColor(image, code)  # type: ignore[return-value]
+    def _tell(self) -> None:
+        for camera in self.cameras:
+            if self._told.get(camera.name) is not camera.state:
+                self._told[camera.name] = camera.state
+                self._on_state(camera.name, camera.state)

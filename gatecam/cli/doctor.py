@@ -288,7 +288,7 @@ def _font() -> Iterator[Row]:
 
 
 def _cameras() -> Iterator[Row]:
-    from gatecam.capture.camera import cameras_seen
+    from gatecam.capture.devices import cameras_seen
 
     seen = cameras_seen()
     advice = "" if seen else "plug one in (on Linux, join the group video), or use an rtsp:// or http:// URL"

@@ -1,16 +1,14 @@
 """Builders for the tests of `gatecam.capture`: tiny videos, and a camera on 127.0.0.1."""
 
-import http.server
-import io
-import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import PIL.Image
 import pytest
+
+from tests.streams import MjpegServer
 
 WriteVideo = Callable[..., Path]
 
@@ -67,60 +65,8 @@ def _write_video() -> WriteVideo:
     return write_video
 
 
-def jpeg(level: int) -> bytes:
-    buffer = io.BytesIO()
-    PIL.Image.new("RGB", (64, 48), (level, 0, 0)).save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
-
-
-class MjpegServer(http.server.ThreadingHTTPServer):
-    """Motion JPEG over HTTP as IP cameras send it.
-
-    `plans` holds, for the connections to come, how many pictures each sends, and whether it then stalls
-    (True) or closes (False); without a plan a connection sends pictures until the test ends.
-    """
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.plans: list[tuple[int, bool]] = []
-        self.over = threading.Event()
-        self.connections = 0
-        self.url = f"http://user:secret@127.0.0.1:{self.server_port}/live?password=secret"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: MjpegServer
-
-    def do_GET(self) -> None:
-        self.server.connections += 1
-        count, stalls = self.server.plans.pop(0) if self.server.plans else (100_000, False)
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        try:
-            for index in range(count):
-                picture = jpeg(200)
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                self.wfile.write(head.encode() + picture + b"\r\n")
-                if self.server.over.wait(0.01 if index else 0):
-                    return
-            if stalls:
-                self.server.over.wait()
-        except OSError:
-            pass  # the client went away
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests print nothing."""
-
-
 @pytest.fixture
 def mjpeg_server() -> Iterator[MjpegServer]:
+    """A camera in good health, unless the test gives it plans."""
     with MjpegServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
         yield server
-        server.over.set()
-        server.shutdown()
-        thread.join()

@@ -1,215 +1,347 @@
-"""The live camera: newest frame, drops, reconnects, and one sentence when it is not there."""
+"""Live cameras end to end: newest frame, drops, states, restarts, and one sentence when one is not there."""
 
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from gatecam.capture.camera import Camera, cameras_seen, redacted
+from gatecam.capture.camera import Camera, Cameras
 from gatecam.config import CameraConfig
 from gatecam.errors import CameraError
+from gatecam.types import CameraCondition, CameraState, Frame
+from tests.streams import MjpegServer, Viewer, jpeg, noise, part
 
-URL = "http://user:secret@127.0.0.1/live"
-
-
-class FakeCapture:
-    """A device that gives the pictures it holds, then ends, or hangs until it is released."""
-
-    made: ClassVar[list["FakeCapture"]] = []
-
-    def __init__(self, pictures, hangs=False) -> None:
-        self.made.append(self)
-        self.pictures = list(pictures)
-        self.hangs = hangs
-        self.ended = threading.Event()
-        self.released = threading.Event()
-
-    def grab(self) -> bool:
-        if not self.pictures:
-            self.ended.set()
-            if self.hangs:
-                self.released.wait(10)
-            return False
-        return True
-
-    def retrieve(self):
-        picture = self.pictures.pop(0)
-        return picture is not None, picture
-
-    def release(self) -> None:
-        self.released.set()
+LIMIT_S = 20.0  # for anything that a test waits for
+HANGS = (sys.executable, "-c", "import threading; threading.Event().wait()")
+CRASHES = (sys.executable, "-c", "import os; os.abort()")
 
 
-@pytest.fixture(autouse=True)
-def _release_what_hangs(monkeypatch):
-    monkeypatch.setattr("gatecam.capture.camera.CLOSE_S", 0.05)
-    yield
-    for capture in FakeCapture.made:
-        capture.released.set()
-    FakeCapture.made.clear()
+def camera_at(source: str, name: str = "entrance", **settings) -> CameraConfig:
+    return CameraConfig(source=source, name=name, **settings)
 
 
-def picture(blue=0, green=0, red=0):
-    return np.full((4, 6, 3), (blue, green, red), np.uint8)
+class Told:
+    """The states that were told, by camera."""
+
+    def __init__(self) -> None:
+        self.states: list[tuple[str, CameraState]] = []
+
+    def __call__(self, name: str, state: CameraState) -> None:
+        self.states.append((name, state))
+
+    def kinds(self, name: str = "entrance") -> list[str]:
+        return [str(state.kind) for camera, state in self.states if camera == name]
 
 
-def camera_of(*captures, on_state=lambda text: None, **settings) -> Camera:
-    queue = list(captures)
-    config = CameraConfig(source=URL, **{"open_timeout_s": 0.5, "read_timeout_s": 0.5, **settings})
-    return Camera(config, on_state, open_capture=lambda _: queue.pop(0) if queue else FakeCapture([]))
+def frames_until(frames: Iterator[list[Frame]], is_over: Callable[[], object]) -> list[Frame]:
+    """All frames that come until something holds."""
+    found: list[Frame] = []
+    deadline_s = time.monotonic() + LIMIT_S
+    for new in frames:
+        found += new
+        if is_over():
+            return found
+        assert time.monotonic() < deadline_s, f"nothing of it within {LIMIT_S} s"
+    pytest.fail("the iteration ended by itself")
 
 
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        (picture(red=200), (200, 0, 0)),
-        (np.full((4, 6), 50, np.uint8), (50, 50, 50)),
-        (np.full((4, 6, 1), 50, np.uint8), (50, 50, 50)),
-        (np.full((4, 6, 4), (1, 2, 3, 255), np.uint8), (3, 2, 1)),
-    ],
-    ids=["bgr", "grey", "one channel", "bgra"],
-)
-def test_every_kind_of_picture_becomes_rgb(image, expected):
-    with camera_of(FakeCapture([image], hangs=True)) as frames:
-        frame = next(frames)
-    assert frame.image.shape == (4, 6, 3)
-    assert (frame.image == expected).all()
+def reader_pid(camera: Camera) -> int:
+    return camera._reader._process.pid
 
 
-def test_only_the_newest_frame_comes_and_the_others_are_counted():
-    capture = FakeCapture([picture(red=level) for level in range(5)], hangs=True)
-    camera = camera_of(capture)
-    with camera as frames:
-        assert capture.ended.wait(5)
-        frame = next(frames)
-        assert (frame.index, int(frame.image[0, 0, 0])) == (4, 4)
-        assert camera.dropped == 4
+@pytest.fixture
+def tick() -> Iterator[Callable[..., None]]:
+    """Ticks cameras of their own until something holds."""
+    ticked: list[Camera] = []
+
+    def until(camera: Camera, is_over: Callable[[], object]) -> None:
+        ticked.append(camera)
+        deadline_s = time.monotonic() + LIMIT_S
+        while not is_over():
+            assert time.monotonic() < deadline_s, f"nothing of it within {LIMIT_S} s: {camera.state}"
+            poll = select.poll()
+            for fileno in camera.filenos():
+                poll.register(fileno, select.POLLIN)
+            poll.poll(20)
+            camera.tick(time.monotonic())
+
+    yield until
+    for camera in ticked:
+        camera.close()
 
 
-def test_no_frame_comes_twice_and_stop_ends_the_iteration():
-    capture = FakeCapture([picture()], hangs=True)
-    camera = camera_of(capture)
-    with camera as frames:
-        next(frames)
-        timer = threading.Timer(0.05, camera.stop)
-        timer.start()
-        assert list(frames) == []
+def test_a_stream_gives_rgb_frames_and_nothing_on_the_terminal(mjpeg_server, capfd):
+    told = Told()
+    cameras = Cameras([camera_at(mjpeg_server.url)], told)
+    with cameras as frames:
+        found: list[Frame] = []
+        while len(found) < 10:
+            found += next(frames)
+    assert np.abs(found[0].image[0, 0].astype(int) - (200, 0, 0)).max() < 8
+    assert {frame.camera for frame in found} == {"entrance"}
+    assert told.kinds() == ["open"]
+    assert capfd.readouterr() == ("", "")
 
 
-def test_a_damaged_picture_is_passed_over():
-    with camera_of(FakeCapture([None, None, picture(red=9)], hangs=True)) as frames:
-        assert int(next(frames).image[0, 0, 0]) == 9
+def test_frames_that_nobody_took_are_counted_and_only_the_newest_comes(tick):
+    def plan(viewer: Viewer) -> None:
+        viewer.pictures(5, period_s=0.01)
+        viewer.pictures(1, jpeg(90), 0.01)
+        viewer.hang()
+
+    with MjpegServer(plan=plan) as server:
+        camera = Camera(camera_at(server.url))
+        tick(camera, lambda: camera._seen_index == 5)
+        frame = camera.take()
+    assert (frame.index, camera.dropped) == (5, 5)
+    assert abs(int(frame.image[0, 0, 0]) - 90) < 8
+    assert camera.take() is None
 
 
-def test_a_lost_camera_is_told_reconnected_and_goes_on_counting():
-    states = []
-    captures = [FakeCapture([picture(red=1)]), FakeCapture([]), FakeCapture([picture(red=2)], hangs=True)]
-    camera = camera_of(*captures, on_state=states.append)
-    with camera as frames:
-        assert [next(frames).index, next(frames).index] == [0, 1]
-        assert states == ["camera entrance lost: reconnecting", "camera entrance is back"]
-    assert all(capture.released.is_set() for capture in captures[:2])
+def test_stop_ends_the_iteration_while_nothing_comes():
+    with MjpegServer(plan=lambda viewer: (viewer.pictures(5), viewer.hang())) as server:
+        cameras = Cameras([camera_at(server.url)])
+        with cameras as frames:
+            frames_until(frames, lambda: cameras.cameras[0]._taken_index >= 3)
+            threading.Timer(0.3, cameras.stop).start()
+            assert sum(len(new) for new in frames) <= 1
 
 
-def test_a_camera_that_stalls_is_told_as_lost():
-    states, told = [], threading.Event()
-
-    def on_state(text):
-        states.append(text)
-        told.set()
-        camera.stop()
-
-    capture = FakeCapture([picture()], hangs=True)
-    camera = camera_of(capture, on_state=on_state)
-    with camera as frames:
-        assert len(list(frames)) == 1
-        capture.released.set()
-    assert told.is_set()
-    assert states == ["camera entrance lost: reconnecting"]
+def test_an_item_without_frames_comes_while_a_camera_is_silent():
+    with MjpegServer(plan=lambda viewer: (viewer.pictures(5), viewer.hang())) as server:
+        cameras = Cameras([camera_at(server.url)])
+        with cameras as frames:
+            frames_until(frames, lambda: cameras.cameras[0]._taken_index >= 3)
+            assert [len(next(frames)) for _ in range(4)][-2:] == [0, 0]
 
 
-def test_a_camera_that_hangs_while_opening_is_given_up():
-    with pytest.raises(CameraError, match="gives no picture"), camera_of(FakeCapture([], hangs=True)):
-        pass
-
-
-def test_an_error_in_the_reader_comes_up_in_the_iteration():
-    def fail(config):
-        raise OSError("driver")
-
-    with pytest.raises(OSError, match="driver"), Camera(CameraConfig(source=URL), open_capture=fail):
-        pass
-
-
-def test_a_device_that_gives_nothing_is_refused_at_once_and_its_password_kept(capfd):
-    config = CameraConfig(source="http://user:secret@127.0.0.1:9/live?pwd=secret")
-    with pytest.raises(CameraError, match="check the address") as caught, Camera(config):
+def test_a_camera_that_is_not_there_is_refused_in_a_sentence_without_its_password(capfd):
+    config = camera_at("http://user:secret@127.0.0.1:9/live?pwd=secret")
+    with pytest.raises(CameraError, match="gives no picture; check the address") as caught, Cameras([config]):
         pass
     assert "secret" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("source", "sentence"),
-    [
-        ("/dev/video-none", "no such camera"),
-        ("99", "/dev/video99: there is no such camera"),
-        ("door.mp4", "gatecam replay"),
-        ("ftp://user:secret@host/a", "expected an index"),
-    ],
-)
-def test_what_cannot_be_a_camera_is_refused_in_a_sentence(source, sentence, monkeypatch):
+def test_a_camera_that_accepts_and_says_nothing_is_refused_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = camera_at(f"http://127.0.0.1:{silent.getsockname()[1]}/", open_timeout_s=0.5)
+        with pytest.raises(CameraError, match="gives no picture"), Cameras([config]):
+            pass
+
+
+@pytest.mark.parametrize("source", ["/dev/video-none", "99", "door.mp4"])
+def test_what_cannot_be_a_camera_is_refused_before_a_process_starts(source, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
-    with pytest.raises(CameraError, match=sentence) as caught, Camera(CameraConfig(source=source)):
-        pass
-    assert "secret" not in str(caught.value)
+    config = camera_at(source)
+    with pytest.raises(CameraError, match=r"no such camera|expected an index"):
+        Cameras([config], command=("/nonexistent",)).__enter__()
+
+
+def test_a_service_waits_for_a_camera_that_is_not_there_and_finds_it():
+    with MjpegServer() as server:
+        pass  # its port is known now, and closed
+    told = Told()
+    with Cameras([camera_at(server.url)], told, wait=True) as frames:
+        frames_until(frames, lambda: told.kinds()[-1] == "lost")
+        with server:
+            assert frames_until(frames, lambda: told.kinds()[-1] == "open")
+    assert "check the address" in told.states[-2][1].reason
+
+
+def test_one_camera_that_fails_leaves_the_other_alone(mjpeg_server):
+    told = Told()
+    configs = [
+        camera_at("http://127.0.0.1:9/", "yard"),
+        camera_at(mjpeg_server.url),
+        camera_at("/dev/video-none", "roof"),
+    ]
+    names, ends = ("yard", "entrance", "roof"), [["lost"], ["open"], ["lost"]]
+    cameras = Cameras(configs, told)
+    with cameras as frames:
+        found = frames_until(frames, lambda: [told.kinds(name)[-1:] for name in names] == ends)
+        found += frames_until(frames, lambda: cameras.cameras[1]._taken_index > 30)
+    assert {frame.camera for frame in found} == {"entrance"}
+    assert [told.kinds(name)[-1:] for name in names] == ends
+    assert "there is no such camera" in cameras.cameras[2].state.reason
+
+
+def test_all_cameras_with_news_come_at_once_and_none_twice():
+    with MjpegServer() as one, MjpegServer() as other:
+        cameras = Cameras([camera_at(one.url, "a"), camera_at(other.url, "b")])
+        with cameras as frames:
+            frames_until(frames, lambda: all(camera.state.sees for camera in cameras.cameras))
+            for camera in cameras.cameras:
+                seen = camera._seen_index
+                while camera._seen_index < seen + 2:
+                    camera.tick(time.monotonic())
+            assert [frame.camera for frame in next(frames)] == ["a", "b"]
+
+
+def test_a_stream_that_ends_and_returns_goes_on_counting(tick):
+    with MjpegServer(lambda viewer: viewer.pictures(5)) as server:
+        camera = Camera(camera_at(server.url))
+        tick(camera, lambda: server.connections == 2 and camera._seen_index > 10)
+        assert (camera.state.kind, camera.restarts) == (CameraCondition.OPEN, 0)
+        assert camera.take().index > 10
+
+
+def test_a_camera_is_lost_since_its_last_picture_and_says_why(tick):
+    with MjpegServer() as server:
+        camera = Camera(camera_at(server.url, read_timeout_s=0.5))
+        tick(camera, lambda: camera.state.sees)
+        server.kill()
+        tick(camera, lambda: camera.state.kind is CameraCondition.LOST)
+        assert camera.state.since_s == camera.last_frame_s
+        tick(camera, lambda: "check the address" in camera.state.reason)
+        assert camera.state.since_s == camera.last_frame_s
+        server.start()
+        tick(camera, lambda: camera.state.sees)
+
+
+def test_what_the_reader_says_of_a_picture_makes_the_camera_blind(tick, mjpeg_server):
+    says_dark = (
+        "from gatecam.capture import reader; from gatecam.capture.reader import *;"
+        "reader.Sight = lambda: type('Dark', (), {'look': lambda self, image, time_s: 'dark'})(); main()"
+    )
+    camera = Camera(camera_at(mjpeg_server.url), (sys.executable, "-c", says_dark))
+    tick(camera, lambda: camera._seen_index > 1)
+    assert (camera.state.kind, camera.state.reason) == (CameraCondition.BLIND, "dark")
+    assert camera.take() is not None
+
+
+def test_a_reader_that_is_killed_is_replaced(tick, mjpeg_server):
+    camera = Camera(camera_at(mjpeg_server.url))
+    tick(camera, lambda: camera.state.sees)
+    seen = camera._seen_index
+    first = reader_pid(camera)
+    os.kill(first, signal.SIGKILL)
+    tick(camera, lambda: camera._seen_index > seen + 2)
+    assert camera.restarts == 1
+    assert reader_pid(camera) != first
+    assert camera.take().index > seen + 2
+
+
+def test_a_reader_that_is_stopped_is_noticed_within_3_s_and_replaced(tick, mjpeg_server):
+    camera = Camera(camera_at(mjpeg_server.url))
+    tick(camera, lambda: camera.state.sees)
+    first = reader_pid(camera)
+    os.kill(first, signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    tick(camera, lambda: camera.state.kind is CameraCondition.LOST)
+    assert time.monotonic() - stopped_s < 3
+    tick(camera, lambda: camera.restarts == 1)
+    assert time.monotonic() - stopped_s < 4
+    assert "hung, so its reader was ended" in camera.state.reason
+    tick(camera, lambda: camera.state.sees)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"),
+    ("command", "said"),
     [
-        ("0", "0"),
-        ("rtsp://10.0.0.5:554/live", "rtsp://10.0.0.5:554/live"),
-        ("rtsp://user:p@ss/w?rd@10.0.0.5/live", "rtsp://***@10.0.0.5/live"),
-        ("user:password@host", "***@host"),
-        ("http://host/a?user=me&pwd=secret", "http://host/a?***"),
+        (HANGS, "hung, so its reader was ended"),
+        (CRASHES, "crashed its reader (signal 6)"),
+        (("/nonexistent",), "gets no reader (No such file or directory)"),
     ],
 )
-def test_no_password_is_left_in_a_redacted_address(source, expected):
-    assert redacted(source) == expected
+def test_a_reader_that_never_gets_to_work_is_told_and_tried_again(tick, command, said):
+    camera = Camera(camera_at("http://127.0.0.1:9/", open_timeout_s=0.5), command)
+    tick(camera, lambda: camera.state.kind is CameraCondition.LOST)
+    assert camera.state.reason == f"camera entrance (http://127.0.0.1:9/) {said}."
+    since_s = camera.state.since_s
+    if command[0] != "/nonexistent":
+        tick(camera, lambda: camera.restarts == 2)
+    assert camera.state.since_s == since_s
 
 
-def test_motion_jpeg_over_http_is_read_reconnected_and_silent(mjpeg_server, capfd):
-    mjpeg_server.plans = [(20, False), (20, True)]
-    states = []
-    config = CameraConfig(source=mjpeg_server.url, read_timeout_s=0.5)
-    camera = Camera(config, on_state=states.append)
-    with camera as frames:
-        for frame in frames:
-            assert np.abs(frame.image[0, 0].astype(int) - (200, 0, 0)).max() < 8
-            if mjpeg_server.connections == 3 and len(states) == 4:
-                camera.stop()
-    assert states == ["camera entrance lost: reconnecting", "camera entrance is back"] * 2
-    assert frame.index > 20
-    assert capfd.readouterr() == ("", "")
+def test_an_unknown_error_in_a_reader_is_told(tick, mjpeg_server):
+    fails = (
+        "from gatecam.capture import reader; from gatecam.capture.reader import *;"
+        "reader.Sight = lambda: type('Bad', (), {'look': lambda self, image, time_s: 1 // 0})(); main()"
+    )
+    camera = Camera(camera_at(mjpeg_server.url), (sys.executable, "-c", fails))
+    tick(camera, lambda: camera.state.kind is CameraCondition.LOST)
+    assert "stopped its reader (ZeroDivisionError: " in camera.state.reason
 
 
-def test_cameras_are_listed_with_their_names(tmp_path: Path):
-    listed = tmp_path / "sys/class/video4linux"
-    for device, index, name in [
-        ("video10", "0", "Dome"),
-        ("video2", "0", "HD Webcam"),
-        ("video3", "1", "meta"),
-    ]:
-        (listed / device).mkdir(parents=True)
-        (listed / device / "index").write_text(index + "\n")
-        (listed / device / "name").write_text(name + "\n")
-    (tmp_path / "dev/v4l/by-id").mkdir(parents=True)
-    for device in ("video2", "video10"):
-        (tmp_path / "dev" / device).touch()
-    stable = tmp_path / "dev/v4l/by-id/usb-HD-index0"
-    stable.symlink_to("../../video2")
-    assert cameras_seen(tmp_path) == [f"{stable} (HD Webcam)", f"{tmp_path}/dev/video10 (Dome)"]
-    assert cameras_seen(tmp_path / "elsewhere") == []
+def test_a_password_is_not_on_the_command_line(tick, mjpeg_server):
+    camera = Camera(camera_at(mjpeg_server.url))
+    tick(camera, lambda: camera.state.sees)
+    assert b"secret" not in Path(f"/proc/{reader_pid(camera)}/cmdline").read_bytes()
+
+
+def test_restarts_leave_no_open_files_behind(tick):
+    camera = Camera(camera_at("http://127.0.0.1:9/", open_timeout_s=10), CRASHES)
+    tick(camera, lambda: camera.restarts == 1)
+    before = len(os.listdir("/proc/self/fd"))
+    tick(camera, lambda: camera.restarts == 3)
+    camera.close()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+PARENT = """
+import os, sys, threading
+from gatecam.capture.camera import Cameras
+from gatecam.config import CameraConfig
+cameras = Cameras([CameraConfig(source=sys.argv[1])])
+with cameras as frames:
+    next(frames)
+    print(cameras.cameras[0]._reader._process.pid, flush=True)
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("reader_state", ["runs", "hangs", "is stopped"])
+def test_a_reader_ends_when_gatecam_is_killed(reader_state):
+    plan = Viewer.pictures if reader_state == "runs" else lambda viewer: (viewer.pictures(5), viewer.hang())
+    with MjpegServer(plan=plan) as server:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT, server.url],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        reader = os.pidfd_open(int(parent.stdout.readline()))
+        if reader_state == "is stopped":
+            signal.pidfd_send_signal(reader, signal.SIGSTOP)
+        parent.kill()
+        parent.communicate(timeout=10)
+        ended, _, _ = select.select([reader], [], [], 1.0)  # readable once the process has ended
+        os.close(reader)
+    assert ended
+
+
+def test_garbage_half_pictures_and_changing_sizes_hold_up_nothing(tick):
+    def plan(viewer: Viewer) -> None:
+        for seed in range(1000):
+            viewer.pictures(1, jpeg(200, 64 + seed % 7, 48))
+            viewer.send(part(jpeg()[:400]))
+            viewer.send(part(jpeg())[:500])
+            viewer.send(noise(2000, seed))
+
+    with MjpegServer(plan=plan) as server:
+        camera = Camera(camera_at(server.url))
+        sizes = set()
+
+        def sees_many() -> bool:
+            if (frame := camera.take()) is not None:
+                sizes.add(frame.image.shape)
+            return camera._seen_index > 60
+
+        tick(camera, sees_many)
+        assert camera.state.sees
+        assert camera.restarts == 0
+        assert server.connections < 5
+        assert len(sizes) > 3

@@ -5,11 +5,24 @@ import itertools
 import PIL.Image
 import pytest
 
-from gatecam.capture.camera import Camera
+from gatecam.capture.camera import Cameras
 from gatecam.capture.folder import ImageFolder
 from gatecam.capture.recording import open_recording
 from gatecam.capture.video import VideoFile
 from gatecam.config import CameraConfig
+
+
+class Flat:
+    """Cameras as a source of single frames."""
+
+    def __init__(self, cameras):
+        self._cameras = cameras
+
+    def __enter__(self):
+        return itertools.chain.from_iterable(self._cameras.__enter__())
+
+    def __exit__(self, *error):
+        self._cameras.__exit__(*error)
 
 
 @pytest.fixture(params=["video", "folder", "camera"])
@@ -21,7 +34,7 @@ def source(request, tmp_path, write_video):
             PIL.Image.new("L", (64, 48), index).save(tmp_path / f"{index}.png")
         return ImageFolder(tmp_path, fps=10, camera="door")
     server = request.getfixturevalue("mjpeg_server")
-    return Camera(CameraConfig(source=server.url, name="door"))
+    return Flat(Cameras([CameraConfig(source=server.url, name="door")]))
 
 
 def test_a_frame_source_gives_rgb_frames_that_count_up_in_growing_time(source):

@@ -1,0 +1,105 @@
+"""Names of cameras: which are there, which can be one, and the name that a USB camera keeps over a replug."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from gatecam.errors import CameraError
+
+URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
+ROOT = Path("/")
+
+
+def redacted(source: str) -> str:
+    """A camera's address without user, password and query, fit for a message.
+
+    >>> redacted("rtsp://admin:p@ss@10.0.0.5/live?token=1")
+    'rtsp://***@10.0.0.5/live?***'
+    """
+    return re.sub(r"\?.*", "?***", re.sub(r"^(\w+://)?.*@", r"\1***@", source))
+
+
+def is_url(source: str) -> bool:
+    """Whether a source is the address of a network stream."""
+    return source.lower().startswith(URL_SCHEMES)
+
+
+def cameras_seen(system: Path = ROOT) -> list[str]:
+    """The cameras that Linux lists, as `path (name)`; empty elsewhere.
+
+    The path is the one under /dev/v4l/by-id where there is one: it stays the same when the camera is
+    plugged in elsewhere.
+    """
+    stable = _stable_names(system)
+    seen = []
+    for device in sorted((system / "sys/class/video4linux").glob("video*"), key=_device_number):
+        if _line(device / "index") not in ("0", ""):
+            continue  # a camera's further devices carry metadata, no pictures
+        path = stable.get(device.name, system / "dev" / device.name)
+        seen.append(f"{path} ({_line(device / 'name') or 'unnamed'})")
+    return seen
+
+
+def stable_source(source: str, system: Path = ROOT) -> str:
+    """The name under /dev/v4l/by-id of an index or /dev/videoN; any other source, or one without, as it is.
+
+    After a replug a camera may get another number, and another camera its old one; the name stays.
+    """
+    if is_url(source) or not _is_numbered(source):
+        return source
+    stable = _stable_names(system).get(_device_path(source).name)
+    return source if stable is None else str(stable)
+
+
+def require_camera(source: str) -> None:
+    """Check that a source can be a camera's: a URL, or on Linux a device that is there and may be opened.
+
+    Raises:
+        CameraError: if it cannot.
+    """
+    if is_url(source):
+        return
+    if not (source.isdecimal() or source.startswith("/dev/")):
+        raise CameraError(
+            f"camera {redacted(source)}: expected an index (0), a device (/dev/video0) or an address"
+            " (rtsp:// or http://); recorded files are for `gatecam replay`."
+        )
+    if sys.platform == "linux":
+        _require_device(_device_path(source))
+
+
+def _stable_names(system: Path) -> dict[str, Path]:
+    """Links by the name of the device that they lead to."""
+    links = sorted((system / "dev/v4l/by-id").glob("*"), reverse=True)
+    return {link.resolve().name: link for link in links if link.exists()}
+
+
+def _is_numbered(source: str) -> bool:
+    return source.isdecimal() or re.fullmatch(r"/dev/video\d+", source) is not None
+
+
+def _device_path(source: str) -> Path:
+    return Path(f"/dev/video{int(source)}" if source.isdecimal() else source)
+
+
+def _device_number(device: Path) -> int:
+    return int("0" + re.sub(r"\D", "", device.name))
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _require_device(path: Path) -> None:
+    if not path.exists():
+        raise CameraError(
+            f"{path}: there is no such camera; plug it in, or choose one that `gatecam doctor` lists."
+        )
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise CameraError(f"{path}: the camera may not be opened; add your user to the group `video`.")

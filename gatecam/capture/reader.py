@@ -1,0 +1,206 @@
+"""The process that reads one camera: `python -m gatecam.capture.reader`, with its settings on standard input.
+
+It opens the camera, puts each picture into the memory shared with gatecam, and opens it again whenever it
+ends. Where a library hangs, gatecam ends this process and starts another; where gatecam ends in any way,
+this process does so, too: standard input closes then, and the kernel kills it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import NoReturn
+
+import cv2
+
+from gatecam.capture.devices import redacted
+from gatecam.capture.newest import NewestWriter, Phase
+from gatecam.capture.pauses import Pauses
+from gatecam.capture.sight import Sight
+from gatecam.capture.sources import (
+    NO_STREAM,
+    STALLED,
+    UNFIT,
+    GarbledError,
+    Shot,
+    SourceSettings,
+    shots,
+    silence,
+)
+from gatecam.errors import CameraError
+from gatecam.types import Image
+
+MIN_REOPEN_S = 3.0
+GRACE_S = 0.5  # by which this process may miss its own limits before it counts as hung
+MAX_DATA_BYTES = 2 << 30  # what 8K video takes is half of it
+UNKNOWN_ERROR = 3  # the exit code of a reader that has said what it met
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+Look = Callable[[Image, float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """What the process is told: its camera, how long it may take to open, and its ends of the connections.
+
+    `longest_open_s` is the longest that an earlier reader of the camera took to its first picture, 0 if
+    there was none; frames count up from `first_index`.
+    """
+
+    source: SourceSettings
+    open_timeout_s: float
+    longest_open_s: float
+    first_index: int
+    memory_fd: int
+    bell_fd: int
+
+    def to_json(self) -> bytes:
+        """One line."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, line: bytes) -> ReaderSettings:
+        """The settings that `to_json` wrote."""
+        values = json.loads(line)
+        return cls(**{**values, "source": SourceSettings(**values["source"])})
+
+
+class Reader:
+    """Reads one camera for ever.
+
+    Args:
+        settings: Which camera, and its limits of time.
+        writer: Where pictures and words go.
+        look: Told each picture and its time, says why it shows nothing, in ASCII, or "".
+        open_shots: Opens the camera, as `sources.shots` does.
+    """
+
+    def __init__(
+        self,
+        settings: ReaderSettings,
+        writer: NewestWriter,
+        look: Look,
+        open_shots: Callable[[SourceSettings, float, bool], Iterator[Shot]] = shots,
+    ) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._look = look
+        self._open_shots = open_shots
+        self._pauses = Pauses()
+        self._index = settings.first_index
+        self._last_s = 0.0
+        self._longest_open_s = settings.longest_open_s
+        self._reason = ""
+        self._is_garbled = False
+
+    def run(self) -> NoReturn:
+        """Read until this process is ended."""
+        while True:
+            time.sleep(self.attempt())
+
+    def attempt(self) -> float:
+        """Open the camera and read until it ends; the pause before the next attempt, in s."""
+        started_s = time.monotonic()
+        try:
+            self._read(started_s)
+        except CameraError as error:
+            self._reason = str(error)
+            self._is_garbled = isinstance(error, GarbledError)
+        ended_s = time.monotonic()
+        pause_s = self._pauses.after(started_s, ended_s)
+        self._tell(Phase.PAUSING, ended_s + pause_s)
+        return pause_s
+
+    @property
+    def open_limit_s(self) -> float:
+        """How long the next opening may take: a camera that gave pictures before is not waited for long."""
+        if self._longest_open_s == 0:
+            return self._settings.open_timeout_s
+        return min(self._settings.open_timeout_s, max(MIN_REOPEN_S, 2 * self._longest_open_s))
+
+    def _read(self, started_s: float) -> None:
+        limit_s = self.open_limit_s
+        self._tell(Phase.OPENING, started_s + limit_s)
+        heard_s = None
+        with closing(self._open_shots(self._settings.source, limit_s, self._is_garbled)) as found:  # type: ignore[type-var]
+            for shot in found:
+                is_late = heard_s is not None and shot.time_s > heard_s + self._settings.source.read_timeout_s
+                if is_late:  # with a picture, it is what a library makes of half a one at its time-out
+                    raise CameraError(UNFIT if shot.image is None else STALLED)
+                if shot.image is not None:
+                    self._put(shot.image, shot.time_s, None if heard_s else shot.time_s - started_s)
+                    heard_s = shot.time_s
+                elif heard_s is None and shot.time_s > started_s + limit_s:
+                    raise CameraError(NO_STREAM)
+
+    def _put(self, image: Image, shot_s: float, open_s: float | None) -> None:
+        """Publish a picture; `open_s` is how long the first of a stream took."""
+        self._last_s = max(shot_s, math.nextafter(self._last_s, math.inf))  # two may come at once
+        sight = self._look(image, self._last_s)
+        deadline_s = shot_s + self._settings.source.read_timeout_s
+        self._writer.promise(deadline_s + GRACE_S)
+        self._writer.put(image, self._index, self._last_s, sight)
+        self._index += 1
+        if open_s is None:
+            return
+        self._pauses.reset()
+        self._reason = ""
+        self._longest_open_s = max(self._longest_open_s, open_s)
+        self._tell(Phase.OPEN, deadline_s)
+
+    def _tell(self, phase: Phase, deadline_s: float) -> None:
+        self._writer.tell(phase, deadline_s + GRACE_S, self._reason, self._longest_open_s)
+
+
+def main() -> None:
+    """Read the camera that standard input names until it closes."""
+    settings = ReaderSettings.from_json(sys.stdin.buffer.readline())
+    _end_with_parent()
+    _be_modest()
+    writer = NewestWriter(settings.memory_fd, settings.bell_fd)
+    try:
+        Reader(settings, writer, Sight().look).run()
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".replace(
+            settings.source.source, redacted(settings.source.source)
+        )
+        writer.tell(Phase.PAUSING, time.monotonic() + GRACE_S, f"stopped its reader ({text})", 0.0)
+        raise SystemExit(UNKNOWN_ERROR) from error
+
+
+def _end_with_parent() -> None:
+    """End when standard input closes, even while a library hangs; on Linux even while stopped."""
+    # systemd sends it to every process of a service; gatecam itself says when this one ends
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_exit_at_end_of_input, name="parent", daemon=True).start()
+
+
+def _exit_at_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(0)
+
+
+def _be_modest() -> None:
+    """Leave the processors and the memory to those that judge."""
+    silence()
+    cv2.setNumThreads(1)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = MAX_DATA_BYTES if hard == resource.RLIM_INFINITY else min(MAX_DATA_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Opens a live camera, USB by OpenCV or network by PyAV, and gives its pictures until it ends.
+
+Network streams are not read by OpenCV, which scales every picture to the size of the first and gives up
+at half a picture; PyAV passes over what it cannot decode, and adds no delay.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.error import ExitError, FFmpegError, InvalidDataError
+from av.packet import Packet
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from gatecam.capture.devices import is_url
+from gatecam.capture.jpegs import JpegScanner
+from gatecam.capture.newest import MAX_PIXELS
+from gatecam.errors import CameraError
+from gatecam.types import Image
+
+NO_STREAM = "gives no picture; check the address, user and password, and that the camera is on"
+NO_DEVICE = "gives no picture; check that it is plugged in and that no other program uses it"
+NO_VIDEO = "sends no video; give the address of its video stream"
+STALLED = "sends nothing any more"
+ENDED = "ended its stream"
+UNFIT = "sends only what cannot be shown: damaged pictures, or larger ones than 7680 x 4320"
+GARBLED = "sends garbage between its pictures"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Where a camera is, what a USB camera is asked for, and how long its stream may be silent."""
+
+    source: str
+    width: int
+    height: int
+    fps: float
+    read_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """What came at a time: a picture, (H, W, 3) RGB, or None for something else, such as half a picture.
+
+    A picture of more than `MAX_PIXELS` is something else, too.
+    """
+
+    time_s: float
+    image: Image | None
+
+
+class GarbledError(CameraError):
+    """What lies between the pictures of a stream is not understood; `shots` can pass over it."""
+
+
+def shots(settings: SourceSettings, open_timeout_s: float, is_garbled: bool) -> Iterator[Shot]:
+    """What a camera gives, from now on; ending or closing the iterator frees the camera.
+
+    Args:
+        settings: Which camera.
+        open_timeout_s: How long a network stream may take to open.
+        is_garbled: Look for JPEG pictures between whatever else a network stream sends.
+
+    Raises:
+        GarbledError: the stream could be read so only.
+        CameraError: it does not open, ended or stalled; its text goes on after the camera's name.
+    """
+    if is_garbled:
+        yield from _garbled_shots(settings, open_timeout_s)
+    elif is_url(settings.source):
+        yield from _stream_shots(settings, open_timeout_s)
+    else:
+        yield from device_shots(_open_device(settings))
+
+
+def silence() -> None:
+    """Keep FFmpeg and OpenCV off the terminal; what they say is said by one sentence of ours."""
+    av.logging.set_level(av.logging.PANIC)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+# Network streams ---------------------------------------------------------------------------------
+
+
+def _stream_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
+    with _told_failures(_open_stream(settings, open_timeout_s)) as container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream):
+            raise CameraError(NO_VIDEO)
+        stream.thread_type = "SLICE"  # threads over frames would hold each frame back
+        converter = VideoReformatter()
+        for packet in container.demux():
+            time_s = monotonic()
+            images = _decoded(packet, converter) if packet.stream is stream and packet.size else []
+            yield from (Shot(time_s, image) for image in images or [None])
+
+
+def _garbled_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
+    """JPEG pictures between anything; FFmpeg only brings the bytes (its demuxer `data`)."""
+    scanner = JpegScanner()
+    with _told_failures(_open_stream(settings, open_timeout_s, "data")) as container:
+        for packet in container.demux():
+            time_s = monotonic()
+            images = [_from_jpeg(each) for each in scanner.feed(bytes(packet))]
+            yield from (Shot(time_s, image) for image in images or [None])
+
+
+@contextmanager
+def _told_failures(container: InputContainer) -> Iterator[InputContainer]:
+    """A stream to read to its end, which is a `CameraError` whatever the end is."""
+    try:
+        yield container
+    except ExitError as error:  # the time-out of reading
+        raise CameraError(STALLED) from error
+    except InvalidDataError as error:
+        raise (GarbledError if container.format.name == "mpjpeg" else CameraError)(GARBLED) from error
+    except FFmpegError as error:
+        raise CameraError(ENDED) from error
+    finally:
+        container.close()
+    raise CameraError(ENDED)
+
+
+def _open_stream(
+    settings: SourceSettings, open_timeout_s: float, demuxer: str | None = None
+) -> InputContainer:
+    try:
+        return av.open(
+            settings.source,
+            format=demuxer,
+            options={"rtsp_transport": "tcp"},
+            timeout=(open_timeout_s, settings.read_timeout_s),
+            metadata_errors="replace",
+        )
+    except InvalidDataError as error:
+        is_http = settings.source.lower().startswith("http")
+        raise (GarbledError if is_http else CameraError)(NO_STREAM) from error
+    except (FFmpegError, ValueError) as error:
+        raise CameraError(NO_STREAM) from error
+
+
+def _from_jpeg(data: bytes) -> Image | None:
+    try:
+        image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if image is None or image.shape[0] * image.shape[1] > MAX_PIXELS:
+            return None
+        return _rgb(image)
+    except cv2.error:  # it claims to be larger than any picture
+        return None
+
+
+def _decoded(packet: Packet[Any], converter: VideoReformatter) -> list[Image | None]:
+    """The pictures of a packet; none of one that cannot be decoded."""
+    try:
+        return [
+            converter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+            if picture.width * picture.height <= MAX_PIXELS
+            else None
+            for picture in packet.decode()
+        ]
+    except (FFmpegError, ValueError):
+        return []
+
+
+# USB cameras -------------------------------------------------------------------------------------
+
+
+class Capture(Protocol):
+    """The part of `cv2.VideoCapture` that a USB camera needs."""
+
+    def grab(self) -> bool:
+        """Take the next picture; False if the device is not open, ended or timed out."""
+        ...
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Decode the picture taken: whether that went well, and the picture, BGR, BGRA or grey."""
+        ...
+
+    def release(self) -> None:
+        """Free the device."""
+        ...
+
+
+def device_shots(capture: Capture) -> Iterator[Shot]:
+    """What an open device gives, until it ends.
+
+    Raises:
+        CameraError: it ended, or was not open.
+    """
+    try:
+        while capture.grab():
+            time_s = monotonic()
+            yield Shot(time_s, _retrieved(capture))
+    finally:
+        capture.release()
+    raise CameraError(NO_DEVICE)
+
+
+def _retrieved(capture: Capture) -> Image | None:
+    try:
+        is_good, image = capture.retrieve()
+        if not is_good or image.shape[0] * image.shape[1] > MAX_PIXELS:
+            return None
+        return _rgb(image)
+    except cv2.error:  # a damaged picture
+        return None
+
+
+def _rgb(image: NDArray[np.uint8]) -> Image:
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
+    return cv2.cvtColor(image, code)  # type: ignore[return-value]
+
+
+def _open_device(settings: SourceSettings) -> Capture:
+    """Open a device; if that fails, `grab` gives False."""
+    source = int(settings.source) if settings.source.isdecimal() else settings.source
+    backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+    capture = cv2.VideoCapture(source, backend)
+    # Motion JPEG first: raw pictures of full size do not fit through USB 2 at full rate
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
+    capture.set(cv2.CAP_PROP_FPS, settings.fps)
+    return capture
