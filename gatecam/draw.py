@@ -7,6 +7,7 @@ rendered with Pillow (OpenCV has no Hangul), once for each text and size; a fram
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ from gatecam.config import Region
 from gatecam.errors import OutputError
 from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
-from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
+from gatecam.types import Blindness, Box, Event, Face, Image, Step, Track, Verdict
 
 Color = tuple[int, int, int]
 
@@ -47,6 +48,7 @@ BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
 DARK: Color = (24, 26, 30)
 LIGHT: Color = (225, 228, 232)
+ALARM: Color = (255, 214, 10)  # of no verdict: something is wrong with gatecam, not with the visitor
 
 BLUR_BLOCKS = 6  # at most so many averages a side are left of a face
 BLUR_BLOCK_PX = 4  # each of at least so many pixels a side, so that small faces are lost as well
@@ -54,6 +56,7 @@ BLUR_MARGIN = 0.25  # the detector's box leaves out ears and hair
 BANNER_OPACITY = 0.88
 MIN_KOREAN_PX, MIN_ENGLISH_PX = 10, 8  # below these a line is broken in two rather than shrunk
 CELL_WIDTH, CELL_HEIGHT, CELL_GAP, CAPTION_PX = 400, 300, 16, 20
+TILED_WIDTH = 1280  # of several cameras together
 MAX_MOMENTS = 60  # a longer sheet passes what JPEG and viewers can hold
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -79,11 +82,25 @@ MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
     }
 )
 
+# Why a camera does not see, in both languages: for whoever stands before the screen.
+CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        Blindness.LOST: ("카메라 연결이 끊어졌습니다", "The camera gives no picture"),
+        Blindness.FROZEN: ("카메라 화면이 멈췄습니다", "The camera's picture is frozen"),
+        Blindness.COVERED: ("카메라가 가려져 있습니다", "The camera is covered"),
+        Blindness.DARK: ("카메라에 너무 어둡습니다", "It is too dark for the camera"),
+        Blindness.BLINDED: ("카메라에 빛이 너무 강합니다", "The camera is blinded by light"),
+        Blindness.UNFOCUSED: ("카메라 초점이 맞지 않습니다", "The camera is out of focus"),
+        Blindness.TURNED: ("카메라 방향이 바뀌었습니다", "The camera was turned away"),
+    }
+)
+
 
 class Banner:
     """Decides which message is on the screen: the newest event's, for `hold_s` seconds of frame time.
 
-    A thank-you does not take the place of another person's alert that is still up.
+    A thank-you does not take the place of another person's alert that is still up. Events of the camera
+    itself have nothing to say to a visitor.
     """
 
     def __init__(self, hold_s: float = 3.0) -> None:
@@ -96,6 +113,8 @@ class Banner:
         if not 0 <= time_s - self._shown_s < self._hold_s:
             self._event = None
         for event in events:
+            if event.kind.is_camera:
+                continue
             if self._event is None or self._gives_way(self._event, event):
                 self._event, self._shown_s = event, time_s
         return None if self._event is None else MESSAGES[self._event.verdict]
@@ -133,6 +152,36 @@ def annotate(
     if banner is not None:
         _draw_banner(picture, banner)
     return picture
+
+
+def camera_notice(image: Image | None, reason: str, since: str) -> Image:
+    """A picture that says, in both languages, that the camera does not see, why, and since when.
+
+    Args:
+        image: what the camera shows, which is dimmed; None where it gives nothing.
+        reason: a key of `CAMERA_MESSAGES`.
+        since: the time of day.
+    """
+    picture = np.full((480, 640, 3), DARK, np.uint8) if image is None else image // 4
+    korean, english = CAMERA_MESSAGES[reason]
+    height, width = picture.shape[:2]
+    panel = _panel(f"{korean} ({since}부터)", f"{english} (since {since})", ALARM, width, height)[:height]
+    top = (height - len(panel)) // 2
+    picture[top : top + len(panel)] = panel
+    return picture
+
+
+def tile(pictures: Sequence[Image]) -> Image:
+    """Pictures side by side and row by row, each letterboxed into an equal cell; a single one as it is."""
+    if len(pictures) == 1:
+        return pictures[0]
+    columns = math.ceil(math.sqrt(len(pictures)))
+    width = TILED_WIDTH // columns
+    height = width * 3 // 4
+    tiled = np.full((-(-len(pictures) // columns) * height, columns * width, 3), DARK, np.uint8)
+    for i, picture in enumerate(pictures):
+        _paste(tiled, _letterbox(picture, width, height), i % columns * width, i // columns * height)
+    return tiled
 
 
 def draw_faces(image: Image, faces: Sequence[Face], blur: bool) -> Image:
@@ -259,22 +308,22 @@ def _draw_region(picture: Image, region: Region) -> None:
 
 def _draw_banner(picture: Image, banner: BannerText) -> None:
     height, width = picture.shape[:2]
-    panel = _banner_panel(banner, width, height)[:height]
+    korean = f"{SYMBOLS[banner.verdict]} {banner.korean}"
+    panel = _panel(korean, banner.english, COLORS[banner.verdict], width, height)[:height]
     rows = picture[height - len(panel) :]
     rows[:] = cv2.addWeighted(panel, BANNER_OPACITY, rows, 1 - BANNER_OPACITY, 0)
 
 
-@lru_cache(maxsize=8)
-def _banner_panel(banner: BannerText, width: int, height: int) -> Image:
-    """The opaque banner for a picture of `width` × `height`: both languages, as large as they fit."""
+@lru_cache(maxsize=32)
+def _panel(korean_text: str, english_text: str, color: Color, width: int, height: int) -> Image:
+    """An opaque panel for a picture of `width` × `height`: both languages, as large as they fit."""
     margin = max(2, width // 40)
     large = max(MIN_KOREAN_PX, round(height * 0.1))
-    korean = _break(f"{SYMBOLS[banner.verdict]} {banner.korean}", large, MIN_KOREAN_PX, width - 2 * margin)
+    korean = _break(korean_text, large, MIN_KOREAN_PX, width - 2 * margin)
     size = max(MIN_ENGLISH_PX, round(korean[0][1] * 0.6))
-    english = _break(banner.english, size, MIN_ENGLISH_PX, width - 2 * margin)
+    english = _break(english_text, size, MIN_ENGLISH_PX, width - 2 * margin)
     lines = korean + english
     pad = max(2, large // 4)
-    color = COLORS[banner.verdict]
     panel = PIL.Image.new("RGB", (width, 2 * pad + sum(_line_px(size) for _, size in lines)), color)
     pen, y = ImageDraw.Draw(panel), pad
     for text, size in lines:

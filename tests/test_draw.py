@@ -13,19 +13,34 @@ from PIL import ImageFont
 
 from gatecam import draw
 from gatecam.draw import (
+    CAMERA_MESSAGES,
     COLORS,
     MESSAGES,
     SYMBOLS,
     Banner,
     annotate,
     blur_faces,
+    camera_notice,
     contact_sheet,
     draw_faces,
     save_image,
     thumbnail,
+    tile,
 )
 from gatecam.errors import OutputError
-from gatecam.types import Box, Detection, Event, EventKind, Face, Frame, Prediction, Step, Track, Verdict
+from gatecam.types import (
+    Blindness,
+    Box,
+    Detection,
+    Event,
+    EventKind,
+    Face,
+    Frame,
+    Prediction,
+    Step,
+    Track,
+    Verdict,
+)
 
 SIZES = [(64, 64), (640, 480), (480, 854), (3840, 2160), (640, 40), (40, 640), (1, 1), (63, 65)]
 
@@ -118,7 +133,9 @@ def test_the_banner_is_legible_on_black_and_on_white(verdict, background):
 @pytest.mark.parametrize("verdict", Verdict)
 def test_both_lines_of_the_banner_fit_the_width_and_can_be_read(size, verdict):
     width, height = size
-    panel = draw._banner_panel(MESSAGES[verdict], width, height)
+    message = MESSAGES[verdict]
+    korean = f"{SYMBOLS[verdict]} {message.korean}"
+    panel = draw._panel(korean, message.english, COLORS[verdict], width, height)
     assert panel.shape[1] == width
     assert len(panel) <= 0.75 * height
     ink = (panel != COLORS[verdict]).any(axis=2)
@@ -130,9 +147,45 @@ def test_both_lines_of_the_banner_fit_the_width_and_can_be_read(size, verdict):
 def test_every_letter_and_symbol_of_the_messages_is_in_the_font():
     font = ImageFont.truetype(draw.FONT_PATH, 40)
     missing = bytes(font.getmask("\U0010fffd"))
-    text = "".join(m.korean + m.english for m in MESSAGES.values()) + "".join(SYMBOLS.values())
+    texts = [each for m in MESSAGES.values() for each in (m.korean, m.english)]
+    texts += [each for pair in CAMERA_MESSAGES.values() for each in (*pair, "(since 11-24 14:05:09부터)")]
+    text = "".join(texts) + "".join(SYMBOLS.values())
     assert [letter for letter in set(text) - {" "} if bytes(font.getmask(letter)) == missing] == []
     assert set(MESSAGES) == set(COLORS) == set(SYMBOLS) == set(Verdict)
+
+
+@pytest.mark.parametrize("size", [size for size in SIZES if min(size) >= 64])
+@pytest.mark.parametrize("reason", CAMERA_MESSAGES)
+def test_a_camera_that_does_not_see_is_a_notice_over_a_dimmed_picture(size, reason):
+    image = np.full((size[1], size[0], 3), 200, np.uint8)
+    notice = camera_notice(image, reason, "11-24 14:05:09")
+    assert notice.shape == image.shape
+    assert (notice[0] == 50).all()
+    assert (notice[size[1] // 2] == draw.ALARM).all(axis=-1).any()
+    assert (image == 200).all()
+
+
+def test_a_lost_camera_has_a_notice_without_any_picture():
+    notice = camera_notice(None, "lost", "11-24 14:05:09")
+    assert (notice[[0, -1]] == draw.DARK).all()
+    assert (notice != camera_notice(None, "lost", "11-24 14:05:10")).any()
+
+
+def test_every_reason_not_to_see_has_its_words():
+    assert set(CAMERA_MESSAGES) == set(Blindness)
+
+
+def test_several_pictures_are_tiled_and_one_stays_as_it_is():
+    pictures = [np.full((48, 64, 3), level, np.uint8) for level in (60, 120, 180)]
+    assert tile(pictures[:1]) is pictures[0]
+    tiled = tile(pictures)
+    height, width = tiled.shape[:2]
+    assert [tiled[y, x, 0] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)] == [
+        60,
+        120,
+        180,
+        draw.DARK[0],
+    ]
 
 
 def test_the_fonts_licence_ships_beside_it():
@@ -171,6 +224,14 @@ def test_the_newest_message_wins_but_thanks_do_not_hide_another_persons_alert():
     assert banner.update([event(EventKind.MASK_OK, track_id=1)], 2.0) is MESSAGES[Verdict.CORRECT]
     assert banner.update([event(EventKind.MASK_INCORRECT, track_id=2)], 2.5) is MESSAGES[Verdict.INCORRECT]
     assert banner.update([event(EventKind.MASK_OK, track_id=9)], 6.0) is MESSAGES[Verdict.CORRECT]
+
+
+def test_what_the_camera_says_of_itself_is_no_message_to_a_visitor():
+    banner = Banner(hold_s=3.0)
+    blind = [Event(kind, "gate", 0, Verdict.UNKNOWN, 0.0) for kind in EventKind if kind.is_camera]
+    assert len(blind) == 2
+    assert banner.update(blind, 0.0) is None
+    assert banner.update([event(EventKind.MASK_OK), *blind], 1.0) is MESSAGES[Verdict.CORRECT]
 
 
 def test_a_reminder_says_what_its_verdict_asks_for():
