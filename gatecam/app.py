@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatecam.capture.camera import Camera
+from gatecam.camera_alerts import CameraAlerts
+from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
 from gatecam.config import Config
 from gatecam.errors import DeviceError
 from gatecam.keyframes import KeyFrames
+from gatecam.locks import camera_lock
 from gatecam.notify.jsonl import JsonLinesSink
+from gatecam.notify.log import DurableSink, LogFile
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.tone import ToneSink
 from gatecam.pipeline import Pipeline, timed
@@ -26,7 +29,8 @@ from gatecam.policy import AlertPolicy
 from gatecam.ports import CropClassifier, FaceAnalyzer, Sink
 from gatecam.telemetry import Telemetry
 from gatecam.tracking import FaceTracker
-from gatecam.types import Step
+from gatecam.types import CameraState, Event, Round, Step
+from gatecam.watching import Watch
 
 if TYPE_CHECKING:
     from gatecam.vision.analyzer import TorchAnalyzer
@@ -107,14 +111,27 @@ def open_replay(
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A camera being watched: `steps` yields one step a frame that was not dropped, until `stop`."""
+    """Cameras being watched: `rounds` yields their steps and events, ten times a second at least."""
 
-    camera: Camera
-    steps: Iterator[Step]
+    cameras: Cameras
+    alerts: CameraAlerts
+    rounds: Iterator[Round]
+    _analyzer: FaceAnalyzer
+    _pipelines: Mapping[str, Pipeline]
 
     def stop(self) -> None:
-        """End the steps; safe in a signal handler."""
-        self.camera.stop()
+        """End the rounds; safe in a signal handler."""
+        self.cameras.stop()
+
+    def apply(self, config: Config) -> None:
+        """Go on by other settings, in all that can change while cameras are watched; no track is lost."""
+        self._analyzer.apply(config)
+        for one in config.watched:
+            pipeline = self._pipelines[one.camera.name]
+            pipeline.tracker.apply(one.tracker)
+            pipeline.policy.apply(one.policy)
+            if pipeline.planner is not None:
+                pipeline.planner.apply(one.detector)
 
 
 @contextmanager
@@ -122,37 +139,87 @@ def open_live(
     config: Config,
     analyzer: FaceAnalyzer,
     telemetry: Telemetry,
-    on_state: Callable[[str], None],
-    on_idle: Callable[[], None],
+    on_state: Callable[[str, CameraState], None] = lambda name, state: None,
+    wait: bool = False,
 ) -> Iterator[Live]:
-    """Watch the camera of the settings; `on_state` and `on_idle` are called as `Camera` says.
+    """Watch the cameras of the settings.
+
+    Args:
+        config: its cameras, and all that their pipelines go by.
+        analyzer: finds and judges the faces of all cameras.
+        telemetry: gets times and counts.
+        on_state: told a camera's name and state whenever that changes, by the thread that takes the rounds.
+        wait: wait for ever for cameras that are not there, as a service does.
 
     Raises:
-        CameraError: the camera cannot be opened.
+        CameraError: another gatecam uses a camera, or, without `wait`, the only one cannot be opened.
     """
-    camera = Camera(config.camera, on_state, on_idle)
-    with camera as frames:
-        pipeline = build_pipeline(config, analyzer, config.camera.name, telemetry)
-        yield Live(camera, pipeline.steps(frames))
+    alerts = CameraAlerts()
+
+    def note(name: str, state: CameraState) -> None:
+        alerts.note(name, state)
+        on_state(name, state)
+
+    watched = config.watched
+    with ExitStack() as stack:
+        for one in watched:
+            stack.enter_context(camera_lock(one.camera.name, one.camera.source))
+        cameras = Cameras([one.camera for one in watched], note, wait)
+        frames = stack.enter_context(cameras)
+        pipelines = {
+            one.camera.name: build_pipeline(one, analyzer, one.camera.name, telemetry) for one in watched
+        }
+        watch = Watch(analyzer, pipelines, alerts, telemetry)
+        yield Live(cameras, alerts, watch.rounds(frames), analyzer, pipelines)
 
 
-def build_live_sinks(config: Config, telemetry: Telemetry, print_events: bool) -> FanOut:
-    """Where live events go besides the screen, each behind a queue of its own.
+@dataclass(frozen=True, slots=True)
+class LiveSinks:
+    """Where live events go besides the screen; each event gets the time of day once, for all of them.
+
+    The counts of the `queues` tell how it goes; `sink` leads to all of them.
+    """
+
+    queues: tuple[QueuedSink, ...]
+    sink: Sink
+
+    def send(self, event: Event) -> None:
+        """Hand an event to every queue; neither blocks nor raises."""
+        self.sink.send(replace(event, at=wall_clock()))
+
+    def close(self) -> None:
+        """Deliver what is left, for some seconds at most."""
+        self.sink.close()
+
+
+def build_live_sinks(
+    config: Config,
+    telemetry: Telemetry,
+    print_events: bool,
+    on_trouble: Callable[[str | None], None] = lambda text: None,
+) -> LiveSinks:
+    """Where live events go, each output behind a queue of its own.
+
+    With a log, an event is printed when it is in the log and on the disk: that is its acknowledgement.
+    The sound does not wait for the disk. `on_trouble` is called as `DurableSink` says.
 
     Raises:
-        OutputError: the event log cannot be written.
+        OutputError: the event log cannot be written, or another gatecam writes to it.
     """
-    sinks: list[Sink] = []
+    size = config.notify.queue
+    file = None if config.notify.log is None else LogFile(Path(config.notify.log))
+    queues: list[QueuedSink] = []
+    told: Sink = FanOut([])
     if print_events:
-        sinks.append(
-            QueuedSink(JsonLinesSink(sys.stdout, stamp=wall_clock), config.notify.queue, "print", telemetry)
-        )
-    if config.notify.log is not None:
-        log = JsonLinesSink(Path(config.notify.log), append=True, stamp=wall_clock)
-        sinks.append(QueuedSink(log, config.notify.queue, "log", telemetry))
+        told = QueuedSink(JsonLinesSink(sys.stdout), size, "print", telemetry)
+        queues.append(told)
+    if file is not None:
+        told = DurableSink(file, told, size, "log", telemetry, on_trouble)
+        queues.append(told)
     if config.notify.sound:
-        sinks.append(QueuedSink(ToneSink(), config.notify.queue, "tone", telemetry))
-    return FanOut(sinks)
+        queues.append(QueuedSink(ToneSink(), size, "tone", telemetry))
+        told = FanOut([told, queues[-1]])
+    return LiveSinks(tuple(queues), told)
 
 
 def time_of_day(time_s: float) -> str:

@@ -8,6 +8,7 @@ GatecamError            a sentence for the user: what is wrong and what to do
 ├── ModelError          weights that are missing, changed or of another kind
 ├── DeviceError         a device that was asked for and is not there
 ├── DataError           training data that cannot be used
+├── ServiceError        a service that cannot be installed or asked
 └── MissingExtraError   an optional library that is not installed
 """
 
@@ -44,6 +45,10 @@ class DeviceError(GatecamError):
 
 class DataError(GatecamError):
     """Training data cannot be used."""
+
+
+class ServiceError(GatecamError):
+    """The service cannot be installed, or nothing runs that could be asked."""
 
 
 class MissingExtraError(GatecamError):

@@ -9,22 +9,36 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import datetime
 
-import numpy as np
 import PIL.Image
 import pytest
 
 from gatecam import app
-from gatecam.config import CameraConfig, Config, DetectorConfig, NotifyConfig, ReplayConfig
-from gatecam.errors import DeviceError, OutputError, SourceError
+from gatecam.config import (
+    CameraConfig,
+    CameraEntry,
+    Config,
+    DetectorConfig,
+    NotifyConfig,
+    ReplayConfig,
+    TrackerConfig,
+)
+from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
 from gatecam.keyframes import Searched
-from gatecam.notify.queue import FanOut
+from gatecam.locks import camera_lock
 from gatecam.telemetry import Telemetry
-from gatecam.types import Event, EventKind, Verdict
+from gatecam.types import Event, EventKind, Step, Verdict
 from gatecam.vision.fake import FakeAnalyzer
+from tests.streams import MjpegServer
 
 EVENT = Event(EventKind.MASK_MISSING, "door", 1, Verdict.NONE, 1.5, 37, 0.9)
+
+
+@pytest.fixture(autouse=True)
+def _own_runtime_folder(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture
@@ -93,54 +107,117 @@ def test_a_replay_of_nothing_says_so(tmp_path):
         pytest.fail("nothing can be entered")
 
 
-class GreyCapture:
-    """Gives a picture whenever it is asked."""
-
-    def grab(self):
-        return not threading.Event().wait(0.005)
-
-    def retrieve(self):
-        return True, np.zeros((48, 64, 3), np.uint8)
-
-    def release(self):
-        pass
+def entry(server: MjpegServer, name: str, **settings) -> CameraEntry:
+    return CameraEntry(source=server.url, name=name, **settings)
 
 
-def test_live_steps_go_on_until_stop(monkeypatch):
-    monkeypatch.setattr("gatecam.capture.camera._open_capture", lambda config: GreyCapture())
-    config = Config(camera=CameraConfig(source="http://camera/", name="gate"))
-    states: list[str] = []
-    with app.open_live(config, FakeAnalyzer(), Telemetry(), states.append, lambda: None) as live:
-        cameras = [step.frame.camera for step in itertools.islice(live.steps, 5)]
-        live.stop()
-        assert list(live.steps) == []
-    assert (cameras, states) == (["gate"] * 5, [])
-    assert not threads("camera gate")
+def steps_of(live: app.Live) -> Iterator[Step]:
+    return (step for turn in live.rounds for step in turn.steps)
 
 
-def test_live_events_are_printed_and_logged_with_the_time_of_day(tmp_path, capsys):
+def test_live_rounds_go_on_until_stop_and_leave_no_process():
+    with MjpegServer() as server:
+        config = Config(camera=CameraConfig(source=server.url, name="gate"))
+        states: list[tuple[str, str]] = []
+        with app.open_live(
+            config, FakeAnalyzer(), Telemetry(), lambda name, state: states.append((name, state.kind))
+        ) as live:
+            cameras = [step.frame.camera for step in itertools.islice(steps_of(live), 5)]
+            live.stop()
+            assert list(live.rounds) == []
+    assert (cameras, states) == (["gate"] * 5, [("gate", "open")])
+    assert subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True).stdout == b""
+
+
+def test_several_cameras_have_people_of_their_own_and_one_that_is_lost_leaves_the_other(make_face):
+    with MjpegServer() as good, MjpegServer(plan=lambda viewer: None) as bad:
+        config = Config(cameras=(entry(good, "north"), entry(bad, "south")))
+        analyzer = FakeAnalyzer(itertools.repeat([make_face(30, 20, 20)]))
+        turns = []
+        with app.open_live(config, analyzer, Telemetry()) as live:
+            for turn in live.rounds:
+                turns.append(turn)
+                told = [(event.kind, event.camera) for turn in turns for event in turn.events]
+                if len(told) == 2:
+                    break
+    assert sorted(told) == [(EventKind.CAMERA_BLIND, "south"), (EventKind.MASK_MISSING, "north")]
+    assert {step.frame.camera for turn in turns for step in turn.steps} == {"north"}
+
+
+def test_settings_are_applied_to_living_tracks(make_face):
+    with MjpegServer() as server:
+        config = Config(cameras=(entry(server, "north"),))
+        analyzer = FakeAnalyzer(itertools.repeat([make_face(30, 20, 20)]))
+        with app.open_live(config, analyzer, Telemetry()) as live:
+            steps = steps_of(live)
+            first = next(step for step in steps if step.tracks)
+            strict = config.model_copy(update={"tracker": TrackerConfig(confidence=0.999, settle_s=0)})
+            live.apply(strict)
+            later = list(itertools.islice(steps, 20))
+    assert analyzer.applied == [strict]
+    assert {track.id for step in later for track in step.tracks} == {first.tracks[0].id}
+    assert later[-1].tracks[0].verdict is Verdict.UNKNOWN
+
+
+def test_a_camera_that_another_gatecam_uses_is_refused():
+    config = Config(camera=CameraConfig(source="http://127.0.0.1:9/", name="gate"))
+    with (
+        camera_lock("gate", "http://127.0.0.1:9/"),
+        pytest.raises(CameraError, match=r"camera gate is used by another gatecam"),
+        app.open_live(config, FakeAnalyzer(), Telemetry(), wait=True),
+    ):
+        pytest.fail("nothing can be entered")
+
+
+def test_live_events_are_printed_and_logged_as_the_same_line_with_the_time_of_day(tmp_path, capsys):
     config = Config(notify=NotifyConfig(sound=False, log=str(tmp_path / "log.jsonl")))
     sinks = app.build_live_sinks(config, Telemetry(), print_events=True)
     sinks.send(EVENT)
     sinks.close()
-    for text in (capsys.readouterr().out, (tmp_path / "log.jsonl").read_text()):
-        line = json.loads(text)
-        assert (line["kind"], line["frame"]) == ("mask_missing", 37)
-        assert abs((datetime.now().astimezone() - datetime.fromisoformat(line["at"])).total_seconds()) < 60
+    text = (tmp_path / "log.jsonl").read_text()
+    assert capsys.readouterr().out == text
+    line = json.loads(text)
+    assert (line["kind"], line["frame"]) == ("mask_missing", 37)
+    assert abs((datetime.now().astimezone() - datetime.fromisoformat(line["at"])).total_seconds()) < 60
+    assert [(queue.name, queue.sent) for queue in sinks.queues] == [("print", 1), ("log", 1)]
+
+
+def test_while_the_log_cannot_be_written_an_event_sounds_but_is_not_printed(tmp_path, capsys, monkeypatch):
+    sounded, troubles = threading.Event(), []
+    monkeypatch.setattr(app.ToneSink, "send", lambda sink, event: sounded.set())
+    config = Config(notify=NotifyConfig(log="/dev/full"))
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=True, on_trouble=troubles.append)
+    sinks.send(EVENT)
+    assert sounded.wait(10)
+    sinks.close()
+    assert capsys.readouterr().out == ""
+    assert "No space left on device" in troubles[0]
+    assert {queue.name: queue.dropped for queue in sinks.queues} == {"print": 0, "log": 1, "tone": 0}
 
 
 def test_without_any_sink_events_go_nowhere(capsys):
     sinks = app.build_live_sinks(Config(notify=NotifyConfig(sound=False)), Telemetry(), print_events=False)
     sinks.send(EVENT)
     sinks.close()
-    assert isinstance(sinks, FanOut)
+    assert sinks.queues == ()
     assert capsys.readouterr().out == ""
 
 
 def test_a_log_that_cannot_be_opened_is_told_at_once(tmp_path):
     config = Config(notify=NotifyConfig(sound=False, log=str(tmp_path / "missing" / "log.jsonl")))
+    before = set(threads("sink"))
     with pytest.raises(OutputError, match="events cannot be written"):
+        app.build_live_sinks(config, Telemetry(), print_events=True)
+    assert set(threads("sink")) <= before
+
+
+def test_a_log_that_another_gatecam_writes_is_told_at_once(tmp_path):
+    config = Config(notify=NotifyConfig(sound=False, log=str(tmp_path / "log.jsonl")))
+    first = app.build_live_sinks(config, Telemetry(), print_events=False)
+    with pytest.raises(OutputError, match=rf"written by another gatecam \(process {os.getpid()}\)"):
         app.build_live_sinks(config, Telemetry(), print_events=False)
+    first.close()
+    app.build_live_sinks(config, Telemetry(), print_events=False).close()
 
 
 def test_a_frame_time_is_told_as_the_time_of_day():

@@ -14,10 +14,22 @@ PACKAGE = Path(__file__).parents[1] / "gatecam"
 FLOORS = {
     6: ["cli __main__"],
     5: ["app"],
-    4: ["pipeline", "web", "training", "fleet"],
-    3: ["capture", "vision", "tracking", "keyframes", "policy", "notify", "store", "draw"],
-    1: ["ports", "config", "geometry", "telemetry"],
-    0: ["types", "labels", "errors"],
+    4: ["pipeline watching", "web", "training", "fleet"],
+    3: [
+        "capture",
+        "vision",
+        "tracking",
+        "keyframes",
+        "policy",
+        "camera_alerts",
+        "notify",
+        "store",
+        "draw",
+        "service",
+    ],
+    2: ["ports", "reload"],
+    1: ["config", "geometry", "telemetry", "logs", "locks"],
+    0: ["types", "labels", "errors", "folders"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -26,8 +26,8 @@ def show(config: ConfigOption = None) -> None:
 @app.command()
 def explain(config: ConfigOption = None) -> None:
     """Say what the settings come to: the smallest face, how far faces are found, the region, the searches."""
+    from gatecam.cli.console import open_console
     from gatecam.cli.explaining import explain as print_explanation
-    from gatecam.cli.report import open_console
     from gatecam.config import load
 
     loaded = load(config)

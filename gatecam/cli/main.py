@@ -20,13 +20,16 @@ from gatecam.cli import (
     doctor,
     evaluate,
     evaluate_detector,
+    kiosk,
     predict,
     replay,
     run,
+    status,
     train,
     train_detector,
 )
 from gatecam.errors import GatecamError
+from gatecam.logs import say, set_up
 
 app = typer.Typer(
     name="gatecam",
@@ -36,6 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("status")(status.status)
+app.add_typer(kiosk.app, name="kiosk")
 app.command("replay")(replay.replay)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
@@ -65,7 +70,7 @@ def _gatecam(
 def main() -> None:
     """Run the command line and exit; a `GatecamError` or a failing disk is told in one sentence."""
     _print_what_the_terminal_cannot()
-    logging.basicConfig(format="gatecam: %(message)s")  # warnings, to standard error
+    set_up()
     try:
         try:
             app()
@@ -101,7 +106,7 @@ def _print_what_the_terminal_cannot() -> None:
 
 def _fail(text: str) -> NoReturn:
     for line in text.splitlines():
-        print(f"gatecam: {line}", file=sys.stderr)
+        say(line, level=logging.ERROR)
     sys.exit(2)
 
 

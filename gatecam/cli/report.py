@@ -19,15 +19,6 @@ STYLES = {
     Verdict.NONE: "red",
     Verdict.UNKNOWN: "bright_black",
 }
-UNCUT = 10_000  # columns: what a pipe or a file gets is cut nowhere
-
-
-def open_console(*, stderr: bool = False) -> Console:
-    """Standard output, or standard error, for words as they are: a name such as `[red].mp4` is no markup."""
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = UNCUT
-    return console
 
 
 def seconds(time_s: float) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from gatecam.cli.options import ConfigOption
 from gatecam.cli.stopping import EndedEarly, stop_on_signals
+from gatecam.logs import set_up
 
 
 def run(
@@ -15,25 +16,28 @@ def run(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="Index (0), device (/dev/video0) or URL (rtsp://, http://); default: camera.source.",
+            help="Index (0), device (/dev/video0) or URL (rtsp://, http://); default: the settings'.",
             show_default=False,
         ),
     ] = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="No window; events are printed as JSON lines.")
     ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="What it says on standard error as one JSON object a line.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Watch a camera and say once to each person what is wrong; q, Esc, Ctrl-C or SIGTERM end it."""
+    """Watch cameras and say once to each person what is wrong; q, Esc, Ctrl-C or SIGTERM end it.
+
+    SIGHUP, or a saved settings file, applies new settings while it runs.
+    """
+    set_up(as_json=log_json)
     with stop_on_signals() as stop:
         try:
             from gatecam.cli.running import watch
             from gatecam.config import load
 
-            settings = load(config).config
-            if camera is not None:
-                chosen = settings.camera.model_copy(update={"source": camera})
-                settings = settings.model_copy(update={"camera": chosen})
-            watch(settings, headless, stop)
+            watch(load(config), camera, headless, stop)
         except EndedEarly:
             typer.echo("gatecam: ended before the camera was open.", err=True)

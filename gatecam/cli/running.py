@@ -1,61 +1,204 @@
-"""Floor 6: the work of `gatecam run`: steps to sinks and window, until someone ends it."""
+"""Floor 6: the work of `gatecam run`: rounds to sinks, window and service manager, until someone ends it."""
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
-from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 
-from gatecam.app import Live, build_analyzer, build_live_sinks, open_live, time_of_day
-from gatecam.cli.report import open_console, print_latencies, print_people, print_searches
+from gatecam.app import Live, LiveSinks, build_analyzer, build_live_sinks, open_live, time_of_day
+from gatecam.camera_alerts import blindness
+from gatecam.cli.board import Board
+from gatecam.cli.console import open_console
+from gatecam.cli.kiosk_unit import START_LIMIT_S
+from gatecam.cli.report import print_latencies, print_people, print_searches
+from gatecam.cli.screen import Screen
 from gatecam.cli.stopping import Stop
-from gatecam.cli.window import Window, open_window
-from gatecam.config import Config, Region
-from gatecam.draw import Banner, annotate
-from gatecam.notify.queue import FanOut
+from gatecam.cli.window import open_window
+from gatecam.config import Config, LoadedConfig
+from gatecam.errors import ConfigError
+from gatecam.logs import say
 from gatecam.pipeline import People
+from gatecam.reload import ConfigWatch, changes, merged
+from gatecam.service.notify_socket import Notifier, Watchdog
+from gatecam.service.restarts import forget_starts, hold_back, in_service
+from gatecam.service.status import StatusServer
 from gatecam.telemetry import Telemetry
-from gatecam.types import Step
-
-RATE_FRAMES = 30  # over which the frame rate on the screen is averaged
+from gatecam.types import CameraCondition, CameraState, Round
 
 
-def watch(config: Config, headless: bool, stop: Stop) -> None:
-    """Watch the camera until `stop`, a key or the window's button ends it, then print the summary.
+def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) -> None:
+    """Watch the cameras until `stop`, a key or the window's button ends it, then print the summary.
+
+    Args:
+        loaded: the settings, and the file that they are read from again.
+        source: of the only camera to watch; None is what the settings say.
+        headless: without a window.
+        stop: carries the wishes to end and to read the settings again.
 
     Raises:
-        CameraError: the camera cannot be opened.
+        CameraError: another gatecam uses a camera, or the only one cannot be opened and no service waits.
+        OutputError: the event log cannot be written, or another gatecam writes to it.
     """
-    telemetry, people = Telemetry(), People()
+    config = _of_source(loaded.config, source)
+    telemetry, people, notifier = Telemetry(), People(), Notifier()
+    serving = in_service()
+    if serving:
+        hold_back(notifier, START_LIMIT_S)
     with ExitStack() as stack:
         window = None if headless else open_window(stack)
-        screen = _Screen(window, stop, config.detector.region) if window else None
         analyzer = build_analyzer(config, telemetry)
-        sinks = build_live_sinks(config, telemetry, print_events=window is None)
+        troubles = _Troubles()
+        sinks = build_live_sinks(config, telemetry, window is None, troubles.note_log)
         stack.callback(sinks.close)
-        idle = screen.idle if screen else lambda: None
-        live = stack.enter_context(open_live(config, analyzer, telemetry, _tell, idle))
-        stop.reach(live.stop)
-        _tell(f"watching camera {config.camera.name}; Ctrl-C ends")
-        _watch(live, people, telemetry, sinks, screen)
-        telemetry.count("frames_dropped", live.camera.dropped)
+        live = stack.enter_context(open_live(config, analyzer, telemetry, _CameraLog(), wait=serving))
+        screen = None if window is None else Screen(window, stop, config)
+        board = Board(live, analyzer, sinks, troubles.sentences)
+        stack.enter_context(StatusServer(board.health))
+        reloading = _Reloading(loaded, source, live, screen, notifier, troubles)
+        stop.reach(live.stop, reloading.ask)
+        say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
+        notifier.ready()
+        supervised = _Supervised(notifier)
+        for turn in live.rounds:
+            _take(turn, people, sinks)
+            board.note(turn)
+            if screen:
+                screen.show(turn, live)
+            supervised.note(turn, live)
+            reloading.poll(turn.time_s)
+        notifier.stopping()
+        telemetry.count("frames_dropped", live.cameras.dropped)
+    if serving:
+        forget_starts()
     _print_summary(people, telemetry)
 
 
-def _watch(live: Live, people: People, telemetry: Telemetry, sinks: FanOut, screen: _Screen | None) -> None:
-    for step in live.steps:
-        telemetry.record("capture to decision", time.monotonic() - step.frame.time_s)
+def _of_source(config: Config, source: str | None) -> Config:
+    """The settings with another camera as the only one, or as they are."""
+    if source is None:
+        return config
+    camera = config.camera.model_copy(update={"source": source})
+    return config.model_copy(update={"camera": camera, "cameras": ()})
+
+
+def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
+    for step in turn.steps:
         people.add(step)
-        for event in step.events:
-            sinks.send(event)
-        if screen:
-            screen.show(step)
+    for event in turn.events:
+        sinks.send(event)
 
 
-def _tell(text: str) -> None:
-    print(f"gatecam: {text}", file=sys.stderr, flush=True)
+class _Troubles:
+    """What goes wrong while cameras are watched, as sentences for `gatecam status`."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+
+    def sentences(self) -> tuple[str, ...]:
+        """Those that last."""
+        return tuple(self._of.values())
+
+    def note_log(self, text: str | None) -> None:
+        """The event log cannot be written, or can again (None)."""
+        self.note("log", text)
+
+    def note(self, what: str, text: str | None) -> None:
+        """A sentence on something, in place of the one before; None ends it."""
+        if text is None:
+            self._of.pop(what, None)
+        else:
+            self._of[what] = text
+
+
+class _CameraLog:
+    """Logs when a camera stops seeing and when it sees again, not each way in which it fails meanwhile."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, CameraState] = {}
+
+    def __call__(self, name: str, state: CameraState) -> None:
+        """Take in a camera's new state."""
+        told, reason = self._told.get(name), blindness(state)
+        if reason and (told is None or blindness(told) != reason):
+            self._told[name] = state
+            text = f"camera {name} does not see: {reason}."
+            if state.kind is CameraCondition.LOST:
+                text = f"{state.reason} It is tried again until it is back."
+            say(text, level=logging.WARNING, camera=name, reason=reason)
+        elif state.sees and told is not None:
+            del self._told[name]
+            after_s = round(state.since_s - told.since_s, 1)
+            say(f"camera {name} sees again, after {after_s:g} s", camera=name, after_s=after_s)
+
+
+class _Supervised:
+    """What the service manager is told: that frames are judged, and which cameras do not see."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier, self._watchdog = notifier, Watchdog(notifier)
+        self._said = ""
+
+    def note(self, turn: Round, live: Live) -> None:
+        """Take in a round."""
+        states = live.alerts.states
+        if turn.steps:
+            self._watchdog.judged(turn.time_s)
+        elif not any(state.sees for state in states.values()):
+            self._watchdog.idle(turn.time_s)
+        blind = [
+            f"{name} does not see since {time_of_day(state.since_s)} ({reason})"
+            for name, state in states.items()
+            if (reason := blindness(state))
+        ]
+        text = "; ".join(blind) or f"watches {len(states)} camera{'s' * (len(states) != 1)}"
+        if text != self._said:
+            self._said = text
+            self._notifier.status(text)
+
+
+class _Reloading:
+    """Applies a settings file that was saved anew, or upon SIGHUP, and says what needs a restart."""
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        source: str | None,
+        live: Live,
+        screen: Screen | None,
+        notifier: Notifier,
+        troubles: _Troubles,
+    ) -> None:
+        self._source = source
+        self._running = self._wanted = _of_source(loaded.config, source)
+        self._file = ConfigWatch(loaded, time.monotonic())
+        self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
+
+    def ask(self) -> None:
+        """Read the file at the next poll; safe in a signal handler."""
+        self._file.ask()
+
+    def poll(self, now_s: float) -> None:
+        """Apply the file if it was saved, or asked for; a broken one is refused."""
+        wanted = self._file.poll(now_s)
+        if wanted is None:
+            return
+        self._notifier.reloading()
+        if isinstance(wanted, ConfigError):
+            text = f"settings refused, those of before stay: {wanted}"
+            say(text, level=logging.WARNING)
+            self._troubles.note("settings", text)
+        else:
+            wanted = _of_source(wanted, self._source)
+            say(str(changes(self._wanted, wanted)))
+            self._wanted = wanted
+            self._running = merged(self._running, wanted)
+            self._live.apply(self._running)
+            if self._screen:
+                self._screen.apply(self._running)
+            later = changes(self._running, wanted).restart
+            self._troubles.note("settings", f"restart gatecam for {', '.join(later)}" if later else None)
+        self._notifier.ready()
 
 
 def _print_summary(people: People, telemetry: Telemetry) -> None:
@@ -67,34 +210,3 @@ def _print_summary(people: People, telemetry: Telemetry) -> None:
     counts = {name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "tone")}
     lost = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     console.print(f"Dropped: {lost or 'nothing'}.")
-
-
-class _Screen:
-    """What the visitor sees: the annotated picture, with frame rate and age in the corner."""
-
-    def __init__(self, window: Window, stop: Callable[[], None], region: Region | None) -> None:
-        self._window = window
-        self._stop = stop
-        self._region = region
-        self._banner = Banner()
-        self._shown_s: deque[float] = deque(maxlen=RATE_FRAMES)
-
-    def show(self, step: Step) -> None:
-        """Show a step, and answer the keys."""
-        now_s = time.monotonic()
-        self._shown_s.append(now_s)
-        age_ms = (now_s - step.frame.time_s) * 1000
-        corner = f"{self._rate():.0f} frames/s  {age_ms:.0f} ms old"
-        banner = self._banner.update(step.events, step.frame.time_s)
-        picture = annotate(step, banner=banner, blur=False, corner=corner, region=self._region)
-        if not self._window.show(picture):
-            self._stop()
-
-    def idle(self) -> None:
-        """Answer the keys while no frame comes."""
-        if not self._window.is_open():
-            self._stop()
-
-    def _rate(self) -> float:
-        seconds = self._shown_s[-1] - self._shown_s[0]
-        return (len(self._shown_s) - 1) / seconds if seconds > 0 else 0.0

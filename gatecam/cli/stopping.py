@@ -1,10 +1,11 @@
-"""Floor 6: how `gatecam run` is ended from outside, from its first moment to its last.
+"""Floor 6: how `gatecam run` is ended, or told to read its settings anew, from its first moment to its last.
 
 Imports nothing heavy, so that the signals are answered while the rest still loads.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +26,24 @@ class Stop:
         self._clock = clock
         self._asked_s: float | None = None
         self._end: Callable[[], None] | None = None
+        self._reload: Callable[[], None] | None = None
+        self._reload_asked = False
+        self._terminals = _terminals()
 
-    def reach(self, end: Callable[[], None]) -> None:
-        """From now on the wish to end calls `end`, which must be safe in a signal handler."""
-        self._end = end
+    def reach(self, end: Callable[[], None], reload: Callable[[], None] = lambda: None) -> None:
+        """From now on the wish to end calls `end`, and SIGHUP `reload`; both are safe in a signal handler."""
+        self._end, self._reload = end, reload
+        if self._reload_asked:
+            reload()
+
+    def hang_up(self) -> None:
+        """SIGHUP: whose terminal was closed wants the end; else the settings are to be read anew."""
+        if _terminals() != self._terminals:
+            self()
+        elif self._reload is None:
+            self._reload_asked = True
+        else:
+            self._reload()
 
     def __call__(self) -> None:
         """End what runs.
@@ -48,15 +63,22 @@ class Stop:
         self._end()
 
 
+def _terminals() -> list[int]:
+    """Which of standard input, output and error are terminals that are still there."""
+    return [fd for fd in range(3) if os.isatty(fd)]
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Ctrl-C and SIGTERM ask this `Stop` while the block runs."""
+    """Ctrl-C, SIGTERM and SIGHUP reach this `Stop` while the block runs."""
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop()
+        stop.hang_up() if number == hang_up else stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    numbers = [signal.SIGINT, signal.SIGTERM, *([] if hang_up is None else [hang_up])]
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:

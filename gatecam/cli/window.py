@@ -22,7 +22,7 @@ class Window:
     def __enter__(self) -> Window:
         os.environ.setdefault("QT_LOGGING_RULES", "*=false")  # Qt warns of fonts that it does not need
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        self._sized = False
+        self._size = (0, 0)
         return self
 
     def __exit__(
@@ -34,11 +34,11 @@ class Window:
 
     def show(self, image: Image) -> bool:
         """Show an RGB picture; False once q, Esc or the window's own button asked to end."""
-        if not self._sized:
-            height, width = image.shape[:2]
+        height, width = image.shape[:2]
+        if (width, height) != self._size:  # the first picture, or another number of cameras
             scale = min(1.0, 1600 / width, 900 / height)
             cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
-            self._sized = True
+            self._size = width, height
         cv2.imshow(TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         return self.is_open()
 

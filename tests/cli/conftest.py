@@ -42,6 +42,7 @@ def gatecam(monkeypatch, capsys, tmp_path) -> RunGatecam:
     for name in [name for name in os.environ if name.startswith("GATECAM_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GATECAM_NOTIFY_SOUND", "false")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv("DISPLAY", raising=False)
 
     def run(*words: str | Path) -> Ended:

@@ -1,6 +1,7 @@
-"""`gatecam` with an analyzer that follows a script and a camera that needs no device, for tests with signals.
+"""`gatecam` with an analyzer that follows a script for tests with signals.
 
-HALT says where it says "halted" on standard error and waits for a signal: `build` or a number of frames.
+HALT says where it says "halted" on standard error and waits for a signal: `build` or a number of frames;
+with `fail` it meets an unknown error at the tenth frame.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import threading
 
 import numpy as np
 
-from gatecam.capture import camera
 from gatecam.cli import replaying, running
 from gatecam.cli.main import main
 from gatecam.types import Box, Detection, Face, Prediction
@@ -28,8 +28,10 @@ def halt():
 
 
 def script():
-    for _ in range(int(HALT)):
+    for _ in range(10 if HALT == "fail" else int(HALT)):
         yield [FACE]
+    if HALT == "fail":
+        raise ValueError("no such thing")
     halt()
 
 
@@ -39,19 +41,5 @@ def build_analyzer(*parts):
     return FakeAnalyzer(script())
 
 
-class EndlessCapture:
-    """Gives a grey picture every 20 ms."""
-
-    def grab(self):
-        return not threading.Event().wait(0.02)
-
-    def retrieve(self):
-        return True, np.full((96, 128, 3), 128, np.uint8)
-
-    def release(self):
-        pass
-
-
-camera._open_capture = lambda config: EndlessCapture()
 replaying.build_analyzer = running.build_analyzer = build_analyzer
 main()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gatecam.cli.report import open_console, print_latencies, print_people, print_searches, seconds
+from gatecam.cli.console import open_console
+from gatecam.cli.report import print_latencies, print_people, print_searches, seconds
 from gatecam.keyframes import Searched
 from gatecam.pipeline import Person
 from gatecam.telemetry import StageLatency, Telemetry

@@ -1,0 +1,106 @@
+"""Floor 6: the work of `gatecam status`: what running programs say of themselves, as tables or JSON."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gatecam.cli.console import open_console
+from gatecam.errors import ServiceError
+from gatecam.service.health import CameraHealth, Health
+from gatecam.service.status import Answer, ask_all, out_of_reach
+
+
+def ask_and_print(as_json: bool) -> None:
+    """Print what every running program says; exit code 1 where one does not see or does not answer.
+
+    Raises:
+        ServiceError: none runs.
+    """
+    answers = ask_all()
+    if not answers:
+        if out_of_reach():
+            raise ServiceError("gatecam is a service here: ask it as root, with `sudo gatecam status`.")
+        raise ServiceError("gatecam does not run here: start it with `gatecam run` or as a service.")
+    console = open_console()
+    for answer in answers:
+        if as_json:
+            typer.echo(json.dumps(_as_dict(answer)))
+        elif answer.health is None:
+            console.print(Text(f"gatecam (process {answer.pid}) does not answer: it hangs.", "red"))
+        else:
+            _print(console, answer.health)
+    if not all(answer.health is not None and answer.health.sees for answer in answers):
+        raise typer.Exit(1)
+
+
+def _as_dict(answer: Answer) -> dict[str, object]:
+    return {"pid": answer.pid, "sees": False} if answer.health is None else answer.health.to_dict()
+
+
+def _print(console: Console, health: Health) -> None:
+    console.print(_headline(health))
+    for trouble in health.troubles:
+        console.print(Text(trouble, "yellow"))
+    cameras = Table("camera", "state", "since")
+    for name in ("newest frame", "frames/s", "in view", "dropped", "restarts"):
+        cameras.add_column(name, justify="right")
+    for camera in health.cameras:
+        cameras.add_row(*_row(camera))
+    console.print(cameras)
+    if health.queues:
+        queues = Table("output")
+        for name in ("waiting", "sent", "failed", "dropped"):
+            queues.add_column(name, justify="right")
+        for queue in health.queues:
+            counts = (queue.waiting, queue.sent, queue.failed, queue.dropped)
+            queues.add_row(Text(queue.name), *map(str, counts))
+        console.print(queues)
+    alert = health.last_alert
+    told = f"{alert.kind}, camera {alert.camera}, at {alert.at}" if alert else "none since the start"
+    console.print(f"Last alert: {told}.")
+
+
+def _headline(health: Health) -> Text:
+    parts = [f" (version {health.version}, process {health.pid})", f"up {span(health.up_s)}"]
+    parts.append(f"on {health.device}")
+    if health.memory_mib is not None:
+        parts.append(f"{health.memory_mib:.0f} MiB")
+    if health.open_files is not None:
+        parts.append(f"{health.open_files} open files")
+    state = Text("gatecam sees", "green") if health.sees else Text("gatecam does not see", "bold red")
+    return state.append(", ".join(parts), "default not bold")
+
+
+def _row(camera: CameraHealth) -> tuple[Text | str, ...]:
+    state = "sees" if camera.sees else "frames are not judged" if camera.state == "open" else camera.state
+    reason = f": {camera.reason}" if camera.reason else ""
+    return (
+        Text(camera.name),
+        Text(state + reason, "green" if camera.sees else "red"),
+        span(camera.since_s),
+        "none" if camera.age_s is None else f"{camera.age_s:.2f} s",
+        f"{camera.frames_per_s:.1f}",
+        str(camera.faces),
+        str(camera.dropped),
+        str(camera.restarts),
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units.
+
+    >>> span(42.4), span(3_725), span(200_000)
+    ('42 s', '1 h 2 min', '2 d 7 h')
+    """
+    left = round(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
