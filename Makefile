@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint check bench bench-detector clean
+.PHONY: demo test lint check bench bench-detector bench-live soak clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -26,6 +26,12 @@ bench: .venv/.ready
 
 bench-detector: .venv/.ready
 	$(BIN)/python tests/bench_detector.py
+
+bench-live: .venv/.ready
+	$(BIN)/python tests/bench_live.py $(PASSES)
+
+soak: .venv/.ready
+	$(BIN)/python tests/faults/soak.py $(or $(MINUTES),30) $(or $(EVERY_S),20)
 
 # torch with its CUDA libraries is about 5 GB: minutes, the first time
 .venv/.ready: pyproject.toml

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -71,6 +71,12 @@ class Person:
 
     path: tuple[Waypoint, ...]
     looks: tuple[tuple[float, Look], ...] = ((0.0, "bare"),)
+    mask_seed: int = MASK_SEED  # of the mask's make, colour and fit
+
+    def face_px(self, time_s: float) -> float:
+        """How wide the face is at a time in a picture 480 px high; 0 while the person is not there."""
+        pose = _pose(self.path, time_s)
+        return 0.0 if pose is None else pose.face_px
 
 
 DEMO_S = 12.0
@@ -109,7 +115,7 @@ def draw_walk(
         picture = scene.copy()
         present = [(pose, person) for person in people if (pose := _pose(person.path, index / fps))]
         for pose, person in sorted(present, key=lambda item: item[0].face_px):
-            picture = _with_person(picture, _portrait_at(person.looks, index / fps), pose)
+            picture = _with_person(picture, _portrait_at(person, index / fps), pose)
         picture[desk_y:] = scene[desk_y:]
         x, y = rng.integers(0, 32, 2)
         yield _to_image(picture + noise[y : y + height, x : x + width])
@@ -148,22 +154,23 @@ def _pose(path: Sequence[Waypoint], time_s: float) -> _Pose | None:
     return _Pose(0.5 + aside / distance, 1 / distance, shift, 1.5 * life * np.sin(beat + 0.6))
 
 
-def _portrait_at(looks: Sequence[tuple[float, Look]], time_s: float) -> Floats:
+def _portrait_at(person: Person, time_s: float) -> Floats:
     """The cut-out portrait (512, 512, 4) as it looks at a time."""
-    portrait = _portrait(looks[0][1])
-    for (_, before), (since_s, after) in pairwise(looks):
+    seed = person.mask_seed
+    portrait = _portrait(person.looks[0][1], seed)
+    for (_, before), (since_s, after) in pairwise(person.looks):
         share = min(1.0, max(0.0, (time_s - since_s) / CHANGE_S))
         if share > 0:
-            portrait = _portrait(after) * share + _portrait(before) * (1 - share)
+            portrait = _portrait(after, seed) * share + _portrait(before, seed) * (1 - share)
     return portrait
 
 
-@cache
-def _portrait(look: Look) -> Floats:
+@lru_cache(maxsize=16)
+def _portrait(look: Look, mask_seed: int) -> Floats:
     """The cut-out portrait (512, 512, 4) with a look: RGB times alpha, and alpha, 0 to 255."""
     image = read_image(PORTRAIT)
     if isinstance(look, Wear):
-        image = draw_mask(image, LANDMARKS, MAKES[0], look, np.random.default_rng(MASK_SEED)).image
+        image = draw_mask(image, LANDMARKS, MAKES[0], look, np.random.default_rng(mask_seed)).image
     elif look == "hand":
         image = draw_thing(image, LANDMARKS, "hand", np.random.default_rng(HAND_SEED)).image
     matte = read_image(MATTE)[..., :1].astype(np.float32)
