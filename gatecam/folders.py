@@ -68,4 +68,4 @@ def _trusted(folder: Path) -> bool:
     if sys.platform == "win32":
         return True
     ours = status.st_uid == os.getuid() or (os.getuid() == 0 and folder == SERVICE_FOLDER)
-    return ours and stat.S_ISDIR(status.st_mode)
+    return ours and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022

@@ -1,4 +1,4 @@
-"""The runtime folder is this user's alone, wherever it lies."""
+"""The folder for sockets and locks: whose it is, that it is private, and whose folders may be read."""
 
 from __future__ import annotations
 
@@ -6,42 +6,77 @@ import os
 
 import pytest
 
+from gatecam import folders
 from gatecam.folders import readable_folders, runtime_folder
 
 
 @pytest.fixture
-def private(monkeypatch, tmp_path):
-    """The folder among temporary files."""
+def bare(monkeypatch, tmp_path):
+    """A machine without sessions and services, whose folder for temporary files is given back."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return tmp_path / f"gatecam-{os.getuid()}"
+    monkeypatch.setattr(folders, "SERVICE_FOLDER", tmp_path / "run")
+    return tmp_path
 
 
-def test_it_is_the_services_the_sessions_or_a_private_temporary_one(private, tmp_path):
+def test_the_runtime_folder_is_the_services_the_sessions_or_a_private_temporary_one(bare):
+    private = bare / f"gatecam-{os.getuid()}"
     assert runtime_folder({}) == private == runtime_folder({})
     assert private.stat().st_mode & 0o777 == 0o700
-    session = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    assert runtime_folder(session) == tmp_path / "gatecam"
-    service = {**session, "RUNTIME_DIRECTORY": f"{tmp_path / 'service'}:/run/other"}
-    assert runtime_folder(service) == tmp_path / "service"
+    session = {"XDG_RUNTIME_DIR": str(bare)}
+    assert runtime_folder(session) == bare / "gatecam"
+    both = {"RUNTIME_DIRECTORY": f"{bare}/service:{bare}/other", **session}
+    assert runtime_folder(both) == bare / "service"
 
 
-def test_one_that_cannot_be_made_gives_way_to_the_next(private, tmp_path):
-    assert runtime_folder({"XDG_RUNTIME_DIR": str(tmp_path / "missing")}) == private
+def test_the_environment_is_that_of_the_process_by_default(bare, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(bare / "mine"))
+    assert runtime_folder() == bare / "mine"
 
 
-def test_one_that_others_may_read_is_closed_and_a_link_is_not_followed(private, tmp_path):
+def test_a_folder_that_cannot_be_made_is_passed_over(bare):
+    env = {"RUNTIME_DIRECTORY": str(bare / "missing" / "gatecam"), "XDG_RUNTIME_DIR": str(bare / "gone")}
+    assert runtime_folder(env) == bare / f"gatecam-{os.getuid()}"
+
+
+def test_a_folder_that_others_may_read_is_closed_to_them(bare):
+    private = bare / f"gatecam-{os.getuid()}"
     private.mkdir()
     private.chmod(0o777)
     assert runtime_folder({}).stat().st_mode & 0o777 == 0o700
-    private.rmdir()
-    private.symlink_to(tmp_path)
+
+
+def test_a_link_in_place_of_the_folder_is_not_followed(bare):
+    (bare / "trap").mkdir(0o755)
+    (bare / f"gatecam-{os.getuid()}").symlink_to(bare / "trap")
     with pytest.raises(PermissionError, match="not this user's own folder"):
         runtime_folder({})
-    assert private not in readable_folders({})
+    assert (bare / "trap").stat().st_mode & 0o777 == 0o755
+    assert readable_folders({}) == []
 
 
-def test_all_folders_that_are_there_may_be_read(private, tmp_path):
-    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    runtime_folder(env)
-    runtime_folder({})
-    assert set(readable_folders(env)) >= {tmp_path / "gatecam", private}
+def test_another_users_folder_is_neither_used_nor_read(bare, monkeypatch):
+    private = runtime_folder({})
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    private.rename(bare / "gatecam-4711")
+    with pytest.raises(PermissionError, match="not this user's own folder"):
+        runtime_folder({})
+    assert readable_folders({}) == []
+
+
+def test_folders_that_are_there_and_private_are_read(bare):
+    private, service = runtime_folder({}), bare / "service"
+    service.mkdir(0o700)
+    (bare / "gatecam").mkdir(0o700)
+    (bare / "gatecam").chmod(0o770)  # whoever else is in the group may leave sockets there
+    env = {"RUNTIME_DIRECTORY": str(service), "XDG_RUNTIME_DIR": str(bare)}
+    assert readable_folders(env) == [service, private]
+
+
+@pytest.mark.parametrize(("user", "read"), [(0, True), (4711, False)])
+def test_only_root_reads_the_services_folder_of_another_user(bare, monkeypatch, user, read):
+    service = bare / "run"
+    service.mkdir(0o700)
+    status = os.stat_result((0o40700, 0, 0, 2, 997, 997, 0, 0, 0, 0))
+    monkeypatch.setattr("pathlib.Path.lstat", lambda path: status if path == service else os.lstat(path))
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    assert (service in readable_folders({})) is read

@@ -30,6 +30,7 @@ from gatecam.cli.kiosk_unit import (
 from gatecam.config import Config, load, to_yaml
 from gatecam.errors import ConfigError, ServiceError
 
+SYSTEM = Path("/")
 UNITS = Path("etc/systemd/system")
 WANTED = UNITS / "multi-user.target.wants"
 SYSUSERS_FILES = {
@@ -38,7 +39,7 @@ SYSUSERS_FILES = {
 }
 TMPFILES_FILE = Path("etc/tmpfiles.d/gatecam.conf")
 BOOTED = Path("/run/systemd/system")  # is there where systemd runs the machine (sd_booted(3))
-PAGE_NEEDS = {"/usr/bin/cage": "cage", "/usr/bin/chromium": "chromium"}
+PAGE_NEEDS = {"cage": "cage", "chromium": "chromium", "Xwayland": "xwayland"}  # program: its package
 WORDS = 10  # last lines of the journal that `status` prints
 COMMAND_LIMIT_S = 90.0
 
@@ -59,19 +60,19 @@ def install(config: Path | None, page: str | None, root: Path | None, dry_run: b
 
     Raises:
         ConfigError: settings are wrong, or name a log that the service cannot write.
-        ServiceError: systemd or the rights for it are missing, or the service's user could not run gatecam.
+        ServiceError: systemd, rights or the browser are missing, or the service's user could not run gatecam.
     """
-    base = root or Path("/")
+    base = root or SYSTEM
+    if root is not None:
+        _require_folder(root)
+    elif not dry_run:
+        _require_systemd()
+        _require_reachable()
+        _require_browser(page)
     files = _files(base, config, page)
     if dry_run:
         typer.echo("\n".join(f"# {base / file.path}\n{file.text}" for file in files), nl=False)
         return
-    if root is None:
-        _require_systemd()
-        _require_reachable()
-        _require_browser(page)
-    elif not root.is_dir():
-        raise ServiceError(f"--root {root}: is no folder; give the folder that holds the system's etc.")
     for file in files:
         _write(base / file.path, file)
     units = [file.path.name for file in files if file.path.parent == UNITS]
@@ -79,6 +80,9 @@ def install(config: Path | None, page: str | None, root: Path | None, dry_run: b
         _enable(base / WANTED / unit)
     if root is None:
         _start(units)
+    else:
+        # systemd makes users at boot only where this flag of its own says that /etc is out of date.
+        (base / "etc/.updated").unlink(missing_ok=True)
     _tell_installed(base, config, files, units, started=root is None)
 
 
@@ -88,9 +92,11 @@ def uninstall(root: Path | None) -> None:
     Raises:
         ServiceError: systemd or the rights for it are missing.
     """
-    base = root or Path("/")
+    base = root or SYSTEM
     units = [unit for unit in (SERVICE, PAGE) if (base / UNITS / unit).exists()]
-    if root is None:
+    if root is not None:
+        _require_folder(root)
+    else:
         _require_systemd()
         for unit in units:
             _call("systemctl", "stop", unit)
@@ -132,7 +138,8 @@ def print_status() -> None:
 
 def _files(base: Path, config: Path | None, page: str | None) -> list[File]:
     """All files of this installation, the settings among them where there are none yet."""
-    home = "read-only" if Path(sys.executable).is_relative_to("/home") else "yes"
+    parts = (Path(sys.executable), Path(sys.base_prefix), Path(gatecam.__file__))
+    home = "read-only" if any(part.is_relative_to("/home") for part in parts) else "yes"
     # -P: what lies in the working folder, which the service can write, is not imported.
     command = [sys.executable, "-P", "-m", "gatecam", "run", "--headless", "--config", CONFIG]
     files = [
@@ -146,18 +153,18 @@ def _files(base: Path, config: Path | None, page: str | None) -> list[File]:
     there = base / settings.path
     if not there.exists():
         return [*files, settings]
-    _checked(there)
+    load(there, env={})  # but not where its log lies: `systemctl edit` may have allowed more folders
     return files
 
 
 def _settings(config: Path | None) -> str:
     if config is None:
         return to_yaml(Config())
-    _checked(config)
+    _check(config)
     return config.read_text(encoding="utf-8-sig")
 
 
-def _checked(path: Path) -> None:
+def _check(path: Path) -> None:
     """Load settings as the service will, without this shell's variables."""
     log = load(path, env={}).config.notify.log
     if log is None or not Path(log).is_absolute():
@@ -214,6 +221,11 @@ def _tell_installed(
 # What is needed --------------------------------------------------------------------------------
 
 
+def _require_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise ServiceError(f"--root {root}: is no folder; give the folder that holds the system's etc.")
+
+
 def _require_systemctl() -> None:
     if shutil.which("systemctl") is None or not BOOTED.is_dir():
         raise ServiceError(
@@ -258,7 +270,7 @@ def _require_reachable() -> None:
 
 
 def _require_browser(page: str | None) -> None:
-    lacking = [name for path, name in PAGE_NEEDS.items() if not Path(path).exists()]
+    lacking = [name for program, name in PAGE_NEEDS.items() if not Path("/usr/bin", program).exists()]
     if page is not None and lacking:
         raise ServiceError(f"--page needs a browser: `apt-get install {' '.join(lacking)}`.")
 

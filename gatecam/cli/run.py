@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.kiosk_unit import START_LIMIT_S
 from gatecam.cli.options import ConfigOption
 from gatecam.cli.stopping import EndedEarly, stop_on_signals
 from gatecam.logs import set_up
+from gatecam.service.notify_socket import Notifier
+from gatecam.service.restarts import forget_starts, hold_back, in_service
 
 
 def run(
@@ -35,9 +38,13 @@ def run(
     set_up(as_json=log_json)
     with stop_on_signals() as stop:
         try:
+            if in_service():
+                hold_back(Notifier(), START_LIMIT_S)  # before the settings, which may be what fails
             from gatecam.cli.running import watch
             from gatecam.config import load
 
             watch(load(config), camera, headless, stop)
         except EndedEarly:
+            if in_service():
+                forget_starts()
             typer.echo("gatecam: ended before the camera was open.", err=True)

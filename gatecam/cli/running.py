@@ -10,7 +10,6 @@ from gatecam.app import Live, LiveSinks, build_analyzer, build_live_sinks, open_
 from gatecam.camera_alerts import blindness
 from gatecam.cli.board import Board
 from gatecam.cli.console import open_console
-from gatecam.cli.kiosk_unit import START_LIMIT_S
 from gatecam.cli.report import print_latencies, print_people, print_searches
 from gatecam.cli.screen import Screen
 from gatecam.cli.stopping import Stop
@@ -21,7 +20,7 @@ from gatecam.logs import say
 from gatecam.pipeline import People
 from gatecam.reload import ConfigWatch, changes, merged
 from gatecam.service.notify_socket import Notifier, Watchdog
-from gatecam.service.restarts import forget_starts, hold_back, in_service
+from gatecam.service.restarts import forget_starts, in_service
 from gatecam.service.status import StatusServer
 from gatecam.telemetry import Telemetry
 from gatecam.types import CameraCondition, CameraState, Round
@@ -29,6 +28,8 @@ from gatecam.types import CameraCondition, CameraState, Round
 
 def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) -> None:
     """Watch the cameras until `stop`, a key or the window's button ends it, then print the summary.
+
+    A service prints none: its journal is for lines.
 
     Args:
         loaded: the settings, and the file that they are read from again.
@@ -43,8 +44,6 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
     config = _of_source(loaded.config, source)
     telemetry, people, notifier = Telemetry(), People(), Notifier()
     serving = in_service()
-    if serving:
-        hold_back(notifier, START_LIMIT_S)
     with ExitStack() as stack:
         window = None if headless else open_window(stack)
         analyzer = build_analyzer(config, telemetry)
@@ -71,7 +70,8 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
         telemetry.count("frames_dropped", live.cameras.dropped)
     if serving:
         forget_starts()
-    _print_summary(people, telemetry)
+    else:
+        _print_summary(people, telemetry)
 
 
 def _of_source(config: Config, source: str | None) -> Config:

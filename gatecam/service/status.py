@@ -27,6 +27,7 @@ CLIENT_LIMIT_S = 1.0  # a client that does not take its answer costs the next on
 ANSWER_LIMIT_S = 3.0
 MAX_ANSWER_BYTES = 1024 * 1024
 WAITING_CLIENTS = 64
+RETRY_S = 0.02
 PAUSE_S = 1.0  # after an accept that failed, for example because all files are in use
 
 log = logging.getLogger(__name__)
@@ -160,13 +161,20 @@ def _client() -> socket.socket:
 
 def _connect(client: socket.socket, path: Path) -> bool:
     """Whether somebody listens; a socket where nobody does any more is removed."""
-    try:
-        client.connect(str(path))
-    except (ConnectionRefusedError, FileNotFoundError):
-        with suppress(OSError):
-            path.unlink()
-        return False
-    return True
+    end_s = time.monotonic() + ANSWER_LIMIT_S
+    while True:
+        try:
+            client.connect(str(path))
+        except BlockingIOError:  # too many others wait there: a limit of time does not wait for that
+            if time.monotonic() >= end_s:
+                raise
+            time.sleep(RETRY_S)
+        except (ConnectionRefusedError, FileNotFoundError):
+            with suppress(OSError):
+                path.unlink()
+            return False
+        else:
+            return True
 
 
 def _ask(path: Path) -> Answer | None:

@@ -14,6 +14,7 @@ import PIL.Image
 import pytest
 
 from gatecam.cli import main as cli
+from gatecam.logs import set_up
 from gatecam.store.video import VideoWriter
 from gatecam.types import Face, Image
 from gatecam.vision.fake import FakeAnalyzer
@@ -46,6 +47,8 @@ def gatecam(monkeypatch, capsys, tmp_path) -> RunGatecam:
     monkeypatch.delenv("DISPLAY", raising=False)
 
     def run(*words: str | Path) -> Ended:
+        set_up()  # says what other tests' words were left out
+        capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["gatecam", *map(str, words)])
         code: int | str | None = 0
         try:

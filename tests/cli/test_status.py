@@ -1,99 +1,117 @@
-"""`gatecam status`: at a glance for people, as JSON for programs, as an exit code for both."""
+"""`gatecam status`: what a person reads at a glance, what a program reads, and the exit codes."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 
 import pytest
 
+from gatecam import folders
 from gatecam.cli.asking import span
 from gatecam.service import status
 from gatecam.service.health import CameraHealth, Health, LastAlert, QueueHealth
 from gatecam.service.status import StatusServer
 
-GATE = CameraHealth("gate", "open", "", 4000, 0.12, 29.9, 7, 1, 2)
-YARD = CameraHealth("yard", "lost", "camera yard gives no picture.", 65, 70.0)
-ALERT = LastAlert("mask_missing", "gate", "2026-11-24T02:00:00+00:00")
+PID = os.getpid()
+GATE = CameraHealth("gate", "open", "", 7260.0, 0.083, 29.7, 12, 1, 2)
+YARD = CameraHealth("yard [b]", "lost", "no frame for 3 s", 12.0, 15.0, restarts=3)
 
 
-def health(*cameras: CameraHealth) -> Health:
-    queues = (QueueHealth("log", 1, 2, 3, 4),)
-    return Health("1.2", os.getpid(), 90_061, "cpu", 812.3, 16, cameras, queues, ALERT, ("the disk is full",))
+def health(*cameras: CameraHealth, **more: object) -> Health:
+    return Health("0.1.0", PID, 93_784.0, "cuda:0", cameras=cameras, **more)
 
 
-@pytest.fixture(autouse=True)
-def _no_other_gatecam(monkeypatch, tmp_path):
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """The only folder in which programs run."""
+    folder = tmp_path / "run"
+    folder.mkdir(0o700)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("gatecam.folders.SERVICE_FOLDER", tmp_path / "none")
-    monkeypatch.setattr(status, "SERVICE_FOLDER", tmp_path / "none")
+    for room in (folders, status):
+        monkeypatch.setattr(room, "SERVICE_FOLDER", tmp_path / "service")
+    return folder
 
 
-def test_all_well_is_zero_and_says_what_people_ask_for(gatecam):
-    with StatusServer(lambda: health(GATE)):
-        said = gatecam("status")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("gatecam sees (version 1.2, process ")
-    for text in (
-        "up 1 d 1 h",
-        "on cpu",
-        "812 MiB",
-        "16 open files",
-        "1 h 6 min",
-        "0.12 s",
-        "29.9",
-        "the disk is full",
-    ):
-        assert text in said.out
-    assert "Last alert: mask_missing, camera gate, at 2026-11-24" in said.out
-
-
-def test_a_camera_that_does_not_see_is_one(gatecam):
-    with StatusServer(lambda: health(GATE, YARD)):
-        said = gatecam("status")
-    assert said.code == 1
-    assert "gatecam does not see" in said.out
-    assert "lost: camera yard gives no picture." in said.out
-
-
-def test_frames_that_nobody_judges_are_told(gatecam):
-    with StatusServer(lambda: health(CameraHealth("gate", "open", age_s=60.0))):
-        said = gatecam("status")
-    assert (said.code, "frames are not judged" in said.out) == (1, True)
-
-
-def test_json_is_one_object_a_program(gatecam):
-    with StatusServer(lambda: health(GATE, YARD)):
-        said = gatecam("status", "--json")
-    found = json.loads(said.out)
-    assert (said.code, found["sees"], [camera["sees"] for camera in found["cameras"]]) == (
-        1,
-        False,
-        [True, False],
+def test_a_program_that_sees_is_told_in_tables_and_exits_0(gatecam, folder):
+    full = health(
+        GATE,
+        memory_mib=812.4,
+        open_files=44,
+        queues=(QueueHealth("log", 1, 20, 3, 4),),
+        last_alert=LastAlert("mask_missing", "gate", "2026-11-23T14:05:09.123+00:00"),
     )
+    with StatusServer(lambda: full):
+        ended = gatecam("status")
+    assert (ended.code, ended.err) == (0, "")
+    head = f"gatecam sees (version 0.1.0, process {PID}), up 1 d 2 h, on cuda:0, 812 MiB, 44 open files\n"
+    assert ended.out.startswith(head)
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]] for line in ended.out.splitlines() if "│" in line
+    ]
+    assert rows == [
+        ["gate", "sees", "2 h 1 min", "0.08 s", "29.7", "2", "12", "1"],
+        ["log", "1", "20", "3", "4"],
+    ]
+    assert "Last alert: mask_missing, camera gate, at 2026-11-23T14:05:09.123+00:00.\n" in ended.out
 
 
-def test_nothing_runs_is_one_sentence_and_two(gatecam):
-    said = gatecam("status")
-    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert "does not run here" in said.err
+def test_a_camera_that_does_not_see_is_told_with_its_reason_and_exits_1(gatecam, folder):
+    with StatusServer(lambda: health(GATE, YARD, troubles=("the disk of the event log is full",))):
+        ended = gatecam("status")
+    assert ended.code == 1
+    assert ended.out.startswith("gatecam does not see")
+    assert "\nthe disk of the event log is full\n" in ended.out
+    assert "│ yard [b] │ lost: no frame for 3 s │ 12 s" in ended.out
+    assert "none since the start" in ended.out
 
 
-def test_a_program_that_hangs_is_told(gatecam, tmp_path, monkeypatch):
-    monkeypatch.setattr(status, "ANSWER_LIMIT_S", 0.3)
-    folder = tmp_path / "gatecam"
-    folder.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as hung:
-        hung.bind(str(folder / "42.sock"))
-        hung.listen()
-        said = gatecam("status")
-    assert (said.code, "process 42) does not answer: it hangs" in said.out) == (1, True)
+def test_frames_that_nobody_judges_are_no_sight(gatecam, folder):
+    with StatusServer(lambda: health(CameraHealth("gate", "open", age_s=60.0))):
+        ended = gatecam("status")
+    assert ended.code == 1
+    assert "frames are not judged" in ended.out
+
+
+def test_json_is_one_object_a_line(gatecam, folder):
+    with StatusServer(lambda: health(GATE, YARD)):
+        ended = gatecam("status", "--json")
+    assert ended.code == 1
+    (line,) = ended.out.splitlines()
+    said = json.loads(line)
+    assert Health.from_dict(said) == health(GATE, YARD)
+    assert said["sees"] is False
+
+
+def test_a_program_that_hangs_exits_1(gatecam, folder):
+    def hangs() -> Health:
+        raise RuntimeError("the snapshot's lock is held")
+
+    with StatusServer(hangs):
+        ended, as_json = gatecam("status"), gatecam("status", "--json")
+    assert (ended.code, ended.out) == (1, f"gatecam (process {PID}) does not answer: it hangs.\n")
+    assert (as_json.code, json.loads(as_json.out)) == (1, {"pid": PID, "sees": False})
+
+
+def test_where_none_runs_one_sentence_says_so_and_exits_2(gatecam, folder):
+    ended = gatecam("status")
+    said = "gatecam: gatecam does not run here: start it with `gatecam run` or as a service.\n"
+    assert (ended.code, ended.out, ended.err) == (2, "", said)
+
+
+def test_a_service_that_only_root_reaches_is_named(gatecam, folder, monkeypatch, tmp_path):
+    (tmp_path / "service").mkdir(0o700)
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    ended = gatecam("status")
+    assert ended.code == 2
+    assert "ask it as root, with `sudo gatecam status`" in ended.err
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.6, "1 min 0 s"), (3725, "1 h 2 min"), (200_000, "2 d 7 h")]
+    ("seconds", "said"),
+    [(0, "0 s"), (42.4, "42 s"), (60, "1 min 0 s"), (3_725, "1 h 2 min"), (200_000, "2 d 7 h")],
 )
-def test_spans_are_told_in_two_units(seconds, text):
-    assert span(seconds) == text
+def test_a_length_of_time_is_told_in_its_two_largest_units(seconds, said):
+    assert span(seconds) == said
