@@ -28,6 +28,7 @@ COMPARED = 64  # looks: a shorter loop would be a frozen picture
 VERSIONS = 0.2  # unlike pictures a picture, at most, of a frozen one that is coded again and again
 RARE = 4.0  # times the longest wait for a new picture that the stream ever had
 WAITS_KEPT_S = 600.0
+STILL_WAIT_S = 1.0
 
 # Light --------------------------------------------------------------------------------------------
 DARK_LEVEL, BLACK_LEVEL = 30.0, 8.0  # of 255, that the brightest pixels stay below
@@ -145,10 +146,15 @@ class _Freshness:
         if new >= max(self._usual / 4, 1.5 / GRID**2):
             self._usual += 0.02 * (new - self._usual)
             self._note_wait()
-            self._waited_s, self._looks, self._is_frozen = 0.0, 0, False
+            self._begin_wait()
         elif self._waited_s >= self._limit_s():
             self._is_frozen = self._versions() <= VERSIONS
+            if not self._is_frozen:
+                self._begin_wait()
         return self._is_frozen
+
+    def _begin_wait(self) -> None:
+        self._waited_s, self._looks, self._is_frozen = 0.0, 0, False
 
     def _versions(self) -> float:
         """Unlike pictures a picture, of the latest since the last new one, where in the grid there are most.
@@ -161,6 +167,9 @@ class _Freshness:
         return float(np.quantile(versions - 1, 0.9)) / count
 
     def _note_wait(self) -> None:
+        """Remember a wait in which the picture stood still, unlike a film's that comes again."""
+        if self._waited_s > STILL_WAIT_S and self._versions() > VERSIONS:
+            return
         while self._waits and self._waits[-1][1] <= self._waited_s:
             self._waits.pop()
         self._waits.append((self._now_s, self._waited_s))
