@@ -35,6 +35,7 @@ MIN_REGION_SHARE = 0.05
 MOST_CAMERAS = 64
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Words = tuple[Annotated[str, Field(min_length=1)], ...]
 Region = tuple[Share, Share, Share, Share]  # x1, y1, x2, y2 as shares of the picture's width and height
 
 
@@ -302,6 +303,66 @@ class NotifyConfig(Section):
     )
 
 
+class StoreConfig(Section):
+    """Where every event is kept, for how long, and what a copy of them is sent to."""
+
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of the SQLite file; null takes events.sqlite3 in the folder of gatecam's own data",
+    )
+    url: str | None = Field(
+        default=None,
+        pattern=r"^postgresql://",
+        examples=["postgresql://gatecam@db.example/gatecam"],
+        description="address of a PostgreSQL database that gets every event as well, and that questions are "
+        "answered from; a password stands better in ~/.pgpass than here",
+    )
+    keep_days: int = Field(default=30, ge=1, le=3650, description="days after which events are deleted")
+    keep_mb: int = Field(
+        default=200, ge=5, le=1_000_000, description="size at which the oldest events are deleted, in MB"
+    )
+
+
+class WebhookConfig(Section):
+    """A request to a web address for each event."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        examples=["https://example.org/hook"],
+        description="the address; null is without a webhook",
+    )
+    secret_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a file that holds the secret which requests are signed with",
+    )
+    timeout_s: float = Field(default=10.0, ge=0.5, le=120, description="longest wait for an answer, in s")
+
+
+class CommandConfig(Section):
+    """A program that is started for each event and gets it as JSON on its standard input."""
+
+    run: Words = Field(default=(), description="the program and its words; none is without a program")
+    timeout_s: float = Field(
+        default=10.0, ge=0.1, le=600, description="time after which the program is ended, in s"
+    )
+    max_age_s: float | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="age at which an event that waited is passed over, in s, so that no door opens late; "
+        "null hands over all",
+    )
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _list_as_tuple(cls, value: object) -> object:
+        """YAML has no tuples."""
+        return tuple(value) if isinstance(value, list) else value
+
+
 class PrivacyConfig(Section):
     """What of a face leaves the program."""
 
@@ -332,6 +393,9 @@ class Config(Section):
     policy: PolicyConfig = PolicyConfig()
     replay: ReplayConfig = ReplayConfig()
     notify: NotifyConfig = NotifyConfig()
+    store: StoreConfig = StoreConfig()
+    webhook: WebhookConfig = WebhookConfig()
+    command: CommandConfig = CommandConfig()
     privacy: PrivacyConfig = PrivacyConfig()
 
     @field_validator("cameras", mode="before")
@@ -525,10 +589,12 @@ def _kind(info: FieldInfo) -> str:
     or_null = " or null" if nullable and not _bounds(info) else ""
     if _is_list(info):
         items = get_args(kind)
+        if items[-1] is ...:
+            return f"a list of texts{or_null}"
         bounds = _range(m for part in get_args(items[0])[1:] for m in getattr(part, "metadata", ()))
         return f"a list of {len(items)} numbers {bounds}{or_null}"
     if _is_text(info):
-        return f"non-empty text{or_null}"
+        return f'text such as "{info.examples[0]}"{or_null}' if info.examples else f"non-empty text{or_null}"
     return "true or false" if kind is bool else "a whole number" if kind is int else "a number"
 
 
@@ -854,5 +920,6 @@ def _env_value(text: str, info: FieldInfo) -> object:
     if value is None and _takes(info)[1]:
         return None
     if _is_list(info):
-        return [_scalar(item.strip()) for item in text.strip().removeprefix("[").removesuffix("]").split(",")]
+        inner = text.strip().removeprefix("[").removesuffix("]").strip()
+        return [_scalar(item.strip()) for item in inner.split(",")] if inner else []
     return text if _is_text(info) else value

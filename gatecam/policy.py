@@ -62,10 +62,10 @@ class AlertPolicy:
             person.box = track.box
             kind = self._due(person, track.verdict, time_s)
             if kind is not None:
+                first = not person.said_s
                 _note(person, kind, time_s)
-                events.append(
-                    Event(kind, self._camera, track.id, track.verdict, time_s, probability=track.probability)
-                )
+                told = Event(kind, self._camera, track.id, track.verdict, time_s, first=first)
+                events.append(replace(told, probability=track.probability))
         self._forget(tracks, time_s)
         return events
 

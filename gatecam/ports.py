@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol
 
 from gatecam.config import Config, DetectorConfig, PolicyConfig, TrackerConfig
-from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, Track
+from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, StoredEvent, Track
 
 
 class FrameSource(Protocol):
@@ -107,4 +107,32 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Deliver what is left and free what is held."""
+        ...
+
+
+class Output(Protocol):
+    """Another system that every event is delivered to, from the store: at least once, and in order."""
+
+    @property
+    def name(self) -> str:
+        """Says in messages and counts, and to the store, which output it is."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many events it takes at once, at most."""
+        ...
+
+    def deliver(self, events: Sequence[StoredEvent]) -> int:
+        """Deliver events, in order; how many of the first ones have safely arrived, the others come again.
+
+        May block for as long as the output's own time-out.
+
+        Raises:
+            OutputError: none has arrived.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what is held; a `deliver` that blocks in another thread ends soon."""
         ...

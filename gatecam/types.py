@@ -6,7 +6,7 @@ their frame, times in seconds of the frame's own monotonic clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -168,8 +168,9 @@ class Event:
     """Something worth telling about a track or a camera.
 
     `frame` is the index of the frame that decided it, `at` the time of day (ISO 8601), which only live
-    events have. An event of a camera has `track_id` 0, the verdict `UNKNOWN`, and in `reason` why the
-    camera does not see, or did not; `reason` is empty for a track.
+    events have; `first` marks the first that its person was told: one a person. An event of a camera has
+    `track_id` 0, the verdict `UNKNOWN`, and in `reason` why the camera does not see, or did not; `reason`
+    is empty for a track.
     """
 
     kind: EventKind
@@ -181,6 +182,16 @@ class Event:
     probability: float = 0.0
     reason: str = ""
     at: str = ""
+    first: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event that the store has: `id` grows from event to event, `key` is no other event's anywhere."""
+
+    id: int
+    key: str
+    event: Event
 
 
 @dataclass(frozen=True, slots=True, eq=False)

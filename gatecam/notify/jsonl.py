@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from gatecam.errors import OutputError
-from gatecam.types import Event
+from gatecam.types import Event, StoredEvent
 
 
 def event_to_dict(event: Event) -> dict[str, str | int | float]:
@@ -44,6 +44,11 @@ def event_to_line(event: Event) -> str:
     make it fail.
     """
     return json.dumps(event_to_dict(event)) + "\n"
+
+
+def stored_to_line(stored: StoredEvent) -> str:
+    """A stored event as `event_to_line` writes it, with `id` before all else: a text of its own."""
+    return json.dumps({"id": stored.key, **event_to_dict(stored.event)}) + "\n"
 
 
 class JsonLinesSink:

@@ -1,0 +1,130 @@
+"""Floor 3: a program that is started for each event, such as one that moves a door's relay."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import IO
+
+from gatecam.config import CommandConfig
+from gatecam.errors import OutputError
+from gatecam.notify.jsonl import stored_to_line
+from gatecam.types import StoredEvent
+
+KEPT_BYTES = 4096  # of what the program says on standard error, the last
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")  # of the environment
+
+log = logging.getLogger(__name__)
+
+
+class CommandOutput:
+    """Hands one event at a time to a program, as a line of JSON on its standard input.
+
+    The program has ended with 0 when the event counts as delivered. One that takes too long is ended with
+    all that it started. No shell takes part.
+    """
+
+    name = "command"
+    batch = 1
+
+    def __init__(self, config: CommandConfig, clock: Callable[[], float]) -> None:
+        """`clock` tells the time of day, in s since 1970."""
+        self._config, self._clock = config, clock
+        self._env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._late = False
+
+    def deliver(self, events: Sequence[StoredEvent]) -> int:
+        """Run the program for the first event, unless that is too old.
+
+        Raises:
+            OutputError: the program could not be started, failed or took too long.
+        """
+        event = events[0].event
+        if self._is_late(event.at):
+            return 1
+        line = stored_to_line(events[0])
+        try:
+            process = subprocess.Popen(
+                self._config.run,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=self._env,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise self._failed(f"it cannot be started: {reason}") from error
+        with process:
+            self._process = process
+            try:
+                self._see_through(process, line.encode("ascii"))
+            finally:
+                self._process = None
+        return 1
+
+    def close(self) -> None:
+        """End a program that still runs."""
+        if (process := self._process) is not None:
+            _kill(process)
+
+    def _see_through(self, process: subprocess.Popen[bytes], line: bytes) -> None:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        said = _Tail(process.stderr)
+        with suppress(OSError):  # it need not read
+            process.stdin.write(line)
+            process.stdin.close()
+        try:
+            code = process.wait(self._config.timeout_s)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            process.wait()
+            raise self._failed(f"it took longer than {self._config.timeout_s:g} s") from None
+        if code != 0:
+            raise self._failed(f"it ended with {code}{said.last_line()}")
+
+    def _is_late(self, at: str) -> bool:
+        limit_s = self._config.max_age_s
+        late = limit_s is not None and self._clock() - datetime.fromisoformat(at).timestamp() > limit_s
+        if late and not self._late:
+            log.warning("Events older than command.max_age_s are not handed to %s.", self._config.run[0])
+        self._late = late
+        return late
+
+    def _failed(self, reason: str) -> OutputError:
+        return OutputError(f"command {self._config.run[0]}: {reason}; it is run again.")
+
+
+class _Tail:
+    """The end of what a program says, however much that is."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._kept = stream, b""
+        self._thread = threading.Thread(target=self._read, name="command's words", daemon=True)
+        self._thread.start()
+
+    def last_line(self) -> str:
+        """The last line in brackets, or nothing."""
+        self._thread.join(0.5)  # something that it started may hold the stream open
+        lines = self._kept.decode("utf-8", "replace").split("\n")
+        line = next((one for one in reversed(lines) if one.strip()), "").strip()
+        text = "".join(letter if letter.isprintable() else " " for letter in line)[:200]
+        return f" ({text})" if text else ""
+
+    def _read(self) -> None:
+        with suppress(OSError, ValueError):
+            while part := os.read(self._stream.fileno(), 65536):
+                self._kept = (self._kept + part)[-KEPT_BYTES:]
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)

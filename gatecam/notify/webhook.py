@@ -1,0 +1,127 @@
+"""Floor 3: each event as a signed request to a web address.
+
+The signature is that of Stripe's and others' webhooks: HMAC-SHA256 (RFC 2104) over time stamp, dot and
+body, so that neither can be changed and an old request cannot be sent again as a new one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from gatecam import __version__
+from gatecam.config import WebhookConfig
+from gatecam.errors import ConfigError, OutputError
+from gatecam.notify.jsonl import stored_to_line
+from gatecam.notify.secrets import read_secret
+from gatecam.types import StoredEvent
+
+
+class WebhookOutput:
+    """Posts one event at a time; only an answer of 2xx within the time-out counts as delivered.
+
+    Redirects are not followed. The same event always has the same `Idempotency-Key`.
+    """
+
+    name = "webhook"
+    batch = 1
+
+    def __init__(self, config: WebhookConfig, clock: Callable[[], float]) -> None:
+        """Read the secret; nothing is sent yet.
+
+        Args:
+            config: the address, the secret's file, the time-out.
+            clock: tells the time of day, in s since 1970.
+
+        Raises:
+            ConfigError: the address is none.
+            OutputError: the secret cannot be read.
+        """
+        assert config.url is not None
+        try:
+            self._url = urlsplit(config.url)
+            self._port = self._url.port
+            if not self._url.hostname or not config.url.isascii():
+                raise ValueError
+        except ValueError:
+            raise ConfigError("webhook.url: expected an address such as https://example.org/hook.") from None
+        self._timeout_s, self._clock = config.timeout_s, clock
+        self._secret = None if config.secret_file is None else read_secret(Path(config.secret_file)).encode()
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._connection: http.client.HTTPConnection | None = None
+
+    def deliver(self, events: Sequence[StoredEvent]) -> int:
+        """Post the first event.
+
+        Raises:
+            OutputError: it was not taken.
+        """
+        body = stored_to_line(events[0]).encode("ascii")
+        with closing(self._connect()) as connection:
+            self._connection = connection
+            in_time = threading.Timer(self._timeout_s, _cut, [connection])
+            in_time.daemon = True
+            in_time.start()
+            try:
+                connection.request("POST", self._target(), body, self._headers(events[0].key, body))
+                status = connection.getresponse().status
+            except (OSError, http.client.HTTPException) as error:
+                reason = str(error) or type(error).__name__
+                raise self._refused(
+                    f"no answer within {self._timeout_s:g} s, or none at all: {reason}"
+                ) from error
+            finally:
+                in_time.cancel()
+                self._connection = None
+        if not 200 <= status < 300:
+            raise self._refused(f"it answered {status}")
+        return 1
+
+    def close(self) -> None:
+        """Cut a request that is under way; it comes again."""
+        if (connection := self._connection) is not None:
+            _cut(connection)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host = self._url.hostname or ""
+        if self._tls is None:
+            return http.client.HTTPConnection(host, self._port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(host, self._port, timeout=self._timeout_s, context=self._tls)
+
+    def _target(self) -> str:
+        return (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
+
+    def _headers(self, key: str, body: bytes) -> dict[str, str]:
+        stamp = str(int(self._clock()))
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"gatecam/{__version__}",
+            "Idempotency-Key": key,
+            "Gatecam-Timestamp": stamp,
+        }
+        if self._secret is not None:
+            signed = hmac.new(self._secret, f"{stamp}.".encode() + body, hashlib.sha256)
+            headers["Gatecam-Signature"] = f"v1={signed.hexdigest()}"
+        if self._url.username is not None:
+            user = f"{unquote(self._url.username)}:{unquote(self._url.password or '')}"
+            headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode("ascii")
+        return headers
+
+    def _refused(self, reason: str) -> OutputError:
+        place = f"{self._url.scheme}://{self._url.hostname}{'' if self._port is None else f':{self._port}'}"
+        return OutputError(f"webhook {place}: events are not taken ({reason}); they are sent again.")
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """End whatever a connection waits for, also a peer that sends a byte now and then."""
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
