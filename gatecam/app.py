@@ -5,28 +5,37 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gatecam.camera_alerts import CameraAlerts
 from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
 from gatecam.config import Config
-from gatecam.errors import DeviceError
+from gatecam.errors import DeviceError, OutputError
+from gatecam.folders import state_folder
 from gatecam.keyframes import KeyFrames
-from gatecam.locks import camera_lock
+from gatecam.locks import Turn, camera_lock
+from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.notify.log import DurableSink, LogFile
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.tone import ToneSink
+from gatecam.notify.webhook import WebhookOutput
 from gatecam.pipeline import Pipeline, timed
 from gatecam.policy import AlertPolicy
-from gatecam.ports import CropClassifier, FaceAnalyzer, Sink
+from gatecam.ports import CropClassifier, FaceAnalyzer, Output, Sink
+from gatecam.store.engine import PostgresDatabase, SqliteDatabase
+from gatecam.store.events import EventStore
+from gatecam.store.keeping import Housekeeping
+from gatecam.store.outbox import Courier, DatabaseCopy
+from gatecam.store.totals import ClassTotals
 from gatecam.telemetry import Telemetry
 from gatecam.tracking import FaceTracker
 from gatecam.types import CameraState, Event, Round, Step
@@ -173,15 +182,50 @@ def open_live(
         yield Live(cameras, alerts, watch.rounds(frames), analyzer, pipelines)
 
 
+class Queue(Protocol):
+    """What waits for one output, and what became of the rest."""
+
+    @property
+    def name(self) -> str:
+        """Which output it is."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Events that the output has not yet."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """Events that it took."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """Failures so far."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Events that it will never get."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LiveSinks:
     """Where live events go besides the screen; each event gets the time of day once, for all of them.
 
-    The counts of the `queues` tell how it goes; `sink` leads to all of them.
+    The counts of the `queues` tell how it goes; `sink` leads to the store, and to what does not wait for it.
     """
 
-    queues: tuple[QueuedSink, ...]
+    queues: tuple[Queue, ...]
     sink: Sink
+    totals: ClassTotals
+    _parts: ExitStack
+
+    def note(self, step: Step) -> None:
+        """Count a step's people, for totals."""
+        self.totals.note(step)
 
     def send(self, event: Event) -> None:
         """Hand an event to every queue; neither blocks nor raises."""
@@ -189,37 +233,101 @@ class LiveSinks:
 
     def close(self) -> None:
         """Deliver what is left, for some seconds at most."""
-        self.sink.close()
+        self._parts.close()
 
 
 def build_live_sinks(
     config: Config,
     telemetry: Telemetry,
     print_events: bool,
-    on_trouble: Callable[[str | None], None] = lambda text: None,
+    on_trouble: Callable[[str, str | None], None] = lambda name, text: None,
 ) -> LiveSinks:
-    """Where live events go, each output behind a queue of its own.
+    """Where live events go: into the store, from there to other systems, and to sound at once.
 
-    With a log, an event is printed when it is in the log and on the disk: that is its acknowledgement.
-    The sound does not wait for the disk. `on_trouble` is called as `DurableSink` says.
+    An event is printed when it is in the store, and in the log if there is one, and on the disk: that is
+    its acknowledgement. The sound does not wait for the disk. `on_trouble` is told an output's name and what
+    is wrong with it, None when that is over.
 
     Raises:
-        OutputError: the event log cannot be written, or another gatecam writes to it.
+        OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
+        MissingExtraError: an output wants a library that is not installed.
     """
     size = config.notify.queue
     file = None if config.notify.log is None else LogFile(Path(config.notify.log))
-    queues: list[QueuedSink] = []
-    told: Sink = FanOut([])
-    if print_events:
-        told = QueuedSink(JsonLinesSink(sys.stdout), size, "print", telemetry)
+    with ExitStack() as stack:
+        store = EventStore(SqliteDatabase(store_path(config)))
+        stack.callback(store.close)
+        stores = [store]
+        if config.store.url is not None:
+            stores.append(EventStore(PostgresDatabase(config.store.url)))
+        couriers = _start_couriers(config, stores, telemetry, on_trouble, stack)
+        totals = ClassTotals(_now())
+        stack.callback(Housekeeping(stores, config.store, totals, _now).close)
+        queues: list[Queue] = []
+        told: Sink = FanOut([])
+        if print_events:
+            told = QueuedSink(JsonLinesSink(sys.stdout), size, "print", telemetry)
+            queues.append(told)
+        if file is not None:
+            told = DurableSink(file, told, size, "log", telemetry, partial(on_trouble, "log"))
+            queues.append(told)
+        told = DurableSink(store, told, size, "store", telemetry, partial(on_trouble, "store"))
         queues.append(told)
-    if file is not None:
-        told = DurableSink(file, told, size, "log", telemetry, on_trouble)
-        queues.append(told)
-    if config.notify.sound:
-        queues.append(QueuedSink(ToneSink(), size, "tone", telemetry))
-        told = FanOut([told, queues[-1]])
-    return LiveSinks(tuple(queues), told)
+        if config.notify.sound:
+            tone = QueuedSink(ToneSink(), size, "tone", telemetry)
+            queues.append(tone)
+            told = FanOut([told, tone])
+        stack.callback(told.close)  # before couriers end, so that they may take what it still brings
+        return LiveSinks((*queues, *couriers), told, totals, stack.pop_all())
+
+
+def _start_couriers(
+    config: Config,
+    stores: Sequence[EventStore],
+    telemetry: Telemetry,
+    on_trouble: Callable[[str, str | None], None],
+    stack: ExitStack,
+) -> list[Courier]:
+    """From the first of the stores to its copies and to all other outputs."""
+    store, *copies = stores
+    outputs: list[Output] = [DatabaseCopy(copy) for copy in copies]
+    if config.webhook.url is not None:
+        outputs.append(WebhookOutput(config.webhook, time.time))
+    if config.command.run:
+        outputs.append(CommandOutput(config.command, time.time))
+    path = store_path(config)
+    turn = Turn(path.with_name(f"{path.name}.lock"))
+    stack.callback(turn.end)
+    couriers = [Courier(store, output, telemetry, on_trouble, turn.is_ours) for output in outputs]
+    for courier in couriers:
+        stack.callback(courier.close)
+    return couriers
+
+
+def store_path(config: Config) -> Path:
+    """Where the store's file lies."""
+    return state_folder() / "events.sqlite3" if config.store.path is None else Path(config.store.path)
+
+
+def open_store(config: Config) -> EventStore:
+    """The store that questions are answered from: the database of `store.url`, else the file.
+
+    Raises:
+        OutputError: there is no file yet, or it cannot be opened.
+        MissingExtraError: the library for PostgreSQL is not installed.
+    """
+    if config.store.url is not None:
+        return EventStore(PostgresDatabase(config.store.url))
+    path = store_path(config)
+    if not path.is_file():
+        raise OutputError(
+            f"{path}: there is no store yet: `gatecam run` begins one, or choose another store.path."
+        )
+    return EventStore(SqliteDatabase(path))
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def time_of_day(time_s: float) -> str:

@@ -1,4 +1,7 @@
-"""Floor 0: the folder for what lives as long as the program: sockets, locks and the times of its starts."""
+"""Floor 0: the folders for what lives as long as the program, and for what outlives it.
+
+The first holds sockets, locks and the times of its starts, the second the store.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,19 @@ def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
         else:
             return folder
     raise problem
+
+
+def state_folder(env: Mapping[str, str] | None = None) -> Path:
+    """Where gatecam keeps its own data, which may not be there yet.
+
+    systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME`, else in `~/.local/share`. `env` is the
+    environment, the process's by default.
+    """
+    env = os.environ if env is None else env
+    if given := env.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(given)
+    data = env.get("XDG_DATA_HOME") or Path(os.path.expanduser("~")) / ".local" / "share"
+    return Path(data) / "gatecam"
 
 
 def readable_folders(env: Mapping[str, str] | None = None) -> list[Path]:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,37 @@ def lock_open_file(fd: int) -> str | None:
     except OSError as error:
         log.warning("There are no locks here (%s): take care that no other gatecam runs.", error.strerror)
     return None
+
+
+class Turn:
+    """What one program at a time does, such as delivering a store's events; the others wait their turn.
+
+    The turn ends with the program that has it, in whatever way that ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """`path` is a file of this turn's own, made if need be."""
+        self._path = path
+        self._asking = threading.Lock()
+        self._fd: int | None = None
+
+    def is_ours(self) -> bool:
+        """Whether this program has the turn, from now on or since before; never waits."""
+        with self._asking:
+            if self._fd is None:
+                fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+                if lock_open_file(fd) is None:
+                    self._fd = fd
+                else:
+                    os.close(fd)
+            return self._fd is not None
+
+    def end(self) -> None:
+        """Let another program have it."""
+        with self._asking:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
 
 
 @contextmanager

@@ -107,7 +107,12 @@ def main() -> None:
     over = threading.Event()
     with tempfile.TemporaryDirectory() as folder, MjpegServer() as server:
         server.plan = lambda viewer: film(viewer, passes, empty, over)
-        environment = {**os.environ, "GATECAM_NOTIFY_SOUND": "false", "XDG_RUNTIME_DIR": folder}
+        environment = {
+            **os.environ,
+            "GATECAM_NOTIFY_SOUND": "false",
+            "XDG_RUNTIME_DIR": folder,
+            "XDG_DATA_HOME": folder,
+        }
         command = [sys.executable, "-m", "gatecam", "run", "--headless", "--camera", server.url]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         listener = threading.Thread(target=listen, args=(process, passes), daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from gatecam.types import Box, Detection, Face, Floats, Image, Prediction, Track
 
 MakeFace = Callable[..., Face]
 MakeTrack = Callable[..., Track]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_data(tmp_path_factory) -> Iterator[None]:
+    """Gatecam's own data lie in a folder of the tests, also for the programs that they start."""
+    before = os.environ.get("XDG_DATA_HOME")
+    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
+    yield
+    if before is None:
+        del os.environ["XDG_DATA_HOME"]
+    else:
+        os.environ["XDG_DATA_HOME"] = before
 
 
 @pytest.fixture

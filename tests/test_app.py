@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 
 import PIL.Image
@@ -19,10 +21,12 @@ from gatecam import app
 from gatecam.config import (
     CameraConfig,
     CameraEntry,
+    CommandConfig,
     Config,
     DetectorConfig,
     NotifyConfig,
     ReplayConfig,
+    StoreConfig,
     TrackerConfig,
 )
 from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
@@ -179,28 +183,55 @@ def test_live_events_are_printed_and_logged_as_the_same_line_with_the_time_of_da
     line = json.loads(text)
     assert (line["kind"], line["frame"]) == ("mask_missing", 37)
     assert abs((datetime.now().astimezone() - datetime.fromisoformat(line["at"])).total_seconds()) < 60
-    assert [(queue.name, queue.sent) for queue in sinks.queues] == [("print", 1), ("log", 1)]
+    assert [(queue.name, queue.sent) for queue in sinks.queues] == [("print", 1), ("log", 1), ("store", 1)]
 
 
 def test_while_the_log_cannot_be_written_an_event_sounds_but_is_not_printed(tmp_path, capsys, monkeypatch):
     sounded, troubles = threading.Event(), []
     monkeypatch.setattr(app.ToneSink, "send", lambda sink, event: sounded.set())
     config = Config(notify=NotifyConfig(log="/dev/full"))
-    sinks = app.build_live_sinks(config, Telemetry(), print_events=True, on_trouble=troubles.append)
+    sinks = app.build_live_sinks(
+        config, Telemetry(), print_events=True, on_trouble=lambda *said: troubles.append(said)
+    )
     sinks.send(EVENT)
     assert sounded.wait(10)
     sinks.close()
     assert capsys.readouterr().out == ""
-    assert "No space left on device" in troubles[0]
-    assert {queue.name: queue.dropped for queue in sinks.queues} == {"print": 0, "log": 1, "tone": 0}
+    assert troubles[0][0] == "log"
+    assert "No space left on device" in troubles[0][1]
+    dropped = {queue.name: queue.dropped for queue in sinks.queues}
+    assert dropped == {"print": 0, "log": 1, "store": 0, "tone": 0}
 
 
-def test_without_any_sink_events_go_nowhere(capsys):
-    sinks = app.build_live_sinks(Config(notify=NotifyConfig(sound=False)), Telemetry(), print_events=False)
+def test_every_event_is_in_the_store_whatever_else_there_is(tmp_path, capsys):
+    path = tmp_path / "events.sqlite3"
+    config = Config(notify=NotifyConfig(sound=False), store=StoreConfig(path=str(path)))
+    with pytest.raises(OutputError, match="there is no store yet"):
+        app.open_store(config)
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
     sinks.send(EVENT)
     sinks.close()
-    assert sinks.queues == ()
     assert capsys.readouterr().out == ""
+    with closing(app.open_store(config)) as store:
+        (stored,) = store.after(0, 10)
+    assert replace(stored.event, at="") == EVENT
+
+
+def test_what_the_store_has_goes_to_the_outputs_that_are_set(tmp_path):
+    taken = tmp_path / "taken"
+    config = Config(
+        notify=NotifyConfig(sound=False),
+        store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
+        command=CommandConfig(run=("sh", "-c", f"cat >> {taken}; echo >> {taken}.done")),
+    )
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    sinks.send(EVENT)
+    end_s = time.monotonic() + 20
+    while not (tmp_path / "taken.done").exists() and time.monotonic() < end_s:
+        threading.Event().wait(0.02)
+    sinks.close()
+    assert json.loads(taken.read_text())["kind"] == "mask_missing"
+    assert [(queue.name, queue.sent) for queue in sinks.queues] == [("store", 1), ("command", 1)]
 
 
 def test_a_log_that_cannot_be_opened_is_told_at_once(tmp_path):

@@ -20,8 +20,10 @@ from gatecam.cli import (
     doctor,
     evaluate,
     evaluate_detector,
+    events,
     kiosk,
     predict,
+    privacy,
     replay,
     run,
     status,
@@ -40,6 +42,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("status")(status.status)
+app.command("events")(events.events)
+app.command("privacy")(privacy.privacy)
 app.add_typer(kiosk.app, name="kiosk")
 app.command("replay")(replay.replay)
 app.command("predict")(predict.predict)

@@ -39,7 +39,7 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
 
     Raises:
         CameraError: another gatecam uses a camera, or the only one cannot be opened and no service waits.
-        OutputError: the event log cannot be written, or another gatecam writes to it.
+        OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
     """
     config = _of_source(loaded.config, source)
     telemetry, people, notifier = Telemetry(), People(), Notifier()
@@ -48,7 +48,7 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
         window = None if headless else open_window(stack)
         analyzer = build_analyzer(config, telemetry)
         troubles = _Troubles()
-        sinks = build_live_sinks(config, telemetry, window is None, troubles.note_log)
+        sinks = build_live_sinks(config, telemetry, window is None, troubles.note)
         stack.callback(sinks.close)
         live = stack.enter_context(open_live(config, analyzer, telemetry, _CameraLog(), wait=serving))
         screen = None if window is None else Screen(window, stop, config)
@@ -85,6 +85,7 @@ def _of_source(config: Config, source: str | None) -> Config:
 def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
     for step in turn.steps:
         people.add(step)
+        sinks.note(step)
     for event in turn.events:
         sinks.send(event)
 
@@ -98,10 +99,6 @@ class _Troubles:
     def sentences(self) -> tuple[str, ...]:
         """Those that last."""
         return tuple(self._of.values())
-
-    def note_log(self, text: str | None) -> None:
-        """The event log cannot be written, or can again (None)."""
-        self.note("log", text)
 
     def note(self, what: str, text: str | None) -> None:
         """A sentence on something, in place of the one before; None ends it."""
@@ -207,6 +204,8 @@ def _print_summary(people: People, telemetry: Telemetry) -> None:
     print_people(console, people.latest(), people.count, time_of_day)
     print_latencies(console, telemetry.latencies())
     print_searches(console, telemetry)
-    counts = {name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "tone")}
+    counts = {
+        name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "store", "tone")
+    }
     lost = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     console.print(f"Dropped: {lost or 'nothing'}.")

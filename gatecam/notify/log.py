@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from gatecam.errors import OutputError
 from gatecam.locks import lock_open_file
@@ -145,6 +146,18 @@ class LogFile:
             self._whole_bytes = None
 
 
+class EventLog(Sink, Protocol):
+    """What keeps events for good, such as a `LogFile` or the store."""
+
+    def append(self, events: Sequence[Event], /) -> None:
+        """Keep events; on return they are on the disk, after an error none of them is.
+
+        Raises:
+            OutputError: they cannot be kept.
+        """
+        ...
+
+
 class DurableSink(QueuedSink):
     """Keeps each event until it is in the log, then hands it on: what `then` has seen is on the disk.
 
@@ -157,7 +170,7 @@ class DurableSink(QueuedSink):
 
     def __init__(
         self,
-        file: LogFile,
+        file: EventLog,
         then: Sink,
         size: int,
         name: str,

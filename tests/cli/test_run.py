@@ -123,7 +123,7 @@ def test_a_sink_that_blocks_does_not_slow_the_frames(run, stops_after, monkeypat
             pass
 
     monkeypatch.setattr("gatecam.app.JsonLinesSink", lambda *words, **options: Blocking())
-    monkeypatch.setattr("gatecam.notify.queue.QueuedSink.close", lambda sink: None)
+    monkeypatch.setattr("gatecam.notify.queue.QueuedSink.close", lambda sink, timeout_s=2.0: None)
     analyzer = stops_after(60)
     ended = run("--headless")
     blocked.set()
@@ -319,7 +319,7 @@ def test_it_answers_how_it_is(start, gatecam):
     health = json.loads(said.out)
     assert (said.code, health["sees"], health["pid"]) == (0, True, process.pid)
     assert (health["last_alert"]["kind"], health["cameras"][0]["faces"]) == ("mask_missing", 1)
-    assert {queue["name"] for queue in health["queues"]} == {"print", "log"}
+    assert {queue["name"] for queue in health["queues"]} == {"print", "log", "store"}
     ends_well(process)
     assert gatecam("status").code == 2
 

@@ -110,7 +110,12 @@ class Program:
         path = f"{self.sound.parent}{os.pathsep}{os.environ['PATH']}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gatecam", "run", "--headless", "--log-json", "--config", self.settings],
-            env={**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "PATH": path},
+            env={
+                **os.environ,
+                "XDG_RUNTIME_DIR": str(self.folder),
+                "XDG_DATA_HOME": str(self.folder),
+                "PATH": path,
+            },
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,

@@ -19,8 +19,9 @@ from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Verdict
 
 
-def tell(text: str | None) -> None:
-    print("trouble" if text else "well", file=sys.stderr, flush=True)
+def tell(name: str, text: str | None) -> None:
+    if name == "log":
+        print("trouble" if text else "well", file=sys.stderr, flush=True)
 
 
 path = Path(sys.argv[1])

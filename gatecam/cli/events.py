@@ -1,0 +1,60 @@
+"""Floor 6: `gatecam events`: what the store holds, as a table, CSV or JSON lines."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from gatecam.cli.options import ConfigOption
+
+
+class Form(StrEnum):
+    """How events are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def events(
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="From then on: 2026-11-24, 2026-11-24T14:30, or 90m, 12h, 7d ago.",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Until then, in the same ways.", show_default=False)
+    ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Of this camera; may be given several times.", show_default=False),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Of this kind, such as mask_missing; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="NUMBER",
+            help="The latest so many; by default 50 in a table, and all otherwise.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="How they are written.")] = Form.TABLE,
+    config: ConfigOption = None,
+) -> None:
+    """Print events from the store, oldest first."""
+    from gatecam.cli.listing import print_events
+
+    print_events(config, since, until, camera or [], kind or [], limit, form)

@@ -1,0 +1,117 @@
+"""Floor 6: the work of `gatecam privacy`: looks at what is really there, and erases it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from gatecam.app import store_path
+from gatecam.cli.console import open_console
+from gatecam.config import Config, load
+from gatecam.errors import OutputError
+from gatecam.store.engine import PostgresDatabase, SqliteDatabase
+from gatecam.store.events import EventStore
+
+MB = 1_000_000
+
+
+def print_kept(config: Path | None) -> None:
+    """Print a table of all that is kept, and of what leaves the machine.
+
+    Raises:
+        OutputError: a store cannot be read.
+    """
+    settings = load(config).config
+    console = open_console()
+    table = Table("what", "where", "how much", "for how long", header_style="bold", expand=False)
+    for row in _kept(settings):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    for line in _leaves(settings):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def erase_all(config: Path | None, yes: bool) -> None:
+    """Erase events, totals, the event log and damaged stores that were set aside.
+
+    Raises:
+        OutputError: something cannot be erased.
+    """
+    settings = load(config).config
+    if not (yes or typer.confirm("Erase all events, totals and logs for good?")):
+        typer.echo("Nothing was erased.")
+        raise typer.Exit(1)
+    for store in _stores(settings):
+        with closing(store):
+            typer.echo(f"{store.name}: {store.erase()} events and all totals erased.")
+    for path in _files(settings):
+        try:
+            if path.name.startswith(store_path(settings).name):
+                path.unlink()
+            else:
+                with path.open("r+b") as file:  # a gatecam that writes to it goes on at its start
+                    file.truncate(0)
+        except OSError as error:
+            raise OutputError(
+                f"{path}: cannot be erased ({error.strerror}): erase it as the user whose it is."
+            ) from error
+        typer.echo(f"{path}: erased.")
+
+
+def _stores(settings: Config) -> Iterator[EventStore]:
+    path = store_path(settings)
+    if path.is_file():
+        yield EventStore(SqliteDatabase(path))
+    if settings.store.url is not None:
+        yield EventStore(PostgresDatabase(settings.store.url))
+
+
+def _files(settings: Config) -> list[Path]:
+    """Event logs, also rotated ones, and damaged stores, as far as they are there."""
+    store = store_path(settings)
+    found = sorted(store.parent.glob(f"{store.name}.damaged-*"))
+    if settings.notify.log is not None:
+        log = Path(settings.notify.log)
+        found += [path for path in sorted(log.parent.glob(f"{log.name}*")) if path.is_file()]
+    return found
+
+
+def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
+    keep = f"{settings.store.keep_days} days, at most {settings.store.keep_mb} MB"
+    for store in _stores(settings):
+        with closing(store):
+            span = store.span_ms()
+            since = "" if span is None else f", since {datetime.fromtimestamp(span[0] / 1000):%Y-%m-%d}"
+            size = f"{store.used_bytes() / MB:.1f} MB"
+            yield "events", store.name, f"{store.count()}{since}, {size}", keep
+            people = sum(total.people for total in store.totals("0000", "9999"))
+            yield "gender and age, totals", store.name, f"{people} people, ten and more at once", keep
+    if not store_path(settings).is_file():
+        yield "events", str(store_path(settings)), "nothing yet", keep
+    for path in _files(settings):
+        kind = "event log" if not path.name.startswith(store_path(settings).name) else "damaged store"
+        yield kind, str(path), f"{path.stat().st_size / MB:.1f} MB", "until you delete it"
+    yield "pictures of people", "nowhere", "none", "not kept"
+
+
+def _leaves(settings: Config) -> Iterator[str]:
+    outputs = {
+        "PostgreSQL (store.url)": settings.store.url is not None,
+        "webhook.url": settings.webhook.url is not None,
+        "command.run": bool(settings.command.run),
+    }
+    sent = [name for name, is_set in outputs.items() if is_set]
+    yield (
+        "An event is: time, camera, kind, verdict with its probability, and a number that begins anew with "
+        "each start. No face, name, gender or age."
+    )
+    yield f"Events leave this machine by: {', '.join(sent) or 'nothing'}. Pictures leave it by nothing."
+    blur = "unreadable" if settings.privacy.blur_faces else "READABLE, as privacy.blur_faces is false"
+    yield f"Faces in videos and pictures that you have gatecam save are {blur}."
+    yield "`gatecam privacy --erase` erases all of this."

@@ -1,0 +1,122 @@
+"""Floor 6: the work of `gatecam events`: words to a filter, events to a table, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from rich.table import Table
+
+from gatecam.app import open_store
+from gatecam.cli.console import open_console
+from gatecam.cli.events import Form
+from gatecam.config import load
+from gatecam.errors import ConfigError
+from gatecam.notify.jsonl import stored_to_line
+from gatecam.store.events import EventFilter, EventStore
+from gatecam.types import EventKind, StoredEvent
+
+TABLE_ROWS = 50
+AGO = {"m": "minutes", "h": "hours", "d": "days"}
+COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
+
+
+def print_events(
+    config: Path | None,
+    since: str | None,
+    until: str | None,
+    cameras: Sequence[str],
+    kinds: Sequence[str],
+    limit: int | None,
+    form: Form,
+) -> None:
+    """Print the events that are asked for, oldest first.
+
+    Raises:
+        ConfigError: a time or a kind that is none.
+        OutputError: there is no store, or it cannot be read.
+    """
+    asked = EventFilter(
+        moment_ms(since, "--since"), moment_ms(until, "--until"), tuple(cameras), tuple(map(_kind, kinds))
+    )
+    with closing(open_store(load(config).config)) as store:
+        if form is Form.TABLE:
+            _print_table(store, asked, limit or TABLE_ROWS)
+        elif form is Form.JSON:
+            sys.stdout.writelines(map(stored_to_line, _latest(store, asked, limit)))
+        else:
+            write_csv(_latest(store, asked, limit), sys.stdout)
+
+
+def moment_ms(text: str | None, option: str) -> int | None:
+    """A time in ms since 1970: a date, a date and time (local unless it has an offset), or how long ago.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if text is None:
+        return None
+    now = datetime.now().astimezone()
+    try:
+        if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
+            moment = now - timedelta(**{AGO[ago[2]]: int(ago[1])})
+        else:
+            moment = datetime.fromisoformat(text)
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise ConfigError(
+            f"{option}: expected a time such as 2026-11-24, 2026-11-24T14:30, 90m, 12h or 7d, got {text!r}"
+        ) from None
+
+
+def write_csv(events: Iterable[StoredEvent], out: TextIO) -> None:
+    """Write events as CSV with a line of names, for a spreadsheet."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for stored in events:
+        event = stored.event
+        cells = (event.at, event.kind, event.camera, event.track_id, event.verdict, event.probability)
+        writer.writerow([_cell(str(cell)) for cell in (*cells, event.reason, stored.key)])
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _kind(text: str) -> EventKind:
+    try:
+        return EventKind(text)
+    except ValueError:
+        raise ConfigError(f"--kind: expected one of {', '.join(EventKind)}, got {text!r}") from None
+
+
+def _latest(store: EventStore, asked: EventFilter, limit: int | None) -> Iterator[StoredEvent]:
+    return store.every(asked) if limit is None else reversed(store.find(asked, limit))
+
+
+def _print_table(store: EventStore, asked: EventFilter, limit: int) -> None:
+    console = open_console()
+    table = Table("time", "event", "camera", "person", "why", header_style="bold")
+    found = store.find(asked, limit)
+    for stored in reversed(found):
+        event = stored.event
+        time = f"{datetime.fromisoformat(event.at):%Y-%m-%d %H:%M:%S}"
+        why = event.reason or f"{event.verdict} {event.probability:.2f}"
+        person = "" if event.kind.is_camera else f"#{event.track_id}"
+        table.add_row(
+            *(
+                console.render_str(part, markup=False)
+                for part in (time, event.kind, event.camera, person, why)
+            )
+        )
+    console.print(table)
+    total = store.count(asked)
+    shown = f"the latest {len(found)} of {total}" if len(found) < total else f"{total}"
+    console.print(f"Events: {shown}, from {store.name}.", markup=False, highlight=False, soft_wrap=True)

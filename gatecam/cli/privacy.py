@@ -1,0 +1,25 @@
+"""Floor 6: `gatecam privacy`: what is kept, where and for how long; erases it on request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gatecam.cli.options import ConfigOption
+
+
+def privacy(
+    erase: Annotated[
+        bool, typer.Option("--erase", help="Erase all events, totals and logs for good, after a question.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without the question.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print what gatecam keeps of people, where, for how long, and what leaves the machine."""
+    from gatecam.cli.keeping import erase_all, print_kept
+
+    if erase:
+        erase_all(config, yes)
+    else:
+        print_kept(config)

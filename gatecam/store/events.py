@@ -1,0 +1,305 @@
+"""Floor 3: every event, kept in a database, with how far each output has come and totals of people."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, Select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gatecam.store.engine import Database
+from gatecam.store.tables import cursors, events, totals
+from gatecam.types import Event, EventKind, StoredEvent, Verdict
+
+QUARTER_MS = 900_000  # every offset of local time is a whole number of quarters of an hour
+READ_AT_ONCE = 1000
+DELETE_AT_ONCE = 5000
+SPARE = 0.9  # of the size allowed is left after the oldest were deleted, so that this is rare
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are asked for: all, or those that every given part lets through.
+
+    Times are of the day, in ms since 1970, `since_ms` included and `until_ms` not. `before_id` continues
+    a list at the event that it ended with.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    cameras: tuple[str, ...] = ()
+    kinds: tuple[EventKind, ...] = ()
+    before_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """People who came within a quarter of an hour, by how they wore their mask when first judged.
+
+    `put_on` counts those who put it right after they were told.
+    """
+
+    start_ms: int
+    correct: int = 0
+    incorrect: int = 0
+    none: int = 0
+    put_on: int = 0
+
+    @property
+    def people(self) -> int:
+        """All who came."""
+        return self.correct + self.incorrect + self.none
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """People of one of the 18 classes at one camera that were written on a day, ten or more."""
+
+    day: str
+    camera: str
+    class_id: int
+    people: int
+
+
+class EventStore:
+    """Events in a database, in the order of their coming.
+
+    Every method may be called from any thread, and raises `OutputError` where the database fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.changed = threading.Condition()  # notified after an append by this program
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return self._database.name
+
+    def send(self, event: Event) -> None:
+        """Keep one event; returns and raises as `append`."""
+        self.append([event])
+
+    def append(self, given: Sequence[Event]) -> None:
+        """Keep events; on return they are on the disk, after an error none of them is.
+
+        Each must have its time of day.
+        """
+        rows = [_row(uuid.uuid4().hex, event) for event in given]
+        with self._database.transaction(writing=True) as connection:
+            connection.execute(sa.insert(events), rows)
+        with self.changed:
+            self.changed.notify_all()
+
+    def copy(self, given: Sequence[StoredEvent]) -> None:
+        """Keep events of another store; those that are there already are left as they are."""
+        rows = [_row(stored.key, stored.event) for stored in given]
+        with self._database.transaction(writing=True) as connection:
+            dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+            connection.execute(dialect.insert(events).on_conflict_do_nothing(index_elements=["key"]), rows)
+
+    def close(self) -> None:
+        """Free what is held."""
+        self._database.close()
+
+    # For outputs ---------------------------------------------------------------------------------
+
+    def after(self, event_id: int, limit: int) -> list[StoredEvent]:
+        """The next events after one, oldest first."""
+        query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
+        with self._database.transaction() as connection:
+            return [_stored(row) for row in connection.execute(query)]
+
+    def cursor(self, output: str) -> int:
+        """The last event that an output has; one that is new begins with the events to come."""
+        with self._database.transaction(writing=True) as connection:
+            query = sa.select(cursors.c.event_id).where(cursors.c.output == output)
+            found: int | None = connection.execute(query).scalar()
+            if found is None:
+                found = connection.execute(sa.select(sa.func.max(events.c.id))).scalar() or 0
+                connection.execute(sa.insert(cursors).values(output=output, event_id=found))
+        return found
+
+    def move_cursor(self, output: str, event_id: int) -> None:
+        """Note the last event that an output has."""
+        with self._database.transaction(writing=True) as connection:
+            where = cursors.c.output == output
+            connection.execute(sa.update(cursors).where(where).values(event_id=event_id))
+
+    def waiting(self, event_id: int) -> int:
+        """How many events come after one."""
+        query = sa.select(sa.func.count()).select_from(events).where(events.c.id > event_id)
+        with self._database.transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    # Questions -----------------------------------------------------------------------------------
+
+    def find(self, asked: EventFilter, limit: int) -> list[StoredEvent]:
+        """The latest events that are asked for, newest first."""
+        query = _filtered(sa.select(events), asked).order_by(events.c.id.desc()).limit(limit)
+        with self._database.transaction() as connection:
+            return [_stored(row) for row in connection.execute(query)]
+
+    def every(self, asked: EventFilter) -> Iterator[StoredEvent]:
+        """All events that are asked for, oldest first, read as they are taken."""
+        last_id = 0
+        while True:
+            query = _filtered(sa.select(events), asked).where(events.c.id > last_id)
+            with self._database.transaction() as connection:
+                rows = connection.execute(query.order_by(events.c.id).limit(READ_AT_ONCE)).all()
+            yield from map(_stored, rows)
+            if len(rows) < READ_AT_ONCE:
+                return
+            last_id = rows[-1].id
+
+    def count(self, asked: EventFilter | None = None) -> int:
+        """How many events are asked for; all by default."""
+        query = _filtered(sa.select(sa.func.count()).select_from(events), asked or EventFilter())
+        with self._database.transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def span_ms(self) -> tuple[int, int] | None:
+        """The times of the oldest and the newest event."""
+        with self._database.transaction() as connection:
+            oldest, newest = connection.execute(
+                sa.select(sa.func.min(events.c.at_ms), sa.func.max(events.c.at_ms))
+            ).one()
+        return None if oldest is None else (oldest, newest)
+
+    def cameras(self) -> list[str]:
+        """The names of all cameras that events tell of."""
+        with self._database.transaction() as connection:
+            return sorted(connection.execute(sa.select(events.c.camera).distinct()).scalars())
+
+    def arrivals(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[Arrivals]:
+        """The quarters of an hour of a time in which somebody came, in order."""
+        quarter = (events.c.at_ms // QUARTER_MS).label("quarter")
+        asked = EventFilter(since_ms, until_ms, () if camera is None else (camera,))
+        came = _filtered(
+            sa.select(quarter, events.c.verdict.label("what"), sa.func.count().label("people")), asked
+        ).where(events.c.first)
+        put_on = _filtered(
+            sa.select(quarter, sa.literal("put_on").label("what"), sa.func.count().label("people")), asked
+        ).where(events.c.kind == EventKind.MASK_OK.value, ~events.c.first)
+        found: dict[int, dict[str, int]] = {}
+        with self._database.transaction() as connection:
+            for query in (came.group_by(quarter, events.c.verdict), put_on.group_by(quarter)):
+                for row in connection.execute(query):
+                    found.setdefault(row.quarter, {})[row.what] = row.people
+        return [Arrivals(start * QUARTER_MS, **found[start]) for start in sorted(found)]
+
+    # Totals --------------------------------------------------------------------------------------
+
+    def add_totals(self, given: Sequence[Total]) -> None:
+        """Add people to the totals."""
+        with self._database.transaction(writing=True) as connection:
+            dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+            insert = dialect.insert(totals)
+            query = insert.on_conflict_do_update(
+                index_elements=["day", "camera", "class_id"],
+                set_={"people": totals.c.people + insert.excluded.people},
+            )
+            for total in given:
+                connection.execute(
+                    query.values(
+                        day=total.day, camera=total.camera, class_id=total.class_id, people=total.people
+                    )
+                )
+
+    def totals(self, since_day: str, until_day: str, camera: str | None = None) -> list[Total]:
+        """The totals of some days, both included, such as 2026-11-24."""
+        query = sa.select(totals).where(totals.c.day.between(since_day, until_day)).order_by(*totals.c)
+        if camera is not None:
+            query = query.where(totals.c.camera == camera)
+        with self._database.transaction() as connection:
+            return [Total(*row) for row in connection.execute(query)]
+
+    # Keeping no more than is wanted --------------------------------------------------------------
+
+    def used_bytes(self) -> int:
+        """What the events take on the disk."""
+        return self._database.used_bytes()
+
+    def delete_before(self, before_ms: int, before_day: str) -> int:
+        """Delete events of before a time and totals of before a day; how many events went."""
+        with self._database.transaction(writing=True) as connection:
+            gone = connection.execute(sa.delete(events).where(events.c.at_ms < before_ms)).rowcount
+            gone_totals = connection.execute(sa.delete(totals).where(totals.c.day < before_day)).rowcount
+        if gone or gone_totals:
+            self._database.shrink()
+        return int(gone)
+
+    def delete_beyond(self, size_bytes: int) -> int:
+        """Delete the oldest events while the store takes more than a size; how many went."""
+        gone, used = 0, self.used_bytes()
+        if used <= size_bytes:
+            return 0
+        while used > SPARE * size_bytes:
+            oldest = sa.select(events.c.id).order_by(events.c.id).limit(DELETE_AT_ONCE)
+            with self._database.transaction(writing=True) as connection:
+                went = connection.execute(sa.delete(events).where(events.c.id.in_(oldest))).rowcount
+            if not went:
+                break
+            gone, used = gone + went, self.used_bytes()
+        self._database.shrink()
+        return gone
+
+    def erase(self) -> int:
+        """Delete all events and totals for good; how many events went. Outputs go on with what comes."""
+        with self._database.transaction(writing=True) as connection:
+            gone = connection.execute(sa.delete(events)).rowcount
+            connection.execute(sa.delete(totals))
+        self._database.shrink()
+        return int(gone)
+
+
+def _row(key: str, event: Event) -> dict[str, object]:
+    return {
+        "key": key,
+        "at_ms": round(datetime.fromisoformat(event.at).timestamp() * 1000),
+        "kind": event.kind.value,
+        "camera": event.camera,
+        "track_id": event.track_id,
+        "verdict": event.verdict.value,
+        "time_s": round(float(event.time_s), 3),
+        "frame": event.frame,
+        "probability": round(float(event.probability), 3),
+        "reason": str(event.reason),
+        "first": event.first,
+    }
+
+
+def _stored(row: Row[Any]) -> StoredEvent:
+    event = Event(
+        EventKind(row.kind),
+        row.camera,
+        row.track_id,
+        Verdict(row.verdict),
+        row.time_s,
+        row.frame,
+        row.probability,
+        row.reason,
+        at=datetime.fromtimestamp(row.at_ms / 1000).astimezone().isoformat(timespec="milliseconds"),
+        first=row.first,
+    )
+    return StoredEvent(row.id, row.key, event)
+
+
+def _filtered(query: Select[Any], asked: EventFilter) -> Select[Any]:
+    if asked.since_ms is not None:
+        query = query.where(events.c.at_ms >= asked.since_ms)
+    if asked.until_ms is not None:
+        query = query.where(events.c.at_ms < asked.until_ms)
+    if asked.cameras:
+        query = query.where(events.c.camera.in_(asked.cameras))
+    if asked.kinds:
+        query = query.where(events.c.kind.in_([kind.value for kind in asked.kinds]))
+    if asked.before_id is not None:
+        query = query.where(events.c.id < asked.before_id)
+    return query

@@ -1,0 +1,166 @@
+"""Floor 3: takes events from the store to other systems: at least once, in order, off the hot path.
+
+store ─► Courier (one thread an output) ─► Output.deliver
+  ▲                     │
+  └──── how far it is ──┘ kept in the store: a kill repeats a delivery at worst
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from gatecam.errors import OutputError
+from gatecam.ports import Output
+from gatecam.store.events import EventStore
+from gatecam.telemetry import Telemetry
+from gatecam.types import StoredEvent
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+POLL_S = 1.0  # another program may have added to the store
+
+log = logging.getLogger(__name__)
+
+
+class Courier:
+    """Delivers every event of the store to one output, in a daemon thread of its own.
+
+    After a failure the same events are tried again, after pauses that grow from 1 s to 60 s, for ever.
+    The counts `<name>_sent` and `<name>_failed` go to the telemetry.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        output: Output,
+        telemetry: Telemetry | None = None,
+        on_trouble: Callable[[str, str | None], None] = lambda name, text: None,
+        is_our_turn: Callable[[], bool] = lambda: True,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            store: where events come from, and where it is kept how far the output is.
+            output: is closed with the courier.
+            telemetry: gets the counts.
+            on_trouble: told the output's name and what is wrong, and None when it is over; by the thread.
+            is_our_turn: whether this program, and no other on the same store, is the one that delivers.
+            first_pause_s: the first pause after a failure.
+        """
+        self.name = output.name
+        self._store, self._output = store, output
+        self._telemetry = telemetry or Telemetry()
+        self._on_trouble, self._is_our_turn = on_trouble, is_our_turn
+        self._first_pause_s = self._pause_s = first_pause_s
+        self._trouble: str | None = None
+        self._cursor: int | None = None
+        self._waiting = 0
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"output {self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Events that the output has not yet, as of the last look."""
+        return self._waiting
+
+    @property
+    def sent(self) -> int:
+        """Events that the output took."""
+        return self._telemetry.counter(f"{self.name}_sent")
+
+    @property
+    def failed(self) -> int:
+        """Deliveries that failed; their events come again."""
+        return self._telemetry.counter(f"{self.name}_failed")
+
+    @property
+    def dropped(self) -> int:
+        """Events that the output will never get: none, but for those that the store itself deletes."""
+        return 0
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """End, for at most `timeout_s`; what is not delivered is, at the next start."""
+        self._closing.set()
+        with self._store.changed:
+            self._store.changed.notify_all()
+        self._thread.join(timeout_s)
+        self._output.close()
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            try:
+                delivered = self._round()
+            except Exception as error:  # whatever an output raises must not end the thread
+                self._fail(error)
+                self._closing.wait(self._pause_s)
+                self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            else:
+                if delivered is not None:
+                    self._recover()
+
+    def _round(self) -> int | None:
+        """Deliver once, or wait where there is nothing to deliver; how many events went."""
+        if not self._is_our_turn():
+            self._closing.wait(POLL_S)
+            return None
+        if self._cursor is None:
+            self._cursor = self._store.cursor(self.name)
+        with self._store.changed:  # held from look to wait, so that no notice falls between
+            events = self._store.after(self._cursor, self._output.batch)
+            if not events:
+                self._waiting = 0
+                if not self._closing.is_set():
+                    self._store.changed.wait(POLL_S)
+                return None
+        self._waiting = len(events) if len(events) < self._output.batch else self._store.waiting(self._cursor)
+        return self._deliver(events)
+
+    def _deliver(self, events: Sequence[StoredEvent]) -> int:
+        number = self._output.deliver(events)
+        if number:
+            self._store.move_cursor(self.name, events[number - 1].id)
+            self._cursor = events[number - 1].id
+            self._telemetry.count(f"{self.name}_sent", number)
+        if number < len(events):
+            raise OutputError(f"{self.name}: took {number} of {len(events)} events: the others come again.")
+        return number
+
+    def _fail(self, error: Exception) -> None:
+        self._telemetry.count(f"{self.name}_failed")
+        text = str(error) or type(error).__name__
+        if not isinstance(error, OutputError):
+            text = f"{self.name} failed ({type(error).__name__}: {text}); it is tried again."
+        if text != self._trouble:
+            self._trouble = text
+            log.warning("%s", text)
+            self._on_trouble(self.name, text)
+
+    def _recover(self) -> None:
+        self._pause_s = self._first_pause_s
+        if self._trouble is not None:
+            self._trouble = None
+            log.warning("%s takes events again.", self.name)
+            self._on_trouble(self.name, None)
+
+
+class DatabaseCopy:
+    """An output that is another store, such as one for many entrances on a PostgreSQL server."""
+
+    name = "postgres"
+    batch = 500
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def deliver(self, events: Sequence[StoredEvent]) -> int:
+        """Copy events; those that are there already count as delivered."""
+        self._store.copy(events)
+        return len(events)
+
+    def close(self) -> None:
+        """Free the connections."""
+        self._store.close()

@@ -1,0 +1,126 @@
+"""`gatecam events` and `gatecam privacy`: what a person sees of the store, and that it can be erased."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventStore
+from gatecam.types import Event, EventKind, Verdict
+
+NOW = datetime.now().astimezone()
+
+
+def event(kind: EventKind, hours_ago: float, camera: str = "gate", reason: str = "") -> Event:
+    at = (NOW - timedelta(hours=hours_ago)).isoformat(timespec="milliseconds")
+    return Event(kind, camera, 3, Verdict.NONE, 1.5, 37, 0.98, reason, at=at)
+
+
+@pytest.fixture
+def kept(gatecam, tmp_path) -> Path:
+    """A store with three events, where the command looks for it."""
+    path = tmp_path / "data" / "gatecam" / "events.sqlite3"
+    with closing(EventStore(SqliteDatabase(path))) as store:
+        store.append(
+            [
+                event(EventKind.MASK_MISSING, 50),
+                event(EventKind.CAMERA_BLIND, 2, "yard [b]", "covered"),
+                event(EventKind.MASK_REMINDER, 1, "=cmd()"),
+            ]
+        )
+    return path
+
+
+def test_events_are_a_table_with_the_latest_last(gatecam, kept):
+    ended = gatecam("events")
+    lines = [line for line in ended.out.splitlines() if "│" in line]
+    assert ended.code == 0
+    assert ["mask_missing" in lines[0], "yard [b]" in lines[1], "covered" in lines[1]] == [True] * 3
+    assert "mask_reminder" in lines[2]
+    assert f"Events: 3, from {kept}." in ended.out
+    assert "Events: the latest 1 of 3" in gatecam("events", "--limit", "1").out
+
+
+@pytest.mark.parametrize(
+    ("words", "kinds"),
+    [
+        (["--since", "90m"], ["mask_reminder"]),
+        (["--since", "2d"], ["camera_blind", "mask_reminder"]),
+        (["--until", f"{NOW - timedelta(hours=3):%Y-%m-%dT%H:%M}"], ["mask_missing"]),
+        (["--camera", "gate", "--camera", "yard [b]"], ["mask_missing", "camera_blind"]),
+        (["--kind", "camera_blind"], ["camera_blind"]),
+        (["--limit", "2"], ["camera_blind", "mask_reminder"]),
+    ],
+)
+def test_filters_choose_and_json_is_a_line_an_event(gatecam, kept, words, kinds):
+    ended = gatecam("events", "--format", "json", *words)
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    assert [line["kind"] for line in events] == kinds
+    assert all(len(line["id"]) == 32 for line in events)
+
+
+def test_csv_is_safe_to_open_in_a_spreadsheet(gatecam, kept):
+    rows = list(csv.DictReader(io.StringIO(gatecam("events", "--format", "csv").out)))
+    assert [row["camera"] for row in rows] == ["gate", "yard [b]", "'=cmd()"]
+    assert [row["reason"] for row in rows] == ["", "covered", ""]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--since", "yesterday"], "--since: expected a time such as 2026-11-24"),
+        (["--until", "999999d"], "--until: expected a time"),
+        (["--kind", "mask"], "--kind: expected one of mask_missing, "),
+    ],
+)
+def test_words_that_mean_nothing_are_one_sentence(gatecam, kept, words, said):
+    ended = gatecam("events", *words)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert said in ended.err
+
+
+def test_without_a_store_it_is_one_sentence(gatecam):
+    ended = gatecam("events")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "there is no store yet: `gatecam run` begins one" in ended.err
+
+
+def test_privacy_tells_what_is_kept_and_where_it_goes(gatecam, kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("GATECAM_WEBHOOK_URL", "http://127.0.0.1:9/")
+    monkeypatch.setenv("GATECAM_NOTIFY_LOG", "log.jsonl")
+    (tmp_path / "log.jsonl.1").write_text("x")
+    ended = gatecam("privacy")
+    assert ended.code == 0
+    said = " ".join(ended.out.split())
+    assert f"{kept} │ 3, since {NOW - timedelta(hours=50):%Y-%m-%d}" in said
+    assert "30 days, at most 200 MB" in said
+    assert "Events leave this machine by: webhook.url." in said
+    assert "log.jsonl.1" in said
+
+
+def test_erasing_leaves_nothing(gatecam, kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("GATECAM_NOTIFY_LOG", "log.jsonl")
+    (tmp_path / "log.jsonl").write_text("x")
+    (kept.parent / "events.sqlite3.damaged-1").write_text("x")
+    ended = gatecam("privacy", "--erase", "--yes")
+    assert ended.code == 0
+    assert f"{kept}: 3 events and all totals erased." in ended.out
+    assert (tmp_path / "log.jsonl").read_text() == ""
+    assert not (kept.parent / "events.sqlite3.damaged-1").exists()
+    assert gatecam("events", "--format", "json").out == ""
+
+
+def test_nothing_is_erased_without_a_yes(gatecam, kept, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    ended = gatecam("privacy", "--erase")
+    assert ended.code == 1
+    assert "Nothing was erased." in ended.out
+    assert len(gatecam("events", "--format", "json").out.splitlines()) == 3

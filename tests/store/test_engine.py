@@ -1,0 +1,174 @@
+"""SQLite as the store uses it: killed, damaged, moved away, on a full disk, by two programs at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import closing, suppress
+
+import pytest
+
+from gatecam.errors import OutputError
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventFilter, EventStore
+
+
+@pytest.fixture
+def store(sqlite_path) -> Iterator[EventStore]:
+    """An empty store in a file."""
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as made:
+        yield made
+
+
+def test_the_file_is_its_users_alone(store, sqlite_path):
+    assert stat.S_IMODE(sqlite_path.stat().st_mode) == 0o600
+
+
+def test_it_is_written_ahead_and_to_the_disk(store):
+    with store._database.transaction() as connection:
+        asked = ("journal_mode", "synchronous", "auto_vacuum", "secure_delete")
+        said = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
+    assert said == ["wal", 2, 2, 1]
+
+
+def test_what_was_acknowledged_survives_a_kill(sqlite_path, store, told):
+    script = """
+        import itertools, sys
+        from pathlib import Path
+        from gatecam.store.engine import SqliteDatabase
+        from gatecam.store.events import EventStore
+        from gatecam.types import Event, EventKind, Verdict
+        store = EventStore(SqliteDatabase(Path(sys.argv[1])))
+        for i in itertools.count():
+            store.append([Event(EventKind.MASK_OK, "gate", i, Verdict.CORRECT, i, at="2026-11-24T12:00:00Z")])
+            print(i, flush=True)
+    """
+    for _ in range(3):
+        words = [sys.executable, "-c", textwrap.dedent(script), str(sqlite_path)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(30)]
+            process.send_signal(signal.SIGKILL)
+            lines += process.stdout.readlines()
+        acknowledged = {int(line) for line in lines}
+        kept = [stored.event.track_id for stored in store.after(0, 100_000)]
+        assert acknowledged <= set(kept)
+        assert len(kept) == len(set(kept))
+        store.erase()
+
+
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(sqlite_path, told, caplog):
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as store:
+        store.append([told()])
+    whole = sqlite_path.read_bytes()
+    sqlite_path.write_bytes(b"x" * 4096 + whole[4096:])
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as store, caplog.at_level(logging.WARNING):
+        store.append([told()])
+        assert store.count() == 1
+    (aside,) = sqlite_path.parent.glob("events.sqlite3.damaged-*")
+    assert aside.read_bytes()[4096:] == whole[4096:]
+
+
+def test_a_file_damaged_while_it_is_used_is_set_aside_at_the_next_try(store, sqlite_path, told):
+    store.append([told(after_s=i) for i in range(2000)])
+    store._database.shrink()
+    with sqlite_path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(sqlite_path.stat().st_size - 4096))
+    store._database._engine.dispose()  # nothing of it is in memory
+    with pytest.raises(OutputError, match="the store cannot be used"):
+        store.append([told()])
+    store.append([told()])
+    assert store.count() == 1
+    assert len(list(sqlite_path.parent.glob("events.sqlite3.damaged-*"))) >= 1
+
+
+def test_a_file_that_is_deleted_gives_way_to_a_new_one(store, sqlite_path, told):
+    store.append([told()])
+    for path in sqlite_path.parent.iterdir():
+        path.unlink()
+    store.append([told(after_s=1)])
+    with closing(sqlite3.connect(sqlite_path)) as other:
+        assert other.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_two_programs_share_a_store(store, sqlite_path, told):
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as other:
+        store.append([told()])
+        other.append([told(after_s=1)])
+        assert store.count() == other.count() == 2
+
+
+def test_what_is_erased_is_gone_from_the_disk(store, sqlite_path, told):
+    store.append([told(camera="a-name-to-be-forgotten")])
+    assert any(b"a-name-to-be-forgotten" in path.read_bytes() for path in sqlite_path.parent.iterdir())
+    store.erase()
+    assert not any(b"a-name-to-be-forgotten" in path.read_bytes() for path in sqlite_path.parent.iterdir())
+
+
+def test_the_oldest_events_go_when_the_store_is_too_large_and_the_file_shrinks(store, sqlite_path, told):
+    store.append([told(after_s=i) for i in range(20_000)])
+    size = store.used_bytes()
+    assert store.delete_beyond(size) == 0
+    gone = store.delete_beyond(size // 2)
+    assert 0 < gone < 20_000
+    assert store.used_bytes() <= size // 2
+    assert sum(path.stat().st_size for path in sqlite_path.parent.iterdir()) <= size * 0.6
+    assert store.find(EventFilter(), 1)[0].event.time_s == 19_999
+    assert store.after(0, 1)[0].event.time_s == gone
+
+
+@pytest.mark.parametrize("place", ["folder", "folder/file/below"])
+def test_a_place_that_cannot_be_is_one_sentence(tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    with pytest.raises(OutputError, match=r": the store cannot be used \(.*\): make space"):
+        SqliteDatabase(tmp_path / place)
+
+
+def test_a_full_disk_is_one_sentence_and_it_goes_on_when_there_is_space(small_disk, told):
+    path = small_disk / "events.sqlite3"
+    with closing(EventStore(SqliteDatabase(path))) as store:
+        store.append([told()])
+        filler = small_disk / "filler"
+        fill(filler)
+        with pytest.raises(OutputError, match="full"):
+            append_until_it_fails(store, told(after_s=1))
+        with closing(EventStore(SqliteDatabase(path))) as again:  # a restart on a full disk
+            filler.unlink()
+            kept = store.count()
+            again.append([told(after_s=2)])
+        assert kept % 500 == 1
+        assert store.count() == kept + 1
+
+
+def fill(path):
+    """Write a file until the disk is full."""
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
+def append_until_it_fails(store, event):
+    for _ in range(100):
+        store.append([event] * 500)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], capture_output=True
+    ).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)

@@ -1,0 +1,190 @@
+"""The store: what was appended is there, whatever is asked; the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from gatecam.errors import ConfigError, OutputError
+from gatecam.store.engine import PostgresDatabase, SqliteDatabase
+from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
+from gatecam.store.tables import metadata
+from gatecam.types import EventKind, StoredEvent
+from tests.store.conftest import NOON
+
+NOON_MS = round(NOON.timestamp() * 1000)
+HOUR_MS = 3_600_000
+
+
+def test_events_come_back_as_they_were(store, told):
+    given = [told(), told(EventKind.CAMERA_BLIND, 1, "문 앞/뒤", False, 0, "covered")]
+    store.append(given)
+    found = store.after(0, 10)
+    assert [stored.event for stored in found] == given
+    assert [stored.event.first for stored in found] == [True, False]
+    assert len({stored.key for stored in found}) == 2
+
+
+def test_find_gives_the_newest_first_and_goes_on_where_a_list_ended(store, told):
+    store.append([told(after_s=i) for i in range(5)])
+    newest = store.find(EventFilter(), 2)
+    assert [stored.event.time_s for stored in newest] == [4, 3]
+    older = store.find(EventFilter(before_id=newest[-1].id), 10)
+    assert [stored.event.time_s for stored in older] == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "times"),
+    [
+        (EventFilter(), [0, 1, 2, 3]),
+        (EventFilter(since_ms=NOON_MS + 1000), [1, 2, 3]),
+        (EventFilter(until_ms=NOON_MS + 1000), [0]),
+        (EventFilter(cameras=("yard",)), [3]),
+        (EventFilter(kinds=(EventKind.MASK_OK, EventKind.CAMERA_BLIND)), [1, 2]),
+        (EventFilter(cameras=("gate",), kinds=(EventKind.MASK_MISSING,)), [0]),
+        (EventFilter(cameras=("'; DROP TABLE events; --",)), []),
+    ],
+)
+def test_a_filter_lets_through_what_it_says(store, told, asked, times):
+    ok, blind = EventKind.MASK_OK, EventKind.CAMERA_BLIND
+    store.append([told(), told(ok, 1), told(blind, 2), told(after_s=3, camera="yard")])
+    assert [stored.event.time_s for stored in store.every(asked)] == times
+    assert store.count(asked) == len(times)
+
+
+def test_every_reads_on_over_many_pages(store, told, monkeypatch):
+    monkeypatch.setattr("gatecam.store.events.READ_AT_ONCE", 3)
+    store.append([told(after_s=i) for i in range(7)])
+    assert [stored.event.time_s for stored in store.every(EventFilter())] == list(range(7))
+
+
+def test_people_are_counted_once_by_how_they_came(store, told):
+    ok, wrong = EventKind.MASK_OK, EventKind.MASK_INCORRECT
+    store.append(
+        [
+            told(ok),
+            told(ok, 60),
+            told(wrong, 120),
+            told(EventKind.MASK_REMINDER, 130, first=False),
+            told(ok, 140, first=False),
+            told(EventKind.CAMERA_BLIND, 150, first=False),
+            told(after_s=3600, camera="yard"),
+        ]
+    )
+    noon = Arrivals(NOON_MS, correct=2, incorrect=1, put_on=1)
+    later = Arrivals(NOON_MS + HOUR_MS, none=1)
+    assert store.arrivals(NOON_MS, NOON_MS + 2 * HOUR_MS) == [noon, later]
+    assert noon.people == 3
+    assert store.arrivals(NOON_MS, NOON_MS + HOUR_MS) == [noon]
+    assert store.arrivals(NOON_MS, NOON_MS + 2 * HOUR_MS, "yard") == [later]
+    assert store.cameras() == ["gate", "yard"]
+    assert store.span_ms() == (NOON_MS, NOON_MS + HOUR_MS)
+
+
+def test_a_new_output_begins_with_the_events_to_come(store, told):
+    store.append([told()])
+    start = store.cursor("webhook")
+    store.append([told(after_s=1), told(after_s=2)])
+    first, second = store.after(start, 10)
+    assert (first.event.time_s, store.waiting(start)) == (1, 2)
+    store.move_cursor("webhook", first.id)
+    assert store.after(store.cursor("webhook"), 10) == [second]
+    assert store.cursor("mqtt") == second.id
+
+
+def test_a_copy_takes_each_event_once(store, told, tmp_path):
+    source = EventStore(SqliteDatabase(tmp_path / "source.sqlite3"))
+    source.append([told(), told(after_s=1)])
+    given = source.after(0, 10)
+    store.copy(given[:1])
+    store.copy(given)
+    assert [(stored.key, stored.event) for stored in store.after(0, 10)] == [
+        (stored.key, stored.event) for stored in given
+    ]
+    source.close()
+
+
+def test_totals_add_up(store):
+    store.add_totals([Total("2026-11-23", "gate", 17, 12), Total("2026-11-24", "gate", 17, 10)])
+    store.add_totals([Total("2026-11-24", "gate", 17, 11), Total("2026-11-24", "yard", 0, 10)])
+    assert store.totals("2026-11-24", "2026-11-24") == [
+        Total("2026-11-24", "gate", 17, 21),
+        Total("2026-11-24", "yard", 0, 10),
+    ]
+    assert store.totals("2026-11-01", "2026-11-30", "yard") == [Total("2026-11-24", "yard", 0, 10)]
+
+
+def test_old_events_and_totals_are_deleted(store, told):
+    store.append([told(after_s=-90), told(after_s=-1), told()])
+    store.add_totals([Total("2026-11-23", "gate", 17, 12), Total("2026-11-24", "gate", 17, 10)])
+    assert store.delete_before(NOON_MS, "2026-11-24") == 2
+    assert [stored.event.time_s for stored in store.after(0, 10)] == [0]
+    assert store.totals("2026-01-01", "2026-12-31") == [Total("2026-11-24", "gate", 17, 10)]
+
+
+def test_the_oldest_go_while_a_store_is_too_large(store, told):
+    store.append([told(after_s=i) for i in range(20_000)])
+    size = store.used_bytes()
+    assert 1_000_000 < size < 10_000_000
+    assert store.delete_beyond(size) == 0
+    gone = store.delete_beyond(size // 2)
+    assert 5_000 <= gone < 20_000
+    assert store.used_bytes() <= size // 2
+    assert store.after(0, 1)[0].event.time_s == gone
+    assert store.find(EventFilter(), 1)[0].event.time_s == 19_999
+
+
+def test_erasing_leaves_nothing_and_no_id_is_given_twice(store, told):
+    store.append([told(), told()])
+    store.add_totals([Total("2026-11-23", "gate", 17, 12)])
+    cursor = store.cursor("webhook")
+    assert store.erase() == 2
+    assert (store.count(), store.totals("2000-01-01", "3000-01-01")) == (0, [])
+    store.append([told(after_s=9)])
+    assert [stored.event.time_s for stored in store.after(cursor, 10)] == [9]
+
+
+def test_the_tables_are_what_the_migrations_make(store):
+    store.count()
+    with store._database.transaction() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_store_of_a_newer_gatecam_is_refused(store):
+    store.count()
+    with store._database.transaction(writing=True) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    database = store._database
+    again = SqliteDatabase if isinstance(database, SqliteDatabase) else PostgresDatabase
+    place = database._path if isinstance(database, SqliteDatabase) else database.name
+    with pytest.raises(OutputError, match="was made by a newer gatecam"), closing(again(place)) as newer:
+        EventStore(newer).count()
+
+
+def test_a_key_is_unlike_any_other(store, told):
+    store.append([told() for _ in range(50)])
+    keys = {stored.key for stored in store.after(0, 100)}
+    assert len(keys) == 50
+    assert all(len(key) == 32 for key in keys)
+
+
+def test_a_stored_event_is_a_value(told):
+    assert StoredEvent(1, "a", told()) == StoredEvent(1, "a", told())
+
+
+def test_a_server_that_is_down_is_one_sentence_without_the_password():
+    store = EventStore(PostgresDatabase("postgresql://gatecam:secret@127.0.0.1:9/gatecam"))
+    with pytest.raises(OutputError, match=r"^postgresql://gatecam:\*\*\*@127\.0\.0\.1:9/gatecam: ") as told:
+        store.count()
+    assert "secret" not in str(told.value)
+    store.close()
+
+
+def test_an_address_that_is_none_is_a_config_error():
+    with pytest.raises(ConfigError, match="expected an address such as postgresql://"):
+        PostgresDatabase("postgresql://db:port/gatecam")

@@ -1,0 +1,187 @@
+"""Couriers: at least once, in order, after any failure, and again after a restart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import pytest
+
+from gatecam.errors import OutputError
+from gatecam.locks import Turn
+from gatecam.store.engine import PostgresDatabase, SqliteDatabase
+from gatecam.store.events import EventStore
+from gatecam.store.outbox import Courier, DatabaseCopy
+from gatecam.telemetry import Telemetry
+from gatecam.types import StoredEvent
+
+WAIT_S = 20
+
+
+class FakeOutput:
+    """Takes events into a list, as many at once as it is told; `faults` are raised first, one each."""
+
+    name = "fake"
+
+    def __init__(self, batch: int = 1, takes: int | None = None, faults: Sequence[Exception] = ()) -> None:
+        self.batch = batch
+        self.got: list[StoredEvent] = []
+        self._takes, self._faults = takes, list(faults)
+        self._changed = threading.Condition()
+        self.closed = False
+
+    def deliver(self, events: Sequence[StoredEvent]) -> int:
+        if self._faults:
+            raise self._faults.pop(0)
+        taken = list(events[: self._takes])
+        with self._changed:
+            self.got += taken
+            self._changed.notify_all()
+        return len(taken)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wait_for(self, number: int) -> list[float]:
+        """The times of the first so many events, once they came."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.got) >= number, WAIT_S), self.got
+        return [stored.event.time_s for stored in self.got]
+
+
+@pytest.fixture
+def store(sqlite_path):
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as made:
+        made.cursor("fake")
+        yield made
+
+
+Start = Callable[..., Courier]
+
+
+@pytest.fixture
+def start(store):
+    """Starts a courier with short pauses; all are closed."""
+    started = []
+
+    def begin(output, **words) -> Courier:
+        started.append(Courier(store, output, Telemetry(), first_pause_s=0.01, **words))
+        return started[-1]
+
+    yield begin
+    for courier in started:
+        courier.close()
+
+
+def test_events_go_in_order_as_soon_as_they_come(store, start, told):
+    output = FakeOutput()
+    courier = start(output)
+    for i in range(20):
+        store.append([told(after_s=i)])
+    assert output.wait_for(20) == list(range(20))
+    courier.close()
+    assert (courier.sent, courier.failed, courier.dropped, output.closed) == (20, 0, 0, True)
+
+
+def test_after_failures_of_any_kind_the_same_events_come_again(store, start, told, caplog):
+    troubles = []
+    output = FakeOutput(
+        faults=[OutputError("fake: is down."), OutputError("fake: is down."), ValueError("odd")]
+    )
+    with caplog.at_level(logging.WARNING):
+        courier = start(output, on_trouble=lambda *said: troubles.append(said))
+        store.append([told(after_s=i) for i in range(3)])
+        assert output.wait_for(3) == [0, 1, 2]
+        courier.close()
+    odd = "fake failed (ValueError: odd); it is tried again."
+    assert troubles == [("fake", "fake: is down."), ("fake", odd), ("fake", None)]
+    assert caplog.messages == ["fake: is down.", odd, "fake takes events again."]
+    assert courier.failed == 3
+
+
+def test_what_was_taken_in_part_goes_on_where_it_ended(store, start, told):
+    output = FakeOutput(batch=10, takes=4)
+    start(output)
+    store.append([told(after_s=i) for i in range(10)])
+    assert output.wait_for(10) == list(range(10))
+
+
+def test_the_next_program_goes_on_where_the_last_one_ended(store, start, told):
+    store.append([told(after_s=i) for i in range(3)])
+    first = FakeOutput()
+    courier = start(first)
+    first.wait_for(3)
+    courier.close()
+    store.append([told(after_s=3)])
+    second = FakeOutput()
+    start(second)
+    assert second.wait_for(1) == [3]
+
+
+class FakeEnd:
+    """Notes the pauses instead of waiting; after nine comes the end."""
+
+    def __init__(self, pauses: list[float]) -> None:
+        self._pauses = pauses
+
+    def wait(self, seconds: float) -> None:
+        self._pauses.append(seconds)
+
+    def is_set(self) -> bool:
+        return len(self._pauses) > 8
+
+    def set(self) -> None:
+        """The end comes by itself."""
+
+
+def test_pauses_grow_to_a_minute(store, start):
+    pauses = []
+    output = FakeOutput(faults=[OutputError("no")] * 9)
+    courier = start(output, is_our_turn=lambda: False)
+    courier.close()
+    courier._closing = FakeEnd(pauses)
+    courier._first_pause_s = courier._pause_s = 1.0
+    courier._round = lambda: output.deliver([])
+    courier._work()
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_of_two_programs_on_one_store_one_delivers_and_the_other_takes_over(store, start, told, tmp_path):
+    turns = [Turn(tmp_path / "lock"), Turn(tmp_path / "lock")]
+    first, second = FakeOutput(), FakeOutput()
+    assert (turns[0].is_ours(), turns[1].is_ours()) == (True, False)
+    courier = start(first, is_our_turn=turns[0].is_ours)
+    start(second, is_our_turn=turns[1].is_ours)
+    store.append([told(after_s=1)])
+    assert first.wait_for(1) == [1]
+    courier.close()
+    turns[0].end()
+    assert turns[1].is_ours()
+    store.append([told(after_s=2)])
+    assert second.wait_for(1) == [2]
+    turns[1].end()
+
+
+def test_postgresql_gets_every_event_once_though_it_was_down(store, start, told, postgres):
+    copy = EventStore(PostgresDatabase(postgres.url))
+    copy.erase()
+    store.cursor("postgres")
+    postgres.stop()
+    try:
+        start(DatabaseCopy(EventStore(PostgresDatabase(postgres.url))))
+        store.append([told(after_s=i) for i in range(50)])
+    finally:
+        postgres.start()
+    end = threading.Event()
+    for _ in range(400):
+        try:
+            if copy.count() == 50:
+                break
+        except OutputError:
+            pass
+        end.wait(0.05)
+    assert [stored.event.time_s for stored in copy.after(0, 100)] == list(range(50))
+    assert [stored.key for stored in copy.after(0, 100)] == [stored.key for stored in store.after(0, 100)]
+    copy.close()
