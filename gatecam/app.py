@@ -25,12 +25,14 @@ from gatecam.locks import Turn, camera_lock
 from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.notify.log import DurableSink, LogFile
+from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.tone import ToneSink
 from gatecam.notify.webhook import WebhookOutput
 from gatecam.pipeline import Pipeline, timed
 from gatecam.policy import AlertPolicy
 from gatecam.ports import CropClassifier, FaceAnalyzer, Output, Sink
+from gatecam.presence import Presences
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping
@@ -38,7 +40,7 @@ from gatecam.store.outbox import Courier, DatabaseCopy
 from gatecam.store.totals import ClassTotals
 from gatecam.telemetry import Telemetry
 from gatecam.tracking import FaceTracker
-from gatecam.types import CameraState, Event, Round, Step
+from gatecam.types import CameraState, Event, Presence, Round, Step
 from gatecam.watching import Watch
 
 if TYPE_CHECKING:
@@ -221,11 +223,14 @@ class LiveSinks:
     queues: tuple[Queue, ...]
     sink: Sink
     totals: ClassTotals
+    presence: Presences
     _parts: ExitStack
 
-    def note(self, step: Step) -> None:
-        """Count a step's people, for totals."""
-        self.totals.note(step)
+    def note(self, turn: Round, states: Mapping[str, CameraState]) -> None:
+        """Take in a round, and how the cameras are: for totals, and for who shows what is there now."""
+        for step in turn.steps:
+            self.totals.note(step)
+        self.presence.note(turn.steps, states)
 
     def send(self, event: Event) -> None:
         """Hand an event to every queue; neither blocks nor raises."""
@@ -260,7 +265,8 @@ def build_live_sinks(
         stores = [store]
         if config.store.url is not None:
             stores.append(EventStore(PostgresDatabase(config.store.url)))
-        couriers = _start_couriers(config, stores, telemetry, on_trouble, stack)
+        observers: list[Callable[[Presence], None]] = []
+        couriers = _start_couriers(config, stores, telemetry, on_trouble, observers, stack)
         totals = ClassTotals(_now())
         stack.callback(Housekeeping(stores, config.store, totals, _now).close)
         queues: list[Queue] = []
@@ -278,7 +284,8 @@ def build_live_sinks(
             queues.append(tone)
             told = FanOut([told, tone])
         stack.callback(told.close)  # before couriers end, so that they may take what it still brings
-        return LiveSinks((*queues, *couriers), told, totals, stack.pop_all())
+        presence = Presences(observers)
+        return LiveSinks((*queues, *couriers), told, totals, presence, stack.pop_all())
 
 
 def _start_couriers(
@@ -286,11 +293,16 @@ def _start_couriers(
     stores: Sequence[EventStore],
     telemetry: Telemetry,
     on_trouble: Callable[[str, str | None], None],
+    observers: list[Callable[[Presence], None]],
     stack: ExitStack,
 ) -> list[Courier]:
-    """From the first of the stores to its copies and to all other outputs."""
+    """From the first of the stores to its copies and to all other outputs; some want `observers` too."""
     store, *copies = stores
     outputs: list[Output] = [DatabaseCopy(copy) for copy in copies]
+    if config.mqtt.host is not None:
+        mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched])
+        observers.append(mqtt.note)
+        outputs.append(mqtt)
     if config.webhook.url is not None:
         outputs.append(WebhookOutput(config.webhook, time.time))
     if config.command.run:

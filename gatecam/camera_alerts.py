@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatecam.types import Blindness, CameraCondition, CameraState, Event, EventKind, Verdict
+from gatecam.types import CameraState, Event, EventKind, Verdict
 
 CLEAR_S = 2.0  # of seeing, before an outage counts as over: a loose plug is one alert
 
@@ -30,20 +30,13 @@ class CameraAlerts:
         """The events that are due at a monotonic time."""
         events = []
         for camera, state in self._states.items():
-            reason = blindness(state)
+            reason = state.blindness
             if reason and camera not in self._told:
                 self._told[camera] = reason
                 events.append(_event(EventKind.CAMERA_BLIND, camera, reason, now_s))
             elif state.sees and camera in self._told and now_s - state.since_s >= CLEAR_S:
                 events.append(_event(EventKind.CAMERA_OK, camera, self._told.pop(camera), now_s))
         return events
-
-
-def blindness(state: CameraState) -> str:
-    """Why a camera does not see, in one word, `lost` or what hides its view; empty while it sees or opens."""
-    if state.kind is CameraCondition.LOST:
-        return Blindness.LOST
-    return state.reason if state.kind is CameraCondition.BLIND else ""
 
 
 def _event(kind: EventKind, camera: str, reason: str, now_s: float) -> Event:

@@ -324,6 +324,35 @@ class StoreConfig(Section):
     )
 
 
+class MqttConfig(Section):
+    """Events, cameras and their health for an MQTT broker, and for Home Assistant by its discovery."""
+
+    host: str | None = Field(default=None, min_length=1, description="the broker; null is without MQTT")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="the broker's port; null takes 1883, or 8883 with tls"
+    )
+    tls: bool = Field(default=False, description="whether the connection is encrypted and the broker proven")
+    ca_file: str | None = Field(
+        default=None, min_length=1, description="certificates that prove the broker; null takes the system's"
+    )
+    user: str | None = Field(default=None, min_length=1, description="the name to log in with")
+    password_file: str | None = Field(
+        default=None, min_length=1, description="path of a file that holds the password"
+    )
+    topic: str = Field(
+        default="gatecam",
+        pattern=r"^[^#+/\s]+(/[^#+/\s]+)*$",
+        examples=["building/gatecam"],
+        description="what all topics begin with",
+    )
+    discovery: str | None = Field(
+        default="homeassistant",
+        pattern=r"^[^#+/\s]+(/[^#+/\s]+)*$",
+        examples=["homeassistant"],
+        description="where Home Assistant looks for new entities; null is without",
+    )
+
+
 class WebhookConfig(Section):
     """A request to a web address for each event."""
 
@@ -394,6 +423,7 @@ class Config(Section):
     replay: ReplayConfig = ReplayConfig()
     notify: NotifyConfig = NotifyConfig()
     store: StoreConfig = StoreConfig()
+    mqtt: MqttConfig = MqttConfig()
     webhook: WebhookConfig = WebhookConfig()
     command: CommandConfig = CommandConfig()
     privacy: PrivacyConfig = PrivacyConfig()

@@ -194,6 +194,19 @@ class StoredEvent:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What one camera sees now: how many people are there, and the verdict of the nearest of them.
+
+    The verdict is None while nobody is there, or the camera does not see; then `blindness` says why.
+    """
+
+    camera: str
+    people: int = 0
+    verdict: Verdict | None = None
+    blindness: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """What the pipeline yields for each frame."""
@@ -255,3 +268,10 @@ class CameraState:
     def sees(self) -> bool:
         """Whether pictures come that show something."""
         return self.kind is CameraCondition.OPEN
+
+    @property
+    def blindness(self) -> str:
+        """Why the camera does not see: `lost`, or what hides its view; empty while it sees or opens."""
+        if self.kind is CameraCondition.LOST:
+            return Blindness.LOST
+        return self.reason if self.kind is CameraCondition.BLIND else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatecam.camera_alerts import CLEAR_S, CameraAlerts, blindness
+from gatecam.camera_alerts import CLEAR_S, CameraAlerts
 from gatecam.types import CameraCondition, CameraState, EventKind, Verdict
 
 OPENING = CameraState(CameraCondition.OPENING, "", 0.0)
@@ -59,7 +59,7 @@ def test_another_reason_within_one_outage_is_not_told_again():
     alerts.due(7.0)
     alerts.note("gate", blind("dark", 8.0))
     assert alerts.due(8.0) == []
-    assert blindness(alerts.states["gate"]) == "dark"
+    assert alerts.states["gate"].blindness == "dark"
 
 
 def test_a_camera_that_opens_or_sees_from_the_start_is_not_told():
@@ -67,7 +67,7 @@ def test_a_camera_that_opens_or_sees_from_the_start_is_not_told():
     alerts.note("gate", OPENING)
     alerts.note("yard", seeing(1.0))
     assert alerts.due(100.0) == []
-    assert blindness(OPENING) == ""
+    assert OPENING.blindness == ""
 
 
 def test_cameras_are_told_each_by_itself():

@@ -21,6 +21,7 @@ FLOORS = {
         "tracking",
         "keyframes",
         "policy",
+        "presence",
         "camera_alerts",
         "notify",
         "store",
@@ -28,7 +29,7 @@ FLOORS = {
         "service",
     ],
     2: ["ports", "reload"],
-    1: ["config", "geometry", "telemetry", "logs", "locks"],
+    1: ["config", "geometry", "telemetry", "logs", "locks", "charts", "pages"],
     0: ["types", "labels", "errors", "folders"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}

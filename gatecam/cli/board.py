@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from gatecam import __version__
 from gatecam.app import Live, LiveSinks, wall_clock
-from gatecam.camera_alerts import blindness
 from gatecam.capture.camera import Camera
 from gatecam.ports import FaceAnalyzer
 from gatecam.service.health import (
@@ -79,7 +78,7 @@ class Board:
     def _camera(self, camera: Camera, now_s: float) -> CameraHealth:
         judged_s = tuple(self._judged_s[camera.name])
         state = camera.state
-        reason = state.reason if state.kind is CameraCondition.LOST else blindness(state)
+        reason = state.reason if state.kind is CameraCondition.LOST else state.blindness
         age_s = now_s - judged_s[-1] if judged_s else None
         is_fresh = age_s is not None and age_s < RATE_S
         return CameraHealth(

@@ -103,6 +103,7 @@ def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
 def _leaves(settings: Config) -> Iterator[str]:
     outputs = {
         "PostgreSQL (store.url)": settings.store.url is not None,
+        "MQTT (mqtt.host)": settings.mqtt.host is not None,
         "webhook.url": settings.webhook.url is not None,
         "command.run": bool(settings.command.run),
     }

@@ -25,6 +25,7 @@ from gatecam.cli import (
     predict,
     privacy,
     replay,
+    report,
     run,
     status,
     train,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("events")(events.events)
+app.command("report")(report.report)
 app.command("privacy")(privacy.privacy)
 app.add_typer(kiosk.app, name="kiosk")
 app.command("replay")(replay.replay)

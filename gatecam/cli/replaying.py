@@ -11,7 +11,7 @@ from gatecam.app import Replay, build_analyzer, open_replay
 from gatecam.cli.console import open_console
 from gatecam.cli.outputs import numbered, require_apart
 from gatecam.cli.progress import progress
-from gatecam.cli.report import print_latencies, print_people, print_searches, seconds
+from gatecam.cli.summary import print_latencies, print_people, print_searches, seconds
 from gatecam.cli.window import Window, open_window
 from gatecam.config import Config
 from gatecam.draw import MAX_MOMENTS, Banner, BannerText, annotate, contact_sheet, save_image, thumbnail

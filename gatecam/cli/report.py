@@ -1,89 +1,30 @@
-"""Floor 6: what stands at the end: who came, how long each stage took, and how much was searched."""
+"""Floor 6: `gatecam report`: one day as a page with charts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from gatecam.keyframes import Searched
-from gatecam.pipeline import Person
-from gatecam.telemetry import StageLatency, Telemetry
-from gatecam.types import Verdict
-
-STYLES = {
-    Verdict.CORRECT: "green",
-    Verdict.INCORRECT: "yellow",
-    Verdict.NONE: "red",
-    Verdict.UNKNOWN: "bright_black",
-}
+from gatecam.cli.options import ConfigOption
 
 
-def seconds(time_s: float) -> str:
-    """A time in a recording: `12.34 s`."""
-    return f"{time_s:.2f} s"
-
-
-def print_people(
-    console: Console, people: Sequence[Person], count: int, moment: Callable[[float], str]
+def report(
+    day: Annotated[
+        str | None,
+        typer.Option(metavar="DAY", help="Such as 2026-11-24; default: today.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page; default: report-DAY.html here.", show_default=False),
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of this camera only.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
 ) -> None:
-    """One row a person: first and last seen, verdicts over time, what was said; `moment` words a time."""
-    if not people:
-        console.print("Nobody came.")
-        return
-    several = len({person.camera for person in people}) > 1
-    table = Table(title=_people_title(len(people), count), title_justify="left")
-    for name in (*(["camera"] if several else []), "person", "first seen", "last seen", "verdicts", "events"):
-        table.add_column(name, overflow="fold")
-    for person in people:
-        row = [str(person.track_id), moment(person.first_s), moment(person.last_s)]
-        said = _verdicts(person, moment), _events(person, moment)
-        table.add_row(*([person.camera] if several else []), *row, *said)
-    console.print(table)
+    """Write a page on one day: people by the hour, masks worn right, outages of cameras, totals."""
+    from gatecam.cli.reporting import write_report
 
-
-def _people_title(shown: int, count: int) -> str:
-    return f"People: {count}" if shown == count else f"People: {count} (the latest {shown})"
-
-
-def _verdicts(person: Person, moment: Callable[[float], str]) -> Text:
-    text = Text()
-    for i, (time_s, verdict) in enumerate(person.verdicts):
-        text.append(", " if i else "")
-        text.append(verdict, style=STYLES[verdict])
-        text.append(f" {moment(time_s)}")
-    left_out = person.verdict_count - len(person.verdicts)
-    return text.append(f" and {left_out} more changes") if left_out else text
-
-
-def _events(person: Person, moment: Callable[[float], str]) -> str:
-    shown = ", ".join(f"{event.kind} {moment(event.time_s)}" for event in person.events)
-    left_out = person.event_count - len(person.events)
-    return f"{shown} and {left_out} more" if left_out else shown
-
-
-def print_latencies(console: Console, latencies: Sequence[StageLatency]) -> None:
-    """One row a stage: how many frames, and the time a frame took."""
-    table = Table(title="Time a frame takes", title_justify="left")
-    table.add_column("stage")
-    for name in ("frames", "p50", "p95"):
-        table.add_column(name, justify="right")
-    for stage in latencies:
-        table.add_row(stage.stage, str(stage.count), f"{stage.p50_ms:.1f} ms", f"{stage.p95_ms:.1f} ms")
-    console.print(table)
-
-
-def print_searches(console: Console, telemetry: Telemetry) -> None:
-    """How many frames were searched whole, and why; nothing where all were (`detector.detect_every` 1)."""
-    counts = {kind: telemetry.counter(kind) for kind in Searched}
-    at_tracks, nowhere = counts.pop(Searched.TRACKS), counts.pop(Searched.NOTHING)
-    whole = sum(counts.values())
-    if not whole:
-        return
-    reasons = ", ".join(f"{kind.name.lower()} {count}" for kind, count in counts.items() if count)
-    console.print(
-        f"Searched whole: {whole} of {whole + at_tracks + nowhere} frames ({reasons}); "
-        f"at tracks alone: {at_tracks}; nowhere: {nowhere}."
-    )
+    write_report(config, day, out, camera)

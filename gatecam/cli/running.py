@@ -7,12 +7,11 @@ import time
 from contextlib import ExitStack
 
 from gatecam.app import Live, LiveSinks, build_analyzer, build_live_sinks, open_live, time_of_day
-from gatecam.camera_alerts import blindness
 from gatecam.cli.board import Board
 from gatecam.cli.console import open_console
-from gatecam.cli.report import print_latencies, print_people, print_searches
 from gatecam.cli.screen import Screen
 from gatecam.cli.stopping import Stop
+from gatecam.cli.summary import print_latencies, print_people, print_searches
 from gatecam.cli.window import open_window
 from gatecam.config import Config, LoadedConfig
 from gatecam.errors import ConfigError
@@ -61,6 +60,7 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
         supervised = _Supervised(notifier)
         for turn in live.rounds:
             _take(turn, people, sinks)
+            sinks.note(turn, live.alerts.states)
             board.note(turn)
             if screen:
                 screen.show(turn, live)
@@ -85,7 +85,6 @@ def _of_source(config: Config, source: str | None) -> Config:
 def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
     for step in turn.steps:
         people.add(step)
-        sinks.note(step)
     for event in turn.events:
         sinks.send(event)
 
@@ -116,8 +115,8 @@ class _CameraLog:
 
     def __call__(self, name: str, state: CameraState) -> None:
         """Take in a camera's new state."""
-        told, reason = self._told.get(name), blindness(state)
-        if reason and (told is None or blindness(told) != reason):
+        told, reason = self._told.get(name), state.blindness
+        if reason and (told is None or told.blindness != reason):
             self._told[name] = state
             text = f"camera {name} does not see: {reason}."
             if state.kind is CameraCondition.LOST:
@@ -146,7 +145,7 @@ class _Supervised:
         blind = [
             f"{name} does not see since {time_of_day(state.since_s)} ({reason})"
             for name, state in states.items()
-            if (reason := blindness(state))
+            if (reason := state.blindness)
         ]
         text = "; ".join(blind) or f"watches {len(states)} camera{'s' * (len(states) != 1)}"
         if text != self._said:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 
 from gatecam.app import Live, time_of_day
-from gatecam.camera_alerts import blindness
 from gatecam.cli.window import Window
 from gatecam.config import Config, Region
 from gatecam.draw import Banner, annotate, camera_notice, tile
@@ -54,7 +53,7 @@ class _View:
 
     def update(self, steps: list[Step], state: CameraState, several: bool) -> bool:
         """Draw anew if need be; whether the picture has changed."""
-        reason = blindness(state)
+        reason = state.blindness
         if reason and (steps or state is not self._noticed):
             image = steps[-1].frame.image if steps else None
             self.picture = camera_notice(image, reason, time_of_day(state.since_s))

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from gatecam.cli.progress import progress
 from gatecam.errors import OutputError
+from gatecam.pages import Page
 from gatecam.training.layouts import open_collections
-from gatecam.training.pages import Page
 from gatecam.training.rows import Collection, Problem
 from gatecam.training.stats import Summary, by_kind, measure, rarity, summarize, together
 from gatecam.training.stats_page import (

@@ -11,8 +11,8 @@ import numpy as np
 from gatecam.capture.images import read_image
 from gatecam.errors import SourceError
 from gatecam.geometry import expand, square
+from gatecam.pages import Page
 from gatecam.training.check import SPOILING, Finding, Kind, Place
-from gatecam.training.pages import Page
 from gatecam.types import Image
 
 THUMB_PX = 120

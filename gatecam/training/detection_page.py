@@ -10,12 +10,12 @@ import numpy as np
 from gatecam.capture.images import read_image
 from gatecam.geometry import clip, expand, square
 from gatecam.labels import MASK_LABELS
+from gatecam.pages import Page
 from gatecam.training.detection_landmarks import LandmarkScore
 from gatecam.training.detection_score import ALL, Rate
 from gatecam.training.detection_speed import LIBRARY
 from gatecam.training.detections import Match, Truth, side_px
 from gatecam.training.detector_evaluation import DetectorEvaluation, DetectorReport
-from gatecam.training.pages import Page
 from gatecam.training.score_page import number, with_interval
 from gatecam.training.score_plots import precision_recall_picture
 from gatecam.types import Box, Detection

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from gatecam.geometry import clip, expand, square
+from gatecam.pages import Page
 from gatecam.training.evaluation import Evaluation, HeadReport, SetReport
 from gatecam.training.judged import Judged, Pictures
-from gatecam.training.pages import Page
 from gatecam.training.rates import Interval
 from gatecam.training.score import LABELS, MIN_FACE_PX
 from gatecam.training.score_plots import confusion_picture, reliability_picture, slices_picture

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gatecam.errors import MissingExtraError
-from gatecam.training.pages import Page
+from gatecam.pages import Page
 from gatecam.training.rows import Problem
 from gatecam.training.stats import Count, Summary, by_kind, rarity
 

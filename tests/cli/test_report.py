@@ -1,65 +1,81 @@
-"""The tables at the end."""
+"""`gatecam report`: a page on a day that says what the store holds, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 
+import re
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
 import pytest
 
-from gatecam.cli.console import open_console
-from gatecam.cli.report import print_latencies, print_people, print_searches, seconds
-from gatecam.keyframes import Searched
-from gatecam.pipeline import Person
-from gatecam.telemetry import StageLatency, Telemetry
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventStore, Total
 from gatecam.types import Event, EventKind, Verdict
+
+NOON = datetime(2026, 11, 24, 12).astimezone()
+
+
+def event(kind: EventKind, verdict: Verdict, after_s: float, camera: str = "gate", **more) -> Event:
+    at = (NOON + timedelta(seconds=after_s)).isoformat(timespec="milliseconds")
+    return Event(kind, camera, 3, verdict, 1.5, at=at, **more)
 
 
 @pytest.fixture
-def person() -> Person:
-    said = Event(EventKind.MASK_MISSING, "door", 7, Verdict.NONE, 1.5)
-    verdicts = [(1.0, Verdict.UNKNOWN), (1.5, Verdict.NONE)]
-    return Person(1, "door", 7, 0.96, 4.0, Verdict.NONE, verdicts, 2, [said], 1)
+def kept(gatecam, tmp_path) -> Path:
+    """A store of one day, where the command looks for it."""
+    path = tmp_path / "data" / "gatecam" / "events.sqlite3"
+    missing, ok = EventKind.MASK_MISSING, EventKind.MASK_OK
+    with closing(EventStore(SqliteDatabase(path))) as store:
+        store.append([event(ok, Verdict.CORRECT, i, first=True) for i in range(3)])
+        store.append([event(missing, Verdict.NONE, 3600, "yard <b>", first=True)])
+        store.append([event(ok, Verdict.CORRECT, 3610, "yard <b>")])
+        store.append([event(EventKind.CAMERA_BLIND, Verdict.UNKNOWN, 7200, reason="covered")])
+        store.append([event(EventKind.CAMERA_OK, Verdict.UNKNOWN, 7290, reason="covered")])
+        store.append([event(missing, Verdict.NONE, 86_400, first=True)])
+        store.add_totals([Total("2026-11-24", "gate", 17, 12), Total("2026-11-24", "yard <b>", 17, 11)])
+    return path
 
 
-def test_a_person_is_one_row(person, capsys):
-    print_people(open_console(), [person], 1, seconds)
-    out = capsys.readouterr().out
-    row = "│ 7      │ 0.96 s     │ 4.00 s    │ unknown 1.00 s, none 1.50 s │ mask_missing 1.50 s │"
-    assert row in out
-    assert "camera" not in out
+def test_a_day_is_a_page_and_a_sentence(gatecam, kept, tmp_path):
+    ended = gatecam("report", "--day", "2026-11-24")
+    said = "4 people came; 75 % wore their mask right (3), 0 wrong, 1 had none. "
+    said += "1 put it right after they were told."
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"2026-11-24: {said}\nThe page is report-2026-11-24.html.\n"
+    page = (tmp_path / "report-2026-11-24.html").read_text()
+    assert said in page
+    assert "<title>12: mask worn right 3</title>" in page
+    assert "<title>13: no mask 1</title>" in page
+    assert "<title>11-24: 75 %</title>" in page
+    assert "<td>gate</td><td>covered</td><td>14:00:00</td><td>0:01:30</td>" in page
+    assert "<td>none</td><td>female</td><td>&gt;=60</td><td>23</td>" in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 
-def test_what_is_left_out_is_counted(person, capsys):
-    person.verdict_count, person.event_count = 12, 4
-    print_people(open_console(), [person], 1005, seconds)
-    out = capsys.readouterr().out
-    assert "People: 1005 (the latest 1)" in out
-    assert "none 1.50 s and 10 more changes" in out
-    assert "mask_missing 1.50 s and 3 more" in out
+def test_one_camera_alone(gatecam, kept, tmp_path):
+    out = tmp_path / "yard.html"
+    ended = gatecam("report", "--day", "2026-11-24", "--camera", "yard <b>", "--out", out)
+    assert "1 people came" in ended.out
+    page = out.read_text()
+    assert "yard &lt;b&gt;" in page
+    assert "yard <b>" not in page
+    assert "covered" not in page
 
 
-def test_a_stage_is_one_row(capsys):
-    print_latencies(open_console(), [StageLatency("detect", 30, 12.34, 56.78, 99.9)])
-    assert "│ detect │     30 │ 12.3 ms │ 56.8 ms │" in capsys.readouterr().out
+def test_a_day_on_which_nobody_came(gatecam, kept):
+    assert "Nobody came whose mask could be judged." in gatecam("report", "--day", "2020-01-01").out
 
 
-def test_how_much_was_searched_is_one_line(capsys):
-    telemetry = Telemetry()
-    for kind, count in (
-        (Searched.START, 1),
-        (Searched.LOST, 3),
-        (Searched.TRACKS, 50),
-        (Searched.NOTHING, 6),
-    ):
-        telemetry.count(kind, count)
-    print_searches(open_console(), telemetry)
-    said = "Searched whole: 4 of 60 frames (start 1, lost 3); at tracks alone: 50; nowhere: 6.\n"
-    assert capsys.readouterr().out == said
-
-
-def test_where_every_frame_is_searched_whole_nothing_is_said_of_it(capsys):
-    print_searches(open_console(), Telemetry())
-    assert capsys.readouterr().out == ""
-
-
-def test_standard_error_is_written_where_it_is_asked_for(capsys):
-    open_console(stderr=True).print("[bold]word[/bold] :smile:")
-    assert tuple(capsys.readouterr()) == ("", "[bold]word[/bold] :smile:\n")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--day", "24.11."], "--day: expected a day such as 2026-11-24, got '24.11.'"),
+        (["--camera", "door"], "--camera: expected one that events tell of (gate, yard <b>), got 'door'"),
+        (["--out", "missing/page.html"], "missing/page.html: cannot be written"),
+    ],
+)
+def test_words_that_mean_nothing_are_one_sentence(gatecam, kept, words, said):
+    ended = gatecam("report", *words)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert said in ended.err

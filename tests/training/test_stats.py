@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from gatecam.errors import MissingExtraError
-from gatecam.training.pages import Page
+from gatecam.pages import Page
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.stats import Count, by_kind, measure, rarity, summarize, together
 from gatecam.training.stats_page import add_collection, add_problems, overview, require_matplotlib

@@ -1,4 +1,4 @@
-"""One HTML file that a browser shows without a network: text, tables and embedded pictures."""
+"""Floor 1: one HTML file that a browser shows without a network: text, tables and embedded pictures."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class Page:
     def picture(self, data: bytes, alt: str) -> None:
         """Add a picture (PNG or JPEG bytes) with what it shows."""
         self._parts.append(_image(data, alt))
+
+    def svg(self, drawing: str) -> None:
+        """Add a drawing, an `<svg>` element as it is."""
+        self._parts.append(f"<figure>{drawing}</figure>")
 
     def grid(self, pictures: Iterable[tuple[bytes, str]]) -> None:
         """Add small pictures side by side, each with its caption."""

@@ -1,0 +1,256 @@
+"""Floor 3: events and what holds now, for an MQTT broker; Home Assistant finds the entities by itself.
+
+`<topic>/status`             online or offline, retained, by the broker when gatecam is gone (last will)
+`<topic>/<camera>/event`     each event as JSON, QoS 1
+`<topic>/<camera>/presence`  ON or OFF, retained: whether somebody is there
+`<topic>/<camera>/verdict`   correct, incorrect, none, unknown or nobody, retained: of the nearest
+`<topic>/<camera>/problem`   ON or OFF, retained: whether the camera does not see; why, under `/reason`
+
+Discovery: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatecam import __version__
+from gatecam.config import MqttConfig
+from gatecam.errors import MissingExtraError, OutputError
+from gatecam.notify.jsonl import stored_to_line
+from gatecam.notify.secrets import read_secret
+from gatecam.types import Presence, StoredEvent, Verdict
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+
+KEEPALIVE_S = 30
+ACK_S = 10.0  # longest wait for the broker to have a batch
+LONGEST_PAUSE_S = 60
+STATES_PERIOD_S = 0.25  # what holds now is told at most so often
+CLOSE_S = 1.0
+NOBODY = "nobody"
+VERDICTS = [*Verdict, NOBODY]
+
+log = logging.getLogger(__name__)
+
+
+class MqttOutput:
+    """Keeps a connection to the broker for ever; an event is delivered when the broker acknowledges it."""
+
+    name = "mqtt"
+    batch = 50
+
+    def __init__(self, config: MqttConfig, cameras: Sequence[str]) -> None:
+        """Start to connect, in the library's thread.
+
+        Raises:
+            MissingExtraError: paho-mqtt is not installed.
+            OutputError: the password or the certificates cannot be read.
+        """
+        assert config.host is not None
+        try:
+            from paho.mqtt.client import Client
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError as error:
+            raise MissingExtraError("MQTT", "mqtt") from error
+        self._config, self._place = config, f"{config.host}:{port_of(config)}"
+        self._names = {camera: topic_name(camera) for camera in cameras}
+        self._newest: dict[str, Presence] = {camera: Presence(camera) for camera in cameras}
+        self._untold: set[str] = set()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._refused = "not connected yet"
+        self._client = Client(CallbackAPIVersion.VERSION2, f"gatecam-{secrets.token_hex(6)}")
+        self._set_up()
+        self._teller = threading.Thread(target=self._tell_states, name="mqtt states", daemon=True)
+        self._client.connect_async(config.host, port_of(config), KEEPALIVE_S)
+        self._client.loop_start()
+        self._teller.start()
+
+    def note(self, presence: Presence) -> None:
+        """Take in what a camera sees now; told to the broker a moment later, only the newest."""
+        with self._changed:
+            self._newest[presence.camera] = presence
+            self._untold.add(presence.camera)
+            self._changed.notify_all()
+
+    def deliver(self, events: Sequence[StoredEvent]) -> int:
+        """Publish events, and wait until the broker has them; how many of the first it has.
+
+        Raises:
+            OutputError: there is no connection, or the broker has none of them in time.
+        """
+        if not self._client.is_connected():
+            raise OutputError(f"mqtt {self._place}: {self._refused}; it is tried again.")
+        waiting = [
+            self._client.publish(
+                self._topic(stored.event.camera, "event"), stored_to_line(stored).rstrip("\n"), qos=1
+            )
+            for stored in events
+        ]
+        end_s = time.monotonic() + ACK_S
+        taken = 0
+        for message in waiting:
+            if not _has(message, end_s - time.monotonic()):
+                break
+            taken += 1
+        if taken == 0:
+            raise OutputError(f"mqtt {self._place}: the broker takes no event; it is tried again.")
+        return taken
+
+    def close(self) -> None:
+        """Say that gatecam goes, and disconnect, within a second or two."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._teller.join(CLOSE_S)
+        if self._client.is_connected():
+            _has(self._client.publish(f"{self._config.topic}/status", "offline", qos=1, retain=True), CLOSE_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _set_up(self) -> None:
+        config, client = self._config, self._client
+        client.enable_logger(logging.getLogger("gatecam.paho"))
+        logging.getLogger("gatecam.paho").setLevel(logging.CRITICAL)
+        client.reconnect_delay_set(1, LONGEST_PAUSE_S)
+        client.will_set(f"{config.topic}/status", "offline", qos=1, retain=True)
+        client.on_connect, client.on_message = self._on_connect, self._on_message
+        client.on_connect_fail = self._on_connect_fail
+        if config.user is not None:
+            password = None if config.password_file is None else read_secret(Path(config.password_file))
+            client.username_pw_set(config.user, password)
+        if config.tls:
+            try:
+                client.tls_set(ca_certs=config.ca_file)
+            except (OSError, ssl.SSLError, ValueError) as error:
+                raise OutputError(
+                    f"mqtt.ca_file {config.ca_file}: cannot be used ({error}): give a file of certificates."
+                ) from error
+
+    # In the library's thread ---------------------------------------------------------------------
+
+    def _on_connect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            self._refused = f"the broker refuses the connection ({reason})"
+            return
+        self._refused = "the connection was lost"
+        if self._config.discovery is not None:
+            client.subscribe(f"{self._config.discovery}/status", qos=1)
+        self._introduce()
+
+    def _on_connect_fail(self, client: Client, data: Any) -> None:
+        self._refused = "there is no connection to the broker"
+
+    def _on_message(self, client: Client, data: Any, message: MQTTMessage) -> None:
+        if message.payload == b"online":  # Home Assistant has started anew
+            self._introduce()
+
+    def _introduce(self) -> None:
+        for topic, payload in self._discovery():
+            self._client.publish(topic, json.dumps(payload), qos=1, retain=True)
+        self._client.publish(f"{self._config.topic}/status", "online", qos=1, retain=True)
+        with self._changed:
+            self._untold.update(self._newest)
+            self._changed.notify_all()
+
+    # In the teller's thread ----------------------------------------------------------------------
+
+    def _tell_states(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._untold)
+                if self._closing:
+                    return
+                untold = [self._newest[camera] for camera in sorted(self._untold)]
+                self._untold.clear()
+            if self._client.is_connected():
+                for presence in untold:
+                    self._tell(presence)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, STATES_PERIOD_S)
+
+    def _tell(self, presence: Presence) -> None:
+        verdict = NOBODY if presence.verdict is None else presence.verdict.value
+        for what, payload in (
+            ("presence", "ON" if presence.people else "OFF"),
+            ("verdict", verdict),
+            ("problem", "ON" if presence.blindness else "OFF"),
+            ("reason", json.dumps({"reason": str(presence.blindness)})),
+        ):
+            self._client.publish(self._topic(presence.camera, what), payload, qos=1, retain=True)
+
+    def _topic(self, camera: str, what: str) -> str:
+        name = self._names.get(camera) or topic_name(camera)
+        return f"{self._config.topic}/{name}/{what}"
+
+    def _discovery(self) -> list[tuple[str, dict[str, Any]]]:
+        if self._config.discovery is None:
+            return []
+        found = []
+        for camera, name in self._names.items():
+            base = f"gatecam_{topic_name(self._config.topic)}_{name}"
+            shared = {
+                "availability_topic": f"{self._config.topic}/status",
+                "device": {
+                    "identifiers": [base],
+                    "name": f"gatecam {camera}",
+                    "manufacturer": "gatecam",
+                    "sw_version": __version__,
+                },
+            }
+            for kind, what, more in (
+                ("binary_sensor", "presence", {"name": "Occupancy", "device_class": "occupancy"}),
+                (
+                    "sensor",
+                    "verdict",
+                    {"name": "Mask", "device_class": "enum", "options": [*Verdict, NOBODY]},
+                ),
+                ("binary_sensor", "problem", {"name": "Camera", "device_class": "problem"}),
+            ):
+                entity = {
+                    "unique_id": f"{base}_{what}",
+                    "state_topic": self._topic(camera, what),
+                    **more,
+                    **shared,
+                }
+                if what == "problem":
+                    entity["json_attributes_topic"] = self._topic(camera, "reason")
+                found.append((f"{self._config.discovery}/{kind}/{base}/{what}/config", entity))
+        return found
+
+
+def port_of(config: MqttConfig) -> int:
+    """The broker's port: the one that is set, or the usual one."""
+    return config.port or (8883 if config.tls else 1883)
+
+
+def topic_name(name: str) -> str:
+    """A name as one level of a topic: letters, digits, - and _; others are told apart by a hash.
+
+    >>> topic_name("entrance"), topic_name("North gate/2")
+    ('entrance', 'north-gate-2-6b0e20')
+    """
+    plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
+    if plain == name:
+        return plain
+    return f"{plain or 'camera'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def _has(message: MQTTMessageInfo, timeout_s: float) -> bool:
+    """Whether the broker acknowledges a message in time."""
+    try:
+        message.wait_for_publish(max(0.0, timeout_s))
+    except (ValueError, RuntimeError):  # it was not even queued
+        return False
+    return message.is_published()

@@ -1,0 +1,114 @@
+"""Floor 3: the page of one day: who came and how, by hours; the days before; outages; totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from gatecam.charts import Series, share_bars, stacked_bars
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.pages import Page
+from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
+from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
+from gatecam.types import EventKind
+
+DAYS = 14
+GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # those of the screen
+
+
+def day_page(store: EventStore, day: date, camera: str | None = None) -> tuple[Page, Arrivals]:
+    """The page of a day at one camera, or at all; and the day's sums.
+
+    Raises:
+        OutputError: the store cannot be read.
+    """
+    start_ms, end_ms = day_ms(day)
+    hours = by_hour(store.arrivals(start_ms, end_ms, camera))
+    sums = total(hours)
+    page = Page(f"{day:%Y-%m-%d}, {camera or 'all cameras'}")
+    page.text(summary(sums))
+    _add_hours(page, hours)
+    first_ms = day_ms(day - timedelta(days=DAYS - 1))[0]
+    _add_days(page, by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS))
+    kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
+    asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
+    _add_outages(page, outages(store.every(asked)))
+    _add_totals(page, store.totals(f"{day}", f"{day}", camera))
+    return page, sums
+
+
+def summary(sums: Arrivals) -> str:
+    """One sentence on who came."""
+    share = share_correct(sums)
+    if share is None:
+        return "Nobody came whose mask could be judged."
+    return (
+        f"{sums.people} people came; {100 * share:.0f} % wore their mask right ({sums.correct}), "
+        f"{sums.incorrect} wrong, {sums.none} had none. {sums.put_on} put it right after they were told."
+    )
+
+
+def _add_hours(page: Page, hours: Sequence[Arrivals]) -> None:
+    labels = [f"{hour:02}" for hour in range(24)]
+    page.heading("People by the hour")
+    page.svg(
+        stacked_bars(
+            labels,
+            [
+                Series("mask worn right", GREEN, [one.correct for one in hours]),
+                Series("worn wrong", AMBER, [one.incorrect for one in hours]),
+                Series("no mask", RED, [one.none for one in hours]),
+            ],
+            "People by the hour, by how they wore their mask when they came",
+        )
+    )
+    rows = [
+        (f"{label}:00", one.people, one.correct, one.incorrect, one.none, one.put_on)
+        for label, one in zip(labels, hours, strict=True)
+        if one.people or one.put_on
+    ]
+    if rows:
+        page.table(("hour", "people", "right", "wrong", "none", "put right when told"), rows)
+
+
+def _add_days(page: Page, days: Sequence[tuple[date, Arrivals]]) -> None:
+    page.heading(f"Masks worn right, the last {DAYS} days")
+    labels = [f"{day:%m-%d}" for day, _ in days]
+    shares = [share_correct(one) for _, one in days]
+    page.svg(share_bars(labels, shares, GREEN, "Share of people who wore their mask right, by day"))
+
+
+def _add_outages(page: Page, found: Sequence[Outage]) -> None:
+    page.heading("When a camera did not see")
+    if not found:
+        page.text("Never, as far as the store tells.")
+        return
+    rows = [
+        (
+            one.camera,
+            one.reason,
+            f"{one.start:%H:%M:%S}",
+            "beyond the day, or unknown"
+            if one.seconds is None
+            else f"{timedelta(seconds=round(one.seconds))}",
+        )
+        for one in found
+    ]
+    page.table(("camera", "why", "since", "for"), rows)
+
+
+def _add_totals(page: Page, totals: Sequence[Total]) -> None:
+    page.heading("Gender and age")
+    page.text(
+        "Totals only, written when ten people or more of a kind have gathered; what has not is not kept. "
+        "People of the day before may be among them."
+    )
+    people: dict[int, int] = {}
+    for one in totals:
+        people[one.class_id] = people.get(one.class_id, 0) + one.people
+    if people:
+        rows = [
+            (MASK_LABELS[number // 6], GENDER_LABELS[number // 3 % 2], AGE_LABELS[number % 3], count)
+            for number, count in sorted(people.items())
+        ]
+        page.table(("mask", "gender", "age", "people"), rows)

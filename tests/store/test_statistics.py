@@ -1,0 +1,64 @@
+"""Hours and days in local time, and outages from their two events."""
+
+from __future__ import annotations
+
+import time
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from gatecam.store.events import Arrivals
+from gatecam.store.statistics import by_day, by_hour, day_ms, outages, share_correct, total
+from gatecam.types import EventKind, StoredEvent
+from tests.store.conftest import NOON
+
+DAY = date(2026, 11, 24)
+
+
+@pytest.fixture
+def in_berlin(monkeypatch):
+    """A place where clocks are set back on 25 October 2026."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def quarter(moment: datetime, **people: int) -> Arrivals:
+    return Arrivals(round(moment.timestamp() * 1000), **people)
+
+
+def test_a_day_may_have_25_hours_and_the_hour_that_comes_twice_is_one(in_berlin):
+    start, end = day_ms(date(2026, 10, 25))
+    assert end - start == 25 * 3_600_000
+    quarters = [Arrivals(start + i * 900_000, correct=1) for i in range(100)]
+    hours = by_hour(quarters)
+    assert [one.correct for one in hours] == [4, 4, 8] + [4] * 21
+
+
+def test_days_without_anyone_stand_too():
+    yesterday = NOON - timedelta(days=1)
+    found = by_day([quarter(yesterday, none=2), quarter(NOON, correct=1), quarter(NOON, put_on=3)], DAY, 3)
+    assert [(day.day, one.people, one.put_on) for day, one in found] == [(22, 0, 0), (23, 2, 0), (24, 1, 3)]
+
+
+def test_shares_are_of_those_who_came():
+    assert share_correct(Arrivals(0, correct=3, incorrect=1, none=2, put_on=9)) == 0.5
+    assert share_correct(total([])) is None
+
+
+def test_an_outage_lasts_from_one_event_to_the_other(told):
+    blind, ok = EventKind.CAMERA_BLIND, EventKind.CAMERA_OK
+    events = [
+        told(ok, 0, reason="dark"),
+        told(blind, 10, reason="covered"),
+        told(blind, 20, "yard", reason="lost"),
+        told(ok, 40, reason="covered"),
+    ]
+    found = outages([StoredEvent(i, str(i), event) for i, event in enumerate(events)])
+    assert [(one.camera, one.reason, one.seconds) for one in found] == [
+        ("gate", "covered", 30),
+        ("yard", "lost", None),
+    ]
+    assert found[0].start == NOON + timedelta(seconds=10)
