@@ -22,12 +22,13 @@ from gatecam.errors import DeviceError, OutputError
 from gatecam.folders import state_folder
 from gatecam.keyframes import KeyFrames
 from gatecam.locks import Turn, camera_lock
+from gatecam.notify.chat import ChatOutput
 from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.notify.log import DurableSink, LogFile
 from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import FanOut, QueuedSink
-from gatecam.notify.tone import ToneSink
+from gatecam.notify.sound import SoundSink
 from gatecam.notify.webhook import WebhookOutput
 from gatecam.pipeline import Pipeline, timed
 from gatecam.policy import AlertPolicy
@@ -280,9 +281,10 @@ def build_live_sinks(
         told = DurableSink(store, told, size, "store", telemetry, partial(on_trouble, "store"))
         queues.append(told)
         if config.notify.sound:
-            tone = QueuedSink(ToneSink(), size, "tone", telemetry)
-            queues.append(tone)
-            told = FanOut([told, tone])
+            player = SoundSink(config.sound, lambda: _now().time())
+            sound = QueuedSink(player, size, "sound", telemetry)
+            queues.append(sound)
+            told = FanOut([told, sound])
         stack.callback(told.close)  # before couriers end, so that they may take what it still brings
         presence = Presences(observers)
         return LiveSinks((*queues, *couriers), told, totals, presence, stack.pop_all())
@@ -307,6 +309,8 @@ def _start_couriers(
         outputs.append(WebhookOutput(config.webhook, time.time))
     if config.command.run:
         outputs.append(CommandOutput(config.command, time.time))
+    if config.chat.urls_file is not None:
+        outputs.append(ChatOutput(config.chat))
     path = store_path(config)
     turn = Turn(path.with_name(f"{path.name}.lock"))
     stack.callback(turn.end)

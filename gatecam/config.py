@@ -289,7 +289,7 @@ class ReplayConfig(Section):
 class NotifyConfig(Section):
     """Where alerts go besides the screen."""
 
-    sound: bool = Field(default=True, description="whether each alert sounds a tone")
+    sound: bool = Field(default=True, description="whether alerts sound, in the way that stands below")
     log: str | None = Field(
         default=None,
         min_length=1,
@@ -301,6 +301,39 @@ class NotifyConfig(Section):
         le=100_000,
         description="events kept for a slow output before new ones are dropped and counted",
     )
+
+
+class SoundConfig(Section):
+    """What alerts sound like."""
+
+    tones: bool = Field(default=True, description="whether a tone comes before the words")
+    voices: Words = Field(
+        default=("ko", "en"),
+        description="languages of the spoken words, one after the other; of ko and en, none for tones alone",
+    )
+    volume: float = Field(default=1.0, ge=0, le=1, description="loudness, as a share of the full one")
+    quiet_hours: str | None = Field(
+        default=None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        examples=["22:00-07:00"],
+        description="time of day without sound",
+    )
+    pause_s: float = Field(
+        default=1.0, ge=0, le=600, description="least time from one sound to the next of its kind, in s"
+    )
+
+    @field_validator("voices", mode="before")
+    @classmethod
+    def _list_as_tuple(cls, value: object) -> object:
+        """YAML has no tuples."""
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("voices")
+    @classmethod
+    def _that_ship(cls, voices: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(voices)) < len(voices) or not set(voices) <= {"ko", "en"}:
+            raise _problem("expected ko, en, both or none, each once")
+        return voices
 
 
 class StoreConfig(Section):
@@ -392,6 +425,20 @@ class CommandConfig(Section):
         return tuple(value) if isinstance(value, list) else value
 
 
+class ChatConfig(Section):
+    """Chat and mail by Apprise."""
+
+    urls_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a file with one Apprise address a line; null is without chat and mail",
+    )
+    people: bool = Field(
+        default=False,
+        description="whether alerts about people are told as well, not only those about cameras",
+    )
+
+
 class PrivacyConfig(Section):
     """What of a face leaves the program."""
 
@@ -422,10 +469,12 @@ class Config(Section):
     policy: PolicyConfig = PolicyConfig()
     replay: ReplayConfig = ReplayConfig()
     notify: NotifyConfig = NotifyConfig()
+    sound: SoundConfig = SoundConfig()
     store: StoreConfig = StoreConfig()
     mqtt: MqttConfig = MqttConfig()
     webhook: WebhookConfig = WebhookConfig()
     command: CommandConfig = CommandConfig()
+    chat: ChatConfig = ChatConfig()
     privacy: PrivacyConfig = PrivacyConfig()
 
     @field_validator("cameras", mode="before")

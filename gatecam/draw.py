@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +24,8 @@ from gatecam.config import Region
 from gatecam.errors import OutputError
 from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
-from gatecam.types import Blindness, Box, Event, Face, Image, Step, Track, Verdict
+from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
+from gatecam.words import CAMERA_MESSAGES, MESSAGES, BannerText
 
 Color = tuple[int, int, int]
 
@@ -59,41 +59,6 @@ CELL_WIDTH, CELL_HEIGHT, CELL_GAP, CAPTION_PX = 400, 300, 16, 20
 TILED_WIDTH = 1280  # of several cameras together
 MAX_MOMENTS = 60  # a longer sheet passes what JPEG and viewers can hold
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
-@dataclass(frozen=True, slots=True)
-class BannerText:
-    """What the banner says, in both languages, and the verdict that colours it."""
-
-    korean: str
-    english: str
-    verdict: Verdict
-
-
-MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
-    {
-        verdict: BannerText(korean, english, verdict)
-        for verdict, korean, english in (
-            (Verdict.CORRECT, "감사합니다", "Thank you"),
-            (Verdict.INCORRECT, "마스크로 코와 입을 덮어 주세요", "Please cover your nose and mouth"),
-            (Verdict.NONE, "마스크를 써 주세요", "Please put on your mask"),
-            (Verdict.UNKNOWN, "카메라를 봐 주세요", "Please look at the camera"),
-        )
-    }
-)
-
-# Why a camera does not see, in both languages: for whoever stands before the screen.
-CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        Blindness.LOST: ("카메라 연결이 끊어졌습니다", "The camera gives no picture"),
-        Blindness.FROZEN: ("카메라 화면이 멈췄습니다", "The camera's picture is frozen"),
-        Blindness.COVERED: ("카메라가 가려져 있습니다", "The camera is covered"),
-        Blindness.DARK: ("카메라에 너무 어둡습니다", "It is too dark for the camera"),
-        Blindness.BLINDED: ("카메라에 빛이 너무 강합니다", "The camera is blinded by light"),
-        Blindness.UNFOCUSED: ("카메라 초점이 맞지 않습니다", "The camera is out of focus"),
-        Blindness.TURNED: ("카메라 방향이 바뀌었습니다", "The camera was turned away"),
-    }
-)
 
 
 class Banner:

@@ -188,7 +188,7 @@ def test_live_events_are_printed_and_logged_as_the_same_line_with_the_time_of_da
 
 def test_while_the_log_cannot_be_written_an_event_sounds_but_is_not_printed(tmp_path, capsys, monkeypatch):
     sounded, troubles = threading.Event(), []
-    monkeypatch.setattr(app.ToneSink, "send", lambda sink, event: sounded.set())
+    monkeypatch.setattr(app.SoundSink, "send", lambda sink, event: sounded.set())
     config = Config(notify=NotifyConfig(log="/dev/full"))
     sinks = app.build_live_sinks(
         config, Telemetry(), print_events=True, on_trouble=lambda *said: troubles.append(said)
@@ -200,7 +200,7 @@ def test_while_the_log_cannot_be_written_an_event_sounds_but_is_not_printed(tmp_
     assert troubles[0][0] == "log"
     assert "No space left on device" in troubles[0][1]
     dropped = {queue.name: queue.dropped for queue in sinks.queues}
-    assert dropped == {"print": 0, "log": 1, "store": 0, "tone": 0}
+    assert dropped == {"print": 0, "log": 1, "store": 0, "sound": 0}
 
 
 def test_every_event_is_in_the_store_whatever_else_there_is(tmp_path, capsys):

@@ -29,7 +29,7 @@ FLOORS = {
         "service",
     ],
     2: ["ports", "reload"],
-    1: ["config", "geometry", "telemetry", "logs", "locks", "charts", "pages"],
+    1: ["config", "geometry", "telemetry", "logs", "locks", "charts", "pages", "words"],
     0: ["types", "labels", "errors", "folders"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}
@@ -104,7 +104,7 @@ def test_the_package_keeps_its_floors_and_its_style():
         ("config.py", "from gatecam.geometry import expand", "not on a lower floor"),
         ("config.py", "from gatecam import draw", "not on a lower floor"),
         ("capture/video.py", "from gatecam.vision.device import pick_device", "not on a lower floor"),
-        ("capture/video.py", "from ..notify import tone", "not on a lower floor"),
+        ("capture/video.py", "from ..notify import sound", "not on a lower floor"),
         ("app.py", "from gatecam.cli.main import main", "not on a lower floor"),
         ("pipeline.py", "def f():\n    import gatecam.training.learn", "not on a lower floor"),
         ("__init__.py", "from gatecam.types import Box", "not on a lower floor"),

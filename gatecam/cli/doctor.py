@@ -296,7 +296,7 @@ def _cameras() -> Iterator[Row]:
 
 
 def _sound() -> Iterator[Row]:
-    from gatecam.notify.tone import sound_available
+    from gatecam.notify.players import sound_available
 
     ok, found = sound_available()
     yield Row("sound", ok, found, "" if ok else "fine without: alerts stay on the screen and in the log")

@@ -105,6 +105,7 @@ def _leaves(settings: Config) -> Iterator[str]:
         "PostgreSQL (store.url)": settings.store.url is not None,
         "MQTT (mqtt.host)": settings.mqtt.host is not None,
         "webhook.url": settings.webhook.url is not None,
+        "chat.urls_file": settings.chat.urls_file is not None,
         "command.run": bool(settings.command.run),
     }
     sent = [name for name, is_set in outputs.items() if is_set]

@@ -14,13 +14,14 @@ from gatecam.cli.progress import progress
 from gatecam.cli.summary import print_latencies, print_people, print_searches, seconds
 from gatecam.cli.window import Window, open_window
 from gatecam.config import Config
-from gatecam.draw import MAX_MOMENTS, Banner, BannerText, annotate, contact_sheet, save_image, thumbnail
+from gatecam.draw import MAX_MOMENTS, Banner, annotate, contact_sheet, save_image, thumbnail
 from gatecam.errors import SourceError
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.pipeline import People
 from gatecam.store.video import VideoWriter, require_video_name
 from gatecam.telemetry import Telemetry
 from gatecam.types import Event, Image, Step
+from gatecam.words import BannerText
 
 
 @dataclass(frozen=True, slots=True)

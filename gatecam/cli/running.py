@@ -204,7 +204,7 @@ def _print_summary(people: People, telemetry: Telemetry) -> None:
     print_latencies(console, telemetry.latencies())
     print_searches(console, telemetry)
     counts = {
-        name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "store", "tone")
+        name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "store", "sound")
     }
     lost = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     console.print(f"Dropped: {lost or 'nothing'}.")

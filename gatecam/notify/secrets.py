@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gatecam.errors import OutputError
 
-MAX_BYTES = 4096
+MAX_BYTES = 16 * 1024
 
 log = logging.getLogger(__name__)
 

@@ -87,7 +87,7 @@ def test_no_display_is_one_sentence_and_events_are_printed(run, stops_after):
 
 def test_no_sound_is_one_sentence_and_does_not_stop_it(run, stops_after, monkeypatch, caplog):
     monkeypatch.setenv("GATECAM_NOTIFY_SOUND", "true")
-    monkeypatch.setattr("gatecam.notify.tone.find_players", list)
+    monkeypatch.setattr("gatecam.notify.sound.find_players", list)
     stops_after(10)
     with caplog.at_level(logging.WARNING):
         ended = run("--headless")

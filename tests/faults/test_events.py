@@ -112,7 +112,7 @@ def test_a_clock_that_jumps_an_hour_changes_nothing_but_the_time_of_day(tmp_path
         played.append(event.track_id)
         sounded.release()
 
-    monkeypatch.setattr("gatecam.notify.tone.ToneSink.send", play)
+    monkeypatch.setattr("gatecam.notify.sound.SoundSink.send", play)
     sinks = app.build_live_sinks(Config(notify=NotifyConfig(log=str(path))), Telemetry(), print_events=True)
     for number in range(3):
         sinks.send(Event(EventKind.MASK_MISSING, "gate", number, Verdict.NONE, 10.0 * number))

@@ -1,4 +1,4 @@
-"""Tones: what is played and when, and silence, in one sentence, where nothing can be heard."""
+"""Sounds: what is played and when, and silence, in one sentence, where nothing can be heard."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import sys
 import threading
 import types
 import wave
+from dataclasses import replace
+from datetime import time
 
 import numpy as np
 import pytest
 
-from gatecam.notify import tone
-from gatecam.notify.tone import ALERT_NOTES_HZ, RATE_HZ, Player, PlayError, ToneSink, chime, command_player
-from gatecam.types import EventKind
+from gatecam.config import SoundConfig
+from gatecam.errors import OutputError
+from gatecam.notify import players, sound
+from gatecam.notify.players import Player, PlayError, command_player
+from gatecam.notify.sound import RATE_HZ, SoundSink, compose
+from gatecam.types import EventKind, Verdict
 
 WAIT_S = 10.0
 
@@ -39,24 +44,118 @@ def samples_of(sound):
         return np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2").astype(float)
 
 
-def test_a_chime_has_its_notes_its_loudness_and_no_clicks():
-    samples = samples_of(chime(ALERT_NOTES_HZ, loudness=0.5))
-    assert np.abs(samples).max() == pytest.approx(0.5 * 32767, rel=0.001)
-    assert abs(samples[0]) < 10
-    assert abs(samples[-1]) < 10
-    first = samples[: round(0.28 * RATE_HZ)]
-    loudest_hz = np.abs(np.fft.rfft(first)).argmax() * RATE_HZ / len(first)
-    assert loudest_hz == pytest.approx(ALERT_NOTES_HZ[0], abs=5)
+def sink_of(given=None, now_s=0.0, hour=12, retry_s=10.0, hang_s=WAIT_S, **settings):
+    """A sink at a time of day, whose events come now or later, so that none is late."""
+    return SoundSink(SoundConfig(**settings), lambda: time(hour), lambda: now_s, given, retry_s, hang_s)
 
 
-def test_alerts_and_thanks_sound_unlike():
-    player = FakePlayer()
-    assert ToneSink([player.player])._alert != ToneSink([player.player])._ok
+def seconds(wav):
+    return len(samples_of(wav)) / RATE_HZ
+
+
+@pytest.mark.parametrize("name", ["missing", "incorrect", "ok", "camera"])
+def test_each_sound_begins_with_its_tone_and_says_its_words(name):
+    whole = compose(SoundConfig(), name)
+    tone = compose(SoundConfig(voices=()), name)
+    assert 0.5 < seconds(tone) < 1.3
+    assert (samples_of(whole)[: len(samples_of(tone))] == samples_of(tone)).all()
+    korean, english = (compose(SoundConfig(tones=False, voices=(one,)), name) for one in ("ko", "en"))
+    if name == "camera":
+        assert whole == tone == korean
+        return
+    assert korean != english
+    assert seconds(whole) == pytest.approx(seconds(tone) + seconds(korean) + seconds(english) + 0.3, abs=0.01)
+    assert seconds(whole) < sound.ALERT_LATE_S + 2
+    other_way = compose(SoundConfig(tones=False, voices=("en", "ko")), name)
+    assert (samples_of(other_way)[: len(samples_of(english))] == samples_of(english)).all()
+
+
+def test_no_sound_clicks_or_is_cut_off_and_all_words_are_equally_loud():
+    for path in sound.FOLDER.glob("*.wav"):
+        samples = samples_of(path.read_bytes()) / 32768
+        assert np.abs(samples[[0, -1]]).max() < 0.01, path.name
+        assert np.abs(samples).max() < 0.95, path.name
+        if "-" in path.stem:
+            assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.115, abs=0.01), path.name
+    assert len(list(sound.FOLDER.glob("*.wav"))) == 9
+
+
+def test_the_three_tones_differ():
+    tones = {compose(SoundConfig(voices=()), name) for name in ("missing", "ok", "camera")}
+    assert len(tones) == 3
+
+
+def test_volume_scales_and_zero_plays_nothing(make_event):
+    half = samples_of(compose(SoundConfig(volume=0.5), "ok"))
+    assert half == pytest.approx(samples_of(compose(SoundConfig(), "ok")) / 2, abs=1)
+    fake = FakePlayer()
+    sink_of([fake.player], volume=0.0).send(make_event())
+    assert fake.calls == 0
+
+
+def test_without_tones_and_voices_only_a_camera_sounds(make_event):
+    fake = FakePlayer()
+    sink = sink_of([fake.player], tones=False, voices=())
+    sink.send(make_event())
+    sink.send(make_event(kind=EventKind.CAMERA_BLIND, time_s=5))
+    assert fake.sounds == [compose(SoundConfig(), "camera")]
+
+
+@pytest.mark.parametrize(("hour", "sounds"), [(21, 1), (22, 0), (3, 0), (7, 1)])
+def test_in_quiet_hours_nothing_sounds(make_event, hour, sounds):
+    fake = FakePlayer()
+    sink_of([fake.player], hour=hour, quiet_hours="22:00-07:00").send(make_event())
+    assert fake.calls == sounds
+
+
+@pytest.mark.parametrize(
+    ("kind", "age_s", "sounds"),
+    [
+        (EventKind.MASK_MISSING, 4.9, 1),
+        (EventKind.MASK_MISSING, 5.1, 0),
+        (EventKind.MASK_OK, 0.9, 1),
+        (EventKind.MASK_OK, 1.1, 0),
+    ],
+)
+def test_what_is_late_is_left_out(make_event, kind, age_s, sounds):
+    fake = FakePlayer()
+    sink_of([fake.player], now_s=100 + age_s).send(make_event(kind=kind, time_s=100.0))
+    assert fake.calls == sounds
+
+
+def test_a_crowd_is_not_talked_to_one_by_one(make_event):
+    """Ten people within three seconds; each sound takes as long as it is."""
+    now_s = [0.0]
+    played = []
+
+    def play(wav):
+        played.append(now_s[0])
+        now_s[0] += seconds(wav)
+
+    sink = SoundSink(SoundConfig(), lambda: time(12), lambda: now_s[0], [Player("slow", play)])
+    for number in range(10):
+        came_s = number * 0.3
+        now_s[0] = max(now_s[0], came_s)
+        sink.send(make_event(time_s=came_s))
+    assert 1 <= len(played) <= 2
+
+
+def test_a_reminder_says_what_the_verdict_is(make_event):
+    fake = FakePlayer()
+    reminder = replace(make_event(kind=EventKind.MASK_REMINDER), verdict=Verdict.INCORRECT)
+    sink_of([fake.player]).send(reminder)
+    assert fake.sounds == [compose(SoundConfig(), "incorrect")]
+
+
+def test_a_sound_that_is_missing_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(sound, "FOLDER", tmp_path)
+    with pytest.raises(OutputError, match=r"alert\.wav: the sound cannot be read .*: install gatecam again"):
+        sink_of()
 
 
 def test_two_alerts_within_the_pause_sound_once_but_a_chime_does_not_hush_an_alert(make_event):
     fake = FakePlayer()
-    sink = ToneSink([fake.player], pause_s=1.0)
+    sink = sink_of([fake.player], pause_s=1.0)
     for kind, time_s in (
         (EventKind.MASK_OK, 0.0),
         (EventKind.MASK_MISSING, 0.2),
@@ -65,12 +164,13 @@ def test_two_alerts_within_the_pause_sound_once_but_a_chime_does_not_hush_an_ale
     ):
         sink.send(make_event(kind=kind, time_s=time_s))
     sink.close()
-    assert fake.sounds == [sink._ok, sink._alert, sink._alert]
+    missing, ok = (compose(SoundConfig(), name) for name in ("missing", "ok"))
+    assert fake.sounds == [ok, missing, missing]
 
 
 def test_a_clock_that_starts_anew_does_not_hush_an_alert(make_event):
     fake = FakePlayer()
-    sink = ToneSink([fake.player])
+    sink = sink_of([fake.player])
     for time_s in (100.0, 0.0):
         sink.send(make_event(time_s=time_s))
     assert len(fake.sounds) == 2
@@ -78,15 +178,15 @@ def test_a_clock_that_starts_anew_does_not_hush_an_alert(make_event):
 
 def test_a_camera_that_is_blind_sounds_as_an_alert_and_one_that_sees_again_is_silent(make_event):
     fake = FakePlayer()
-    sink = ToneSink([fake.player])
+    sink = sink_of([fake.player])
     for kind, time_s in ((EventKind.CAMERA_BLIND, 0.0), (EventKind.CAMERA_OK, 5.0), (EventKind.MASK_OK, 5.1)):
         sink.send(make_event(kind=kind, time_s=time_s))
-    assert fake.sounds == [sink._alert, sink._ok]
+    assert fake.sounds == [compose(SoundConfig(), name) for name in ("camera", "ok")]
 
 
 def test_a_player_that_fails_gives_way_to_the_next(make_event, caplog):
     broken, working = FakePlayer("broken", broken=True), FakePlayer("working")
-    sink = ToneSink([broken.player, working.player])
+    sink = sink_of([broken.player, working.player])
     with caplog.at_level(logging.WARNING):
         for time_s in (0, 10):
             sink.send(make_event(time_s=time_s))
@@ -94,9 +194,9 @@ def test_a_player_that_fails_gives_way_to_the_next(make_event, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("players", [0, 1])
-def test_without_a_working_player_one_sentence_is_said_and_nothing_is_raised(players, make_event, caplog):
-    sink = ToneSink([FakePlayer("aplay", broken=True).player][:players])
+@pytest.mark.parametrize("number", [0, 1])
+def test_without_a_working_player_one_sentence_is_said_and_nothing_is_raised(number, make_event, caplog):
+    sink = sink_of([FakePlayer("aplay", broken=True).player][:number])
     with caplog.at_level(logging.WARNING):
         for time_s in (0, 10, 20):
             sink.send(make_event(time_s=time_s))
@@ -106,7 +206,7 @@ def test_without_a_working_player_one_sentence_is_said_and_nothing_is_raised(pla
 
 def test_a_speaker_that_is_gone_is_tried_again_after_a_pause_and_both_ends_are_said(make_event, caplog):
     first, second = FakePlayer("first"), FakePlayer("second", broken=True)
-    sink = ToneSink([first.player, second.player], retry_s=10)
+    sink = sink_of([first.player, second.player], retry_s=10)
     calls = []
     with caplog.at_level(logging.WARNING):
         for time_s, broken in (
@@ -129,9 +229,9 @@ def test_a_speaker_that_is_gone_is_tried_again_after_a_pause_and_both_ends_are_s
 
 def test_a_speaker_that_comes_after_the_start_is_found(make_event, monkeypatch):
     fake = FakePlayer()
-    players = iter([[], [fake.player]])
-    monkeypatch.setattr(tone, "find_players", lambda: next(players))
-    sink = ToneSink(retry_s=10)
+    found = iter([[], [fake.player]])
+    monkeypatch.setattr(sound, "find_players", lambda: next(found))
+    sink = sink_of(retry_s=10)
     for time_s in (0, 10, 20):
         sink.send(make_event(time_s=time_s))
     assert len(fake.sounds) == 2
@@ -145,11 +245,11 @@ def test_a_player_that_hangs_is_left_behind_until_it_returns(make_event, caplog)
         dead_driver.wait(WAIT_S)
 
     working = FakePlayer("working")
-    sink = ToneSink([Player("dead", hang), working.player], hang_s=0.02)
+    sink = sink_of([Player("dead", hang), working.player], hang_s=0.02)
     for time_s in (0, 10):
         sink.send(make_event(time_s=time_s))
     assert (len(calls), len(working.sounds)) == (1, 2)
-    alone = ToneSink([Player("dead", hang)], retry_s=0, hang_s=0.02)
+    alone = sink_of([Player("dead", hang)], retry_s=0, hang_s=0.02)
     with caplog.at_level(logging.WARNING):
         for time_s in (0, 10, 20):
             alone.send(make_event(time_s=time_s))
@@ -168,7 +268,7 @@ def test_an_error_of_a_sound_library_itself_is_a_player_that_fails(make_event, c
         raise RuntimeError("PortAudio not initialized")
 
     with caplog.at_level(logging.WARNING):
-        ToneSink([Player("sounddevice", play)]).send(make_event())
+        sink_of([Player("sounddevice", play)]).send(make_event())
     assert "Alerts are silent (sounddevice: PortAudio not initialized)" in caplog.text
 
 
@@ -184,7 +284,7 @@ def test_a_command_gets_a_wav_file_that_is_gone_afterwards(tmp_path):
     run_python(copy).play(b"RIFFdata")
     content = note.read_bytes()
     assert content.startswith(b"RIFFdata")
-    assert content.endswith(b"tone.wav")
+    assert content.endswith(b"sound.wav")
     assert not (tmp_path / content[len(b"RIFFdata") :].decode()).exists()
 
 
@@ -197,7 +297,7 @@ def test_a_command_without_a_speaker_is_a_play_error(code):
 
 
 def test_a_command_that_hangs_is_ended(monkeypatch):
-    monkeypatch.setattr(tone, "PLAY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(players, "PLAY_TIMEOUT_S", 0.05)
     with pytest.raises(PlayError, match=r"did not end within 0\.05 s"):
         run_python("import signal; signal.pause()").play(b"")
 
@@ -233,25 +333,28 @@ class FakeSoundDevice(types.ModuleType):
             raise self.PortAudioError("device unplugged")
         self.played.append((len(samples), rate))
 
+    def wait(self):
+        pass
+
 
 def test_sounddevice_comes_first_where_it_has_a_speaker(monkeypatch, make_event):
     library = FakeSoundDevice()
     monkeypatch.setitem(sys.modules, "sounddevice", library)
-    assert tone.find_players()[0].name == "sounddevice (Speakers)"
-    sink = ToneSink()
+    assert players.find_players()[0].name == "sounddevice (Speakers)"
+    sink = sink_of()
     sink.send(make_event())
-    assert library.played == [(len(samples_of(sink._alert)), RATE_HZ)]
+    assert library.played == [(len(samples_of(compose(SoundConfig(), "missing"))), RATE_HZ)]
     assert library.starts == 2  # a list made at its first start would lack what was plugged in since
     library.working = False
     with pytest.raises(PlayError, match="unplugged"):
-        tone._play_sounddevice(sink._alert)
+        players._play_sounddevice(compose(SoundConfig(), "ok"))
 
 
 @pytest.mark.parametrize("library", [None, FakeSoundDevice(working=False)], ids=["absent", "no speaker"])
 def test_without_sounddevice_and_players_the_doctor_says_what_to_install(library, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", library)
     monkeypatch.setenv("PATH", "")
-    assert tone.find_players() == []
-    ok, text = tone.sound_available()
+    assert players.find_players() == []
+    ok, text = players.sound_available()
     assert not ok
     assert "install the extra [sound]" in text

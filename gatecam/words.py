@@ -1,0 +1,44 @@
+"""Floor 1: what gatecam says to people, in Korean and English: on the screen, aloud, in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from gatecam.types import Blindness, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class BannerText:
+    """What the banner says, in both languages, and the verdict that colours it."""
+
+    korean: str
+    english: str
+    verdict: Verdict
+
+
+MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
+    {
+        verdict: BannerText(korean, english, verdict)
+        for verdict, korean, english in (
+            (Verdict.CORRECT, "감사합니다", "Thank you"),
+            (Verdict.INCORRECT, "마스크로 코와 입을 덮어 주세요", "Please cover your nose and mouth"),
+            (Verdict.NONE, "마스크를 써 주세요", "Please put on your mask"),
+            (Verdict.UNKNOWN, "카메라를 봐 주세요", "Please look at the camera"),
+        )
+    }
+)
+
+# Why a camera does not see, in both languages: for whoever stands before the screen.
+CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        Blindness.LOST: ("카메라 연결이 끊어졌습니다", "The camera gives no picture"),
+        Blindness.FROZEN: ("카메라 화면이 멈췄습니다", "The camera's picture is frozen"),
+        Blindness.COVERED: ("카메라가 가려져 있습니다", "The camera is covered"),
+        Blindness.DARK: ("카메라에 너무 어둡습니다", "It is too dark for the camera"),
+        Blindness.BLINDED: ("카메라에 빛이 너무 강합니다", "The camera is blinded by light"),
+        Blindness.UNFOCUSED: ("카메라 초점이 맞지 않습니다", "The camera is out of focus"),
+        Blindness.TURNED: ("카메라 방향이 바뀌었습니다", "The camera was turned away"),
+    }
+)

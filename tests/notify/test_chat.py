@@ -1,0 +1,85 @@
+"""Chat and mail: cameras by default, people if asked, and no address in any word."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from gatecam.config import ChatConfig
+from gatecam.errors import OutputError
+from gatecam.notify.chat import ChatOutput
+from gatecam.types import Event, EventKind, StoredEvent, Verdict
+from tests.receiver import Receiver
+
+pytest.importorskip("apprise")
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+AT = "2026-11-24T12:00:00.000+00:00"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        made.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        yield made
+
+
+@pytest.fixture
+def chat(receiver, tmp_path):
+    """An output to that receiver."""
+
+    def build(**settings) -> ChatOutput:
+        urls = tmp_path / "urls"
+        urls.write_text(f"# the porter\n\njson://user:secret@127.0.0.1:{receiver.port}/\n")
+        urls.chmod(0o600)
+        return ChatOutput(ChatConfig(urls_file=str(urls), **settings))
+
+    return build
+
+
+def stored(kind: EventKind, verdict: Verdict = Verdict.UNKNOWN, reason: str = "") -> StoredEvent:
+    return StoredEvent(1, "a", Event(kind, "gate", 3, verdict, 1.5, reason=reason, at=AT))
+
+
+def test_a_camera_that_does_not_see_is_told_in_both_languages(chat, receiver):
+    assert chat().deliver([stored(EventKind.CAMERA_BLIND, reason="covered")]) == 1
+    said = json.loads(receiver.requests.get(timeout=10).body)
+    assert said["title"] == "gatecam gate: The camera is covered"
+    assert said["message"].startswith(
+        "The camera is covered / 카메라가 가려져 있습니다\ngate, 2026-11-24 12:00:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("people", "kind", "verdict", "told"),
+    [
+        (False, EventKind.MASK_MISSING, Verdict.NONE, False),
+        (True, EventKind.MASK_MISSING, Verdict.NONE, True),
+        (True, EventKind.MASK_OK, Verdict.CORRECT, False),
+        (False, EventKind.CAMERA_OK, Verdict.UNKNOWN, True),
+    ],
+)
+def test_people_are_told_only_if_asked_and_thanks_never(chat, receiver, people, kind, verdict, told):
+    assert chat(people=people).deliver([stored(kind, verdict)]) == 1
+    assert receiver.requests.qsize() == int(told)
+
+
+def test_an_address_that_fails_is_one_sentence_without_it(chat, receiver, caplog):
+    receiver.answer = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
+    with (
+        caplog.at_level(logging.DEBUG),
+        pytest.raises(OutputError, match="an address takes no message") as told,
+    ):
+        chat().deliver([stored(EventKind.CAMERA_OK)])
+    assert "secret" not in str(told.value) + caplog.text
+
+
+def test_an_address_that_is_none_is_told_by_its_line(tmp_path):
+    urls = tmp_path / "urls"
+    urls.write_text("# one\nnonsense://secret\n")
+    urls.chmod(0o600)
+    with pytest.raises(OutputError, match=r"urls:2: expected an address that Apprise knows") as told:
+        ChatOutput(ChatConfig(urls_file=str(urls)))
+    assert "secret" not in str(told.value)
