@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint check bench bench-detector bench-live soak clean
+.PHONY: demo test lint check bench bench-detector bench-live soak outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -32,6 +32,9 @@ bench-live: .venv/.ready
 
 soak: .venv/.ready
 	$(BIN)/python tests/faults/soak.py $(or $(MINUTES),30) $(or $(EVERY_S),20)
+
+outage: .venv/.ready
+	$(BIN)/python -m tests.faults.outage $(or $(MINUTES),10)
 
 # torch with its CUDA libraries is about 5 GB: minutes, the first time
 .venv/.ready: pyproject.toml

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from gatecam.errors import OutputError
 from gatecam.ports import Output
@@ -59,6 +60,8 @@ class Courier:
         self._cursor: int | None = None
         self._waiting = 0
         self._closing = threading.Event()
+        with suppress(OutputError):  # a new output has its place before the first event comes
+            store.cursor(self.name)
         self._thread = threading.Thread(target=self._work, name=f"output {self.name}", daemon=True)
         self._thread.start()
 

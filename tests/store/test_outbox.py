@@ -75,6 +75,16 @@ def start(store):
         courier.close()
 
 
+def test_a_new_output_gets_all_that_comes_after_its_start(store, start, told):
+    store.append([told(after_s=0)])
+    output = FakeOutput()
+    output.name = "new"
+    start(output, is_our_turn=lambda: False).close()
+    store.append([told(after_s=1)])
+    start(output)
+    assert output.wait_for(1) == [1]
+
+
 def test_events_go_in_order_as_soon_as_they_come(store, start, told):
     output = FakeOutput()
     courier = start(output)
