@@ -32,7 +32,7 @@ from gatecam.notify.sound import SoundSink
 from gatecam.notify.webhook import WebhookOutput
 from gatecam.pipeline import Pipeline, timed
 from gatecam.policy import AlertPolicy
-from gatecam.ports import CropClassifier, FaceAnalyzer, Output, Sink
+from gatecam.ports import CropClassifier, FaceAnalyzer, FaceFinder, Output, Sink
 from gatecam.presence import Presences
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
@@ -63,16 +63,30 @@ def build_crop_classifier(config: Config) -> CropClassifier:
     return _torch_analyzer(config, Telemetry())
 
 
-def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
-    """Imports torch, so that what needs no networks starts without it."""
+def build_finder(config: Config) -> FaceFinder:
+    """What finds all that may be a face, to blur it; raises as `build_analyzer`."""
     let_threads_sleep()
+    with _torch_loads():
+        from gatecam.vision.finder import LowFaceFinder
+    return LowFaceFinder(config)
+
+
+@contextmanager
+def _torch_loads() -> Iterator[None]:
     try:
-        from gatecam.vision.analyzer import TorchAnalyzer
+        yield
     except (ImportError, RuntimeError) as error:
         raise DeviceError(
             f"torch and torchvision do not load ({error}): install a matching pair with "
             "`pip install --upgrade torch torchvision`."
         ) from error
+
+
+def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
+    """Imports torch, so that what needs no networks starts without it."""
+    let_threads_sleep()
+    with _torch_loads():
+        from gatecam.vision.analyzer import TorchAnalyzer
     return TorchAnalyzer(config, telemetry)
 
 

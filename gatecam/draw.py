@@ -50,7 +50,7 @@ DARK: Color = (24, 26, 30)
 LIGHT: Color = (225, 228, 232)
 ALARM: Color = (255, 214, 10)  # of no verdict: something is wrong with gatecam, not with the visitor
 
-BLUR_BLOCKS = 6  # at most so many averages a side are left of a face
+BLUR_BLOCKS = 2  # at most so many averages a side are left of a face
 BLUR_BLOCK_PX = 4  # each of at least so many pixels a side, so that small faces are lost as well
 BLUR_MARGIN = 0.25  # the detector's box leaves out ears and hair
 BANNER_OPACITY = 0.88
@@ -93,7 +93,7 @@ def annotate(
     step: Step,
     *,
     banner: BannerText | None,
-    blur: bool,
+    blur: Iterable[Box] = (),
     corner: str = "",
     region: Region | None = None,
 ) -> Image:
@@ -102,12 +102,11 @@ def annotate(
     Args:
         step: the frame and its tracks; the frame's array is left as it is.
         banner: the message to show, or None.
-        blur: make every face and track box unreadable first.
+        blur: boxes to make unreadable first.
         corner: a line for the top left corner, such as frame rate and age.
         region: the part that is searched, outlined, or None where that is all.
     """
-    boxes = [face.detection.box for face in step.faces] + [track.box for track in step.tracks]
-    picture = blur_faces(step.frame.image, boxes if blur else ())
+    picture = blur_faces(step.frame.image, blur)
     if region is not None:
         _draw_region(picture, region)
     for track in step.tracks:
@@ -149,9 +148,12 @@ def tile(pictures: Sequence[Image]) -> Image:
     return tiled
 
 
-def draw_faces(image: Image, faces: Sequence[Face], blur: bool) -> Image:
-    """A new picture with a box for each face, its likeliest mask label and that label's probability."""
-    picture = blur_faces(image, [face.detection.box for face in faces] if blur else ())
+def draw_faces(image: Image, faces: Sequence[Face], blur: Iterable[Box] = ()) -> Image:
+    """A new picture with a box for each face, its likeliest mask label and that label's probability.
+
+    The boxes of `blur` are made unreadable first.
+    """
+    picture = blur_faces(image, blur)
     for face in faces:
         best = int(face.prediction.mask.argmax())
         label = f"{MASK_LABELS[best]} {face.prediction.mask[best]:.2f}"
@@ -162,7 +164,7 @@ def draw_faces(image: Image, faces: Sequence[Face], blur: bool) -> Image:
 def blur_faces(image: Image, boxes: Iterable[Box]) -> Image:
     """A new picture in which nothing can be read within the boxes, grown by `BLUR_MARGIN`.
 
-    Each is averaged down to at most 6 × 6 blocks: the pixels are gone, not shuffled. Parts of a box
+    Each is averaged down to at most 2 × 2 blocks: the pixels are gone, not shuffled. Parts of a box
     over the edge and empty boxes are left out.
     """
     picture = image.copy()

@@ -46,6 +46,14 @@ class FaceAnalyzer(Protocol):
         ...
 
 
+class FaceFinder(Protocol):
+    """Finds all that may be a face, to blur it."""
+
+    def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
+        """Where faces may be; a picture wider than `largest_px` is searched at that width."""
+        ...
+
+
 class CropClassifier(Protocol):
     """Judges pictures that are faces already."""
 

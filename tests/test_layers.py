@@ -26,6 +26,7 @@ FLOORS = {
         "notify",
         "store",
         "draw",
+        "veil",
         "service",
     ],
     2: ["ports", "reload"],

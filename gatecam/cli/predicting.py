@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from gatecam.app import build_analyzer, build_crop_classifier
+from gatecam.app import build_analyzer, build_crop_classifier, build_finder
 from gatecam.capture.images import find_images, read_image
 from gatecam.cli.outputs import numbered, require_apart
 from gatecam.cli.progress import progress
@@ -17,6 +17,7 @@ from gatecam.config import Config
 from gatecam.draw import PICTURE_SUFFIXES, draw_faces, save_image
 from gatecam.errors import OutputError, SourceError
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.ports import FaceFinder
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Face, Image, Prediction
 
@@ -44,17 +45,23 @@ def predict_all(
         if annotate:
             _make_folder(annotate)
         judge = _crop_judge(config) if crops else build_analyzer(config, Telemetry()).analyze
+        finder = build_finder(config) if annotate and blur else None
         tick = _progress(stack, len(pictures), stream)
         unreadable: dict[int, str] = {}
         for batch in read_batches(enumerate(pictures), unreadable):
             for (index, image), faces in zip(batch, judge([image for _, image in batch]), strict=True):
                 stream.write(json.dumps(picture_to_dict(pictures[index], faces)) + "\n")
                 if target := drawn[index]:
-                    save_image(target, draw_faces(image, faces, blur))
+                    save_image(target, draw_faces(image, faces, _hidden(image, faces, finder)))
             tick(batch[-1][0] + 1)
     for sentence in unreadable.values():
         print(f"gatecam: skipped {sentence}", file=sys.stderr)
     return len(unreadable)
+
+
+def _hidden(image: Image, faces: Sequence[Face], finder: FaceFinder | None) -> list[Box]:
+    """What is to be blurred: the faces that were judged, and whatever else may be one."""
+    return [] if finder is None else [*(face.detection.box for face in faces), *finder.find(image)]
 
 
 def picture_to_dict(path: Path, faces: Sequence[Face]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatecam.app import Replay, build_analyzer, open_replay
+from gatecam.app import Replay, build_analyzer, build_finder, open_replay
 from gatecam.cli.console import open_console
 from gatecam.cli.outputs import numbered, require_apart
 from gatecam.cli.progress import progress
@@ -20,8 +20,11 @@ from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.pipeline import People
 from gatecam.store.video import VideoWriter, require_video_name
 from gatecam.telemetry import Telemetry
-from gatecam.types import Event, Image, Step
+from gatecam.types import Box, Event, Image, Step
+from gatecam.veil import Cover
 from gatecam.words import BannerText
+
+Known = tuple[Step, BannerText | None, tuple[Box, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ class _Work:
     """One call of the command: what its videos share."""
 
     def __init__(self, config: Config, outputs: Outputs, blur: bool) -> None:
-        self._config, self._outputs, self._blur = config, outputs, blur
+        self._config, self._outputs = config, outputs
+        self._finder = build_finder(config) if blur and (outputs.video or outputs.sheet) else None
         self._moments: list[tuple[str, Image]] = []
         self._quit = self._several = False
         self.telemetry, self.people = Telemetry(), People()
@@ -114,15 +118,19 @@ class _Work:
         self, replay: Replay, drawn: Path | None, log: JsonLinesSink | None, window: Window | None
     ) -> None:
         recording, banner = replay.recording, Banner()
+        cover = Cover[BannerText | None](self._finder)
         with ExitStack() as stack:
             writer = stack.enter_context(VideoWriter(drawn, recording.fps)) if drawn else None
+            stack.callback(lambda: self._write_all(cover.rest(), writer))  # also after Ctrl-C
             tick = stack.enter_context(progress(recording.path.name, recording.expected_frames, "frames"))
             for done, step in enumerate(replay.steps, start=1):
                 self.people.add(step)
                 for event in step.events:
                     if log:
                         log.send(event)
-                self._picture(step, banner.update(step.events, step.frame.time_s), writer, window)
+                text = banner.update(step.events, step.frame.time_s)
+                self._show(step, text, window)
+                self._write_all(cover.add(step, text), writer)
                 tick(done)
                 if self._quit:
                     break
@@ -149,19 +157,25 @@ class _Work:
     def _save_sheet(self, path: Path) -> None:
         save_image(path, contact_sheet(self._moments))
 
-    def _picture(
-        self, step: Step, banner: BannerText | None, writer: VideoWriter | None, window: Window | None
+    def _write_all(self, known: Iterable[Known], writer: VideoWriter | None) -> None:
+        for step, text, boxes in known:
+            self._write(step, text, boxes, writer)
+
+    def _write(
+        self, step: Step, banner: BannerText | None, blur: Sequence[Box], writer: VideoWriter | None
     ) -> None:
-        """Draw the step for those who look: what is written is blurred as asked, the window never."""
-        region = self._config.detector.region
+        """Draw the step for the video and the sheet."""
         wanted = bool(self._outputs.sheet and step.events and len(self._moments) < MAX_MOMENTS)
         if writer or wanted:
-            picture = annotate(step, banner=banner, blur=self._blur, region=region)
+            picture = annotate(step, banner=banner, blur=blur, region=self._config.detector.region)
             if writer:
                 writer.write(picture, step.frame.time_s)
             if wanted:
                 self._moments.extend((self._caption(event), thumbnail(picture)) for event in step.events)
-        if window and not window.show(annotate(step, banner=banner, blur=False, region=region)):
+
+    def _show(self, step: Step, banner: BannerText | None, window: Window | None) -> None:
+        """Draw the step for the window, which leaves the machine as little as the camera's picture does."""
+        if window and not window.show(annotate(step, banner=banner, region=self._config.detector.region)):
             self._quit = True
 
     def _caption(self, event: Event) -> str:

@@ -72,7 +72,7 @@ class _View:
         if several:
             corner = f"{self._name}  {corner}"
         banner = self._banner.update(step.events, step.frame.time_s)
-        return annotate(step, banner=banner, blur=False, corner=corner, region=self.region)
+        return annotate(step, banner=banner, corner=corner, region=self.region)
 
     def _rate(self) -> float:
         seconds = self._shown_s[-1] - self._shown_s[0]

@@ -1,0 +1,38 @@
+"""Floor 3: finds whatever may be a face, to blur it: smaller and less sure ones too."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from gatecam.config import Config
+from gatecam.types import Box, Image
+from gatecam.vision.detector import build_detector
+
+SMALLEST_PX = 16
+THRESHOLDS = {"pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
+
+
+class LowFaceFinder:
+    """Searches whole pictures on the CPU, whatever region and door are set. Implements `FaceFinder`."""
+
+    def __init__(self, config: Config) -> None:
+        """Load the detector that the settings name.
+
+        Raises:
+            ModelError: its weights are missing, changed or of another kind.
+        """
+        low = config.detector.model_copy(update={**THRESHOLDS, "min_face_px": SMALLEST_PX, "region": None})
+        self._detector = build_detector(low, torch.device("cpu"))
+
+    def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
+        """Where faces may be; a picture wider than `largest_px` is searched at that width."""
+        height, width = image.shape[:2]
+        scale = 1.0 if largest_px is None else min(1.0, largest_px / width)
+        if scale < 1:
+            size = (round(width * scale), round(height * scale))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        picture = torch.from_numpy(np.require(image, requirements=("C", "W")))
+        boxes = [detection.box for detection in self._detector.detect([picture])[0]]
+        return [Box(b.x1 / scale, b.y1 / scale, b.x2 / scale, b.y2 / scale) for b in boxes]
