@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint check bench bench-detector bench-live soak outage clean
+.PHONY: demo test lint check bench bench-detector bench-live bench-pages soak outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -30,6 +30,9 @@ bench-detector: .venv/.ready
 bench-live: .venv/.ready
 	$(BIN)/python tests/bench_live.py $(PASSES)
 
+bench-pages: .venv/.ready
+	$(BIN)/python tests/bench_pages.py $(PARTS)
+
 soak: .venv/.ready
 	$(BIN)/python tests/faults/soak.py $(or $(MINUTES),30) $(or $(EVERY_S),20)
 
@@ -42,9 +45,9 @@ outage: .venv/.ready
 		|| { echo "gatecam needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --editable '.[train,postgres,mqtt,chat,dev]'
+	$(BIN)/python -m pip install --editable '.[train,web,metrics,postgres,mqtt,chat,dev]'
 	@$(BIN)/python -c 'import cv2' || { echo "OpenCV does not load: on Debian and Ubuntu, apt-get install libgl1 libglib2.0-0"; exit 1; }
 	@touch $@
 
 clean:
-	rm -rf .venv $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(DEMO) test-output .mypy_cache .ruff_cache .pytest_cache

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,7 @@ from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
 from gatecam.config import Config
-from gatecam.errors import DeviceError, OutputError
+from gatecam.errors import DeviceError, MissingExtraError, OutputError
 from gatecam.folders import state_folder
 from gatecam.keyframes import KeyFrames
 from gatecam.locks import Turn, camera_lock
@@ -45,7 +46,9 @@ from gatecam.types import CameraState, Event, Presence, Round, Step
 from gatecam.watching import Watch
 
 if TYPE_CHECKING:
+    from gatecam.service.running import Running
     from gatecam.vision.analyzer import TorchAnalyzer
+    from gatecam.web.site import Site
 
 
 def build_analyzer(config: Config, telemetry: Telemetry) -> FaceAnalyzer:
@@ -332,6 +335,23 @@ def _start_couriers(
     for courier in couriers:
         stack.callback(courier.close)
     return couriers
+
+
+def build_site(config: Config, running: Running) -> Site:
+    """The pages, which are served while the block of what is returned runs.
+
+    Raises:
+        ConfigError: the words of the page at the door cannot be read.
+        MissingExtraError: the libraries of the pages are not installed.
+        OutputError: tokens, certificate or store cannot be used.
+    """
+    try:
+        from gatecam.web.site import Site
+    except ImportError as error:
+        raise MissingExtraError("The pages", "web") from error
+    if config.web.metrics and find_spec("prometheus_client") is None:
+        raise MissingExtraError("web.metrics", "metrics")
+    return Site(config, state_folder(), store_path(config), running, build_finder(config))
 
 
 def store_path(config: Config) -> Path:

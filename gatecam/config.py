@@ -439,11 +439,67 @@ class ChatConfig(Section):
     )
 
 
+class WebConfig(Section):
+    """The pages: the one at the door and the operator's."""
+
+    enabled: bool = Field(default=False, description="whether `gatecam run` serves them, as with --web")
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="address they are served at; 0.0.0.0 is all of them"
+    )
+    port: int = Field(default=8790, ge=1, le=65535, description="port they are served at")
+    certificate: str | None = Field(
+        default=None, min_length=1, description="path of a TLS certificate chain; wants key as well"
+    )
+    key: str | None = Field(default=None, min_length=1, description="path of the certificate's key")
+    proxy: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]+)?$",
+        description="address that browsers use where a proxy on this machine stands before the pages",
+    )
+    metrics: bool = Field(default=False, description="whether they hold /metrics for Prometheus")
+    fps: float = Field(default=10.0, ge=0.5, le=30, description="rate of the live pictures, in frames/s")
+    languages: Words = Field(
+        default=("ko", "en"), description="languages of the page at the door, the first one largest"
+    )
+    words_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a YAML file with the page's words in further languages",
+    )
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _list_as_tuple(cls, value: object) -> object:
+        """YAML has no tuples."""
+        return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers come by TLS."""
+        return self.certificate is not None or (self.proxy or "").startswith("https:")
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        certificate, key = ("certificate", self.certificate), ("key", self.key)
+        for (given, value), (missing, other) in ((certificate, key), (key, certificate)):
+            if value is not None and other is None:
+                raise _problem(f"wants {missing} as well, give both or neither", given)
+        if not 1 <= len(self.languages) <= 3:
+            raise _problem("expected one to three languages", "languages")
+        return self
+
+
 class PrivacyConfig(Section):
     """What of a face leaves the program."""
 
     blur_faces: bool = Field(
         default=True, description="whether faces in saved videos and pictures are made unreadable"
+    )
+    blur_door: bool = Field(
+        default=True, description="whether faces on the page at the door are made unreadable"
+    )
+    blur_operator: bool = Field(
+        default=True, description="whether faces on the operator's page are made unreadable"
     )
 
 
@@ -475,6 +531,7 @@ class Config(Section):
     webhook: WebhookConfig = WebhookConfig()
     command: CommandConfig = CommandConfig()
     chat: ChatConfig = ChatConfig()
+    web: WebConfig = WebConfig()
     privacy: PrivacyConfig = PrivacyConfig()
 
     @field_validator("cameras", mode="before")

@@ -34,9 +34,15 @@ class Presences:
     """Tells observers what each camera sees whenever that changes. Observers must not block."""
 
     def __init__(self, observers: Sequence[Callable[[Presence], None]]) -> None:
-        self._observers = tuple(observers)
+        self._observers = list(observers)
         self._nearest: dict[str, Nearest] = {}
         self._told: dict[str, Presence] = {}
+
+    def add(self, observer: Callable[[Presence], None]) -> None:
+        """Tell another one as well, from now on and what holds already."""
+        self._observers.append(observer)
+        for presence in self._told.values():
+            observer(presence)
 
     def note(self, steps: Sequence[Step], states: Mapping[str, CameraState]) -> None:
         """Take in a round's steps, and how the cameras are."""

@@ -16,6 +16,13 @@ from gatecam.errors import ConfigError
 POLL_S = 1.0
 # What a running program takes over; all else is read at its start. A camera's name is not among them.
 LIVE_GROUPS = ("tracker", "policy", "privacy", "replay")
+PAGE_SETTINGS = {
+    "tracker.confidence": "Least sureness of a verdict",
+    "tracker.settle_s": "Time until a first verdict counts (s)",
+    "policy.remind_s": "Time until a reminder (s)",
+    "policy.cooldown_s": "Time in which nobody is told twice (s)",
+    "detector.onet_threshold": "Least score of a face",
+}
 LIVE_DETECTOR = (
     "min_face_px",
     "door_width_m",
@@ -66,6 +73,37 @@ def merged(running: Config, wanted: Config) -> Config:
     if same_cameras and running.cameras:
         update["cameras"] = wanted.cameras
     return running.model_copy(update=update)
+
+
+def live_settings(config: Config) -> dict[str, dict[str, Any]]:
+    """The settings that the operator's page may change, by dotted name: label, value, and bounds.
+
+    They change what is told and when; none of them opens anything or stores more of people.
+    """
+    found = {}
+    for name, label in PAGE_SETTINGS.items():
+        group, key = name.split(".")
+        section = getattr(config, group)
+        bounds = type(section).model_fields[key].metadata
+        low, high = (next(getattr(m, end) for m in bounds if hasattr(m, end)) for end in ("ge", "le"))
+        found[name] = {"label": label, "value": getattr(section, key), "low": low, "high": high}
+    return found
+
+
+def with_setting(config: Config, name: str, value: float) -> Config:
+    """The settings with one of `live_settings` changed.
+
+    Raises:
+        ConfigError: it is none of them, or the value is out of bounds.
+    """
+    known = live_settings(config).get(name)
+    if known is None:
+        raise ConfigError(f"{name[:60]!r}: expected one of {', '.join(PAGE_SETTINGS)}")
+    if not known["low"] <= value <= known["high"]:
+        raise ConfigError(f"{known['label']}: expected {known['low']} to {known['high']}, got {value:g}")
+    group, key = name.split(".")
+    section = getattr(config, group).model_copy(update={key: float(value)})
+    return config.model_copy(update={group: section})
 
 
 _MISSING = object()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from bisect import bisect_left
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 WINDOW = 10_000  # latest samples kept a stage: memory stays flat over months
+BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # of a histogram's classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,23 @@ class StageLatency:
     p99_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class StageHistogram:
+    """A stage's times so far: how many frames took at most each of `BOUNDS_S`, all of them, and the sum."""
+
+    stage: str
+    counts: tuple[int, ...]
+    sum_s: float
+
+
 class Telemetry:
     """Collects stage times and counts from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._samples: dict[str, deque[float]] = {}
-        self._totals: Counter[str] = Counter()
+        self._classes: dict[str, list[int]] = {}
+        self._sums_s: defaultdict[str, float] = defaultdict(float)
         self._counts: Counter[str] = Counter()
 
     @contextmanager
@@ -48,7 +61,9 @@ class Telemetry:
         with self._lock:
             samples = self._samples.setdefault(name, deque(maxlen=WINDOW))
             samples.extend([seconds / frames] * frames)
-            self._totals[name] += frames
+            classes = self._classes.setdefault(name, [0] * (len(BOUNDS_S) + 1))
+            classes[bisect_left(BOUNDS_S, seconds / frames)] += frames
+            self._sums_s[name] += seconds
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
@@ -64,11 +79,19 @@ class Telemetry:
         """Every stage's latency over its latest samples, in the order of first use."""
         with self._lock:
             samples = {name: sorted(values) for name, values in self._samples.items()}
-            totals = dict(self._totals)
+            totals = {name: sum(classes) for name, classes in self._classes.items()}
         return [
             StageLatency(name, totals[name], *(_percentile(values, q) * 1000 for q in (0.50, 0.95, 0.99)))
             for name, values in samples.items()
         ]
+
+    def histograms(self) -> list[StageHistogram]:
+        """Every stage's histogram since the start, in the order of first use."""
+        with self._lock:
+            return [
+                StageHistogram(name, tuple(accumulate(classes)), self._sums_s[name])
+                for name, classes in self._classes.items()
+            ]
 
 
 def _percentile(ordered: list[float], q: float) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from gatecam.config import CameraEntry, Config, load
 from gatecam.errors import ConfigError
-from gatecam.reload import ConfigWatch, changes, merged
+from gatecam.reload import PAGE_SETTINGS, ConfigWatch, changes, live_settings, merged, with_setting
 
 
 @pytest.fixture
@@ -99,3 +99,29 @@ def test_key_frames_cannot_be_switched_on_and_off_in_between():
     assert changes(Config(), off).restart == ("detector.detect_every",)
     assert merged(Config(), off).detector.detect_every == 10
     assert merged(Config(), every).detector.detect_every == 5
+
+
+def test_the_settings_of_the_page_are_within_bounds_and_hold_at_once():
+    settings = live_settings(Config())
+    assert set(settings) == set(PAGE_SETTINGS)
+    for name, one in settings.items():
+        assert one["low"] <= one["value"] <= one["high"]
+        changed = with_setting(Config(), name, one["high"])
+        assert live_settings(changed)[name]["value"] == one["high"]
+        assert not changes(Config(), changed).restart, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("web.host", 0.0, "'web.host': expected one of tracker.confidence"),
+        ("tracker.confidence", 2.0, "Least sureness of a verdict: expected 0.34 to 0.999, got 2"),
+        ("tracker.confidence", float("nan"), "got nan"),
+        ("x" * 10_000, 1.0, "expected one of"),
+    ],
+)
+def test_no_other_setting_can_be_changed_so(name, value, expected):
+    with pytest.raises(ConfigError) as caught:
+        with_setting(Config(), name, value)
+    assert expected in str(caught.value)
+    assert len(str(caught.value)) < 300

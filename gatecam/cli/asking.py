@@ -72,6 +72,10 @@ def _headline(health: Health) -> Text:
         parts.append(f"{health.memory_mib:.0f} MiB")
     if health.open_files is not None:
         parts.append(f"{health.open_files} open files")
+    if health.load is not None:
+        parts.append(f"load {health.load:.0%} of the cores")
+    if health.free_disk_mb is not None:
+        parts.append(f"{health.free_disk_mb / 1000:.1f} GB of disk free")
     state = Text("gatecam sees", "green") if health.sees else Text("gatecam does not see", "bold red")
     return state.append(", ".join(parts), "default not bold")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from gatecam import __version__
 from gatecam.app import Live, LiveSinks, wall_clock
@@ -16,13 +17,16 @@ from gatecam.service.health import (
     Health,
     LastAlert,
     QueueHealth,
+    free_disk_mb,
+    machine_load,
     own_memory_mib,
     own_open_files,
 )
-from gatecam.types import CameraCondition, Round
+from gatecam.types import CameraCondition, EventKind, Round, Verdict
 
 RATE_FRAMES = 100  # over which the frame rate is averaged
 RATE_S = 10.0
+FIRST_VERDICTS = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.NONE.value)
 
 
 class Board:
@@ -33,6 +37,7 @@ class Board:
         analyzer: tells its device.
         sinks: their queues.
         troubles: gives the sentences on what goes wrong.
+        folder: where the store lies.
     """
 
     def __init__(
@@ -41,21 +46,30 @@ class Board:
         analyzer: FaceAnalyzer,
         sinks: LiveSinks,
         troubles: Callable[[], tuple[str, ...]],
+        folder: Path,
     ) -> None:
+        self._folder = folder
         self._live, self._analyzer, self._sinks, self._troubles = live, analyzer, sinks, troubles
         self._started_s = time.monotonic()
         self._judged_s: dict[str, deque[float]] = {
             camera.name: deque(maxlen=RATE_FRAMES) for camera in live.cameras.cameras
         }
         self._faces: dict[str, int] = {}
+        self._frames: Counter[str] = Counter()
+        self._events: dict[str, Counter[str]] = defaultdict(Counter)
+        self._people: dict[str, Counter[str]] = defaultdict(Counter)
         self._last_alert: LastAlert | None = None
 
     def note(self, turn: Round) -> None:
         """Take in a round."""
         for step in turn.steps:
             self._judged_s[step.frame.camera].append(step.frame.time_s)
+            self._frames[step.frame.camera] += 1
             self._faces[step.frame.camera] = sum(track.missing_s == 0 for track in step.tracks)
         for event in turn.events:
+            self._events[event.camera][event.kind.value] += 1
+            if event.first:
+                self._people[event.camera][event.verdict.value] += 1
             if event.kind.is_alert:
                 self._last_alert = LastAlert(event.kind, event.camera, wall_clock())
 
@@ -73,6 +87,8 @@ class Board:
             tuple(QueueHealth(q.name, q.waiting, q.sent, q.failed, q.dropped) for q in self._sinks.queues),
             self._last_alert,
             self._troubles(),
+            machine_load(),
+            free_disk_mb(self._folder),
         )
 
     def _camera(self, camera: Camera, now_s: float) -> CameraHealth:
@@ -91,6 +107,9 @@ class Board:
             camera.dropped,
             camera.restarts,
             self._faces.get(camera.name, 0) if is_fresh else 0,
+            self._frames[camera.name],
+            {kind.value: self._events[camera.name][kind.value] for kind in EventKind},
+            {verdict: self._people[camera.name][verdict] for verdict in FIRST_VERDICTS},
         )
 
 

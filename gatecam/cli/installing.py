@@ -148,7 +148,7 @@ def _files(base: Path, config: Path | None, page: str | None) -> list[File]:
         File(TMPFILES_FILE, TMPFILES),
     ]
     if page is not None:
-        files += [File(UNITS / PAGE, page_unit(page)), File(SYSUSERS_FILES[PAGE], PAGE_SYSUSERS)]
+        files += [File(UNITS / PAGE, page_unit(page), 0o600), File(SYSUSERS_FILES[PAGE], PAGE_SYSUSERS)]
     settings = File(Path(CONFIG).relative_to("/"), _settings(config), 0o640)
     there = base / settings.path
     if not there.exists():

@@ -100,6 +100,14 @@ def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
     yield "pictures of people", "nowhere", "none", "not kept"
 
 
+def _pages(settings: Config) -> str:
+    web = settings.web
+    if not web.enabled:
+        return "Pictures leave it by nothing, but by the pages while `gatecam run --web` serves them."
+    reach = "this machine alone" if web.host in ("127.0.0.1", "::1", "localhost") else "the network"
+    return f"Live pictures are served to {reach} (web.host), to who has a token; none is stored."
+
+
 def _leaves(settings: Config) -> Iterator[str]:
     outputs = {
         "PostgreSQL (store.url)": settings.store.url is not None,
@@ -113,7 +121,13 @@ def _leaves(settings: Config) -> Iterator[str]:
         "An event is: time, camera, kind, verdict with its probability, and a number that begins anew with "
         "each start. No face, name, gender or age."
     )
-    yield f"Events leave this machine by: {', '.join(sent) or 'nothing'}. Pictures leave it by nothing."
-    blur = "unreadable" if settings.privacy.blur_faces else "READABLE, as privacy.blur_faces is false"
-    yield f"Faces in videos and pictures that you have gatecam save are {blur}."
+    yield f"Events leave this machine by: {', '.join(sent) or 'nothing'}."
+    yield _pages(settings)
+    for what, name in (
+        ("on the page at the door", "blur_door"),
+        ("on the operator's page", "blur_operator"),
+        ("in videos and pictures that you have gatecam save", "blur_faces"),
+    ):
+        blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
+        yield f"Faces {what} are {blur}."
     yield "`gatecam privacy --erase` erases all of this."

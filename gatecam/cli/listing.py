@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
 
 from rich.table import Table
 
@@ -19,13 +17,12 @@ from gatecam.cli.events import Form
 from gatecam.config import load
 from gatecam.errors import ConfigError
 from gatecam.notify.jsonl import stored_to_line
+from gatecam.notify.table import csv_parts
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.types import EventKind, StoredEvent
 
 TABLE_ROWS = 50
 AGO = {"m": "minutes", "h": "hours", "d": "days"}
-COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
 
 
 def print_events(
@@ -52,7 +49,7 @@ def print_events(
         elif form is Form.JSON:
             sys.stdout.writelines(map(stored_to_line, _latest(store, asked, limit)))
         else:
-            write_csv(_latest(store, asked, limit), sys.stdout)
+            sys.stdout.writelines(csv_parts(_latest(store, asked, limit)))
 
 
 def moment_ms(text: str | None, option: str) -> int | None:
@@ -74,20 +71,6 @@ def moment_ms(text: str | None, option: str) -> int | None:
         raise ConfigError(
             f"{option}: expected a time such as 2026-11-24, 2026-11-24T14:30, 90m, 12h or 7d, got {text!r}"
         ) from None
-
-
-def write_csv(events: Iterable[StoredEvent], out: TextIO) -> None:
-    """Write events as CSV with a line of names, for a spreadsheet."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for stored in events:
-        event = stored.event
-        cells = (event.at, event.kind, event.camera, event.track_id, event.verdict, event.probability)
-        writer.writerow([_cell(str(cell)) for cell in (*cells, event.reason, stored.key)])
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _kind(text: str) -> EventKind:

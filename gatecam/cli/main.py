@@ -28,6 +28,7 @@ from gatecam.cli import (
     report,
     run,
     status,
+    token,
     train,
     train_detector,
 )
@@ -42,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("token")(token.token)
 app.command("status")(status.status)
 app.command("events")(events.events)
 app.command("report")(report.report)

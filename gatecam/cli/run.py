@@ -26,6 +26,9 @@ def run(
     headless: Annotated[
         bool, typer.Option("--headless", help="No window; events are printed as JSON lines.")
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve the pages: the one at the door and the operator's.")
+    ] = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="What it says on standard error as one JSON object a line.")
     ] = False,
@@ -43,7 +46,7 @@ def run(
             from gatecam.cli.running import watch
             from gatecam.config import load
 
-            watch(load(config), camera, headless, stop)
+            watch(load(config), camera, headless, web, stop)
         except EndedEarly:
             if in_service():
                 forget_starts()

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
-from gatecam.app import Live, LiveSinks, build_analyzer, build_live_sinks, open_live, time_of_day
+from gatecam.app import (
+    Live,
+    LiveSinks,
+    build_analyzer,
+    build_live_sinks,
+    build_site,
+    open_live,
+    store_path,
+    time_of_day,
+)
 from gatecam.cli.board import Board
 from gatecam.cli.console import open_console
 from gatecam.cli.screen import Screen
@@ -17,15 +30,19 @@ from gatecam.config import Config, LoadedConfig
 from gatecam.errors import ConfigError
 from gatecam.logs import say
 from gatecam.pipeline import People
-from gatecam.reload import ConfigWatch, changes, merged
+from gatecam.reload import ConfigWatch, changes, live_settings, merged, with_setting
 from gatecam.service.notify_socket import Notifier, Watchdog
 from gatecam.service.restarts import forget_starts, in_service
+from gatecam.service.running import Running
 from gatecam.service.status import StatusServer
 from gatecam.telemetry import Telemetry
 from gatecam.types import CameraCondition, CameraState, Round
 
+if TYPE_CHECKING:
+    from gatecam.web.site import Site
 
-def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) -> None:
+
+def watch(loaded: LoadedConfig, source: str | None, headless: bool, web: bool, stop: Stop) -> None:
     """Watch the cameras until `stop`, a key or the window's button ends it, then print the summary.
 
     A service prints none: its journal is for lines.
@@ -34,6 +51,7 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
         loaded: the settings, and the file that they are read from again.
         source: of the only camera to watch; None is what the settings say.
         headless: without a window.
+        web: with the pages, whatever the settings say.
         stop: carries the wishes to end and to read the settings again.
 
     Raises:
@@ -51,9 +69,14 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
         stack.callback(sinks.close)
         live = stack.enter_context(open_live(config, analyzer, telemetry, _CameraLog(), wait=serving))
         screen = None if window is None else Screen(window, stop, config)
-        board = Board(live, analyzer, sinks, troubles.sentences)
+        board = Board(live, analyzer, sinks, troubles.sentences, store_path(config).parent)
         stack.enter_context(StatusServer(board.health))
         reloading = _Reloading(loaded, source, live, screen, notifier, troubles)
+        on_trouble = partial(troubles.note, "web")
+        running = Running(
+            board.health, telemetry.histograms, reloading.settings, reloading.change, on_trouble
+        )
+        pages = _serve_pages(config, running, sinks, reloading, stack) if web or config.web.enabled else None
         stop.reach(live.stop, reloading.ask)
         say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
         notifier.ready()
@@ -62,6 +85,8 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
             _take(turn, people, sinks)
             sinks.note(turn, live.alerts.states)
             board.note(turn)
+            if pages:
+                pages.note(turn)
             if screen:
                 screen.show(turn, live)
             supervised.note(turn, live)
@@ -72,6 +97,16 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, stop: Stop) 
         forget_starts()
     else:
         _print_summary(people, telemetry)
+
+
+def _serve_pages(
+    config: Config, running: Running, sinks: LiveSinks, reloading: _Reloading, stack: ExitStack
+) -> Site:
+    site = stack.enter_context(build_site(config, running))
+    sinks.presence.add(site.tell)
+    reloading.applied = site.apply
+    say(f"the pages are at {site.url} and {site.url}door; `gatecam token` tells how to get in")
+    return site
 
 
 def _of_source(config: Config, source: str | None) -> Config:
@@ -169,13 +204,33 @@ class _Reloading:
         self._running = self._wanted = _of_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
         self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
+        self._asked: SimpleQueue[Config] = SimpleQueue()  # by the operator's page
+        self.applied: Callable[[Config], None] = lambda config: None
 
     def ask(self) -> None:
         """Read the file at the next poll; safe in a signal handler."""
         self._file.ask()
 
+    def change(self, name: str, value: float) -> None:
+        """Change a setting at the next poll; safe in any thread.
+
+        Raises:
+            ConfigError: it is none that may be changed so, or the value is out of bounds.
+        """
+        changed = with_setting(self._running, name, value)
+        self._running = changed
+        self._asked.put(changed)
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings that may be changed so."""
+        return live_settings(self._running)
+
     def poll(self, now_s: float) -> None:
-        """Apply the file if it was saved, or asked for; a broken one is refused."""
+        """Apply what the page changed, and the file if it was saved or asked for; a broken one is refused."""
+        while not self._asked.empty():
+            asked = self._asked.get()
+            say(str(changes(self._wanted, asked)))
+            self._apply(asked)
         wanted = self._file.poll(now_s)
         if wanted is None:
             return
@@ -189,12 +244,16 @@ class _Reloading:
             say(str(changes(self._wanted, wanted)))
             self._wanted = wanted
             self._running = merged(self._running, wanted)
-            self._live.apply(self._running)
-            if self._screen:
-                self._screen.apply(self._running)
+            self._apply(self._running)
             later = changes(self._running, wanted).restart
             self._troubles.note("settings", f"restart gatecam for {', '.join(later)}" if later else None)
         self._notifier.ready()
+
+    def _apply(self, config: Config) -> None:
+        self._live.apply(config)
+        self.applied(config)
+        if self._screen:
+            self._screen.apply(config)
 
 
 def _print_summary(people: People, telemetry: Telemetry) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,8 @@ class CameraHealth:
 
     `state` is `open`, or a word for why it does not see (`opening`, `lost`, `blind`) with its `reason`;
     it has lasted `since_s`. `age_s` is how long ago the newest judged frame was taken, None before the
-    first one. `faces` are in view now.
+    first one. `faces` are in view now. Since the start: `frames` were judged, there were `events` of each
+    kind, and `people` came, by their first verdict.
     """
 
     name: str
@@ -29,6 +31,9 @@ class CameraHealth:
     dropped: int = 0
     restarts: int = 0
     faces: int = 0
+    frames: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
+    people: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sees(self) -> bool:
@@ -60,6 +65,8 @@ class LastAlert:
 class Health:
     """The whole program; `memory_mib` and `open_files` are its own, None where the system does not tell.
 
+    Of the machine are `load`, how many want a core, as a share of the cores that there are, and
+    `free_disk_mb`, where the store lies.
     `troubles` are sentences on what goes wrong but stops no camera, such as a full disk.
     """
 
@@ -73,6 +80,8 @@ class Health:
     queues: tuple[QueueHealth, ...] = ()
     last_alert: LastAlert | None = None
     troubles: tuple[str, ...] = ()
+    load: float | None = None
+    free_disk_mb: float | None = None
 
     @property
     def sees(self) -> bool:
@@ -111,6 +120,22 @@ def own_memory_mib() -> float | None:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
     except (OSError, StopIteration, ValueError):
+        return None
+
+
+def machine_load() -> float | None:
+    """Programs that want a core, as a share of the cores; None where the system does not tell."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return None
+
+
+def free_disk_mb(folder: Path) -> float | None:
+    """Space on the disk of a folder; None if that cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free / 1_000_000
+    except OSError:
         return None
 
 

@@ -124,3 +124,13 @@ def test_nothing_is_erased_without_a_yes(gatecam, kept, monkeypatch):
     assert ended.code == 1
     assert "Nothing was erased." in ended.out
     assert len(gatecam("events", "--format", "json").out.splitlines()) == 3
+
+
+def test_privacy_tells_of_the_pages(gatecam, tmp_path):
+    assert "Pictures leave it by nothing, but by the pages" in gatecam("privacy").out
+    settings = "web: {enabled: true, host: 0.0.0.0}\nprivacy: {blur_operator: false}"
+    (tmp_path / "config.yaml").write_text(settings)
+    said = gatecam("privacy").out
+    assert "Live pictures are served to the network (web.host), to who has a token; none is stored." in said
+    assert "Faces on the page at the door are unreadable." in said
+    assert "Faces on the operator's page are READABLE, as privacy.blur_operator is false." in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,8 @@ def test_a_page_is_a_second_unit_of_a_user_of_its_own(gatecam, root):
     ended = gatecam("kiosk", "install", "--root", root, "--page", PAGE)
     assert ended.out.endswith("Starts when that system boots: gatecam.service, gatecam-page.service.\n")
     unit = (root / UNITS / "gatecam-page.service").read_text()
+    mode = stat.S_IMODE((root / UNITS / "gatecam-page.service").stat().st_mode)
+    assert mode == 0o600, "its address may hold a token"
     # % and $ are systemd's own.
     assert value(unit, "ExecStart").endswith('"http://127.0.0.1:8000/?door=1%%20a&lang=$$ko"')
     assert value(unit, "User") == "gatecam-page"

@@ -44,8 +44,14 @@ class Systems:
         stack.callback(self.receiver.kill)
         self.by_mqtt: Counter[str] = Counter()
         self._over = threading.Event()
-        stack.callback(self._over.set)
+        self._subscriber: subprocess.Popen[str] | None = None
+        stack.callback(self._end)
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def _end(self) -> None:
+        self._over.set()
+        if self._subscriber is not None:
+            self._subscriber.kill()
 
     def _listen(self) -> None:
         """Keeps what MQTT brings, by a subscriber that comes back after each outage."""
@@ -55,6 +61,7 @@ class Systems:
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             ) as one:
+                self._subscriber = one
                 assert one.stdout is not None
                 for line in one.stdout:
                     self.by_mqtt[json.loads(line)["id"]] += 1

@@ -1,0 +1,37 @@
+"""Floor 6: `gatecam token`: what lets people and programs into the pages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gatecam.cli.options import ConfigOption
+from gatecam.web.tokens import Role
+
+
+def token(
+    whose: Annotated[
+        Role, typer.Argument(help="The operator's; of the screen at the door; of Prometheus.")
+    ] = Role.OPERATOR,
+    link: Annotated[
+        bool, typer.Option("--link", help="As an address that logs in, for the browser of a kiosk.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print what lets into the pages; the first call makes it. Who has it gets in: keep it to yourself."""
+    from gatecam.config import load
+    from gatecam.errors import ConfigError
+    from gatecam.folders import state_folder
+    from gatecam.web.tokens import load_tokens
+
+    text = load_tokens(state_folder()).of(whose)
+    if link:
+        if whose is Role.METRICS:
+            raise ConfigError("--link: Prometheus has no browser: give it the token alone.")
+        web = load(config).config.web
+        scheme = "http" if web.certificate is None else "https"
+        host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
+        shown = f"[{host}]" if ":" in host else host
+        text = f"{scheme}://{shown}:{web.port}/login#token={text}"
+    typer.echo(text)

@@ -1,0 +1,33 @@
+"""Floor 3: events as CSV, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from gatecam.types import StoredEvent
+
+COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
+PART = 16_384
+
+
+def csv_parts(events: Iterable[StoredEvent]) -> Iterator[str]:
+    """Events as CSV with a line of names, in parts of some kilobytes: whole lines each."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for stored in events:
+        event = stored.event
+        cells = (event.at, event.kind, event.camera, event.track_id, event.verdict, event.probability)
+        writer.writerow([_cell(str(cell)) for cell in (*cells, event.reason, stored.key)])
+        if out.tell() > PART:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text

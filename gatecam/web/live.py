@@ -1,0 +1,249 @@
+"""Floor 4: live pictures and what holds now, from the frame loop to any number of browsers.
+
+round ─► LivePictures.note (keeps references) ─► a thread, only while somebody looks ─► Hub ─► browsers
+
+A picture is drawn and encoded once, however many look. A browser asks for each next one, so that a slow
+one gets fewer, never older.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import cv2
+import numpy as np
+
+from gatecam.config import Config, Region
+from gatecam.draw import annotate, blur_faces
+from gatecam.ports import FaceFinder
+from gatecam.types import Box, Image, Presence, Step
+from gatecam.veil import AHEAD_S, Veil
+from gatecam.web.tokens import Role
+
+JPEG_QUALITY = 80
+LARGEST_PX = 854  # width of a live picture
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Viewer:
+    """One browser: what it is yet to be told. Belongs to the server's loop."""
+
+    role: Role
+    cameras: tuple[str, ...]
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    states: dict[str, Presence] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)  # the number of the last picture, by camera
+    is_ready: bool = True
+
+
+class Hub:
+    """The viewers, the newest pictures and states. Belongs to the server's loop, but for `looks_at`."""
+
+    def __init__(self, cameras: Sequence[str]) -> None:
+        self.cameras = tuple(cameras)
+        self._viewers: set[Viewer] = set()
+        self._pictures: dict[tuple[str, Role], tuple[int, bytes]] = {}
+        self._numbers = count(1)
+        self._states = {camera: Presence(camera) for camera in cameras}
+        self._looks: frozenset[tuple[str, Role]] = frozenset()
+
+    @property
+    def looks_at(self) -> frozenset[tuple[str, Role]]:
+        """Which pictures somebody looks at; read from any thread."""
+        return self._looks
+
+    def join(self, viewer: Viewer) -> None:
+        """Begin to tell a viewer."""
+        viewer.states = {camera: self._states[camera] for camera in viewer.cameras}
+        viewer.wake.set()
+        self._viewers.add(viewer)
+        self._count()
+
+    def leave(self, viewer: Viewer) -> None:
+        """Tell it no more."""
+        self._viewers.discard(viewer)
+        self._count()
+
+    def tell_state(self, presence: Presence) -> None:
+        """Pass on what a camera sees now."""
+        self._states[presence.camera] = presence
+        for viewer in self._viewers:
+            if presence.camera in viewer.cameras:
+                viewer.states[presence.camera] = presence
+                viewer.wake.set()
+
+    def show(self, camera: str, role: Role, jpeg: bytes) -> None:
+        """Pass on a picture."""
+        self._pictures[camera, role] = next(self._numbers), jpeg
+        for viewer in self._viewers:
+            if viewer.role is role and camera in viewer.cameras:
+                viewer.wake.set()
+
+    def next_pictures(self, viewer: Viewer) -> list[bytes]:
+        """The pictures that a viewer has not seen yet, each after a byte that tells the camera's place."""
+        found = []
+        for place, camera in enumerate(viewer.cameras):
+            number, jpeg = self._pictures.get((camera, viewer.role), (0, b""))
+            if number > viewer.seen.get(camera, 0):
+                viewer.seen[camera] = number
+                found.append(bytes([place]) + jpeg)
+        return found
+
+    def state(self, camera: str) -> Presence:
+        """What a camera sees now."""
+        return self._states[camera]
+
+    def picture(self, camera: str) -> bytes | None:
+        """The operator's newest picture of a camera."""
+        return self._pictures.get((camera, Role.OPERATOR), (0, None))[1]
+
+    def _count(self) -> None:
+        self._looks = frozenset((camera, one.role) for one in self._viewers for camera in one.cameras)
+
+
+@dataclass(slots=True)
+class _Scene:
+    """What is known of one camera, and the steps that wait to be shown."""
+
+    region: Region | None
+    veil: Veil = field(default_factory=Veil)
+    waiting: deque[Step] = field(default_factory=deque)
+    to_search: Step | None = None
+    due: Step | None = None
+
+
+class LivePictures:
+    """Searches, draws and encodes, in a daemon thread, what somebody looks at; a context manager.
+
+    A live picture is 0.4 s old, so that what comes after it tells where faces are before it is shown.
+    """
+
+    def __init__(
+        self, config: Config, hub: Hub, finder: FaceFinder, call_soon: Callable[[Callable[[], None]], None]
+    ) -> None:
+        """`call_soon` runs a function on the server's loop."""
+        self._hub, self._finder, self._call_soon = hub, finder, call_soon
+        self._period_s = 1 / config.web.fps
+        self._scenes = {camera: _Scene(None) for camera in hub.cameras}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="live pictures", daemon=True)
+        self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Go on by other settings."""
+        self._blurs = {Role.DOOR: config.privacy.blur_door, Role.OPERATOR: config.privacy.blur_operator}
+        for one in config.watched:
+            self._scenes[one.camera.name].region = one.detector.region
+
+    def __enter__(self) -> LivePictures:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(2)
+
+    def tell(self, presence: Presence) -> None:
+        """Pass on what a camera sees now; an observer of `Presences`."""
+        self._call_soon(lambda: self._hub.tell_state(presence))
+
+    def note(self, steps: Sequence[Step]) -> None:
+        """Take in a round's steps; some references are all that is kept."""
+        looked_at = {camera for camera, _ in self._hub.looks_at}
+        for step in steps:
+            scene, now_s = self._scenes[step.frame.camera], step.frame.time_s
+            scene.veil.note(step)
+            if step.frame.camera not in looked_at:
+                scene.waiting.clear()
+                continue
+            if not scene.waiting or now_s - scene.waiting[-1].frame.time_s >= self._period_s * 0.9:
+                scene.waiting.append(step)
+            with self._changed:
+                if scene.veil.wants_search(now_s):
+                    scene.to_search = step
+                while scene.waiting and scene.waiting[0].frame.time_s <= now_s - AHEAD_S:
+                    scene.due = scene.waiting.popleft()
+                self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or any(map(_has_work, self._scenes.values())))
+                if self._closing:
+                    return
+                jobs = [(scene, scene.to_search, scene.due) for scene in self._scenes.values()]
+                for scene in self._scenes.values():
+                    scene.to_search = scene.due = None
+            for scene, to_search, due in jobs:
+                try:
+                    self._search(scene, to_search)
+                    self._show(scene, due)
+                except Exception:  # a picture that fails must not end all others
+                    log.exception("A live picture could not be drawn.")
+
+    def _search(self, scene: _Scene, step: Step | None) -> None:
+        if step is not None and any(self._blurs.values()):
+            boxes = self._finder.find(step.frame.image, LARGEST_PX)
+            scene.veil.note_search(step.frame.time_s, boxes)
+
+    def _show(self, scene: _Scene, step: Step | None) -> None:
+        if step is None:
+            return
+        camera = step.frame.camera
+        boxes = scene.veil.boxes(step.frame.time_s)
+        for role in [role for name, role in self._hub.looks_at if name == camera]:
+            hidden = boxes if self._blurs[role] else ()
+            if hidden is not None:  # else the search is late, and this picture is left out
+                region = scene.region if role is Role.OPERATOR else None
+                self._call_soon(_shown(self._hub, camera, role, draw(step, hidden, role, region)))
+
+
+def draw(step: Step, hidden: Sequence[Box], role: Role, region: Region | None = None) -> bytes:
+    """A step's picture for a role, as JPEG: the operator's has boxes and the region, the door's has not."""
+    if role is Role.OPERATOR:
+        return encode(annotate(step, banner=None, blur=hidden, region=region))
+    return encode(blur_faces(step.frame.image, hidden))
+
+
+def _has_work(scene: _Scene) -> bool:
+    return scene.to_search is not None or scene.due is not None
+
+
+def encode(image: Image) -> bytes:
+    """A picture as JPEG, no wider than 854 px."""
+    height, width = image.shape[:2]
+    if width > LARGEST_PX:
+        size = (LARGEST_PX, round(height * LARGEST_PX / width))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert good
+    return data.tobytes()
+
+
+def state_message(presence: Presence) -> str:
+    """What a browser is told of a camera."""
+    verdict = None if presence.verdict is None else presence.verdict.value
+    return json.dumps(
+        {
+            "camera": presence.camera,
+            "people": presence.people,
+            "verdict": verdict,
+            "blindness": str(presence.blindness),
+        }
+    )
+
+
+def _shown(hub: Hub, camera: str, role: Role, jpeg: bytes) -> Callable[[], None]:
+    return lambda: hub.show(camera, role, jpeg)

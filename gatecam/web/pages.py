@@ -1,0 +1,231 @@
+"""Floor 4: the routes of the pages: the door's, the operator's, and what they ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel
+
+from gatecam.charts import Series, share_bars, stacked_bars
+from gatecam.errors import ConfigError, OutputError
+from gatecam.notify.table import csv_parts
+from gatecam.service.running import Running
+from gatecam.store.events import EventFilter, EventStore
+from gatecam.store.statistics import by_day, by_hour, day_ms, share_correct, total
+from gatecam.types import EventKind, StoredEvent
+from gatecam.web.guard import Visitor
+from gatecam.web.live import Hub, Viewer, state_message
+from gatecam.web.static import Static
+from gatecam.web.tokens import Role
+
+MOST_EVENTS = 500
+DAYS = 14
+PING_S = 5.0
+GREEN, AMBER, RED = "#009e73", "#e69f00", "#ce2030"
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What the pages show and ask."""
+
+    hub: Hub
+    store: EventStore
+    running: Running
+    door_words: Sequence[Mapping[str, str]]
+    camera_words: Mapping[str, Mapping[str, str]]
+
+
+class Change(BaseModel):
+    """One setting's new value."""
+
+    name: str
+    value: float
+
+
+class Asked(BaseModel):
+    """Which events are asked for; times are of the day, in ms since 1970."""
+
+    since_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
+    until_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
+    camera: Annotated[str | None, Query(max_length=200)] = None
+    kind: EventKind | None = None
+    before_id: Annotated[int | None, Query(ge=0, le=2**62)] = None
+    limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100
+
+    def filter(self) -> EventFilter:
+        """As the store takes it."""
+        cameras = (self.camera,) if self.camera else ()
+        kinds = (self.kind,) if self.kind else ()
+        return EventFilter(self.since_ms, self.until_ms, cameras, kinds, self.before_id)
+
+
+def door_router(behind: Behind, static: Static) -> APIRouter:
+    """The page at the door, and the live connection of both pages."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/door")
+    def door() -> Response:
+        return static.page("door.html")
+
+    @router.get("/door/words")
+    def words() -> Response:
+        return JSONResponse(list(behind.door_words))
+
+    @router.websocket("/live")
+    async def live(socket: WebSocket, page: str = "", camera: str = "") -> None:
+        visitor: Visitor = socket.state.visitor
+        role = Role.DOOR if page == "door" or visitor.role is Role.DOOR else Role.OPERATOR
+        cameras = behind.hub.cameras if role is Role.OPERATOR else behind.hub.cameras[:1]
+        if camera:
+            if camera not in behind.hub.cameras:
+                await socket.close(1008, "There is no such camera.")
+                return
+            cameras = (camera,)
+        await socket.accept()
+        await _attend(socket, behind.hub, Viewer(role, tuple(cameras)))
+
+    return router
+
+
+async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
+    """Tell a viewer until it goes."""
+    hub.join(viewer)
+    listening = asyncio.create_task(_listen(socket, viewer))
+    try:
+        while not listening.done():
+            try:
+                async with asyncio.timeout(PING_S):
+                    await viewer.wake.wait()
+            except TimeoutError:  # a browser that hears nothing takes the connection for lost
+                viewer.states.update({camera: hub.state(camera) for camera in viewer.cameras})
+            viewer.wake.clear()
+            while viewer.states:
+                await socket.send_text(state_message(viewer.states.pop(next(iter(viewer.states)))))
+            if viewer.is_ready and (pictures := hub.next_pictures(viewer)):
+                viewer.is_ready = False
+                for picture in pictures:
+                    await socket.send_bytes(picture)
+    except (WebSocketDisconnect, RuntimeError):
+        pass  # it is gone
+    finally:
+        hub.leave(viewer)
+        listening.cancel()
+
+
+async def _listen(socket: WebSocket, viewer: Viewer) -> None:
+    try:
+        while True:
+            await socket.receive_text()
+            viewer.is_ready = True
+            viewer.wake.set()
+    except (WebSocketDisconnect, RuntimeError, KeyError):
+        viewer.wake.set()
+
+
+def operator_router(behind: Behind, static: Static) -> APIRouter:
+    """The operator's page and its data."""
+    router = APIRouter()
+
+    @router.get("/", include_in_schema=False)
+    def page() -> Response:
+        return static.page("operator.html")
+
+    @router.get("/api/status")
+    def status() -> Any:
+        """Cameras, outputs, machine and what goes wrong."""
+        return {**behind.running.health().to_dict(), "words": behind.camera_words}
+
+    @router.get("/api/events")
+    def events(asked: Annotated[Asked, Query()]) -> Any:
+        """The latest events that are asked for, newest first."""
+        found = _answered(lambda: behind.store.find(asked.filter(), asked.limit))
+        return {"events": [_event(stored) for stored in found], "more": len(found) == asked.limit}
+
+    @router.get("/api/events.csv")
+    def events_csv(asked: Annotated[Asked, Query()]) -> Response:
+        """All events that are asked for, oldest first, as CSV."""
+        headers = {"Content-Disposition": 'attachment; filename="gatecam-events.csv"'}
+        wanted = asked.filter()
+        _answered(lambda: behind.store.find(wanted, 1))
+        return StreamingResponse(
+            csv_parts(behind.store.every(wanted)), media_type="text/csv", headers=headers
+        )
+
+    @router.get("/api/people")
+    def people(camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:
+        """People of today by the hour, and the share of masks worn right over days, as drawings."""
+        return _answered(lambda: _people(behind.store, camera or None))
+
+    @router.get("/api/settings")
+    def settings() -> Any:
+        """The settings that may be changed while gatecam runs."""
+        return behind.running.settings()
+
+    @router.post("/api/settings")
+    def change(wanted: Change) -> Any:
+        """Change one of them."""
+        try:
+            behind.running.change(wanted.name, wanted.value)
+        except ConfigError as error:
+            raise HTTPException(422, str(error)) from None
+        return behind.running.settings()
+
+    @router.get("/api/cameras/{name:path}/picture.jpg", response_class=Response)
+    def picture(name: str) -> Response:
+        """A camera's newest picture, while somebody looks at the page."""
+        jpeg = behind.hub.picture(name)
+        if jpeg is None:
+            raise HTTPException(404, "There is no picture now.")
+        return Response(jpeg, media_type="image/jpeg")
+
+    return router
+
+
+def _answered(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except OutputError as error:
+        raise HTTPException(503, str(error)) from None
+
+
+def _event(stored: StoredEvent) -> dict[str, Any]:
+    event = stored.event
+    return {
+        "id": stored.id,
+        "at": event.at,
+        "kind": event.kind.value,
+        "camera": event.camera,
+        "person": event.track_id,
+        "verdict": event.verdict.value,
+        "probability": event.probability,
+        "reason": event.reason,
+    }
+
+
+def _people(store: EventStore, camera: str | None) -> dict[str, Any]:
+    today = date.today()
+    first_ms, (start_ms, end_ms) = day_ms(today - timedelta(days=DAYS - 1))[0], day_ms(today)
+    quarters = store.arrivals(first_ms, end_ms, camera)
+    hours = by_hour([one for one in quarters if one.start_ms >= start_ms])
+    days = by_day(quarters, today, DAYS)
+    parts = [
+        Series("right", GREEN, [one.correct for one in hours]),
+        Series("wrong", AMBER, [one.incorrect for one in hours]),
+        Series("none", RED, [one.none for one in hours]),
+    ]
+    sums = total(hours)
+    shares = [share_correct(one) for _, one in days]
+    return {
+        "cameras": store.cameras(),
+        "people": sums.people,
+        "share": share_correct(sums),
+        "put_on": sums.put_on,
+        "hours": stacked_bars([f"{h:02}" for h in range(24)], parts, "People of today by the hour"),
+        "days": share_bars([f"{day:%m-%d}" for day, _ in days], shares, GREEN, "Masks worn right, by day"),
+    }

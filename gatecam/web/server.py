@@ -1,0 +1,182 @@
+"""Floor 4: serves the pages from a thread of its own, and lets no client hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gatecam.config import WebConfig
+from gatecam.errors import OutputError
+
+HEAD_S = 10.0  # in which a request's head must have come
+KEEP_ALIVE_S = 5
+CONNECTIONS = 128
+HEAD_BYTES = 16 * 1024
+MESSAGE_BYTES = 4096  # of a WebSocket, from a browser
+STOP_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's, which waits for ever for a head that never comes; this one does not."""
+
+    head_s = HEAD_S
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(self.head_s, self._cut)
+
+    def data_received(self, data: bytes) -> None:
+        """Stop to wait once a head is whole."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._head_timer.cancel()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head."""
+        super().on_response_complete()
+        self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(KEEP_ALIVE_S + self.head_s, self._cut)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """A WebSocket sends no more heads."""
+        self._head_timer.cancel()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is to be waited for."""
+        self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _cut(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class WebServer:
+    """A context manager that serves an application while its block runs, and ends within two seconds."""
+
+    def __init__(
+        self, app: ASGIApp, config: WebConfig, on_trouble: Callable[[str], None] = log.warning
+    ) -> None:
+        """`on_trouble` is told in a sentence if the thread ends by itself."""
+        self._config, self._on_trouble = config, on_trouble
+        _check_certificate(config)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=PatientProtocol,
+                ws="websockets-sansio",
+                ws_max_size=MESSAGE_BYTES,
+                lifespan="off",
+                log_config=None,
+                log_level=logging.CRITICAL,
+                access_log=False,
+                server_header=False,
+                proxy_headers=config.proxy is not None,  # who asks, for the waits after wrong tokens
+                forwarded_allow_ips="127.0.0.1,::1",
+                limit_concurrency=CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=1,
+                h11_max_incomplete_event_size=HEAD_BYTES,
+                ssl_certfile=config.certificate,
+                ssl_keyfile=config.key,
+            )
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ending = False
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the pages."""
+        host = self._config.host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        return f"{'http' if self._config.certificate is None else 'https'}://{shown}:{self.port}/"
+
+    def __enter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            OutputError: the address or port cannot be had.
+        """
+        listener = _listen(self._config)
+        self.port = listener.getsockname()[1]
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(listener, started), name="web", daemon=True)
+        self._thread.start()
+        started.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending = self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(STOP_S)
+            self._server.force_exit = True
+            self._thread.join(STOP_S)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Run something on the server's loop, from any thread; nothing once it has ended."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(function)
+            except RuntimeError:
+                log.debug("The pages' server has ended.")
+
+    def _serve(self, listener: socket.socket, started: threading.Event) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                started.set()
+                runner.run(self._server.serve(sockets=[listener]))
+        except Exception as error:
+            log.exception("The pages' server failed.")
+            self._on_trouble(f"the pages are gone ({error or type(error).__name__}): restart gatecam.")
+        finally:
+            started.set()
+            listener.close()
+        if not self._ending:
+            self._on_trouble("the pages are gone: restart gatecam.")
+
+
+def _listen(config: WebConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        listener = socket.create_server((config.host, config.port), family=family, backlog=CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"the pages cannot be served at {config.host}, port {config.port} ({reason}): choose another "
+            "web.host or web.port."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _check_certificate(config: WebConfig) -> None:
+    if config.certificate is None or config.key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.key, lambda: "")
+    except (OSError, ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"{config.certificate}, {config.key}: no certificate with its key ({reason}): correct "
+            "web.certificate and web.key."
+        ) from error

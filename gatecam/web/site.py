@@ -1,0 +1,113 @@
+"""Floor 4: the whole site: who may come in, the pages, the live pictures and the server, as one part."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from gatecam import __version__
+from gatecam.config import Config
+from gatecam.ports import FaceFinder
+from gatecam.service.running import Running
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventStore
+from gatecam.types import Presence, Round
+from gatecam.web.failures import Failures
+from gatecam.web.guard import Guard
+from gatecam.web.live import Hub, LivePictures
+from gatecam.web.login import login_router
+from gatecam.web.pages import Behind, door_router, operator_router
+from gatecam.web.server import WebServer
+from gatecam.web.sessions import Sessions
+from gatecam.web.static import Static, static_router
+from gatecam.web.tokens import Tokens, load_tokens
+from gatecam.web.words import camera_words, door_words
+
+
+class Site:
+    """Serves the pages while its block runs; the frame loop tells it what it sees, which costs it little."""
+
+    def __init__(
+        self, config: Config, folder: Path, store: Path, running: Running, finder: FaceFinder
+    ) -> None:
+        """Read all that is needed.
+
+        Args:
+            config: what is served, where and how.
+            folder: where the tokens lie.
+            store: the file that events are read from.
+            running: the program behind the pages.
+            finder: finds what is to be blurred.
+
+        Raises:
+            ConfigError: the door's words cannot be read.
+            OutputError: tokens, certificate or store cannot be used.
+        """
+        self._store = EventStore(SqliteDatabase(store))
+        cameras = [one.camera.name for one in config.watched]
+        words = door_words(config.web.languages, config.web.words_file)
+        self._hub = Hub(cameras)
+        behind = Behind(self._hub, self._store, running, words, camera_words())
+        self._server = WebServer(
+            build_app(config, load_tokens(folder), behind), config.web, running.on_trouble
+        )
+        self._pictures = LivePictures(config, self._hub, finder, self._server.call_soon)
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the pages."""
+        return self._server.url
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self._store.close)
+            stack.enter_context(self._server)
+            stack.enter_context(self._pictures)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def note(self, turn: Round) -> None:
+        """Take in a round."""
+        self._pictures.note(turn.steps)
+
+    def tell(self, presence: Presence) -> None:
+        """Take in what a camera sees now; an observer of `Presences`."""
+        self._pictures.tell(presence)
+
+    def apply(self, config: Config) -> None:
+        """Go on by other settings."""
+        self._pictures.apply(config)
+
+
+def build_app(config: Config, tokens: Tokens, behind: Behind) -> ASGIApp:
+    """All routes behind the guard."""
+    web = config.web
+    sessions, failures, static = (
+        Sessions(tokens, web.is_secure, time.time),
+        Failures(time.monotonic),
+        Static(),
+    )
+    app = FastAPI(
+        title="gatecam", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
+    for router in (
+        login_router(tokens, sessions, failures, static),
+        static_router(static),
+        door_router(behind, static),
+        operator_router(behind, static),
+    ):
+        app.include_router(router)
+    if web.metrics:
+        from gatecam.web.metrics import metrics_router
+
+        app.include_router(metrics_router(behind.running))
+    return Guard(app, tokens, sessions, failures, web)

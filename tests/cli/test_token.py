@@ -1,0 +1,50 @@
+"""`gatecam token`: what lets into the pages, and links for browsers."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+WORDS = [("operator",), ("door",), ("metrics",)]
+
+
+def test_each_has_its_own_token_which_stays(gatecam, tmp_path):
+    tokens = [gatecam("token", *words).out.strip() for words in WORDS]
+    assert len(set(tokens)) == 3
+    assert min(map(len, tokens)) >= 32
+    assert gatecam("token").out.strip() == tokens[0]
+    file = tmp_path / "data" / "gatecam" / "web-tokens.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert set(json.loads(file.read_text())) == {"operator", "door", "metrics", "key"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "start"),
+    [
+        ("", "http://127.0.0.1:8790/login#token="),
+        ("web: {host: 0.0.0.0, port: 80}", "http://127.0.0.1:80/login#token="),
+        ("web: {host: 10.0.0.7}", "http://10.0.0.7:8790/login#token="),
+        ("web: {host: '::1'}", "http://[::1]:8790/login#token="),
+        ("web: {certificate: a.pem, key: b.pem}", "https://127.0.0.1:8790/login#token="),
+    ],
+)
+def test_a_link_leads_to_the_login(gatecam, tmp_path, settings, start):
+    (tmp_path / "config.yaml").write_text(settings)
+    token = gatecam("token", "door").out.strip()
+    assert gatecam("token", "door", "--link").out == f"{start}{token}\n"
+
+
+def test_prometheus_has_no_link(gatecam):
+    ended = gatecam("token", "metrics", "--link")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--link: Prometheus has no browser" in ended.err
+
+
+def test_a_damaged_file_is_one_sentence(gatecam, tmp_path):
+    gatecam("token")
+    (tmp_path / "data" / "gatecam" / "web-tokens.json").write_text("{")
+    ended = gatecam("token")
+    assert ended.code == 2
+    assert "holds no tokens: delete it, and new ones are made." in ended.err

@@ -1,0 +1,106 @@
+"""Looks for faces that can still be read in pictures that gatecam gives away.
+
+Every box is taken that our cascade finds in such a picture at thresholds of 0.3, 0.3 and 0.2 from 12 px on,
+or facenet-pytorch's cascade on its defaults. It is compared with the picture as the camera gave it:
+
+- where the pixels are as they were, it is a readable face if one of the two finds a face there in the
+  camera's picture on their defaults (hands and prints on clothes pass the low thresholds alone);
+- where they are not, it is one if the landmarks are within a tenth of the eyes' distance of those of the
+  camera's picture, or if the classifier says of the mask what it says there, as surely as a verdict wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gatecam.app import build_analyzer, build_finder, open_replay
+from gatecam.config import Config, DetectorConfig
+from gatecam.draw import annotate
+from gatecam.geometry import iou
+from gatecam.ports import FaceAnalyzer
+from gatecam.telemetry import Telemetry
+from gatecam.types import Face, Image, Step
+from gatecam.veil import AHEAD_S, Cover, Veil
+from gatecam.web.live import LARGEST_PX, draw
+from gatecam.web.tokens import Role
+
+LOW = DetectorConfig(min_face_px=12, pnet_threshold=0.3, rnet_threshold=0.3, onet_threshold=0.2)
+STOCK = DetectorConfig(weights="stock", min_face_px=20)
+SAME = 8.0  # mean difference of pixels, of 255, up to which nothing was blurred: JPEG and scaling change some
+NEAR, EYES = 0.3, 0.1
+SURE_FACE, SURE_VERDICT = 0.7, Config().tracker.confidence
+
+
+@dataclass
+class Reader:
+    """The two cascades and the classifier."""
+
+    low: FaceAnalyzer
+    stock: FaceAnalyzer
+
+    @classmethod
+    def load(cls) -> Reader:
+        return cls(*(build_analyzer(Config(device="cpu", detector=one), Telemetry()) for one in (LOW, STOCK)))
+
+    def faces(self, true: Image) -> list[Face]:
+        """The faces of a camera's picture."""
+        sure = [face for face in self.low.analyze([true])[0] if face.detection.score >= SURE_FACE]
+        return sure + self.stock.analyze([true])[0]
+
+    def readable(self, sent: Image, true: Image, faces: list[Face]) -> Iterator[str]:
+        """A line for each face of `faces`, those of `true`, that can be read in `sent`."""
+        for found in self.low.analyze([sent])[0] + self.stock.analyze([sent])[0]:
+            box = found.detection.box
+            for face in faces:
+                if iou(face.detection.box, box) > NEAR and (why := _how(found, face, sent, true)):
+                    yield f"{why}: {box.width:.0f} px at {box.x1:.0f}, {box.y1:.0f}"
+
+
+def _how(found: Face, face: Face, sent: Image, true: Image) -> str:
+    box = found.detection.box
+    place = np.s_[max(0, int(box.y1)) : int(box.y2) + 1, max(0, int(box.x1)) : int(box.x2) + 1]
+    if np.abs(sent[place].astype(int) - true[place]).mean() < SAME:
+        return "not blurred"
+    here, there = found.detection.landmarks, face.detection.landmarks
+    if here is not None and there is not None:
+        eyes = np.linalg.norm(there[0] - there[1])
+        if np.linalg.norm(here - there, axis=1).mean() < EYES * eyes:
+            return "landmarks"
+    here_mask, there_mask = found.prediction.mask, face.prediction.mask
+    if here_mask.argmax() == there_mask.argmax() and here_mask.max() >= SURE_VERDICT:
+        return "classifier"
+    return ""
+
+
+def live_pictures(path: Path, analyzer: FaceAnalyzer, role: Role, every: int) -> Iterator[tuple[Step, bytes]]:
+    """The live pictures that somebody gets while a camera shows a clip, each `every` frames, as JPEG."""
+    config, veil, held = Config(), Veil(), []
+    finder = build_finder(config)
+    with open_replay(config, path, analyzer, Telemetry()) as replay:
+        for i, step in enumerate(replay.steps):
+            now_s = step.frame.time_s
+            veil.note(step)
+            if i % every == 0:
+                held.append(step)
+            if veil.wants_search(now_s):
+                veil.note_search(now_s, finder.find(step.frame.image, LARGEST_PX))
+            while held and held[0].frame.time_s <= now_s - AHEAD_S:
+                shown = held.pop(0)
+                hidden = veil.boxes(shown.frame.time_s)
+                assert hidden is not None
+                yield shown, draw(shown, hidden, role)
+
+
+def annotated_pictures(path: Path, analyzer: FaceAnalyzer) -> Iterator[tuple[Step, Image]]:
+    """What `gatecam replay --video` and `--sheet` draw."""
+    cover = Cover[None](build_finder(Config()))
+    with open_replay(Config(), path, analyzer, Telemetry()) as replay:
+        for step in replay.steps:
+            yield from (
+                (one, annotate(one, banner=None, blur=boxes)) for one, _, boxes in cover.add(step, None)
+            )
+        yield from ((one, annotate(one, banner=None, blur=boxes)) for one, _, boxes in cover.rest())

@@ -1,0 +1,110 @@
+"""No face of the clips can be read in what leaves the program: see `tests/readable.py`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+
+pytest.importorskip("fastapi")
+
+from gatecam.app import build_analyzer, build_finder
+from gatecam.config import Config
+from gatecam.draw import blur_faces, draw_faces
+from gatecam.ports import FaceAnalyzer
+from gatecam.telemetry import Telemetry
+from gatecam.types import Image
+from gatecam.web.tokens import Role
+from tests.clips import write_demo
+from tests.readable import Reader, annotated_pictures, live_pictures
+
+CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> FaceAnalyzer:
+    return build_analyzer(Config(), Telemetry())
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader.load()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("demo") / "demo.mp4"
+    write_demo(path)
+    return path
+
+
+def decoded(jpeg: bytes) -> Image:
+    return np.array(PIL.Image.open(io.BytesIO(jpeg)))
+
+
+def scaled(image: Image, like: Image) -> Image:
+    return (
+        image
+        if image.shape == like.shape
+        else cv2.resize(image, like.shape[1::-1], interpolation=cv2.INTER_AREA)
+    )
+
+
+def check_live(
+    path: Path, analyzer: FaceAnalyzer, reader: Reader, role: Role, every: int, least: int
+) -> None:
+    faces = 0
+    for step, jpeg in live_pictures(path, analyzer, role, every):
+        sent = decoded(jpeg)
+        true = scaled(step.frame.image, sent)
+        there = reader.faces(true)
+        faces += len(there)
+        assert list(reader.readable(sent, true, there)) == [], step.frame.index
+    assert faces >= least
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("role", [Role.DOOR, Role.OPERATOR])
+@pytest.mark.parametrize("clip", CLIPS)
+def test_no_face_can_be_read_in_a_live_picture(clip, role, shared_data, analyzer, reader):
+    check_live(shared_data / "videos" / clip, analyzer, reader, role, every=3, least=8)
+
+
+@pytest.mark.parametrize("role", [Role.DOOR, Role.OPERATOR])
+def test_no_face_of_the_demo_can_be_read_in_a_live_picture(demo, role, analyzer, reader):
+    check_live(demo, analyzer, reader, role, every=7, least=40)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("clip", CLIPS)
+def test_no_face_can_be_read_in_an_annotated_video(clip, shared_data, analyzer, reader):
+    faces = 0
+    for step, sent in annotated_pictures(shared_data / "videos" / clip, analyzer):
+        if step.frame.index % 3:
+            continue
+        there = reader.faces(step.frame.image)
+        faces += len(there)
+        assert list(reader.readable(sent, step.frame.image, there)) == [], step.frame.index
+    assert faces >= 8
+
+
+def test_no_face_can_be_read_in_a_drawn_picture(astronaut, analyzer, reader):
+    finder = build_finder(Config())
+    (faces,) = analyzer.analyze([astronaut])
+    hidden = [*(face.detection.box for face in faces), *finder.find(astronaut)]
+    there = reader.faces(astronaut)
+    assert there
+    assert list(reader.readable(draw_faces(astronaut, faces, hidden), astronaut, there)) == []
+
+
+def test_the_reader_reads_what_is_not_blurred_or_hardly(astronaut, reader, analyzer):
+    there = reader.faces(astronaut)
+    assert any("not blurred" in line for line in reader.readable(astronaut, astronaut, there))
+    soft = cv2.GaussianBlur(astronaut, (0, 0), 4) // 2 + 60
+    assert list(reader.readable(soft, astronaut, there))
+    boxes = [face.detection.box for face in there]
+    assert not list(reader.readable(blur_faces(astronaut, boxes), astronaut, there))

@@ -1,0 +1,110 @@
+"""The site of tests: all routes behind the guard, over a store with some events, without a camera."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+import httpx
+
+from gatecam.config import Config, WebConfig
+from gatecam.errors import ConfigError
+from gatecam.service.health import CameraHealth, Health, QueueHealth
+from gatecam.service.running import Running
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventStore
+from gatecam.telemetry import Telemetry
+from gatecam.types import Event, EventKind, Verdict
+from gatecam.web.live import Hub
+from gatecam.web.pages import Behind
+from gatecam.web.server import WebServer
+from gatecam.web.site import build_app
+from gatecam.web.tokens import Tokens
+from gatecam.web.words import camera_words, door_words
+from tests.streams import free_port
+
+TOKENS = Tokens("operator-" + "o" * 30, "door-" + "d" * 34, "metrics-" + "m" * 30, "key-" + "k" * 35)
+HOST = "127.0.0.1:8790"
+ORIGIN = f"http://{HOST}"
+BEARER = {"Authorization": f"Bearer {TOKENS.operator}"}
+DOOR_BEARER = {"Authorization": f"Bearer {TOKENS.door}"}
+METRICS_BEARER = {"Authorization": f"Bearer {TOKENS.metrics}"}
+NOW = datetime.now().astimezone()
+TELEMETRY = Telemetry()
+TELEMETRY.record("capture to decision", 0.02)
+
+
+def change(name: str, value: float) -> None:
+    if name != "tracker.confidence" or not 0 <= value <= 1:
+        raise ConfigError(f"{name[:60]!r}: expected tracker.confidence")
+
+
+def settings() -> dict[str, dict[str, Any]]:
+    return {"tracker.confidence": {"label": "Least sureness", "value": 0.7, "low": 0.34, "high": 0.999}}
+
+
+@pytest.fixture
+def behind(tmp_path) -> Iterator[Behind]:
+    """A program with two cameras and five events."""
+    gate = CameraHealth(
+        "gate", "open", age_s=0.1, frames=500, events={"mask_missing": 3, "mask_ok": 1}, people={"none": 3}
+    )
+    health = Health("0.1.0", 7, 60.0, "cpu", cameras=(gate,), queues=(QueueHealth("log", 2, 40, 1, 0),))
+    with closing(EventStore(SqliteDatabase(tmp_path / "events.sqlite3"))) as store:
+        for hours_ago in range(5):
+            at = (NOW - timedelta(hours=hours_ago)).isoformat(timespec="milliseconds")
+            store.append(
+                [Event(EventKind.MASK_MISSING, "=gate", hours_ago, Verdict.NONE, 1.0, at=at, first=True)]
+            )
+        words = door_words(("ko", "en"), None)
+        running = Running(lambda: health, TELEMETRY.histograms, settings, change, print)
+        yield Behind(Hub(["gate", "문/앞"]), store, running, words, camera_words())
+
+
+@pytest.fixture
+def site(behind):
+    """The ASGI application."""
+    return build_app(Config(web=WebConfig(metrics=True)), TOKENS, behind)
+
+
+@pytest.fixture
+def server(site) -> Iterator[WebServer]:
+    """The site on a free port."""
+    with WebServer(site, WebConfig(port=free_port()), pytest.fail) as running:
+        yield running
+
+
+class Browser:
+    """Asks the application in this process; keeps cookies as a browser does."""
+
+    def __init__(self, app: Any, address: str = "127.0.0.1") -> None:
+        self._app, self._address = app, address
+        self.cookies = httpx.Cookies()
+
+    def ask(self, method: str, path: str, **words: Any) -> httpx.Response:
+        return asyncio.run(self._ask(method, path, words))
+
+    def log_in(self, token: str = TOKENS.operator, **words: Any) -> httpx.Response:
+        return self.ask("POST", "/login", data={"token": token, **words})
+
+    def csrf(self) -> dict[str, str]:
+        return {"X-CSRF-Token": self.ask("GET", "/session").json()["csrf_token"]}
+
+    async def _ask(self, method: str, path: str, words: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, client=(self._address, 1234))
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, cookies=self.cookies) as client:
+            answer = await client.request(method, path, **words)
+            self.cookies = client.cookies
+            return answer
+
+
+@pytest.fixture
+def browser(site) -> Browser:
+    """One that is not logged in."""
+    return Browser(site)

@@ -1,0 +1,317 @@
+"""Who gets in, and who does not: one test for each way that others have tried."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from gatecam.config import Config, WebConfig
+from gatecam.web.guard import MAX_BODY_BYTES, PUBLIC
+from gatecam.web.login import is_local
+from gatecam.web.sessions import Sessions
+from gatecam.web.site import build_app
+from gatecam.web.tokens import Role
+from tests.web.conftest import BEARER, DOOR_BEARER, HOST, METRICS_BEARER, ORIGIN, TOKENS, Browser
+
+HTML = {"Accept": "text/html,*/*"}
+
+
+def flat(routes) -> Iterator[BaseRoute]:
+    """All routes, those of included routers too, which newer versions of the library keep apart."""
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is None:
+            yield route
+        else:
+            yield from flat(router.routes)
+
+
+def routes(site) -> list[tuple[str, str]]:
+    """Each method and path of the application, its parameters filled in."""
+    found = []
+    for route in flat(site._app.routes):
+        if isinstance(route, Route):
+            found += [(method, re.sub(r"{[^}]*}", "x", route.path)) for method in sorted(route.methods or ())]
+        else:
+            assert isinstance(route, WebSocketRoute), route
+    assert len(found) > 12
+    return found
+
+
+def test_without_a_token_every_route_and_every_other_path_is_401_or_the_login(site, browser):
+    for method, path in [*routes(site), ("GET", "/nothing"), ("GET", "/static/../site.py"), ("PUT", "/")]:
+        if path in PUBLIC:
+            continue
+        answer = browser.ask(method, path)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), (method, path)
+        if method == "GET":
+            led = browser.ask(method, path, headers=HTML)
+            assert led.status_code == 303
+            assert led.headers["location"].startswith("/login?next=/"), path
+
+
+def test_the_token_of_the_door_opens_nothing_of_the_operators(site, browser):
+    for method, path in routes(site):
+        answer = browser.ask(method, path, headers=DOOR_BEARER)
+        is_for_door = path.startswith(("/door", "/static", "/login", "/logout", "/session"))
+        assert (answer.status_code == 403) is not is_for_door, (method, path, answer.status_code)
+
+
+def test_the_token_of_metrics_opens_nothing_else(site, browser):
+    for method, path in routes(site):
+        expected = 200 if path == "/metrics" else 403
+        assert browser.ask(method, path, headers=METRICS_BEARER).status_code == expected, (method, path)
+    assert browser.log_in(TOKENS.metrics).status_code == 401
+
+
+def test_the_operators_token_opens_all(browser):
+    for path in ("/", "/door", "/api/status", "/api/events", "/api/people", "/api/openapi.json"):
+        assert browser.ask("GET", path, headers=BEARER).status_code == 200, path
+
+
+def test_every_answer_has_the_headers_that_browsers_need(site, browser):
+    for path in ("/login", "/nothing", "/api/status", "/static/page.css"):
+        headers = browser.ask("GET", path, headers=BEARER).headers
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "unsafe" not in headers["content-security-policy"]
+        assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cache-control"] in ("no-store", "private, max-age=0, must-revalidate")
+        assert "server" not in headers
+
+
+def test_a_login_gives_a_session_and_a_logout_ends_it(browser):
+    answer = browser.log_in()
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert TOKENS.operator not in cookie
+    assert browser.ask("GET", "/api/status").status_code == 200
+    stolen = dict(browser.cookies)
+    assert browser.ask("POST", "/logout", headers=browser.csrf()).status_code == 204
+    assert browser.ask("GET", "/api/status").status_code == 401
+    browser.cookies.update(stolen)
+    assert browser.ask("GET", "/api/status").status_code == 401
+
+
+def test_the_screen_at_the_door_comes_to_its_page(browser):
+    assert browser.log_in(TOKENS.door).headers["location"] == "/door"
+    assert browser.ask("GET", "/door/words").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/a\r\nSet-Cookie: x=1",
+        "/\tb",
+        "evil",
+        "/%0d%0a\x7f",
+    ],
+)
+def test_a_login_leads_nowhere_else(browser, place):
+    assert not is_local(place)
+    answer = browser.log_in(next=place)
+    assert answer.headers["location"] == "/"
+    assert "x" not in answer.cookies
+
+
+def test_a_login_leads_where_it_was_asked_from(browser):
+    assert browser.log_in(next="/door?camera=a%20b").headers["location"] == "/door?camera=a%20b"
+
+
+def test_headers_cannot_be_split_by_a_path(browser):
+    answer = browser.ask("GET", "/a%0d%0aSet-Cookie:%20x=1", headers=HTML)
+    assert "x" not in answer.cookies
+    assert answer.headers["location"] == "/login?next=/a%0D%0ASet-Cookie%3A%20x%3D1"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_a_session_changes_nothing_without_its_csrf_token(browser, method):
+    browser.log_in()
+    change = {"name": "tracker.confidence", "value": 0.8}
+    for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "x" * 64}, {"X-CSRF-Token": b"\xe9"}):
+        assert browser.ask(method, "/api/settings", json=change, headers=headers).status_code == 403
+    other = Browser(browser._app)
+    other.log_in()
+    assert browser.ask(method, "/api/settings", json=change, headers=other.csrf()).status_code == 403
+    wanted = 200 if method == "POST" else 405
+    assert browser.ask(method, "/api/settings", json=change, headers=browser.csrf()).status_code == wanted
+
+
+def test_another_site_cannot_ask_through_a_browser(browser):
+    browser.log_in()
+    csrf = browser.csrf()
+    change = {"name": "tracker.confidence", "value": 0.8}
+    for origin in ("https://evil.example", "null", f"https://{HOST}", f"{ORIGIN}.evil.example"):
+        headers = {"Origin": origin, **csrf}
+        assert browser.ask("POST", "/api/settings", json=change, headers=headers).status_code == 403, origin
+        assert (
+            browser.ask("POST", "/login", data={"token": TOKENS.operator}, headers=headers).status_code == 403
+        )
+    assert (
+        browser.ask("POST", "/api/settings", json=change, headers={"Origin": ORIGIN, **csrf}).status_code
+        == 200
+    )
+
+
+def test_behind_a_proxy_its_address_is_our_own(behind):
+    browser = Browser(build_app(Config(web=WebConfig(proxy="https://Gate.example")), TOKENS, behind))
+    came = {"Host": "gate.example", "Origin": "https://gate.example", "X-Forwarded-For": "10.0.0.9"}
+    answer = browser.ask("POST", "/login", data={"token": TOKENS.operator}, headers=came)
+    assert answer.headers["set-cookie"].startswith("__Host-gatecam=operator.")
+    assert answer.headers["strict-transport-security"]
+    cookie = {"Cookie": answer.headers["set-cookie"].split(";")[0], "Host": "gate.example"}
+    csrf = browser.ask("GET", "/session", headers=cookie).json()["csrf_token"]
+    change = {"name": "tracker.confidence", "value": 0.8}
+    for origin, status in (
+        ("https://gate.example", 200),
+        ("http://gate.example", 200),
+        ("https://evil.example", 403),
+    ):
+        headers = {**cookie, "Origin": origin, "X-CSRF-Token": csrf}
+        assert browser.ask("POST", "/api/settings", json=change, headers=headers).status_code == status, (
+            origin
+        )
+    assert browser.ask("GET", "/", headers={"Host": "other.example"}).status_code == 400
+
+
+def test_no_forged_cookie_opens_anything(site, browser):
+    browser.log_in(TOKENS.door)
+    real = browser.cookies["gatecam"]
+    role, issued, expires, nonce, signature = real.split(".")
+    later = str(int(expires) + 1)
+    for forged in (
+        f"operator.{issued}.{expires}.{nonce}.{signature}",
+        f"door.{issued}.{later}.{nonce}.{signature}",
+        f"door.{issued}.{expires}.{nonce}.{signature[:-1]}",
+        f"door.{issued}.{expires}.{nonce}.",
+        real[:-2] + "é0",
+        "....",
+        "",
+        "x" * 4000,
+    ):
+        cookie = {"Cookie": f"gatecam={forged}".encode()}
+        assert Browser(site).ask("GET", "/door", headers=cookie).status_code == 401, forged
+    assert role == "door"
+    assert Browser(site).ask("GET", "/door", headers={"Cookie": f"gatecam={real}"}).status_code == 200
+
+
+def test_a_session_ends(site):
+    now_s = [1_000_000.0]
+    sessions = Sessions(TOKENS, False, lambda: now_s[0])
+    value = sessions.issue(Role.OPERATOR).split(";")[0].partition("=")[2]
+    assert sessions.read(value) is not None
+    now_s[0] += 12 * 3600 + 1
+    assert sessions.read(value) is None
+
+
+def test_with_tls_the_cookie_is_bound_to_it():
+    cookie = Sessions(TOKENS, True, lambda: 0.0).issue(Role.DOOR)
+    assert cookie.startswith("__Host-gatecam=door.")
+    assert "; Secure" in cookie
+
+
+@pytest.mark.parametrize("way", ["login", "bearer"])
+def test_who_tries_tokens_has_to_wait_longer_and_longer_but_nobody_else(site, way):
+    bad, good = Browser(site, "192.0.2.7"), Browser(site, "192.0.2.8")
+
+    def attempt(browser: Browser, token: str):
+        if way == "login":
+            return browser.log_in(token)
+        return browser.ask("GET", "/api/status", headers={"Authorization": f"Bearer {token}"})
+
+    assert [attempt(bad, "wrong").status_code for _ in range(5)] == [401] * 5
+    refused = attempt(bad, TOKENS.operator)
+    assert refused.status_code == 429
+    assert 10 <= int(refused.headers["retry-after"]) <= 16
+    assert attempt(good, TOKENS.operator).status_code in (200, 303)
+
+
+def test_waits_grow_to_a_quarter_of_an_hour_and_are_forgotten():
+    from gatecam.web.failures import Failures
+
+    now_s = [0.0]
+    failures = Failures(lambda: now_s[0])
+    waits = []
+    for _ in range(14):
+        failures.note("2001:db8::1")
+        waits.append(failures.wait_s("2001:db8::ffff"))
+        now_s[0] += waits[-1]
+    assert waits[:5] == [0, 0, 0, 0, 15]
+    assert all(b == min(900, 2 * a) for a, b in pairwise(waits[4:]))
+    assert failures.wait_s("2001:db8:1::1") == 0
+    for number in range(2000):
+        failures.note(f"10.0.{number // 250}.{number % 250}")
+    assert len(failures._of) == 1000
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../guard.py",
+        "/static/..%2fguard.py",
+        "/static/%2e%2e/%2e%2e/config.py",
+        "/static/..%5cguard.py",
+        "/static//etc/passwd",
+        "/static/%00",
+        "/static/operator.html",
+        "/static/README.md",
+    ],
+)
+def test_no_other_file_can_be_read(browser, path):
+    assert browser.ask("GET", path, headers=BEARER).status_code == 404
+
+
+def test_a_body_that_is_too_large_is_refused(browser):
+    large = b"x" * (MAX_BODY_BYTES + 1)
+    assert browser.ask("POST", "/login", content=large).status_code == 413
+
+    async def chunks():
+        for _ in range(70):
+            yield b"x" * 1024
+
+    assert browser.ask("POST", "/login", content=chunks()).status_code == 413
+    assert (
+        browser.ask("POST", "/login", headers={"Content-Length": "-1"}, content=chunks()).status_code == 413
+    )
+
+
+def test_a_body_that_does_not_come_is_given_up(browser, monkeypatch):
+    import asyncio
+
+    monkeypatch.setattr("gatecam.web.guard.BODY_S", 0.05)
+
+    async def chunks():
+        yield b"token="
+        await asyncio.sleep(3600)
+
+    assert browser.ask("POST", "/login", content=chunks()).status_code == 408
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 400),
+        ("", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("[::1]:80", 200),
+        ("10.0.0.5", 200),
+        ("localhost:1", 200),
+    ],
+)
+def test_names_that_others_give_this_machine_are_refused(browser, host, status):
+    assert browser.ask("GET", "/login", headers={"Host": host}).status_code == status
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(browser):
+    first = browser.ask("GET", "/static/page.css")
+    again = browser.ask("GET", "/static/page.css", headers={"If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")

@@ -1,0 +1,165 @@
+"""Live pictures: drawn once, only while somebody looks, blurred before a face is shown; states at once."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from dataclasses import replace
+
+import numpy as np
+import PIL.Image
+import pytest
+
+pytest.importorskip("fastapi")
+
+from gatecam.config import CameraConfig, Config, PrivacyConfig, WebConfig
+from gatecam.types import Frame, Presence, Step, Verdict
+from gatecam.web.live import Hub, LivePictures, Viewer, encode, state_message
+from gatecam.web.tokens import Role
+from tests.cli.conftest import picture
+from tests.finder import FakeFinder
+
+WAIT_S = 10
+FPS = 8  # of which the delay of the pictures is three and a bit: a picture is shown four frames later
+LATER = 4
+CONFIG = Config(camera=CameraConfig(name="gate"), web=WebConfig(fps=FPS))
+
+
+class Desk:
+    """A hub whose loop is whatever thread calls; keeps what was shown."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.hub = Hub(["gate"])
+        self.shown: list[tuple[Role, bytes]] = []
+        self.came = threading.Semaphore(0)
+        self.finder = FakeFinder()
+        self.pictures = LivePictures(config or CONFIG, self.hub, self.finder, self.call)
+        show = self.hub.show
+
+        def note(camera, role, jpeg):
+            self.shown.append((role, jpeg))
+            show(camera, role, jpeg)
+            self.came.release()
+
+        self.hub.show = note
+
+    def call(self, function) -> None:
+        function()
+
+
+def step(index: int, faces=(), tracks=()) -> Step:
+    return Step(Frame("gate", index, index / FPS, picture()), tuple(faces), tuple(tracks), ())
+
+
+def image_of(jpeg: bytes) -> np.ndarray:
+    return np.asarray(PIL.Image.open(io.BytesIO(jpeg))).astype(int)
+
+
+def test_nothing_is_drawn_while_nobody_looks():
+    desk = Desk()
+    with desk.pictures:
+        for index in range(20):
+            desk.pictures.note([step(index)])
+        desk.hub.join(Viewer(Role.DOOR, ("gate",)))
+        for index in range(20, 30):
+            desk.pictures.note([step(index)])
+        assert desk.came.acquire(timeout=WAIT_S)
+    assert {role for role, _ in desk.shown} == {Role.DOOR}
+    assert len(desk.shown) <= 6
+
+
+def test_ten_viewers_cost_one_picture():
+    desk = Desk()
+    for _ in range(10):
+        desk.hub.join(Viewer(Role.DOOR, ("gate",)))
+    with desk.pictures:
+        for index in range(5):
+            desk.pictures.note([step(index)])
+        assert desk.came.acquire(timeout=WAIT_S)
+        assert not desk.came.acquire(timeout=0.1)
+
+
+@pytest.mark.parametrize("role", [Role.DOOR, Role.OPERATOR])
+@pytest.mark.parametrize("blurred", [True, False])
+def test_a_face_is_blurred_also_before_it_was_found_and_after(make_face, role, blurred):
+    privacy = PrivacyConfig(blur_door=blurred, blur_operator=blurred)
+    desk = Desk(CONFIG.model_copy(update={"privacy": privacy}))
+    desk.hub.join(Viewer(role, ("gate",)))
+    face = make_face(x=64, y=48, side=40)
+    with desk.pictures:
+        for index in range(30):
+            desk.pictures.note([step(index, [face] if index == 8 else [])])
+            if index >= LATER:
+                assert desk.came.acquire(timeout=WAIT_S)
+    true = picture().astype(int)[34:62, 50:78]
+    errors = [np.abs(image_of(jpeg)[34:62, 50:78] - true).mean() for _, jpeg in desk.shown]
+    is_read = [error < 12 for error in errors]
+    if not blurred:
+        assert all(is_read)
+    else:
+        assert is_read == [not 4 <= index <= 16 for index in range(26)]
+
+
+def test_a_viewer_that_is_slow_gets_the_newest_picture_and_none_twice():
+    hub = Hub(["gate", "yard"])
+    viewer = Viewer(Role.OPERATOR, ("gate", "yard"))
+    hub.join(viewer)
+    assert hub.next_pictures(viewer) == []
+    for number in range(5):
+        hub.show("yard", Role.OPERATOR, b"yard%d" % number)
+    hub.show("yard", Role.DOOR, b"for the door")
+    assert hub.next_pictures(viewer) == [b"\x01yard4"]
+    assert hub.next_pictures(viewer) == []
+    assert hub.picture("yard") == b"yard4"
+
+
+def test_states_wake_their_viewers_at_once_and_who_joins_knows_what_holds():
+    async def go():
+        hub = Hub(["gate", "yard"])
+        door = Viewer(Role.DOOR, ("gate",))
+        hub.join(door)
+        door.wake.clear()
+        door.states.clear()
+        hub.tell_state(Presence("yard", 1, Verdict.NONE))
+        assert not door.wake.is_set()
+        hub.tell_state(Presence("gate", 1, Verdict.NONE))
+        assert door.wake.is_set()
+        assert door.states == {"gate": Presence("gate", 1, Verdict.NONE)}
+        later = Viewer(Role.DOOR, ("gate",))
+        hub.join(later)
+        assert later.states == {"gate": Presence("gate", 1, Verdict.NONE)}
+        hub.leave(later)
+        hub.leave(door)
+        assert hub.looks_at == frozenset()
+
+    asyncio.run(go())
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_end_the_others(monkeypatch, caplog):
+    desk = Desk()
+    desk.hub.join(Viewer(Role.DOOR, ("gate",)))
+    faults = [ValueError("odd")]
+
+    def flaky(image):
+        if faults:
+            raise faults.pop()
+        return encode(image)
+
+    monkeypatch.setattr("gatecam.web.live.encode", flaky)
+    with desk.pictures:
+        for index in range(200):
+            desk.pictures.note([step(index)])
+            if desk.came.acquire(timeout=WAIT_S / 200):
+                break
+    assert "could not be drawn" in caplog.text
+    assert len(desk.shown) == 1
+
+
+def test_a_large_picture_is_made_smaller():
+    assert image_of(encode(np.zeros((1080, 1920, 3), np.uint8))).shape == (480, 854, 3)
+
+
+def test_gender_and_age_are_in_no_message():
+    said = state_message(replace(Presence("gate", 2, Verdict.NONE)))
+    assert said == '{"camera": "gate", "people": 2, "verdict": "none", "blindness": ""}'

@@ -1,0 +1,62 @@
+"""`/metrics` as Prometheus' own parser reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("prometheus_client")
+pytest.importorskip("fastapi")
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from gatecam.config import Config
+from gatecam.web.site import build_app
+from tests.web.conftest import METRICS_BEARER, TOKENS, Browser
+
+
+@pytest.fixture
+def samples(browser) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    answer = browser.ask("GET", "/metrics", headers=METRICS_BEARER)
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(answer.text))
+    assert all(family.documentation for family in families)
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("gatecam_info", {"version": "0.1.0", "device": "cpu"}, 1),
+        ("gatecam_up_seconds", {}, 60),
+        ("gatecam_troubles", {}, 0),
+        ("gatecam_frames_total", {"camera": "gate"}, 500),
+        ("gatecam_frames_dropped_total", {"camera": "gate"}, 0),
+        ("gatecam_reader_restarts_total", {"camera": "gate"}, 0),
+        ("gatecam_camera_sees", {"camera": "gate"}, 1),
+        ("gatecam_camera_age_seconds", {"camera": "gate"}, 0.1),
+        ("gatecam_faces", {"camera": "gate"}, 0),
+        ("gatecam_verdicts_total", {"camera": "gate", "verdict": "none"}, 3),
+        ("gatecam_events_total", {"camera": "gate", "kind": "mask_ok"}, 1),
+        ("gatecam_alerts_total", {"camera": "gate", "kind": "mask_missing"}, 3),
+        ("gatecam_queue_length", {"output": "log"}, 2),
+        ("gatecam_output_sent_total", {"output": "log"}, 40),
+        ("gatecam_output_failures_total", {"output": "log"}, 1),
+        ("gatecam_output_dropped_total", {"output": "log"}, 0),
+        ("gatecam_stage_seconds_bucket", {"stage": "capture_to_decision", "le": "0.01"}, 0),
+        ("gatecam_stage_seconds_bucket", {"stage": "capture_to_decision", "le": "0.025"}, 1),
+        ("gatecam_stage_seconds_bucket", {"stage": "capture_to_decision", "le": "+Inf"}, 1),
+        ("gatecam_stage_seconds_count", {"stage": "capture_to_decision"}, 1),
+        ("gatecam_stage_seconds_sum", {"stage": "capture_to_decision"}, 0.02),
+    ],
+)
+def test_what_the_program_knows_is_there(samples, name, labels, value):
+    assert samples[name, tuple(sorted(labels.items()))] == pytest.approx(value)
+
+
+def test_a_thank_you_is_no_alert(samples):
+    assert ("gatecam_alerts_total", (("camera", "gate"), ("kind", "mask_ok"))) not in samples
+
+
+def test_without_the_setting_there_are_none(behind):
+    browser = Browser(build_app(Config(), TOKENS, behind))
+    assert browser.ask("GET", "/metrics", headers=METRICS_BEARER).status_code == 404

@@ -1,0 +1,238 @@
+"""What the pages ask for: events, people, settings, pictures, and the live connection."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from gatecam.errors import OutputError
+from gatecam.store.events import EventStore
+from gatecam.types import Presence, Verdict
+from gatecam.web.tokens import Role
+from tests.web.conftest import BEARER, DOOR_BEARER, HOST, NOW, Browser
+
+
+def get(browser: Browser, path: str):
+    answer = browser.ask("GET", path, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def ms(hours_ago: float) -> int:
+    return round((NOW.timestamp() - hours_ago * 3600) * 1000)
+
+
+@pytest.mark.parametrize(
+    ("query", "people"),
+    [
+        ("", [4, 3, 2, 1, 0]),
+        ("limit=2", [4, 3]),
+        (f"since_ms={ms(1.5)}", [1, 0]),
+        (f"until_ms={ms(2.5)}", [4, 3]),
+        (f"since_ms={ms(3.5)}&until_ms={ms(1.5)}", [3, 2]),
+        ("camera=%3Dgate&kind=mask_missing", [4, 3, 2, 1, 0]),
+        ("camera=yard", []),
+        ("kind=mask_ok", []),
+    ],
+)
+def test_events_are_found_newest_first_by_what_is_asked(browser, query, people):
+    told = get(browser, f"/api/events?{query}").json()
+    assert [event["person"] for event in told["events"]] == people
+    assert told["more"] is (query == "limit=2")
+
+
+def test_older_events_follow_on_those_that_are_there(browser):
+    first = get(browser, "/api/events?limit=3").json()
+    second = get(browser, f"/api/events?limit=3&before_id={first['events'][-1]['id']}").json()
+    assert [one["person"] for one in first["events"] + second["events"]] == [4, 3, 2, 1, 0]
+    assert (first["more"], second["more"]) == (True, False)
+
+
+def test_an_event_tells_no_gender_and_no_age(browser):
+    (event, *_) = get(browser, "/api/events").json()["events"]
+    assert set(event) == {"id", "at", "kind", "camera", "person", "verdict", "probability", "reason"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["kind=nothing", "limit=0", "limit=501", "since_ms=-1", "since_ms=x", "before_id=9e99", "until_ms=1e99"],
+)
+def test_what_cannot_be_asked_is_refused(browser, query):
+    for path in ("/api/events", "/api/events.csv"):
+        assert browser.ask("GET", f"{path}?{query}", headers=BEARER).status_code == 422
+
+
+def test_csv_holds_what_is_asked_and_computes_nothing(browser):
+    answer = get(browser, f"/api/events.csv?since_ms={ms(2.5)}")
+    assert answer.headers["content-disposition"] == 'attachment; filename="gatecam-events.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["track_id"] for row in rows] == ["0", "1", "2"]
+    assert {row["camera"] for row in rows} == {"'=gate"}
+
+
+def test_people_are_told_as_drawings_with_numbers(browser):
+    told = get(browser, "/api/people").json()
+    assert told["cameras"] == ["=gate"]
+    assert told["hours"].startswith("<svg")
+    assert told["days"].startswith("<svg")
+    today = sum(
+        event["at"][:10] == f"{NOW:%Y-%m-%d}" for event in get(browser, "/api/events").json()["events"]
+    )
+    assert (told["people"], told["share"]) == (today, 0.0)
+    assert get(browser, "/api/people?camera=yard").json()["people"] == 0
+
+
+def test_health_is_told_with_words_for_people(browser):
+    told = get(browser, "/api/status").json()
+    assert told["cameras"][0]["name"] == "gate"
+    assert told["words"]["covered"]["en"]
+
+
+def test_a_store_that_cannot_be_read_is_told_and_the_pages_live_on(browser, monkeypatch):
+    def fail(*words):
+        raise OutputError("events.sqlite3: cannot be read: mend it.")
+
+    monkeypatch.setattr(EventStore, "find", fail)
+    monkeypatch.setattr(EventStore, "arrivals", fail)
+    for path in ("/api/events", "/api/people", "/api/events.csv"):
+        answer = browser.ask("GET", path, headers=BEARER)
+        assert (answer.status_code, answer.json()["detail"][-8:]) == (503, "mend it."), path
+    assert browser.ask("GET", "/api/status", headers=BEARER).status_code == 200
+
+
+def test_a_setting_is_changed_by_who_is_logged_in_and_no_other(browser):
+    wanted = {"name": "tracker.confidence", "value": 0.8}
+    assert "tracker.confidence" in get(browser, "/api/settings").json()
+    assert browser.ask("POST", "/api/settings", json=wanted, headers=BEARER).status_code == 200
+    browser.log_in()
+    assert browser.ask("POST", "/api/settings", json=wanted).status_code == 403
+    assert browser.ask("POST", "/api/settings", json=wanted, headers=browser.csrf()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"name": "web.host", "value": 0},
+        {"name": "tracker.confidence", "value": 2},
+        {"name": "tracker.confidence", "value": "many"},
+        {"name": "tracker.confidence"},
+        {"value": 1},
+        [],
+        None,
+    ],
+)
+def test_a_setting_that_is_none_or_out_of_bounds_is_refused(browser, wanted):
+    answer = browser.ask("POST", "/api/settings", json=wanted, headers=BEARER)
+    assert answer.status_code == 422
+
+
+def test_a_picture_is_there_while_there_is_one(browser, behind):
+    path = "/api/cameras/문/앞/picture.jpg"
+    assert browser.ask("GET", path, headers=BEARER).status_code == 404
+    behind.hub.show("문/앞", Role.DOOR, b"of the door")
+    assert browser.ask("GET", path, headers=BEARER).status_code == 404
+    behind.hub.show("문/앞", Role.OPERATOR, b"jpeg")
+    answer = get(browser, path)
+    assert (answer.content, answer.headers["content-type"]) == (b"jpeg", "image/jpeg")
+
+
+def test_the_door_has_its_words(browser):
+    told = browser.ask("GET", "/door/words", headers=DOOR_BEARER).json()
+    assert [words["lang"] for words in told] == ["ko", "en"]
+
+
+def live(server, headers=BEARER, query="", **words):
+    url = f"ws://127.0.0.1:{server.port}/live{query}"
+    return connect(url, additional_headers=headers, open_timeout=10, **words)
+
+
+def test_a_viewer_is_told_states_and_pictures_one_at_a_time(server, behind):
+    with live(server) as socket:
+        states = [json.loads(socket.recv(timeout=10)) for _ in range(2)]
+        assert {state["camera"] for state in states} == {"gate", "문/앞"}
+        server.call_soon(lambda: behind.hub.tell_state(Presence("gate", 2, Verdict.NONE)))
+        assert json.loads(socket.recv(timeout=10))["verdict"] == "none"
+        for picture in (b"one", b"two", b"three"):
+            server.call_soon(lambda picture=picture: behind.hub.show("gate", Role.OPERATOR, picture))
+        assert socket.recv(timeout=10) in (b"\x00one", b"\x00three")
+        time.sleep(0.2)  # nothing comes before it is asked for
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.2)
+        socket.send("next")
+        server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, b"four"))
+        assert socket.recv(timeout=10) in (b"\x00three", b"\x00four")
+
+
+@pytest.mark.parametrize("headers", [DOOR_BEARER, BEARER])
+@pytest.mark.parametrize(
+    ("query", "camera"), [("", "gate"), ("&camera=gate", "gate"), ("&camera=문/앞", "문/앞")]
+)
+def test_the_door_is_told_of_one_camera_alone(server, headers, query, camera):
+    with live(server, headers, f"?page=door{query}") as socket:
+        assert json.loads(socket.recv(timeout=10))["camera"] == camera
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.2)
+
+
+def test_a_camera_that_is_none_is_refused(server):
+    with pytest.raises(InvalidStatus), live(server, query="?camera=moon"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Cookie": "gatecam=operator.1.2.3.4"},
+        {"Origin": "http://evil"},
+    ],
+)
+def test_nobody_else_is_told_anything(server, headers):
+    with pytest.raises(InvalidStatus) as caught, live(server, headers):
+        pass
+    assert caught.value.response.status_code == 403
+
+
+def test_a_session_is_told_only_from_its_own_site(server, browser):
+    browser.log_in()
+    cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+    own = {"origin": f"http://127.0.0.1:{server.port}"}
+    with live(server, cookie, **own) as socket:
+        assert json.loads(socket.recv(timeout=10))
+    for other in ({}, {"origin": f"http://{HOST}"}, {"origin": "null"}):
+        with pytest.raises(InvalidStatus), live(server, cookie, **other):
+            pass
+
+
+def drain(socket) -> None:
+    for _ in range(100):
+        socket.recv(timeout=10)
+
+
+def test_who_sends_too_much_is_let_go(server, behind):
+    with live(server) as socket:
+        socket.send("x" * 100_000)
+        with pytest.raises(ConnectionClosed):
+            drain(socket)
+    with live(server) as socket:
+        assert socket.recv(timeout=10)
+
+
+def test_who_goes_is_told_no_more(server, behind):
+    with live(server) as socket:
+        socket.recv(timeout=10)
+        assert behind.hub.looks_at
+    end_s = time.monotonic() + 10
+    while behind.hub.looks_at and time.monotonic() < end_s:
+        time.sleep(0.01)
+    assert behind.hub.looks_at == frozenset()

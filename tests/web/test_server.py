@@ -1,0 +1,102 @@
+"""The server on real sockets: slow and hanging clients, TLS, ports in use, and an end in time."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from contextlib import closing
+
+import pytest
+
+pytest.importorskip("uvicorn")
+
+from gatecam.config import WebConfig
+from gatecam.errors import OutputError
+from gatecam.web import server as serving
+from gatecam.web.server import PatientProtocol, WebServer
+from tests.streams import free_port
+
+ASK = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+def connect(server: WebServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def test_it_answers_without_saying_what_it_is(server):
+    with connect(server) as client:
+        client.sendall(ASK)
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"uvicorn" not in answer.lower()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", ASK[:-2], ASK + b"GET /"])
+def test_who_sends_no_whole_head_is_cut_off(server, monkeypatch, sent):
+    monkeypatch.setattr(PatientProtocol, "head_s", 0.2)
+    monkeypatch.setattr(serving, "KEEP_ALIVE_S", 0.2)
+    with connect(server) as client:
+        client.sendall(sent)
+        start_s = time.monotonic()
+        while client.recv(65536):
+            pass
+    assert time.monotonic() - start_s < 8
+
+
+def test_a_head_that_is_too_long_is_refused(server):
+    with connect(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 100_000)
+        assert client.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+def test_it_ends_in_time_whoever_hangs_on(site):
+    with WebServer(site, WebConfig(port=free_port()), pytest.fail) as server:
+        hanging = [connect(server) for _ in range(10)]
+        hanging[0].sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\nto")
+        start_s = time.monotonic()
+    assert time.monotonic() - start_s < 3.5
+    for client in hanging:
+        client.close()
+
+
+def test_a_port_in_use_is_one_sentence(server, site):
+    with pytest.raises(OutputError, match=r"the pages cannot be served at 127\.0\.0\.1, port .*in use"):
+        WebServer(site, WebConfig(port=server.port), pytest.fail).__enter__()
+
+
+def test_an_address_of_another_machine_is_one_sentence(site):
+    with pytest.raises(OutputError, match="the pages cannot be served at 192"):
+        WebServer(site, WebConfig(host="192.0.2.1", port=free_port()), pytest.fail).__enter__()
+
+
+@pytest.fixture
+def certificate(tmp_path) -> dict[str, str]:
+    """A certificate for 127.0.0.1 and its key, as settings."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    files = {"certificate": str(tmp_path / "certificate.pem"), "key": str(tmp_path / "key.pem")}
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", files["key"], "-out", files["certificate"]]
+    subprocess.run(["openssl", *words.split(), *more], check=True, capture_output=True)
+    return files
+
+
+def test_with_a_certificate_it_speaks_tls(site, certificate):
+    trust = ssl.create_default_context(cafile=certificate["certificate"])
+    with WebServer(site, WebConfig(port=free_port(), **certificate), pytest.fail) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        with closing(trust.wrap_socket(connect(server), server_hostname="127.0.0.1")) as client:
+            client.sendall(ASK)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+            assert client.version() in ("TLSv1.2", "TLSv1.3")
+
+
+def test_a_certificate_that_is_none_is_one_sentence(site, certificate, tmp_path):
+    (tmp_path / "other.pem").write_text("none")
+    for key in (tmp_path / "other.pem", tmp_path / "missing.pem"):
+        given = {**certificate, "key": str(key)}
+        with pytest.raises(OutputError, match="no certificate with its key"):
+            WebServer(site, WebConfig(port=free_port(), **given), pytest.fail)

@@ -1,0 +1,74 @@
+"""The site as the program runs it: on a port, over the store, told by the frame loop."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+import httpx
+from websockets.sync.client import connect
+
+from gatecam.app import build_site
+from gatecam.config import CameraConfig, Config, PrivacyConfig, StoreConfig, WebConfig
+from gatecam.errors import MissingExtraError, OutputError
+from gatecam.folders import state_folder
+from gatecam.service.health import Health
+from gatecam.service.running import Running
+from gatecam.types import Frame, Presence, Round, Step, Verdict
+from gatecam.web.tokens import load_tokens
+from tests.cli.conftest import picture
+from tests.streams import free_port
+
+RUNNING = Running(lambda: Health("0", 1, 0.0, "cpu"), list, dict, lambda name, value: None, pytest.fail)
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Config:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    return Config(
+        camera=CameraConfig(name="gate"),
+        web=WebConfig(port=free_port(), metrics=True, fps=8),
+        store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
+    )
+
+
+def rounds(count: int) -> list[Round]:
+    return [Round(i / 8, (Step(Frame("gate", i, i / 8, picture()), (), (), ()),), ()) for i in range(count)]
+
+
+def test_pages_pictures_and_metrics_come_from_one_port(config):
+    with build_site(config, RUNNING) as site:
+        operator = {"Authorization": f"Bearer {load_tokens(state_folder()).operator}"}
+        assert httpx.get(site.url, headers=operator).status_code == 200
+        assert "gatecam_up_seconds" in httpx.get(f"{site.url}metrics", headers=operator).text
+        assert httpx.get(f"{site.url}api/events").status_code == 401
+        with connect(site.url.replace("http", "ws") + "live", additional_headers=operator) as socket:
+            assert json.loads(socket.recv(timeout=10))["people"] == 0
+            site.tell(Presence("gate", 1, Verdict.NONE))
+            assert json.loads(socket.recv(timeout=10))["verdict"] == "none"
+            site.apply(config.model_copy(update={"privacy": PrivacyConfig(blur_operator=False)}))
+            for turn in rounds(6):
+                site.note(turn)
+            assert socket.recv(timeout=10)[:3] == b"\x00\xff\xd8"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(site.url)
+
+
+def test_a_port_in_use_is_told(config):
+    with (
+        build_site(config, RUNNING),
+        pytest.raises(OutputError, match=r"choose another web\.host or web\.port"),
+    ):
+        build_site(config, RUNNING).__enter__()
+
+
+def test_what_is_not_installed_is_named(config, monkeypatch):
+    monkeypatch.setattr("gatecam.app.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"\[metrics\]"):
+        build_site(config, RUNNING)
+    monkeypatch.setitem(__import__("sys").modules, "gatecam.web.site", None)
+    with pytest.raises(MissingExtraError, match=r"\[web\]"):
+        build_site(config, RUNNING)

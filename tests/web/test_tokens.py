@@ -1,0 +1,68 @@
+"""Tokens: made once, for this user alone, and found wrong when they are."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from gatecam.errors import OutputError
+from gatecam.web.tokens import FILE, Role, load_tokens
+
+
+def test_they_are_made_once_and_kept_for_this_user_alone(tmp_path):
+    tokens = load_tokens(tmp_path / "new")
+    file = tmp_path / "new" / FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == [FILE]
+    assert load_tokens(tmp_path / "new") == tokens
+    assert len({tokens.operator, tokens.door, tokens.metrics, tokens.key}) == 4
+    assert load_tokens(tmp_path / "other") != tokens
+
+
+def test_each_gives_its_role_and_no_other_text_does(tmp_path):
+    tokens = load_tokens(tmp_path)
+    assert [tokens.role_of(tokens.of(role)) for role in Role] == list(Role)
+    for text in ("", tokens.key, tokens.door[:-1], f"{tokens.door} ", "\udcff", "é"):
+        assert tokens.role_of(text) is None
+
+
+def test_they_are_in_no_log(tmp_path):
+    tokens = load_tokens(tmp_path)
+    assert tokens.operator not in repr(tokens)
+
+
+def test_a_file_that_others_could_read_is_told_and_closed(tmp_path, caplog):
+    tokens = load_tokens(tmp_path)
+    (tmp_path / FILE).chmod(0o644)
+    assert load_tokens(tmp_path) == tokens
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert "could be read by others" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        json.dumps({"operator": "", "door": "", "metrics": "", "key": ""}),
+        '"text"',
+        "\xff",
+    ],
+)
+def test_a_damaged_file_is_told_and_left_alone(tmp_path, text):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(OutputError, match="holds no tokens: delete it"):
+        load_tokens(tmp_path)
+    assert (tmp_path / FILE).read_text() == text
+
+
+def test_a_folder_that_cannot_be_had_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot be (read|written)"):
+        load_tokens(tmp_path / "file" / "folder")
