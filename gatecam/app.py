@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -349,8 +348,6 @@ def build_site(config: Config, running: Running) -> Site:
         from gatecam.web.site import Site
     except ImportError as error:
         raise MissingExtraError("The pages", "web") from error
-    if config.web.metrics and find_spec("prometheus_client") is None:
-        raise MissingExtraError("web.metrics", "metrics")
     return Site(config, state_folder(), store_path(config), running, build_finder(config))
 
 

@@ -456,7 +456,6 @@ class WebConfig(Section):
         pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]+)?$",
         description="address that browsers use where a proxy on this machine stands before the pages",
     )
-    metrics: bool = Field(default=False, description="whether they hold /metrics for Prometheus")
     fps: float = Field(default=10.0, ge=0.5, le=30, description="rate of the live pictures, in frames/s")
     languages: Words = Field(
         default=("ko", "en"), description="languages of the page at the door, the first one largest"

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
 from gatecam import __version__
 from gatecam.config import Config
+from gatecam.errors import MissingExtraError
 from gatecam.ports import FaceFinder
 from gatecam.service.running import Running
 from gatecam.store.engine import SqliteDatabase
@@ -106,8 +108,17 @@ def build_app(config: Config, tokens: Tokens, behind: Behind) -> ASGIApp:
         operator_router(behind, static),
     ):
         app.include_router(router)
-    if web.metrics:
-        from gatecam.web.metrics import metrics_router
-
-        app.include_router(metrics_router(behind.running))
+    app.include_router(_metrics_router(behind.running))
     return Guard(app, tokens, sessions, failures, web)
+
+
+def _metrics_router(running: Running) -> APIRouter:
+    """Prometheus' route; without its library one that says what to install."""
+    try:
+        from gatecam.web.metrics import metrics_router
+    except ImportError:
+        router = APIRouter(include_in_schema=False)
+        sentence = str(MissingExtraError("/metrics", "metrics"))
+        router.add_api_route("/metrics", lambda: PlainTextResponse(f"{sentence}\n", 501))
+        return router
+    return metrics_router(running)

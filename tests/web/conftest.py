@@ -70,7 +70,7 @@ def behind(tmp_path) -> Iterator[Behind]:
 @pytest.fixture
 def site(behind):
     """The ASGI application."""
-    return build_app(Config(web=WebConfig(metrics=True)), TOKENS, behind)
+    return build_app(Config(), TOKENS, behind)
 
 
 @pytest.fixture

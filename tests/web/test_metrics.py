@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 pytest.importorskip("prometheus_client")
@@ -57,6 +59,12 @@ def test_a_thank_you_is_no_alert(samples):
     assert ("gatecam_alerts_total", (("camera", "gate"), ("kind", "mask_ok"))) not in samples
 
 
-def test_without_the_setting_there_are_none(behind):
+def test_without_its_library_it_says_what_to_install(behind, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gatecam.web.metrics", None)
     browser = Browser(build_app(Config(), TOKENS, behind))
-    assert browser.ask("GET", "/metrics", headers=METRICS_BEARER).status_code == 404
+    answer = browser.ask("GET", "/metrics", headers=METRICS_BEARER)
+    assert (answer.status_code, answer.text) == (
+        501,
+        "/metrics needs the extra [metrics]: install it with `pip install 'gatecam[metrics]'`.\n",
+    )
+    assert browser.ask("GET", "/metrics").status_code == 401

@@ -30,7 +30,7 @@ def config(tmp_path, monkeypatch) -> Config:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     return Config(
         camera=CameraConfig(name="gate"),
-        web=WebConfig(port=free_port(), metrics=True, fps=8),
+        web=WebConfig(port=free_port(), fps=8),
         store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
     )
 
@@ -66,9 +66,6 @@ def test_a_port_in_use_is_told(config):
 
 
 def test_what_is_not_installed_is_named(config, monkeypatch):
-    monkeypatch.setattr("gatecam.app.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"\[metrics\]"):
-        build_site(config, RUNNING)
     monkeypatch.setitem(__import__("sys").modules, "gatecam.web.site", None)
     with pytest.raises(MissingExtraError, match=r"\[web\]"):
         build_site(config, RUNNING)
