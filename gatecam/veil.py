@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from gatecam.geometry import expand
+from gatecam.geometry import expand, iou
 from gatecam.ports import FaceFinder
 from gatecam.types import Box, Step
 
 AHEAD_S = 0.4  # a face is searched for at least that often: pictures wait so long
 BEHIND_S = 1.0  # after which a face that was there is not blurred any more
 SEARCH_S = 0.2  # between searches; a walker is one face width away by then
+ALIKE = 0.6  # overlap (IoU) from which two boxes are blurred as one
 REACH = 2.0  # widths that the same face may be away from one search to the next
 ALONE = 0.5  # of its sides by which a face is grown that only one of two searches found
 
@@ -60,7 +61,7 @@ class Veil:
             return None
         before = next((seen for seen in reversed(searched) if seen[0] <= time_s), after)
         near = [boxes for at_s, boxes in judged if at_s - time_s >= -BEHIND_S]
-        return (*(box for some in near for box in some), *swept(before[1], after[1]))
+        return (*merged(box for some in near for box in some), *swept(before[1], after[1]))
 
 
 class Cover(Generic[T]):
@@ -105,6 +106,18 @@ class Cover(Generic[T]):
             assert boxes is not None
         own = *(face.detection.box for face in step.faces), *(track.box for track in step.tracks)
         return step, note, (*boxes, *own)
+
+
+def merged(boxes: Iterable[Box]) -> list[Box]:
+    """Fewer boxes that cover at least the same: those that nearly agree become one around them."""
+    kept: list[Box] = []
+    for box in boxes:
+        near = next((i for i, one in enumerate(kept) if iou(one, box) > ALIKE), None)
+        if near is None:
+            kept.append(box)
+        else:
+            kept[near] = _hull(kept[near], box)
+    return kept
 
 
 def swept(before: Sequence[Box], after: Sequence[Box]) -> list[Box]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gatecam.types import Box, Detection, Face, Frame, Prediction, Step
-from gatecam.veil import AHEAD_S, Cover, Veil, swept
+from gatecam.veil import AHEAD_S, Cover, Veil, merged, swept
 from tests.finder import FakeFinder
 
 FPS = 16
@@ -106,3 +106,12 @@ def test_nothing_old_is_kept():
             veil.note_search(i / FPS, [FACE])
     assert len(veil._judged) < 40
     assert len(veil._searched) < 12
+
+
+def test_boxes_of_one_face_become_one_that_covers_all():
+    walk = [Box(10 + i, 10, 30 + i, 30) for i in range(40)]
+    other = Box(200, 10, 220, 30)
+    kept = merged([*walk, other])
+    assert len(kept) < 8
+    assert all(covers(kept, box) for box in (*walk, other))
+    assert merged([]) == []

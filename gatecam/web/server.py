@@ -80,6 +80,7 @@ class WebServer:
                 http=PatientProtocol,
                 ws="websockets-sansio",
                 ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,  # pictures are compressed already
                 lifespan="off",
                 log_config=None,
                 log_level=logging.CRITICAL,
