@@ -347,7 +347,7 @@ def build_site(config: Config, running: Running) -> Site:
     try:
         from gatecam.web.site import Site
     except ImportError as error:
-        raise MissingExtraError("The pages", "web") from error
+        raise MissingExtraError("Serving pages", "web") from error
     return Site(config, state_folder(), store_path(config), running, build_finder(config))
 
 

@@ -502,14 +502,15 @@ class PrivacyConfig(Section):
     )
 
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "openvino"]
 
 
 class Config(Section):
     """All settings."""
 
     device: Device = Field(
-        default="auto", description="where the networks run; auto takes CUDA where it works, else the CPU"
+        default="auto",
+        description="what runs the networks; auto takes the first of CUDA, OpenVINO and torch that works",
     )
     camera: CameraConfig = CameraConfig()
     cameras: tuple[CameraEntry, ...] = Field(

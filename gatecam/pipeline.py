@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.telemetry import Telemetry
-from gatecam.types import Box, Event, Face, Frame, Step, Track, Verdict
+from gatecam.types import Box, Event, Expected, Face, Frame, Step, Track, Verdict
 
 PEOPLE_KEPT = 1000  # latest people that a summary tells of one by one; memory stays flat over months
 CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays all day has more
@@ -50,12 +50,13 @@ class Pipeline:
             for frame, faces in zip(group, analyzed, strict=True):
                 yield self.step(frame, faces)
 
-    def plan(self, frame: Frame) -> Sequence[Box] | None:
-        """Where a frame is searched: at these boxes, or all of it."""
+    def plan(self, frame: Frame) -> tuple[Sequence[Box] | None, Sequence[Expected]]:
+        """Where a frame is searched, at some boxes or (None) all of it; and the tracks expected in it."""
         if self.planner is None:
-            return None
+            return None, ()
         with self._telemetry.stage("plan"):
-            return self.planner.plan(frame, self.tracker.expected(frame.time_s))
+            expected = self.tracker.expected(frame.time_s)
+            return self.planner.plan(frame, expected), expected
 
     def wants_more(self, faces: Sequence[Face]) -> bool:
         """Whether the frame planned last is to be searched whole after what its last search found."""
@@ -74,12 +75,15 @@ def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) ->
     """The steps of one frame of each of some cameras, all searched and judged together."""
     if not frames:
         return []
-    hints = [pipeline.plan(frame) for pipeline, frame in frames]
+    plans = [pipeline.plan(frame) for pipeline, frame in frames]
+    expected = [tracks for _, tracks in plans]
     images = [frame.image for _, frame in frames]
     cameras = [frame.camera for _, frame in frames]
-    found = analyzer.analyze(images, hints, cameras)
+    found = analyzer.analyze(images, [boxes for boxes, _ in plans], cameras, expected)
     while more := [i for i, (pipeline, _) in enumerate(frames) if pipeline.wants_more(found[i])]:
-        again = analyzer.analyze([images[i] for i in more], None, [cameras[i] for i in more])
+        again = analyzer.analyze(
+            [images[i] for i in more], None, [cameras[i] for i in more], [expected[i] for i in more]
+        )
         for i, faces in zip(more, again, strict=True):
             found[i] = faces
     return [pipeline.step(frame, faces) for (pipeline, frame), faces in zip(frames, found, strict=True)]

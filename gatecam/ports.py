@@ -28,11 +28,13 @@ class FaceAnalyzer(Protocol):
         images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None] | None = None,
         cameras: Sequence[str] | None = None,
+        expected: Sequence[Sequence[Expected]] | None = None,
     ) -> list[list[Face]]:
         """One list of faces an image, empty where there are none.
 
         `hints` hold for each image the boxes to look at and nowhere else, or None to search it whole;
-        `cameras` the name of the camera that it is of, whose door and region then count.
+        `cameras` the name of the camera that it is of, whose door and region then count; `expected` the
+        tracks of that camera, of which those that are known lend their faces what was judged of them.
         """
         ...
 

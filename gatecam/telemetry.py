@@ -75,6 +75,12 @@ class Telemetry:
         with self._lock:
             return self._counts[name]
 
+    def empty(self) -> None:
+        """Forget all."""
+        with self._lock:
+            for kept in (self._samples, self._classes, self._sums_s, self._counts):
+                kept.clear()
+
     def latencies(self) -> list[StageLatency]:
         """Every stage's latency over its latest samples, in the order of first use."""
         with self._lock:

@@ -6,7 +6,8 @@
   3. a face without a track starts one, unless it mostly lies in a face that has one,
   4. a track counts, and gets its id, once it has enough faces; one false box never does,
   5. a track without a face coasts, and ends after `lost_s`.
-A `VerdictFilter` in each track smooths its faces' mask probabilities into a verdict.
+A `VerdictFilter` in each track smooths its faces' mask probabilities into a verdict. While that is beyond
+doubt, a face is judged about ten times a second; what differs has every face judged again.
 All times are the frames' own, so that frame rate changes nothing and replay repeats itself.
 """
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from gatecam.config import TrackerConfig
 from gatecam.geometry import shift
 from gatecam.labels import MASK_LABELS
-from gatecam.types import Box, Detection, Expected, Face, Track, Verdict
+from gatecam.types import Box, Detection, Expected, Face, Prediction, Track, Verdict
 
 # Pairing of faces with tracks.
 MAX_SIDE_RATIO = 1.75  # between the two faces' sides: another person's behind, or a box within the face
@@ -44,6 +45,7 @@ STALL_S = 2.0  # frames further apart than this (or `lost_s` if that is longer) 
 MIN_FACES = 3  # in a row that agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # below the bar at which a candidate or verdict still stands, whatever noise does there
 DOUBT = 2.0  # times `change_s` of faces against a verdict before it is given up for `unknown`
+JUDGE_S = 0.09  # between two faces of a sure verdict that are judged: three frames of 30 a second
 GOOD_FACE_PX = 80.0  # face side from which more pixels add nothing
 LOW_SCORE = 0.7  # O-Net's usual threshold: hands and clothes that look like faces score little above it
 MIN_WEIGHT = 0.1  # of the worst size, score or pose
@@ -100,6 +102,11 @@ class VerdictFilter:
     def apply(self, config: TrackerConfig) -> None:
         """Go on by other settings, with all that is known."""
         self._config = config
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a verdict is given, and the faces of late support it."""
+        return self.verdict is not Verdict.UNKNOWN and self._candidate is self.verdict
 
     @property
     def probability(self) -> float:
@@ -189,7 +196,10 @@ class FaceTracker:
 
     def expected(self, time_s: float) -> list[Expected]:
         """Where each track's face should be at a time: of all that live, uncounted and coasting ones too."""
-        return [Expected(person.predict(time_s), person.face is not None) for person in self._people]
+        return [
+            Expected(person.predict(time_s), person.face is not None, person.known(time_s))
+            for person in self._people
+        ]
 
     def _advance(self, time_s: float) -> None:
         if not time_s >= self._time_s:  # also true of NaN
@@ -246,6 +256,8 @@ class _Person:
         self._first_s = time_s
         self._hits = 1
         self._velocity = (0.0, 0.0)  # px/s
+        self._judged = face
+        self._judged_s = time_s
         self._verdict = VerdictFilter(config)
         self._verdict.add(face, time_s)
 
@@ -264,7 +276,14 @@ class _Person:
         self.face, self.box, self.seen_s, self.misses = face, face.detection.box, time_s, 0
         self._hits += 1
         self.evidence += score_weight(face.detection.score)
-        self._verdict.add(face, time_s)
+        if face.judged:
+            self._judged, self._judged_s = face, time_s
+            self._verdict.add(face, time_s)
+
+    def known(self, time_s: float) -> Prediction | None:
+        """What its last judged face was said to be, while that is new and the verdict beyond doubt."""
+        is_due = time_s - self._judged_s >= JUDGE_S
+        return None if is_due or self.face is None or not self._verdict.is_sure else self._judged.prediction
 
     def _learn_velocity(self, box: Box, time_s: float) -> None:
         elapsed_s = time_s - self.seen_s

@@ -130,10 +130,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detection with what the classifier says of it."""
+    """A detection with what the classifier says of it.
+
+    Not `judged`: the prediction is that of the same track some frames ago, which counts but once.
+    """
 
     detection: Detection
     prediction: Prediction
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,10 +161,14 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Where a track's face should be in the next frame; `seen` if it had one in the last."""
+    """Where a track's face should be in the next frame; `seen` if it had one in the last.
+
+    `known` is what was judged of it so lately, and so surely, that it need not be judged again.
+    """
 
     box: Box
     seen: bool
+    known: Prediction | None = None
 
 
 @dataclass(frozen=True, slots=True)

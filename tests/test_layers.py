@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "gatecam"
 
 # Each string is one room; rooms of one floor do not know each other.
 FLOORS = {
-    6: ["cli __main__"],
+    7: ["cli __main__"],
+    6: ["bench"],
     5: ["app"],
     4: ["pipeline watching", "web", "training", "fleet"],
     3: [
@@ -37,7 +38,7 @@ ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
 TORCH = {"torch", "torchvision", "facenet_pytorch"}
-TORCH_ROOMS = {"vision", "training"}
+TORCH_ROOMS = {"vision", "training", "bench"}
 MAX_FUNCTION_LINES = 60
 
 

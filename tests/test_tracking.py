@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -474,3 +476,49 @@ def test_other_settings_lose_no_track(make_face: MakeFace) -> None:
     tracker.apply(CONFIG)
     after = follow(tracker, [(time_s, [make_face()]) for time_s in times(1.0, 10, 2.0)])
     assert after[-1][0].verdict is not Verdict.UNKNOWN
+
+
+class TestRhythm:
+    """While a verdict is beyond doubt, not every face need be judged."""
+
+    def judged_times(self, make_face: MakeFace, fps: float, masks: Iterable[str]) -> list[float]:
+        """The times at which a face was judged, where each frame's is of a mask."""
+        tracker, judged_s = FaceTracker(CONFIG), []
+        for index, mask in enumerate(masks):
+            time_s = index / fps
+            known = [track.known for track in tracker.expected(time_s)]
+            if known and known[0] is not None:
+                face = replace(make_face(mask=mask), prediction=known[0], judged=False)
+            else:
+                face = make_face(mask=mask)
+                judged_s.append(time_s)
+            tracks = tracker.update([face], time_s)
+            self.verdict = tracks[0].verdict if tracks else None
+        return judged_s
+
+    def test_before_the_verdict_every_face_is_judged_and_then_ten_a_second(self, make_face: MakeFace) -> None:
+        judged_s = self.judged_times(make_face, 30, ["none"] * 90)
+        first, second, third = ([at for at in judged_s if second <= at < second + 1] for second in range(3))
+        assert first[:5] == times(1.0, 30)[:5]
+        assert len(second) == len(third) == 10
+
+    def test_what_differs_has_every_face_judged_until_it_is_settled(self, make_face: MakeFace) -> None:
+        judged_s = self.judged_times(make_face, 30, ["none"] * 60 + ["correct"] * 90)
+        assert self.verdict is Verdict.CORRECT
+        longest_s = max(b - a for a, b in itertools.pairwise(at for at in judged_s if 2.4 < at < 2.8))
+        assert longest_s == pytest.approx(1 / 30)
+        assert len([at for at in judged_s if at >= 4]) == 10
+
+    def test_of_a_slow_camera_every_face_is_judged(self, make_face: MakeFace) -> None:
+        assert self.judged_times(make_face, 10, ["none"] * 50) == times(5.0, 10)
+
+    def test_a_face_counts_once_however_often_it_is_lent(self, make_face: MakeFace) -> None:
+        verdicts = []
+        for lent in (0, 20):
+            tracker = FaceTracker(CONFIG)
+            follow(tracker, [(time_s, [make_face(mask="none")]) for time_s in times(1.0, 30)])
+            old = replace(make_face(mask="correct"), judged=False)
+            follow(tracker, [(time_s, [old]) for time_s in times(lent / 30, 30, start_s=1.0)])
+            (track,) = tracker.update([make_face(mask="none")], 2.0)
+            verdicts.append((track.verdict, track.probability))
+        assert verdicts[0] == verdicts[1]

@@ -230,13 +230,17 @@ def _settings_or_defaults(path: Path | None) -> Config:
 
 
 def _device(config_path: Path | None) -> Iterator[Row]:
-    from gatecam.vision.device import describe_cuda, pick_device
+    from gatecam.vision.device import describe_cuda, pick_backend
+    from gatecam.vision.openvino import describe_openvino
 
     works, found = describe_cuda()
     advice = "" if works else "fine without: the CPU does the work"
     yield Row("CUDA", works, found, advice)
+    works, found = describe_openvino()
+    yield Row("OpenVINO", works, found, "" if works else "fine without: torch does the work, slower")
     setting = _settings_or_defaults(config_path).device
-    yield Row("device", True, f"{setting} picks {pick_device(setting)}", essential=True)
+    picked = pick_backend(setting)
+    yield Row("device", True, f"{setting} picks {picked.name}: {picked.reason}", essential=True)
 
 
 def _cpu() -> Iterator[Row]:

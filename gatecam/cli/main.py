@@ -15,6 +15,7 @@ import typer
 
 from gatecam import __version__
 from gatecam.cli import (
+    bench,
     config,
     data,
     doctor,
@@ -58,6 +59,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("evaluate-detector")(evaluate_detector.evaluate_detector)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -46,7 +46,7 @@ class ClassTotals:
         """Take in a step, in the order of frames."""
         now_s = step.frame.time_s
         for track in step.tracks:
-            for face in track.faces:
+            for face in (face for face in track.faces if face.judged):
                 looks = self._looks.setdefault((step.frame.camera, track.id), _Looks())
                 looks.gender += face.prediction.gender
                 looks.age += face.prediction.age

@@ -15,7 +15,7 @@ from gatecam.training.detection_score import DetectorScore, Rate, rate
 from gatecam.training.detection_speed import Speed
 from gatecam.training.detections import Match
 from gatecam.vision.detector import STOCK, Detector, build_detector
-from gatecam.vision.device import pick_device
+from gatecam.vision.device import pick_backend
 
 # Low enough that stock ends at a precision of a third; lower ones cost minutes and find hardly a face more.
 LOWERED = {"pnet_threshold": 0.4, "rnet_threshold": 0.3, "onet_threshold": 0.1}
@@ -88,18 +88,18 @@ def contestants(weights: str, min_face_px: int) -> Contestants:
     Raises:
         ModelError: the weights are missing, changed or of another kind.
     """
-    device = pick_device("auto")
+    backend = pick_backend("auto")
     usual, lowered = (
         {
             name: build_detector(
                 DetectorConfig.model_validate({"weights": of_name, "min_face_px": min_face_px, **changed}),
-                device,
+                backend,
             )
             for name, of_name in names_of(weights).items()
         }
         for changed in ({}, LOWERED)
     )
-    return Contestants(usual, lowered, device)
+    return Contestants(usual, lowered, backend.device)
 
 
 def false_alarms_of(matches: Sequence[Match]) -> FalseAlarms:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from gatecam.config import Config, Geometry
-from gatecam.geometry import region_box, shift
+from gatecam.geometry import iou, region_box, shift
 from gatecam.telemetry import Telemetry
-from gatecam.types import Box, Detection, Face, Image, Prediction
+from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector import build_detector
-from gatecam.vision.device import pick_device
+from gatecam.vision.device import Backend, pick_backend
+
+SAME_FACE = 0.4  # IoU of a face with where its track expects it
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +30,18 @@ class TorchAnalyzer:
 
     def __init__(self, config: Config, telemetry: Telemetry | None = None) -> None:
         self._telemetry = telemetry or Telemetry()
-        self._load(config, pick_device(config.device))
+        self._load(config, pick_backend(config.device))
         self._place(config)
 
     @property
     def device(self) -> str:
-        """Where the networks run: "cpu" or "cuda"."""
-        return self._device.type
+        """What runs the networks: "cpu", "cuda" or "openvino"."""
+        return self._backend.name
 
-    def _load(self, config: Config, device: torch.device) -> None:
-        self._config, self._device = config, device
-        self._detector = build_detector(config.detector, device)
-        self._classifier = FaceClassifier(config.classifier.weights, device)
+    def _load(self, config: Config, backend: Backend) -> None:
+        self._config, self._backend, self._device = config, backend, backend.device
+        self._detector = build_detector(config.detector, backend)
+        self._classifier = FaceClassifier(config.classifier.weights, backend)
 
     def apply(self, config: Config) -> None:
         """From the next frame on take thresholds, doors, regions and smallest faces from other settings."""
@@ -56,8 +58,9 @@ class TorchAnalyzer:
         images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None] | None = None,
         cameras: Sequence[str] | None = None,
+        expected: Sequence[Sequence[Expected]] | None = None,
     ) -> list[list[Face]]:
-        """The faces of each image, best first; `hints` and `cameras` as `FaceAnalyzer` has them.
+        """The faces of each image, best first; what is given beside them as `FaceAnalyzer` has it.
 
         An image whose hints are empty costs nothing, not even its upload.
         """
@@ -68,7 +71,10 @@ class TorchAnalyzer:
             geometry = [
                 self._geometry.get(cameras[i], self._common) if cameras else self._common for i in asked
             ]
-            looked_at = self._analyze_safely([images[i] for i in asked], list(asked.values()), geometry)
+            known = [[track for track in expected[i] if track.known] if expected else [] for i in asked]
+            looked_at = self._analyze_safely(
+                [images[i] for i in asked], list(asked.values()), geometry, known
+            )
             for i, of_image in zip(asked, looked_at, strict=True):
                 faces[i] = of_image
         return faces
@@ -82,30 +88,45 @@ class TorchAnalyzer:
         images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None],
         geometry: Sequence[Geometry],
+        known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
         """Analyse; where the GPU fails, on the CPU from then on."""
         try:
-            return self._analyze(images, hints, geometry)
+            return self._analyze(images, hints, geometry, known)
         except RuntimeError as error:
             if self._device.type == "cpu":
                 raise
             reason = str(error).strip().splitlines()[0][:200]
             log.warning("The GPU failed (%s): the networks run on the CPU until the next start.", reason)
-            self._load(self._config, torch.device("cpu"))
-            return self._analyze(images, hints, geometry)
+            self._load(self._config, Backend("cpu"))
+            return self._analyze(images, hints, geometry, known)
 
     def _analyze(
         self,
         images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None],
         geometry: Sequence[Geometry],
+        known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
         with self._telemetry.stage("detect", len(images)):
             frames = [self._upload(image) for image in images]
             found = self._detect(frames, hints, geometry)
         with self._telemetry.stage("classify", len(images)):
-            judged = iter(self._classifier.classify(frames, [self._boxes(faces) for faces in found]))
-            return [[Face(detection, next(judged)) for detection in faces] for faces in found]
+            lent = [
+                [_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)
+            ]
+            new = [
+                self._boxes([face for face, old in zip(faces, olds, strict=True) if old is None])
+                for faces, olds in zip(found, lent, strict=True)
+            ]
+            judged = iter(self._classifier.classify(frames, new))
+            return [
+                [
+                    Face(face, next(judged)) if old is None else Face(face, old, judged=False)
+                    for face, old in zip(faces, olds, strict=True)
+                ]
+                for faces, olds in zip(found, lent, strict=True)
+            ]
 
     def _detect(
         self,
@@ -143,6 +164,12 @@ class TorchAnalyzer:
     def _boxes(self, faces: Sequence[Detection]) -> Tensor:
         corners = [(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]
         return torch.tensor(corners, device=self._device).reshape(-1, 4)
+
+
+def _known(face: Detection, tracks: Sequence[Expected]) -> Prediction | None:
+    """What is known of a face: that of the one track that it lies at; of two nobody can tell."""
+    at = [track for track in tracks if iou(track.box, face.box) > SAME_FACE]
+    return at[0].known if len(at) == 1 else None
 
 
 def _shifted(detection: Detection, dx: float, dy: float) -> Detection:

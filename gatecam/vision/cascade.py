@@ -33,8 +33,18 @@ from gatecam.vision.cascade_parts import (
     sheet_of,
     views_of,
 )
-from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, Networks, ONet, RNet
+from gatecam.vision.detector_networks import (
+    O_MARGIN,
+    O_SIZE,
+    R_MARGIN,
+    R_SIZE,
+    CompiledNetworks,
+    Networks,
+    ONet,
+    RNet,
+)
 from gatecam.vision.memory import Trimmer
+from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.picture import Picture
 from gatecam.vision.pyramid import GREY, normalised
 
@@ -78,10 +88,14 @@ class CascadeDetector:
         device: that computes the networks; the frames lie on the CPU.
     """
 
-    def __init__(self, config: DetectorConfig, networks: Networks, device: torch.device) -> None:
+    def __init__(
+        self, config: DetectorConfig, networks: Networks | CompiledNetworks, device: torch.device
+    ) -> None:
         self._config = config
         self._device = device
-        self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
+        self._nets: Networks | CompiledNetworks = networks
+        if isinstance(networks, Networks):
+            self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
         self._trimmer = Trimmer()
 
     def apply(self, config: DetectorConfig) -> None:
@@ -164,11 +178,16 @@ class CascadeDetector:
         return judged.at(faces), landmarks[faces]
 
     def _judged(
-        self, net: RNet | ONet, pictures: Sequence[Picture], found: Candidates, size: int, margin: float
+        self,
+        net: RNet | ONet | OpenVinoNetwork,
+        pictures: Sequence[Picture],
+        found: Candidates,
+        size: int,
+        margin: float,
     ) -> tuple[Floats, Floats]:
         """A network's outputs (N, 1 + m), the score first, and the squares (N, 4) that it saw."""
         squares = crop_squares(found.boxes, margin)
-        parts = [np.zeros((0, net.outputs), np.float32)]
+        parts = [np.zeros((0, RNet.outputs if size == R_SIZE else ONet.outputs), np.float32)]
         for start in range(0, len(squares), CHUNK):
             part = slice(start, start + CHUNK)
             pixels = np.empty((len(squares[part]), size, size, 3), np.uint8)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gatecam.errors import ModelError
 from gatecam.types import Prediction
 from gatecam.vision.crops import crop_faces
+from gatecam.vision.device import Backend
 from gatecam.vision.network import HEADS, FaceNetwork, build_from_spec, fold_batch_norms
+from gatecam.vision.openvino import OpenVinoNetwork, Outputs
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights
 
 CHUNK = 64  # faces a forward pass, which bounds memory in a crowd
@@ -42,10 +44,14 @@ def load_classifier(weights: str) -> tuple[FaceNetwork, ModelSpec]:
 class FaceClassifier:
     """Judges faces: mask, gender and age band."""
 
-    def __init__(self, weights: str, device: torch.device) -> None:
+    def __init__(self, weights: str, backend: Backend) -> None:
         network, self.spec = load_classifier(weights)
-        self._network = fold_batch_norms(network).to(device).to(memory_format=torch.channels_last)
-        self._device = device
+        ready = ByHead(fold_batch_norms(network)).eval()
+        size = self.spec.crop.size
+        if backend.name == "openvino":
+            self._network: Callable[[Tensor], Outputs] = OpenVinoNetwork(ready, torch.zeros(2, 3, size, size))
+        else:
+            self._network = runnable(ready, backend)
         self._temperature = {name: self.spec.temperature[name] for name in HEADS}
 
     @torch.inference_mode()
@@ -68,7 +74,28 @@ class FaceClassifier:
         found: list[Prediction] = []
         for chunk in torch.split(crops, CHUNK) if len(crops) else ():
             logits = self._network(chunk.contiguous(memory_format=torch.channels_last))
-            joined = [(logits[name].float() / self._temperature[name]).softmax(1) for name in HEADS]
+            joined = [
+                (of_head.float() / self._temperature[name]).softmax(1)
+                for name, of_head in zip(HEADS, logits, strict=True)
+            ]
             rows = torch.cat(joined, 1).cpu().numpy().astype(np.float32)  # (n, 8): the CPU waits here
             found.extend(Prediction(row[:3], row[3:5], row[5:]) for row in rows)
         return found
+
+
+def runnable(network: nn.Module, backend: Backend) -> nn.Module:
+    """A network as torch runs it fastest on a backend."""
+    return network.to(backend.device).to(memory_format=torch.channels_last)
+
+
+class ByHead(nn.Module):
+    """The network's logits as a tuple, in the order of `HEADS`."""
+
+    def __init__(self, network: FaceNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> Outputs:
+        """Logits (n, m) of each head."""
+        logits = self.network(crops)
+        return tuple(logits[name] for name in HEADS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
+EDGE_PX = 2  # around a square, which bilinear samples reach
 SAMPLES = 2  # bilinear samples a side and output pixel: smooth up to faces of four times the input
 
 
@@ -42,12 +44,30 @@ def crop_faces(images: Sequence[Tensor], boxes: Sequence[Tensor], spec: CropSpec
     for image, image_boxes in zip(images, boxes, strict=True):
         if len(image_boxes) == 0:
             continue
-        pixels = (image.permute(2, 0, 1)[None].float() - spec.mean) / spec.std  # (1, 3, H, W)
         squares = squares_of(image_boxes.float(), spec.margin)
-        crops.append(roi_align(pixels, [squares], spec.size, 1.0, SAMPLES, aligned=True))
+        if image.device.type == "cpu":
+            crops += [_cropped(image, square, spec) for square in squares]
+        else:  # one pass; to know a window there would mean to wait for it
+            crops.append(_aligned(image, squares, spec))
     if not crops:
         return torch.zeros(0, 3, spec.size, spec.size)
     return torch.cat(crops)
+
+
+def _aligned(pixels: Tensor, squares: Tensor, spec: CropSpec) -> Tensor:
+    floats = (pixels.permute(2, 0, 1)[None].float() - spec.mean) / spec.std  # (1, 3, H, W)
+    crops: Tensor = roi_align(floats, [squares], spec.size, 1.0, SAMPLES, aligned=True)
+    return crops
+
+
+def _cropped(image: Tensor, square: Tensor, spec: CropSpec) -> Tensor:
+    """The same from the part of the image that the square touches: the rest need not become floats."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = square.tolist()
+    left, top = (min(max(0, math.floor(v) - EDGE_PX), size - 1) for v, size in ((x1, width), (y1, height)))
+    right, bottom = math.ceil(x2) + EDGE_PX, math.ceil(y2) + EDGE_PX
+    window = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return _aligned(window, square[None] - square.new_tensor([left, top, left, top]), spec)
 
 
 def squares_of(boxes: Tensor, margin: float) -> Tensor:

@@ -15,8 +15,10 @@ from gatecam.types import Box, Detection
 from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.cascade import CascadeDetector
 from gatecam.vision.cascade_fixed import FixedCascade
-from gatecam.vision.detector_networks import ARCHITECTURE, Networks
+from gatecam.vision.detector_networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
+from gatecam.vision.device import Backend
 from gatecam.vision.mtcnn import MtcnnDetector
+from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
 
 STOCK = "stock"  # the weights that facenet-pytorch bundles
@@ -47,17 +49,28 @@ class Detector(Protocol):
         ...
 
 
-def build_detector(config: DetectorConfig, device: torch.device) -> Detector:
-    """The detector of the settings, on a device.
+def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
+    """The detector of the settings, on a backend; the library's weights run on torch in any case.
 
     Raises:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
-        return MtcnnDetector(config, device)
+        return MtcnnDetector(config, backend.device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
-    cascade = CascadeDetector if device.type == "cpu" else FixedCascade
-    return cascade(config, networks, device)
+    if backend.name == "openvino":
+        return CascadeDetector(config, compiled(networks, backend.threads), backend.device)
+    cascade = CascadeDetector if backend.name == "cpu" else FixedCascade
+    return cascade(config, networks, backend.device)
+
+
+def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks:
+    """The networks on OpenVINO."""
+    return CompiledNetworks(
+        OpenVinoNetwork(networks.pnet, torch.zeros(1, 3, 64, 64), True, threads),
+        OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads),
+        OpenVinoNetwork(networks.onet, torch.zeros(2, 3, O_SIZE, O_SIZE), threads=threads),
+    )
 
 
 def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:

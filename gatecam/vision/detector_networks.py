@@ -6,7 +6,11 @@ box and five landmarks. Each sees a part of the surroundings as well, of which a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
+
+from gatecam.vision.openvino import OpenVinoNetwork
 
 ARCHITECTURE = "gatecam-cascade/1"  # what the spec of weights of these networks says
 STRIDE_PX = 8  # of P-Net's cells
@@ -88,3 +92,12 @@ class Networks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.pnet, self.rnet, self.onet = PNet(), RNet(), ONet()
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledNetworks:
+    """The three on OpenVINO."""
+
+    pnet: OpenVinoNetwork
+    rnet: OpenVinoNetwork
+    onet: OpenVinoNetwork

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from gatecam.errors import DeviceError
+from gatecam.vision.openvino import describe_openvino
 
 # What torch says when CUDA fails, in lower case, and what a user can do about it.
 _CUDA_FAILURES = (
@@ -33,6 +35,42 @@ def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
     if setting == "cuda" and not works:
         raise DeviceError(f"CUDA cannot be used: {reason}, or set `device: auto` in the settings.")
     return torch.device("cuda" if works else "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What runs the networks, "cpu" and "cuda" by torch, or "openvino"; and why.
+
+    `threads` bounds OpenVINO's; None is as many as there are cores.
+    """
+
+    name: Literal["cpu", "cuda", "openvino"]
+    reason: str = ""
+    threads: int | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where torch's tensors lie."""
+        return torch.device("cuda" if self.name == "cuda" else "cpu")
+
+
+def pick_backend(setting: Literal["auto", "cpu", "cuda", "openvino"]) -> Backend:
+    """The backend that a setting stands for; `auto` is the fastest that works: CUDA, OpenVINO, torch.
+
+    Raises:
+        DeviceError: `cuda` or `openvino` is asked for and does not work.
+    """
+    if setting in ("cpu", "cuda"):
+        return Backend("cuda" if pick_device(setting).type == "cuda" else "cpu", "as `device` says")
+    has_cuda, cuda = describe_cuda() if setting == "auto" else (False, "")
+    if has_cuda:
+        return Backend("cuda", cuda)
+    works, found = describe_openvino()
+    if works:
+        return Backend("openvino", found)
+    if setting == "openvino":
+        raise DeviceError(f"OpenVINO cannot be used: {found}, or set `device: auto` in the settings.")
+    return Backend("cpu", f"no CUDA ({cuda}), no OpenVINO ({found})")
 
 
 def describe_cuda() -> tuple[bool, str]:
@@ -82,3 +120,10 @@ def check_cpu_ops() -> None:
 def cpu_threads() -> int:
     """How many threads torch uses on the CPU."""
     return torch.get_num_threads()
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that compute, by name."""
+    import torchvision
+
+    return {"torch": torch.__version__, "torchvision": torchvision.__version__}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gatecam.config import Config
 from gatecam.geometry import iou
-from gatecam.types import Box, Face, Image
+from gatecam.types import Box, Expected, Face, Image
 
 
 class FakeAnalyzer:
@@ -38,6 +38,7 @@ class FakeAnalyzer:
         images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None] | None = None,
         cameras: Sequence[str] | None = None,
+        expected: Sequence[Sequence[Expected]] | None = None,
     ) -> list[list[Face]]:
         """The script's next lists, one an image, whatever it shows."""
         self.batches.append(len(images))

@@ -9,6 +9,8 @@ import torch
 from gatecam.config import Config
 from gatecam.types import Box, Image
 from gatecam.vision.detector import build_detector
+from gatecam.vision.device import Backend
+from gatecam.vision.openvino import describe_openvino
 
 SMALLEST_PX = 16
 THRESHOLDS = {"pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
@@ -24,7 +26,9 @@ class LowFaceFinder:
             ModelError: its weights are missing, changed or of another kind.
         """
         low = config.detector.model_copy(update={**THRESHOLDS, "min_face_px": SMALLEST_PX, "region": None})
-        self._detector = build_detector(low, torch.device("cpu"))
+        is_fast = config.device != "cpu" and describe_openvino()[0]
+        backend = Backend("openvino", threads=1) if is_fast else Backend("cpu")  # beside the analysis
+        self._detector = build_detector(low, backend)
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
         """Where faces may be; a picture wider than `largest_px` is searched at that width."""

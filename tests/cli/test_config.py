@@ -51,7 +51,7 @@ def test_check_says_that_a_file_is_ok(gatecam):
 
 def test_check_raises_the_problems_of_a_file(gatecam):
     Path("bad.yaml").write_text("device: gpu", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"expected auto, cpu or cuda, got 'gpu' \(bad.yaml:1\)"):
+    with pytest.raises(ConfigError, match=r"expected auto, cpu, cuda or openvino, got 'gpu' \(bad.yaml:1\)"):
         gatecam("config", "check", "bad.yaml")
 
 

@@ -138,7 +138,8 @@ def test_two_processes_of_torchrun_train_what_one_does(whole, root, data, tmp_pa
         torch.load(p / "checkpoint.pt", weights_only=True) for p in (root / "whole", tmp_path / "run")
     )
     losses = [[line["loss"] for line in run["state"]["history"]] for run in (one, two)]
-    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+    # half of each batch a process: processors with wide registers add in another order
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
     torch.manual_seed(RECIPE.seed)
     begun = build_network("mobilefacenet", "three").state_dict()
     moved, apart = (

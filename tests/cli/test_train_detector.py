@@ -19,6 +19,7 @@ from gatecam.training.detector_recipe import DetectorRecipe
 from gatecam.vision.cascade import CascadeDetector
 from gatecam.vision.detector import build_detector, load_detector
 from gatecam.vision.detector_networks import ARCHITECTURE
+from gatecam.vision.device import Backend
 from tests.portraits import write_portraits
 
 RECIPE = DetectorRecipe(
@@ -75,7 +76,7 @@ def test_training_leaves_weights_and_a_spec_that_says_how_they_came(whole):
         "people (a CSV of faces): 4 pictures",
         "no faces: 1 pictures",
     ]
-    detector = build_detector(DetectorConfig(weights=str(whole)), torch.device("cpu"))
+    detector = build_detector(DetectorConfig(weights=str(whole)), Backend("cpu"))
     assert isinstance(detector, CascadeDetector)
     assert detector.detect([torch.zeros(96, 96, 3, dtype=torch.uint8)]) is not None
 

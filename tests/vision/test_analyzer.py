@@ -9,10 +9,11 @@ import torch
 from gatecam.config import CameraEntry, Config, DetectorConfig
 from gatecam.geometry import region_box
 from gatecam.telemetry import Telemetry
-from gatecam.types import Box, Detection
+from gatecam.types import Box, Detection, Expected, Prediction
 from gatecam.vision import analyzer as analyzer_module
 from gatecam.vision.analyzer import TorchAnalyzer
 from gatecam.vision.classifier import FaceClassifier
+from gatecam.vision.device import Backend
 
 REGION = (0.25, 0.05, 0.9, 0.8)
 LANDMARKS = np.arange(10, dtype=np.float32).reshape(5, 2)
@@ -103,7 +104,7 @@ def test_a_crop_reaches_beyond_the_region(detector):
     """A face at the region's edge is judged as in the whole picture, margin and all."""
     image, region = noise(), (0.25, 0.1, 0.75, 1.0)
     ((face,),) = analyzer_of(region).analyze([image])
-    classifier = FaceClassifier(Config().classifier.weights, torch.device("cpu"))
+    classifier = FaceClassifier(Config().classifier.weights, Backend("cpu"))
     box = face.detection.box
     boxes = torch.tensor([[box.x1, box.y1, box.x2, box.y2]])
     (whole,) = classifier.classify([torch.from_numpy(image)], [boxes])
@@ -180,3 +181,20 @@ def test_what_fails_on_the_cpu_is_no_ones_to_mend(detector, monkeypatch):
     monkeypatch.setattr(detector, "detect", failing)
     with pytest.raises(RuntimeError, match="broken"):
         analyzer_of().analyze([noise()])
+
+
+def test_a_known_face_is_not_judged_again(detector):
+    known = Prediction(*(np.full(n, 1 / n, np.float32) for n in (3, 2, 3)))
+    here, far = Box(2, 3, 32, 43), Box(60, 3, 90, 43)
+    analyzer = analyzer_of()
+
+    def judged(*tracks):
+        ((face,),) = analyzer.analyze([noise()], None, None, [tracks])
+        assert face.judged == (face.prediction is not known)
+        return face.judged
+
+    assert judged()
+    assert not judged(Expected(here, True, known), Expected(far, True, known))
+    assert judged(Expected(here, True)), "a track of which nothing is known"
+    assert judged(Expected(far, True, known)), "a face of another"
+    assert judged(Expected(here, True, known), Expected(here, True, known)), "of two nobody can tell"

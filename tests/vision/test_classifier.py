@@ -18,11 +18,12 @@ from gatecam.types import Box, Detection, Face, Prediction
 from gatecam.vision.analyzer import TorchAnalyzer
 from gatecam.vision.classifier import CHUNK, FaceClassifier, load_classifier
 from gatecam.vision.crops import CropSpec, crop_faces
+from gatecam.vision.device import Backend
 from gatecam.vision.fake import FakeAnalyzer
 from gatecam.vision.network import HEADS, served_weights
 from gatecam.vision.weights import ModelSpec, save_weights
 
-CPU = torch.device("cpu")
+CPU = Backend("cpu")
 SPEC = ModelSpec(
     name="lively",
     architecture="mobilefacenet/three",
@@ -143,8 +144,8 @@ def test_it_computes_what_the_network_before_folding_computes(save_as):
     with torch.inference_mode():
         plain = network(crops)
         folded = FaceClassifier(weights, CPU)._network(crops)
-    for name in HEADS:
-        assert torch.allclose(plain[name], folded[name], atol=1e-3 * float(plain[name].abs().max()))
+    for name, of_head in zip(HEADS, folded, strict=True):
+        assert torch.allclose(plain[name], of_head, atol=1e-3 * float(plain[name].abs().max()))
 
 
 @pytest.mark.parametrize("architecture", ["mobilefacenet/joint18", "resnet18/joint18"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.vision.crops import CropSpec, crop_faces, squares_of
+from gatecam.vision.crops import CropSpec, _aligned, _cropped, crop_faces, squares_of
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "crops.npy"
 SPEC = CropSpec(size=32, margin=0.15, mean=127.5, std=128.0)
@@ -138,3 +138,17 @@ def test_a_batch_of_unlike_sizes_gives_what_each_picture_gives_in_order(astronau
 def test_a_picture_without_its_boxes_is_refused():
     with pytest.raises(ValueError, match="shorter"):
         crop_faces([gradient(20, 30)] * 2, [boxes_of()], SPEC)
+
+
+def test_a_part_of_the_picture_gives_the_crop_that_all_of_it_gives(astronaut):
+    image = torch.from_numpy(np.array(astronaut))
+    height, width = image.shape[:2]
+    rng = np.random.default_rng(5)
+    corner = rng.uniform(-0.3, 1.2, (300, 2)) * (width, height)
+    boxes = torch.from_numpy(np.concatenate([corner, corner + rng.uniform(2, 400, (300, 2))], 1)).float()
+    edges = boxes_of((-300, -300, -1, -1), (width + 1, 0, width + 90, 80), (-0.4, -0.4, 0.6, 0.6))
+    squares = squares_of(torch.cat([boxes, edges]), 0.5)
+    whole = _aligned(image, squares, SPEC)
+    parts = torch.cat([_cropped(image, square, SPEC) for square in squares])
+    torch.testing.assert_close(parts, whole, rtol=0, atol=2e-3)
+    assert (parts - whole).abs().mean() < 1e-5

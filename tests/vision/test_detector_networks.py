@@ -13,10 +13,11 @@ from gatecam.errors import ModelError
 from gatecam.vision.cascade import CascadeDetector
 from gatecam.vision.detector import build_detector, load_detector, save_detector
 from gatecam.vision.detector_networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks
+from gatecam.vision.device import Backend
 from gatecam.vision.mtcnn import MtcnnDetector
 from gatecam.vision.weights import DetectorSpec
 
-CPU = torch.device("cpu")
+CPU = Backend("cpu")
 
 
 @pytest.fixture

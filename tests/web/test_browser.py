@@ -268,7 +268,7 @@ def test_the_operator_sees_all_on_one_page(visit, size):
     expect(page.locator("#summary")).to_have_text("All cameras see.")
     expect(page.locator("#hours svg")).to_be_visible()
     expect(page.locator("#days svg")).to_be_visible()
-    expect(page.locator("#machine")).to_contain_text("cpu")
+    expect(page.locator("#machine")).to_contain_text("openvino")
     page.wait_for_timeout(2000)
     photograph(page, f"operator-{size}")
     PICTURES.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,131 @@
+"""The figures of a run as one HTML page with charts of how cost grows, and those charts as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatecam.bench.result import Measure, Result
+from gatecam.charts import HEIGHT, WIDTH, Series, stacked_bars
+from gatecam.errors import OutputError
+from gatecam.pages import Page
+
+TITLES = {
+    "resolutions": "Replay of one face, by resolution",
+    "faces": "Analysis at 720p, by faces",
+    "cameras": "Live cameras, 640 × 480 at 10 frames/s with two faces each",
+    "networks": "The networks beside the roofline",
+    "start": "Cold start",
+    "archive": "Archives on the GPU",
+}
+TOLD = {
+    "resolutions": "From the file to the events, hints on. `plain loop` is facenet_pytorch's MTCNN on its "
+    "defaults and a ResNet-18 at 224 px a face, on the first frames of the same clips, in turns.",
+    "faces": "Without decoding. No face: a still, empty scene.",
+    "cameras": "Frames come in real time; the newest wins. Capture to decision is the time from a frame's "
+    "coming until its events are known.",
+    "networks": "The bound of a layer is its operations over the rate of a matrix product, or its bytes over "
+    "the rate of a copy in memory, whichever is longer, both rates measured in this run; a network's is the "
+    "sum of its layers'. Below 1, caches keep what the bound counts as moved.",
+    "start": "A new process: from its start until the first verdict is written.",
+    "archive": "Batches of 720p pictures with four faces each, without decoding.",
+}
+STAGES = {
+    "decode": "#8c8c8c",
+    "plan": "#c9a227",
+    "detect": "#2a78c8",
+    "classify": "#2f9e63",
+    "track": "#b0528e",
+}
+
+
+def rows_of(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
+    """A table: a row for each case and backend, a column for each figure; medians over the rounds."""
+    figures = list(dict.fromkeys(f"{one.figure}, {one.unit}" for one in measures))
+    cases = list(dict.fromkeys((one.case, one.backend) for one in measures))
+    values = {(one.case, one.backend, f"{one.figure}, {one.unit}"): number(one.median) for one in measures}
+    rows = [[*case, *(values.get((*case, figure), "–") for figure in figures)] for case in cases]
+    return ["", "backend", *figures], rows
+
+
+def number(value: float) -> str:
+    """Three figures, whole from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def page_of(result: Result) -> Page:
+    """The page of a run."""
+    page = Page(f"gatecam {result.version} on this machine")
+    page.table(["", ""], result.machine.items())
+    page.text("Each figure is the median over the rounds.")
+    for part, title in TITLES.items():
+        if measures := result.of(part):
+            page.heading(title)
+            page.text(TOLD[part])
+            for drawing in _drawings(result, part):
+                page.svg(drawing)
+            page.table(*rows_of(measures))
+    return page
+
+
+def write_chart(result: Result, path: Path) -> None:
+    """Draw how cost grows with pixels, faces and cameras, as one SVG file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    drawings = [
+        drawing for part in ("resolutions", "faces", "cameras") for drawing in _drawings(result, part)
+    ]
+    step = HEIGHT + 30
+    placed = "".join(
+        f'<text x="8" y="{step * i + 18}" font-size="15">{_title(drawing)}</text>'
+        + drawing.replace("<svg ", f'<svg y="{step * i + 26}" width="{WIDTH}" height="{HEIGHT}" ', 1)
+        for i, drawing in enumerate(drawings)
+    )
+    text = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {step * len(drawings)}" '
+        f'font-family="system-ui, sans-serif"><rect width="100%" height="100%" fill="#fff"/>{placed}</svg>\n'
+    )
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
+
+
+def _title(drawing: str) -> str:
+    return drawing.split('aria-label="', 1)[1].split('"', 1)[0]
+
+
+def _drawings(result: Result, part: str) -> list[str]:
+    """Charts of a part, one a backend."""
+    measures = result.of(part)
+    backends = list(dict.fromkeys(one.backend for one in measures if one.backend != "plain loop"))
+    if part in ("resolutions", "faces"):
+        title = f"{TITLES[part]} ({{}}): ms a frame, mean of each stage"
+        return [_stages(measures, backend, title.format(backend)) for backend in backends]
+    if part == "cameras":
+        title = f"{TITLES[part]} ({{}}): capture to decision, ms"
+        return [_latency(measures, backend, title.format(backend)) for backend in backends]
+    return []
+
+
+def _stages(measures: list[Measure], backend: str, title: str) -> str:
+    mine = [one for one in measures if one.backend == backend]
+    cases = list(dict.fromkeys(one.case for one in mine))
+    means = {(one.case, one.figure): one.median for one in mine}
+    series = [
+        Series(stage, color, [round(means.get((case, f"{stage} mean"), 0.0), 2) for case in cases])
+        for stage, color in STAGES.items()
+        if any((case, f"{stage} mean") in means for case in cases)
+    ]
+    return stacked_bars(cases, series, title)
+
+
+def _latency(measures: list[Measure], backend: str, title: str) -> str:
+    mine = {(one.case, one.figure): one.median for one in measures if one.backend == backend}
+    cases = list(dict.fromkeys(case for case, _ in mine))
+    p50 = [round(mine[case, "p50"], 1) for case in cases]
+    rest = [round(max(0.0, mine[case, "p95"] - mine[case, "p50"]), 1) for case in cases]
+    return stacked_bars(
+        cases, [Series("median", "#2a78c8", p50), Series("to the 95th percentile", "#8ab8e6", rest)], title
+    )

@@ -1,0 +1,165 @@
+"""How near the networks come to what the machine can do: the roofline (Williams et al. 2009, section 3).
+
+A layer needs at least its operations over the rate of a large matrix product, and at least its bytes
+(input, output and weights, once each) over the rate of a large copy in memory; the longer of the two is its
+bound, and their sum over the layers the network's. Both rates are measured in the same run. What stays in a
+cache between two layers may beat that bound.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gatecam.config import Config
+from gatecam.vision.cascade_parts import sheet_of
+from gatecam.vision.classifier import ByHead, load_classifier, runnable
+from gatecam.vision.detector import load_detector
+from gatecam.vision.detector_networks import O_SIZE, R_SIZE
+from gatecam.vision.device import Backend
+from gatecam.vision.network import fold_batch_norms
+from gatecam.vision.openvino import OpenVinoNetwork
+from gatecam.vision.weights import find_weights
+
+MATRIX = {"cpu": 1536, "cuda": 8192}  # rows: large enough for the full rate
+COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}  # far beyond any cache
+LEAST_S = 0.2  # that a network is called over and over in one round
+WHOLE = (720, 1280)  # px, of the picture that P-Net's sheet is of
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The two rates: operations a second (a multiplication and an addition are two), and bytes a second."""
+
+    flops: float
+    bytes_s: float
+
+    def bound_s(self, layers: list[Layer]) -> float:
+        """The least time for these layers one after another."""
+        return sum(max(layer.flops / self.flops, layer.size_bytes / self.bytes_s) for layer in layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one layer computes and moves."""
+
+    flops: float
+    size_bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network with an input."""
+
+    name: str
+    network: nn.Module
+    pixels: Tensor
+    any_size: bool = False
+
+
+def rates(backend: Backend) -> Machine:
+    """Measure the two rates where a backend runs, in its own precision: half on a GPU."""
+    device, kind = backend.device, torch.float16 if backend.name == "cuda" else torch.float32
+    side = MATRIX[device.type]
+    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+    source = torch.ones(COPY_BYTES[device.type] // 4, device=device)
+    target = torch.empty_like(source)
+    product_s = min(times(lambda: a @ b, backend, 3))
+    copy_s = min(times(lambda: target.copy_(source), backend, 3))
+    return Machine(2 * side**3 / product_s, 2 * 4 * source.numel() / copy_s)
+
+
+def times(call: Callable[[], Any], backend: Backend, rounds: int) -> list[float]:
+    """Seconds a call, of each round; every round calls it for `LEAST_S`."""
+    found = []
+    with torch.inference_mode():
+        for _ in range(2):
+            call()
+        for _ in range(rounds):
+            _wait(backend)
+            count, start_s = 0, time.perf_counter()
+            while count == 0 or time.perf_counter() - start_s < LEAST_S:
+                call()
+                count += 1
+            _wait(backend)
+            found.append((time.perf_counter() - start_s) / count)
+    return found
+
+
+def _wait(backend: Backend) -> None:
+    if backend.name == "cuda":
+        torch.cuda.synchronize()
+
+
+def cases(config: Config) -> Iterator[Case]:
+    """The networks of the settings: P-Net on the sheet of one 720p picture, the others on one crop and on 16.
+
+    Raises:
+        ModelError: weights are missing, or are not gatecam's own.
+    """
+    networks, _ = load_detector(find_weights(config.detector.weights, "detector.weights"))
+    classifier, spec = load_classifier(config.classifier.weights)
+    judge = ByHead(fold_batch_norms(classifier)).eval()
+    sheet = sheet_of(*WHOLE, config.detector.smallest_face_px(WHOLE[1]))
+    yield Case("P-Net, a 720p picture", networks.pnet, torch.rand(1, 3, sheet.height, sheet.width), True)
+    for count in (1, 16):
+        faces = "1 face" if count == 1 else f"{count} faces"
+        for name, network, side in (
+            ("R-Net", networks.rnet, R_SIZE),
+            ("O-Net", networks.onet, O_SIZE),
+            ("classifier", judge, spec.crop.size),
+        ):
+            yield Case(f"{name}, {faces}", network, torch.rand(count, 3, side, side))
+
+
+def network_times(case: Case, backend: Backend, rounds: int) -> list[float]:
+    """Seconds that a backend takes for a case, of each round."""
+    pixels = case.pixels.to(backend.device).contiguous(memory_format=torch.channels_last)
+    if backend.name == "openvino":
+        network: Callable[[Tensor], Any] = OpenVinoNetwork(case.network, case.pixels, case.any_size)
+    else:
+        network = runnable(case.network, backend)
+    return times(lambda: network(pixels), backend, rounds)
+
+
+def layers_of(network: nn.Module, pixels: Tensor, item_bytes: int = 4) -> list[Layer]:
+    """What each convolution and each matrix product of a network computes and moves for an input."""
+    found: list[Layer] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        weights = sum(p.numel() for p in module.parameters(recurse=False))
+        moved = inputs[0].numel() + output.numel() + weights
+        found.append(Layer(_flops(module, output), moved * item_bytes))
+
+    hooks = [
+        module.register_forward_hook(note)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    try:
+        with torch.inference_mode():
+            network(pixels)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _flops(module: nn.Module, output: Tensor) -> float:
+    """Two for each weight that an output sums over; the bias is left out."""
+    if isinstance(module, nn.Conv2d):
+        height, width = (int(k) for k in module.kernel_size)
+        return 2.0 * output.numel() * height * width * (module.in_channels // module.groups)
+    assert isinstance(module, nn.Linear)
+    return 2.0 * output.numel() * module.in_features
+
+
+def median_ms(seconds: list[float]) -> float:
+    """The median of some times, in ms."""
+    return statistics.median(seconds) * 1000

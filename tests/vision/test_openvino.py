@@ -1,0 +1,160 @@
+"""OpenVINO gives what eager torch gives: the same faces, verdicts and events; and says what is wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("openvino")
+
+from gatecam.app import build_analyzer, open_replay
+from gatecam.config import Config, DetectorConfig
+from gatecam.errors import DeviceError
+from gatecam.ports import FaceAnalyzer
+from gatecam.telemetry import Telemetry
+from gatecam.types import Image
+from gatecam.vision import device as devices
+from gatecam.vision.device import pick_backend
+from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
+from tests.clips import write_demo
+
+CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
+WHOLE = DetectorConfig(detect_every=1)
+
+
+def analyzer(device: str, detector: DetectorConfig | None = None) -> FaceAnalyzer:
+    return build_analyzer(Config(device=device, detector=detector or DetectorConfig()), Telemetry())
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[FaceAnalyzer, FaceAnalyzer]:
+    return analyzer("cpu", WHOLE), analyzer("openvino", WHOLE)
+
+
+def assert_same(pair: tuple[FaceAnalyzer, FaceAnalyzer], images: list[Image]) -> int:
+    """That both find and judge alike; how many faces they found."""
+    torchs, openvinos = (one.analyze(images) for one in pair)
+    for of_torch, of_openvino in zip(torchs, openvinos, strict=True):
+        assert len(of_torch) == len(of_openvino)
+        for one, other in zip(of_torch, of_openvino, strict=True):
+            for corner in ("x1", "y1", "x2", "y2"):
+                assert getattr(one.detection.box, corner) == pytest.approx(
+                    getattr(other.detection.box, corner), abs=0.05
+                )
+            assert one.detection.score == pytest.approx(other.detection.score, abs=1e-3)
+            np.testing.assert_allclose(one.detection.landmarks, other.detection.landmarks, atol=0.05)
+            for head in ("mask", "gender", "age"):
+                np.testing.assert_allclose(
+                    getattr(one.prediction, head), getattr(other.prediction, head), atol=1e-3
+                )
+    return sum(map(len, torchs))
+
+
+def test_faces_and_verdicts_are_those_of_torch(pair, astronaut):
+    shifted = np.roll(astronaut, 40, axis=1)
+    small = np.ascontiguousarray(astronaut[:300, 100:420])
+    empty = np.full((200, 320, 3), 90, np.uint8)
+    assert assert_same(pair, [astronaut, shifted, small, empty]) >= 3
+    assert assert_same(pair, [empty]) == 0
+    assert assert_same(pair, [small]) >= 1
+
+
+def events_of(path: Path, device: str) -> list[object]:
+    with open_replay(Config(device=device), path, analyzer(device), Telemetry()) as replay:
+        return [
+            (event.kind, event.track_id, event.verdict, event.frame, round(event.probability, 2))
+            for step in replay.steps
+            for event in step.events
+        ]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("clip", CLIPS)
+def test_the_clips_give_the_same_events(clip, shared_data):
+    path = shared_data / "videos" / clip
+    assert events_of(path, "openvino") == events_of(path, "cpu")
+
+
+def test_the_demo_gives_the_same_events(tmp_path):
+    write_demo(tmp_path / "demo.mp4")
+    told = events_of(tmp_path / "demo.mp4", "openvino")
+    assert told == events_of(tmp_path / "demo.mp4", "cpu")
+    assert len(told) >= 3
+
+
+def test_any_number_and_size_of_pictures_can_be_asked():
+    network = OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8), any_size=True)
+    for shape in ((1, 3, 8, 8), (5, 3, 16, 40), (2, 3, 8, 8)):
+        pixels = torch.rand(shape)
+        for given in (pixels, pixels.to(memory_format=torch.channels_last)):
+            (mean,) = network(given)
+            torch.testing.assert_close(mean, pixels.mean((1, 2, 3)), rtol=1e-5, atol=1e-5)
+
+
+class _Mean(torch.nn.Module):
+    def forward(self, x):
+        return (x.mean((1, 2, 3)),)
+
+
+def test_auto_takes_it_where_there_is_no_gpu_and_says_why(monkeypatch):
+    monkeypatch.setattr(devices, "describe_cuda", lambda: (False, "no GPU"))
+    backend = pick_backend("auto")
+    assert (backend.name, backend.device) == ("openvino", torch.device("cpu"))
+    assert backend.reason.startswith("OpenVINO 20")
+    monkeypatch.setattr(devices, "describe_cuda", lambda: (True, "a GPU"))
+    assert (pick_backend("auto").name, pick_backend("auto").reason) == ("cuda", "a GPU")
+    assert pick_backend("openvino").name == "openvino"
+    assert pick_backend("cpu").name == "cpu"
+
+
+def test_where_it_is_not_installed_auto_goes_without_and_else_it_is_told(monkeypatch):
+    describe_openvino.cache_clear()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    try:
+        monkeypatch.setattr(devices, "describe_cuda", lambda: (False, "no GPU"))
+        backend = pick_backend("auto")
+        assert backend.name == "cpu"
+        assert backend.reason == (
+            "no CUDA (no GPU), no OpenVINO (it is not installed, `pip install 'gatecam[openvino]'`)"
+        )
+        with pytest.raises(
+            DeviceError, match=r"OpenVINO cannot be used: it is not installed.*gatecam\[openvino\]"
+        ):
+            pick_backend("openvino")
+    finally:
+        describe_openvino.cache_clear()
+
+
+def test_its_maker_is_told_nothing(tmp_path):
+    """OpenVINO reports its import by default, and leaves a number for the machine in the home folder."""
+    code = "import sys, gatecam.vision.openvino as o; print(o.describe_openvino(), sorted(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.startswith("(True, "), result.stderr
+    assert "'openvino_telemetry." not in result.stdout
+    assert not (tmp_path / "intel").exists()
+
+
+def test_signals_are_heard_after_networks_have_gone_in_any_thread():
+    code = (
+        "import signal, threading, torch\n"
+        "from gatecam.vision.openvino import OpenVinoNetwork, _Sum\n"
+        "signal.signal(signal.SIGTERM, lambda *given: print('heard'))\n"
+        "for _ in range(3):\n"
+        "    networks = [OpenVinoNetwork(_Sum(), torch.zeros(1, 3, 8, 8)) for _ in range(2)]\n"
+        "    thread = threading.Thread(target=networks.clear)\n"
+        "    thread.start(), thread.join()\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.split()) == (0, ["heard"] * 3), result.stderr
