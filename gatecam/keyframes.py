@@ -33,7 +33,7 @@ MOTION_PAUSE_S = 0.09  # after a key frame: three frames of 30 a second; no new 
 # The picture in cells of half the smallest face: sensor noise averages out, and a face fills four.
 CELLS_PER_FACE = 2.0
 FEWEST_CELLS, MOST_CELLS = 40, 160  # along the longer side
-LINES_PER_CELL = 8  # that are averaged at least; all lines of a large picture would only cost
+LINES_PER_CELL = 4  # that are averaged at least; all lines of a large picture would only cost
 LEAST_SHARE = 0.75  # of the smallest face's area: a change that covers less holds no face
 
 # Change of a cell's brightness, of 255.

@@ -43,6 +43,11 @@ class FaceAnalyzer(Protocol):
         """Where the networks run now."""
         ...
 
+    @property
+    def reason(self) -> str:
+        """Why there, as words for a user."""
+        ...
+
     def apply(self, config: Config) -> None:
         """From the next batch on go by other settings, in all that can change while it runs."""
         ...

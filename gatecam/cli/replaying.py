@@ -104,6 +104,7 @@ class _Work:
             self._open_sheet(stack)
             window = open_window(stack) if show else None
             analyzer = build_analyzer(self._config, self.telemetry)
+            self.notes.append(f"networks: on {analyzer.device}: {analyzer.reason}")
             for job in jobs:
                 try:
                     with open_replay(self._config, job.path, analyzer, self.telemetry, job.camera) as replay:

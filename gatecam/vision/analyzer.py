@@ -38,6 +38,11 @@ class TorchAnalyzer:
         """What runs the networks: "cpu", "cuda" or "openvino"."""
         return self._backend.name
 
+    @property
+    def reason(self) -> str:
+        """Why that one was picked."""
+        return self._backend.reason
+
     def _load(self, config: Config, backend: Backend) -> None:
         self._config, self._backend, self._device = config, backend, backend.device
         self._detector = build_detector(config.detector, backend)

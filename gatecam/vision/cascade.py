@@ -1,7 +1,8 @@
 """The face detector whose networks see masks: a cascade as Zhang et al. 2016 have it, on a pyramid of halves.
 
     frames ─► pyramid ─► one sheet of levels ─► P-Net ─► NMS ┐
-    hints (boxes of the frame before) ───────────────────────┴► crops ─► R-Net ─► NMS ─► crops ─► O-Net ─► NMS
+                                                 crops ─► R-Net ─► NMS ◄─┘
+    hints (boxes of the frame before) ───────────────────────┴► crops ─► O-Net ─► NMS
 
 For frames on the CPU: OpenCV cuts and numpy sorts, whose calls cost less than torch's on so few numbers
 (ADR 10); only the networks are torch's. `cascade_fixed` is the same for frames on a GPU.
@@ -58,15 +59,14 @@ class Candidates:
     frames: NDArray[np.int64]  # (N,): which frame a box is of
     boxes: Floats  # (N, 4) px
     scores: Floats  # (N,)
-    hinted: NDArray[np.bool_]  # (N,): whether it was a face a frame ago
 
     def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
         """Some of them."""
-        return Candidates(self.frames[rows], self.boxes[rows], self.scores[rows], self.hinted[rows])
+        return Candidates(self.frames[rows], self.boxes[rows], self.scores[rows])
 
     def moved(self, boxes: Floats, scores: Floats) -> Candidates:
         """The same with other boxes and scores."""
-        return Candidates(self.frames, boxes, scores, self.hinted)
+        return Candidates(self.frames, boxes, scores)
 
     @staticmethod
     def joined(parts: Sequence[Candidates]) -> Candidates:
@@ -75,7 +75,6 @@ class Candidates:
             np.concatenate([part.frames for part in parts]),
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),
-            np.concatenate([part.hinted for part in parts]),
         )
 
 
@@ -117,8 +116,9 @@ class CascadeDetector:
         pictures = [
             Picture(images[i].numpy()[view.y1 : view.y2, view.x1 : view.x2]) for i, view in views.items()
         ]
-        proposed = self._propose(pictures, list(views.values()))
-        faces, landmarks = self._output(pictures, self._refine(pictures, proposed))
+        refined = self._refine(pictures, self._propose(pictures, list(views.values())))
+        found_before = _hinted([view.hints for view in views.values()])
+        faces, landmarks = self._output(pictures, Candidates.joined([refined, found_before]))
         at = list(views)
         for frame, box, score, points in zip(faces.frames, faces.boxes, faces.scores, landmarks, strict=True):
             found[at[frame]].append(views[at[frame]].detection(box, float(score), points))
@@ -126,13 +126,13 @@ class CascadeDetector:
         return found
 
     def _propose(self, pictures: Sequence[Picture], views: Sequence[View]) -> Candidates:
-        """P-Net over the sheets of the frames without hints, and the hints of the others."""
+        """P-Net over the sheets of the frames without hints."""
         groups: dict[tuple[int, int, int], list[int]] = {}
         for i, (picture, view) in enumerate(zip(pictures, views, strict=True)):
             if view.hints is None:
                 groups.setdefault((*picture.size, view.smallest_px), []).append(i)
         parts = [self._propose_alike(pictures, frames, sheet_of(*key)) for key, frames in groups.items()]
-        return Candidates.joined([*parts, _hinted([view.hints for view in views])])
+        return Candidates.joined([*parts, _hinted([])])
 
     def _propose_alike(self, pictures: Sequence[Picture], frames: list[int], sheet: Sheet) -> Candidates:
         """The proposals of frames of one size, which share a batch of sheets; NMS within a frame."""
@@ -148,24 +148,19 @@ class CascadeDetector:
         rows, cells = np.nonzero((scores >= self._config.pnet_threshold) & sheet.within)
         moves = offsets.flatten(2).permute(0, 2, 1).cpu().numpy()[rows, cells]
         boxes = sheet.squares[cells] + moves * sheet.sides[cells]
-        found = Candidates(
-            np.array(frames, np.int64)[rows], boxes, scores[rows, cells], np.zeros(len(rows), np.bool_)
-        )
+        found = Candidates(np.array(frames, np.int64)[rows], boxes, scores[rows, cells])
         return _thinned(found, PROPOSED, P_IOU, REFINED)
 
     def _refine(self, pictures: Sequence[Picture], found: Candidates) -> Candidates:
-        """R-Net on each candidate; the survivors with their boxes moved.
-
-        Of hints, which were faces a frame ago, it refuses none: O-Net alone decides.
-        """
+        """R-Net on each candidate; the survivors with their boxes moved."""
         outputs, squares = self._judged(self._nets.rnet, pictures, found, R_SIZE, R_MARGIN)
         scores = outputs[:, 0]
-        passed = (scores >= self._config.rnet_threshold) | found.hinted
+        passed = scores >= self._config.rnet_threshold
         moved = found.moved(_moved(squares, outputs[:, 1:5]), scores)
         return _thinned(moved.at(passed), PROPOSED, R_IOU, FACES)
 
     def _output(self, pictures: Sequence[Picture], found: Candidates) -> tuple[Candidates, Floats]:
-        """O-Net on each candidate: the faces, best first within a frame, and their landmarks (N, 5, 2)."""
+        """O-Net on each candidate, hints too, which were faces a frame ago: the faces, best first within a frame, and their landmarks (N, 5, 2)."""
         outputs, squares = self._judged(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
         side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
         landmarks = squares[:, None, :2] + outputs[:, 5:].reshape(-1, 5, 2) * side
@@ -218,7 +213,6 @@ def _hinted(hints: Hints) -> Candidates:
         np.array(frames, np.int64),
         np.array(corners, np.float32).reshape(-1, 4),
         np.ones(len(frames), np.float32),
-        np.ones(len(frames), np.bool_),
     )
 
 

@@ -115,9 +115,8 @@ class FixedCascade:
     def _cascade(self, images: Sequence[Tensor], views: Sequence[View]) -> Tensor:
         """Faces (n, K, 15), best first: box, score (0 where there is none), landmarks."""
         pyramid, hints = Pyramid(images), [view.hints for view in views]
-        given = max(len(boxes or ()) for boxes in hints)
-        candidates = self._with_hints(self._propose(pyramid, views), hints, given)
-        return self._output(pyramid, self._refine(pyramid, candidates, given))
+        refined = self._refine(pyramid, self._propose(pyramid, views))
+        return self._output(pyramid, self._with_hints(refined, hints))
 
     def _propose(self, pyramid: Pyramid, views: Sequence[View]) -> Candidates:
         """P-Net over the sheets of the frames without hints; NMS within a frame."""
@@ -145,12 +144,11 @@ class FixedCascade:
         proposed = Candidates(boxes, scores, real).best(PROPOSED)
         return _suppressed(proposed, P_IOU).best(REFINED)
 
-    def _with_hints(
-        self, proposed: Candidates, hints: Sequence[Sequence[Box] | None], longest: int
-    ) -> Candidates:
-        """The proposals, and after them the hints as candidates of their frames."""
+    def _with_hints(self, refined: Candidates, hints: Sequence[Sequence[Box] | None]) -> Candidates:
+        """What R-Net has left, and after it the hints, which were faces a frame ago."""
+        longest = max(len(boxes or ()) for boxes in hints)
         if not longest:
-            return proposed
+            return refined
         nothing = (0.0, 0.0, 0.0, 0.0)
         rows = [
             [(b.x1, b.y1, b.x2, b.y2) for b in boxes or ()] + [nothing] * (longest - len(boxes or ()))
@@ -159,21 +157,18 @@ class FixedCascade:
         corners = torch.tensor(rows).to(self._device, non_blocking=True)
         real = (corners[..., 2:] > corners[..., :2]).all(2)
         return Candidates(
-            torch.cat([proposed.boxes, corners], 1),
-            torch.cat([proposed.scores, real.float()], 1),
-            torch.cat([proposed.real, real], 1),
+            torch.cat([refined.boxes, corners], 1),
+            torch.cat([refined.scores, real.float()], 1),
+            torch.cat([refined.real, real], 1),
         )
 
-    def _refine(self, pyramid: Pyramid, candidates: Candidates, given: int) -> Candidates:
-        """R-Net on each candidate; the survivors with their boxes moved.
-
-        The last `given` of each row are hints, which were faces a frame ago: of these O-Net alone decides.
-        """
+    def _refine(self, pyramid: Pyramid, candidates: Candidates) -> Candidates:
+        """R-Net on each candidate; the survivors with their boxes moved."""
+        if not candidates.scores.shape[1]:
+            return candidates
         logits, offsets, squares = self._judged(self._nets.rnet, pyramid, candidates, R_SIZE, R_MARGIN)
         scores = logits[..., 0].sigmoid()
-        passed = scores >= self._config.rnet_threshold
-        passed[:, passed.shape[1] - given :] = True
-        real = candidates.real & passed
+        real = candidates.real & (scores >= self._config.rnet_threshold)
         moved = Candidates(_moved(squares, offsets[..., :4]), scores, real).best(PROPOSED)
         return _suppressed(moved, R_IOU).best(FACES)
 

@@ -38,7 +38,7 @@ class Detector(Protocol):
         Args:
             images: (H, W, 3) uint8 RGB each, on the detector's device; unlike sizes allowed.
             hints: for each image None, to search the whole of it, or boxes (of the frame before) at which
-                R-Net and O-Net look, and nowhere else. None searches all images whole.
+                O-Net looks, and nowhere else. None searches all images whole.
             smallest_px: for each image the smallest side of a face that is looked for; None is what the
                 settings say for its width.
         """

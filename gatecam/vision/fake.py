@@ -29,6 +29,11 @@ class FakeAnalyzer:
         """It runs nowhere."""
         return "fake"
 
+    @property
+    def reason(self) -> str:
+        """It has none."""
+        return "a script"
+
     def apply(self, config: Config) -> None:
         """Note the settings in `applied`."""
         self.applied.append(config)
