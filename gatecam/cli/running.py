@@ -78,8 +78,8 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, web: bool, s
         )
         pages = _serve_pages(config, running, sinks, reloading, stack) if web or config.web.enabled else None
         stop.reach(live.stop, reloading.ask)
-        say(f"the networks run on {analyzer.device}: {analyzer.reason}")
         say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
+        say(f"the networks run on {analyzer.device}: {analyzer.reason}")
         notifier.ready()
         supervised = _Supervised(notifier)
         for turn in live.rounds:

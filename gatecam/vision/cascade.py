@@ -160,7 +160,10 @@ class CascadeDetector:
         return _thinned(moved.at(passed), PROPOSED, R_IOU, FACES)
 
     def _output(self, pictures: Sequence[Picture], found: Candidates) -> tuple[Candidates, Floats]:
-        """O-Net on each candidate, hints too, which were faces a frame ago: the faces, best first within a frame, and their landmarks (N, 5, 2)."""
+        """O-Net on each candidate: the faces, best first within a frame, and their landmarks (N, 5, 2).
+
+        Hints are candidates too, as they were faces a frame ago.
+        """
         outputs, squares = self._judged(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
         side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
         landmarks = squares[:, None, :2] + outputs[:, 5:].reshape(-1, 5, 2) * side
