@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint check bench bench-detector bench-live bench-pages soak outage clean
+.PHONY: demo test lint check bench bench-cameras bench-detector bench-live bench-pages soak outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -23,6 +23,9 @@ check: lint test
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg
+
+bench-cameras: .venv/.ready
+	$(BIN)/python tests/bench_cameras.py $(or $(CAMERAS),4) $(or $(SECONDS),40)
 
 bench-detector: .venv/.ready
 	$(BIN)/python tests/bench_detector.py

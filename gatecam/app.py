@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import cv2
+
 from gatecam.camera_alerts import CameraAlerts
 from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
 from gatecam.config import Config
+from gatecam.cores import set_openmp, usable_cores
 from gatecam.errors import DeviceError, MissingExtraError, OutputError
 from gatecam.folders import state_folder
 from gatecam.keyframes import KeyFrames
@@ -67,7 +69,6 @@ def build_crop_classifier(config: Config) -> CropClassifier:
 
 def build_finder(config: Config) -> FaceFinder:
     """What finds all that may be a face, to blur it; raises as `build_analyzer`."""
-    let_threads_sleep()
     with _torch_loads():
         from gatecam.vision.finder import LowFaceFinder
     return LowFaceFinder(config)
@@ -75,6 +76,8 @@ def build_finder(config: Config) -> FaceFinder:
 
 @contextmanager
 def _torch_loads() -> Iterator[None]:
+    """Where torch may be loaded for the first time, its threads and those of OpenCV and OpenVINO are set."""
+    set_threads()
     try:
         yield
     except (ImportError, RuntimeError) as error:
@@ -86,20 +89,15 @@ def _torch_loads() -> Iterator[None]:
 
 def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
     """Imports torch, so that what needs no networks starts without it."""
-    let_threads_sleep()
     with _torch_loads():
         from gatecam.vision.analyzer import TorchAnalyzer
     return TorchAnalyzer(config, telemetry)
 
 
-def let_threads_sleep() -> None:
-    """Have torch's threads wait for each other asleep, after a short spin; of use before torch is loaded.
-
-    Threads that only spin are a tenth faster alone, and ten times slower beside any other busy
-    program on two cores (`docs/adr/0005-sleeping-threads.md`). Variables that are set already stay.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+def set_threads() -> None:
+    """Give torch, OpenVINO and OpenCV a thread for each usable core; of use before torch is loaded."""
+    set_openmp()
+    cv2.setNumThreads(usable_cores())
 
 
 def build_pipeline(

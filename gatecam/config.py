@@ -60,6 +60,12 @@ class CameraConfig(Section):
     fps: float = Field(
         default=30.0, ge=1, le=240, description="frame rate asked of a USB camera, in frames/s"
     )
+    max_fps: float | None = Field(
+        default=None,
+        ge=5,
+        le=240,
+        description="most frames that are judged of the camera, in frames/s; null sets no bound",
+    )
     open_timeout_s: float = Field(
         default=10.0, ge=0.5, le=120, description="longest wait for a camera to open, in s"
     )

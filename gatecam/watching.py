@@ -7,7 +7,7 @@ Cameras ─► the newest frame of each ─► one analyser for all ─► each 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from gatecam.camera_alerts import CameraAlerts
 from gatecam.pipeline import Pipeline, advance
@@ -15,12 +15,16 @@ from gatecam.ports import FaceAnalyzer
 from gatecam.telemetry import Telemetry
 from gatecam.types import Frame, Round
 
+TURN_S = 0.1  # that frames judged at once should take at most; a person is told within half a second
+LATEST = 0.2  # weight of the latest frames in what a frame takes
+
 
 class Watch:
     """Watches some cameras with one analyser.
 
-    Every camera that has a new frame has its newest in each round, so that none waits for another for
-    longer than one round takes.
+    Every camera that has a new frame gets its newest judged before any camera's next one. The frames that
+    came first are judged first, as many at once as `TURN_S` lets expect, so that no decision waits for the
+    frames of all cameras.
 
     Args:
         analyzer: finds and judges the faces of a round's frames at once.
@@ -40,13 +44,25 @@ class Watch:
     ) -> None:
         self._analyzer, self._pipelines, self._alerts = analyzer, pipelines, alerts
         self._telemetry, self._clock = telemetry, clock
+        self._each_s = 0.0  # that a frame takes of late
 
     def rounds(self, frames: Iterable[list[Frame]]) -> Iterator[Round]:
-        """One round for each item of `Cameras`, those without frames too."""
+        """One round or more for each item of `Cameras`, those without frames too."""
         for newest in frames:
-            given = [(self._pipelines[frame.camera], frame) for frame in newest]
-            steps = tuple(advance(self._analyzer, given))
-            now_s = self._clock()
-            for frame in newest:
-                self._telemetry.record("capture to decision", now_s - frame.time_s)
-            yield Round(now_s, steps, tuple(self._alerts.due(now_s)))
+            waiting = sorted(newest, key=lambda frame: frame.time_s)
+            while True:
+                size = max(1, int(TURN_S / self._each_s)) if self._each_s else len(waiting)
+                yield self._round(waiting[:size])
+                waiting = waiting[size:]
+                if not waiting:
+                    break
+
+    def _round(self, frames: Sequence[Frame]) -> Round:
+        start_s = self._clock()
+        steps = tuple(advance(self._analyzer, [(self._pipelines[frame.camera], frame) for frame in frames]))
+        now_s = self._clock()
+        for frame in frames:
+            self._telemetry.record("capture to decision", now_s - frame.time_s)
+        if frames:
+            self._each_s += LATEST * ((now_s - start_s) / len(frames) - self._each_s)
+        return Round(now_s, steps, tuple(self._alerts.due(now_s)))

@@ -17,9 +17,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gatecam.app import let_threads_sleep
+from gatecam.app import set_threads
 
-let_threads_sleep()  # both as gatecam runs: OpenMP reads it when torch is loaded
+set_threads()  # both as gatecam runs: OpenMP reads it when torch is loaded
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402

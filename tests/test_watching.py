@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 import numpy as np
 
 from gatecam.camera_alerts import CameraAlerts
@@ -60,3 +63,62 @@ def test_a_lost_camera_is_told_in_a_round_without_frames():
     (turn,) = watch(FakeAnalyzer(), Telemetry(), alerts).rounds([[]])
     assert [(event.kind, event.camera) for event in turn.events] == [(EventKind.CAMERA_BLIND, "south")]
     assert (turn.time_s, turn.steps) == (10.0, ())
+
+
+class SlowAnalyzer(FakeAnalyzer):
+    """Takes so long a frame, by a clock of its own."""
+
+    def __init__(self, each_s: float) -> None:
+        super().__init__()
+        self.now_s, self._each_s = 0.0, each_s
+
+    def analyze(self, images, hints=None, cameras=None, expected=None):
+        self.now_s += self._each_s * len(images)
+        return super().analyze(images, hints, cameras, expected)
+
+
+def newest(
+    names: list[str], analyzer: SlowAnalyzer, seconds: float, fps: float = 10.0
+) -> Iterator[list[Frame]]:
+    """What cameras give by the analyser's clock, each a little later than the last one: the newest, once."""
+    given = dict.fromkeys(names, -1)
+    while analyzer.now_s < seconds:
+        frames = []
+        for place, name in enumerate(names):
+            late_s = place / len(names) / fps
+            index = int((analyzer.now_s - late_s) * fps) if analyzer.now_s >= late_s else -1
+            if index > given[name]:
+                given[name] = index
+                frames.append(Frame(name, index, index / fps + late_s, np.zeros((48, 64, 3), np.uint8)))
+        analyzer.now_s += 0.0 if frames else 0.001
+        yield frames
+
+
+def watch_many(each_s: float) -> tuple[Counter[str], list[float], SlowAnalyzer]:
+    """Ten seconds of eight cameras: the frames judged of each, and how old they were when they were."""
+    names = [f"camera {number}" for number in range(8)]
+    analyzer, delays_s, judged = SlowAnalyzer(each_s), [], Counter()
+    pipelines = {
+        name: Pipeline(analyzer, FaceTracker(TrackerConfig()), AlertPolicy(PolicyConfig(), name))
+        for name in names
+    }
+    many = Watch(analyzer, pipelines, CameraAlerts(), Telemetry(), clock=lambda: analyzer.now_s)
+    for turn in many.rounds(newest(names, analyzer, 10.0)):
+        for step in turn.steps:
+            judged[step.frame.camera] += 1
+            delays_s.append(turn.time_s - step.frame.time_s)
+    return judged, sorted(delays_s), analyzer
+
+
+def test_no_camera_starves_where_there_is_time_for_half_of_the_frames():
+    judged, delays_s, analyzer = watch_many(each_s=0.025)
+    assert min(judged.values()) >= 48  # of 400 that there is time for
+    assert max(judged.values()) - min(judged.values()) <= 1
+    assert delays_s[-1] < 0.1 + 8 * 0.025 + 0.025
+    assert max(analyzer.batches[8:]) == 4, "a tenth of a second's frames at once"
+
+
+def test_frames_that_come_in_time_are_all_judged():
+    judged, delays_s, _ = watch_many(each_s=0.004)
+    assert min(judged.values()) >= 98
+    assert delays_s[-1] < 0.04

@@ -112,7 +112,9 @@ class Camera:
 
     def _source_settings(self) -> SourceSettings:
         config = self.config
-        return SourceSettings(self._source, config.width, config.height, config.fps, config.read_timeout_s)
+        return SourceSettings(
+            self._source, config.width, config.height, config.fps, config.read_timeout_s, config.max_fps
+        )
 
     def _listen(self, reader: ReaderProcess, now_s: float) -> None:
         """Note what the reader has brought, and end it if it hangs."""

@@ -140,6 +140,8 @@ class Reader:
                 if shot.image is not None:
                     self._put(shot.image, shot.time_s, None if heard_s else shot.time_s - started_s)
                     heard_s = shot.time_s
+                elif shot.is_left_out:
+                    heard_s = shot.time_s
                 elif heard_s is None and shot.time_s > started_s + limit_s:
                     raise CameraError(NO_STREAM)
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 from typing import Any, Protocol
 
@@ -40,24 +41,44 @@ GARBLED = "sends garbage between its pictures"
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Where a camera is, what a USB camera is asked for, and how long its stream may be silent."""
+    """Where a camera is, what a USB camera is asked for, and how long its stream may be silent.
+
+    More than `max_fps` pictures a second are left out; None wants all.
+    """
 
     source: str
     width: int
     height: int
     fps: float
     read_timeout_s: float
+    max_fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
     """What came at a time: a picture, (H, W, 3) RGB, or None for something else, such as half a picture.
 
-    A picture of more than `MAX_PIXELS` is something else, too.
+    A picture of more than `MAX_PIXELS` is something else, too; one that `is_left_out` was not looked at.
     """
 
     time_s: float
     image: Image | None
+    is_left_out: bool = False
+
+
+class _Cap:
+    """Says which pictures are left out, so that no more than so many a second come."""
+
+    def __init__(self, max_fps: float | None) -> None:
+        self._period_s = 0.0 if max_fps is None else 1 / max_fps
+        self._due_s = -inf
+
+    def leaves_out(self, time_s: float) -> bool:
+        """Whether the picture of a time comes too early."""
+        if time_s < self._due_s:
+            return True
+        self._due_s = max(self._due_s, time_s - self._period_s) + self._period_s
+        return False
 
 
 class GarbledError(CameraError):
@@ -81,7 +102,7 @@ def shots(settings: SourceSettings, open_timeout_s: float, is_garbled: bool) -> 
     elif is_url(settings.source):
         yield from _stream_shots(settings, open_timeout_s)
     else:
-        yield from device_shots(_open_device(settings))
+        yield from device_shots(_open_device(settings), settings.max_fps)
 
 
 def silence() -> None:
@@ -98,22 +119,27 @@ def _stream_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[S
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise CameraError(NO_VIDEO)
-        stream.thread_type = "SLICE"  # threads over frames would hold each frame back
-        converter = VideoReformatter()
+        stream.codec_context.thread_count = 1  # frames must not be held back, nor those who judge them
+        converter, cap = VideoReformatter(), _Cap(settings.max_fps)
         for packet in container.demux():
             time_s = monotonic()
-            images = _decoded(packet, converter) if packet.stream is stream and packet.size else []
-            yield from (Shot(time_s, image) for image in images or [None])
+            found = (
+                _decoded(packet, converter, cap, time_s) if packet.stream is stream and packet.size else []
+            )
+            yield from found or [Shot(time_s, None)]
 
 
 def _garbled_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
     """JPEG pictures between anything; FFmpeg only brings the bytes (its demuxer `data`)."""
-    scanner = JpegScanner()
+    scanner, cap = JpegScanner(), _Cap(settings.max_fps)
     with _told_failures(_open_stream(settings, open_timeout_s, "data")) as container:
         for packet in container.demux():
             time_s = monotonic()
-            images = [_from_jpeg(each) for each in scanner.feed(bytes(packet))]
-            yield from (Shot(time_s, image) for image in images or [None])
+            found = [
+                Shot(time_s, None, True) if cap.leaves_out(time_s) else Shot(time_s, _from_jpeg(each))
+                for each in scanner.feed(bytes(packet))
+            ]
+            yield from found or [Shot(time_s, None)]
 
 
 @contextmanager
@@ -160,17 +186,21 @@ def _from_jpeg(data: bytes) -> Image | None:
         return None
 
 
-def _decoded(packet: Packet[Any], converter: VideoReformatter) -> list[Image | None]:
+def _decoded(packet: Packet[Any], converter: VideoReformatter, cap: _Cap, time_s: float) -> list[Shot]:
     """The pictures of a packet; none of one that cannot be decoded."""
+    found = []
     try:
-        return [
-            converter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
-            if picture.width * picture.height <= MAX_PIXELS
-            else None
-            for picture in packet.decode()
-        ]
+        for picture in packet.decode():
+            if picture.width * picture.height > MAX_PIXELS:
+                found.append(Shot(time_s, None))
+            elif cap.leaves_out(time_s):
+                found.append(Shot(time_s, None, is_left_out=True))
+            else:
+                image = converter.reformat(picture, format="rgb24").to_ndarray()
+                found.append(Shot(time_s, image.astype(np.uint8, copy=False)))
     except (FFmpegError, ValueError):
         return []
+    return found
 
 
 # USB cameras -------------------------------------------------------------------------------------
@@ -192,16 +222,18 @@ class Capture(Protocol):
         ...
 
 
-def device_shots(capture: Capture) -> Iterator[Shot]:
-    """What an open device gives, until it ends.
+def device_shots(capture: Capture, max_fps: float | None = None) -> Iterator[Shot]:
+    """What an open device gives, until it ends; a picture that is left out is not even decoded.
 
     Raises:
         CameraError: it ended, or was not open.
     """
+    cap = _Cap(max_fps)
     try:
         while capture.grab():
             time_s = monotonic()
-            yield Shot(time_s, _retrieved(capture))
+            is_early = cap.leaves_out(time_s)
+            yield Shot(time_s, None, True) if is_early else Shot(time_s, _retrieved(capture))
     finally:
         capture.release()
     raise CameraError(NO_DEVICE)

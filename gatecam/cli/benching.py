@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 from collections.abc import Callable
@@ -13,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from gatecam import __version__
-from gatecam.app import let_threads_sleep
+from gatecam.app import set_threads
 from gatecam.bench import page as pages
 from gatecam.bench.result import Measure, Result, compare, read_result
 from gatecam.cli.console import open_console
 from gatecam.cli.progress import Tick, progress
 from gatecam.config import Config
+from gatecam.cores import usable_cores
 from gatecam.errors import ConfigError, SourceError
 
 PARTS = tuple(pages.TITLES)
@@ -54,7 +54,7 @@ def measure_all(asked: Asked) -> None:
             raise ConfigError(f"--parts: expected some of {', '.join(PARTS)}, got {part!r}")
     if asked.video is not None and not asked.video.is_file():
         raise SourceError(f"{asked.video}: there is no such file; check the path.")
-    let_threads_sleep()
+    set_threads()
     backends = _backends(asked.device)
     if backends[0] != "cuda":
         wanted = [part for part in wanted if part != "archive"]
@@ -161,7 +161,7 @@ def machine() -> dict[str, str]:
     works, gpu = describe_cuda()
     return {
         "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(usable_cores()),
         "GPU": gpu if works else "none",
         "Python": platform.python_version(),
         **library_versions(),

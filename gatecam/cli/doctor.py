@@ -25,6 +25,7 @@ import typer
 from gatecam import __version__
 from gatecam.cli.display import display_available
 from gatecam.cli.options import ConfigOption
+from gatecam.cores import allowed_cores, granted_cores, set_openmp, usable_cores
 from gatecam.errors import ConfigError, GatecamError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def doctor(config: ConfigOption = None) -> None:
 
     The exit code is 1 if something is wrong that gatecam cannot do without.
     """
+    set_openmp()  # as the other commands do before they load torch
     rows = examine(checks(config))
     _print_table(rows)
     broken = [row.name for row in rows if row.essential and not row.ok]
@@ -244,10 +246,18 @@ def _device(config_path: Path | None) -> Iterator[Row]:
 
 
 def _cpu() -> Iterator[Row]:
+    import cv2
+
+    from gatecam.app import set_threads
     from gatecam.vision.device import cpu_threads
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Row("CPU", True, f"{cores} cores for this process, torch uses {cpu_threads()} threads")
+    set_threads()
+    granted = granted_cores()
+    quota = (
+        "" if granted is None else f" (of {allowed_cores()}; the container grants the time of {granted:g})"
+    )
+    threads = f"torch and OpenVINO use {cpu_threads()} threads, OpenCV {cv2.getNumThreads()}"
+    yield Row("CPU", True, f"{usable_cores()} cores for this process{quota}: {threads}")
 
 
 def _weights(config_path: Path | None) -> Iterator[Row]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatecam.app import Replay, build_analyzer, build_finder, open_replay
+from gatecam.capture.prefetch import prefetch
 from gatecam.cli.console import open_console
 from gatecam.cli.outputs import numbered, require_apart
 from gatecam.cli.progress import progress
@@ -24,6 +25,7 @@ from gatecam.types import Box, Event, Image, Step
 from gatecam.veil import Cover
 from gatecam.words import BannerText
 
+STEPS_AHEAD = 8
 Known = tuple[Step, BannerText | None, tuple[Box, ...]]
 
 
@@ -124,7 +126,7 @@ class _Work:
             writer = stack.enter_context(VideoWriter(drawn, recording.fps)) if drawn else None
             stack.callback(lambda: self._write_all(cover.rest(), writer))  # also after Ctrl-C
             tick = stack.enter_context(progress(recording.path.name, recording.expected_frames, "frames"))
-            for done, step in enumerate(replay.steps, start=1):
+            for done, step in enumerate(self._ahead(replay, stack), start=1):
                 self.people.add(step)
                 for event in step.events:
                     if log:
@@ -139,6 +141,12 @@ class _Work:
             self.notes.append(f"video: {drawn}")
         if recording.loss:
             self.notes.append(f"{recording.path}: {recording.loss}")
+
+    def _ahead(self, replay: Replay, stack: ExitStack) -> Iterator[Step]:
+        """The steps; where they are drawn, the next ones are analysed meanwhile."""
+        if not (self._outputs.video or self._outputs.sheet):
+            return replay.steps
+        return stack.enter_context(closing(prefetch(replay.steps, STEPS_AHEAD)))
 
     def _open_events(self, stack: ExitStack) -> JsonLinesSink | None:
         if self._outputs.events is None:

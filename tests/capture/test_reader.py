@@ -152,3 +152,13 @@ def test_an_unknown_error_is_not_taken_for_the_end_of_a_stream(build):
     reader, _ = build(Script(([shot()], ENDED)), look=lambda image, time_s: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         reader.attempt()
+
+
+def test_a_camera_whose_pictures_are_left_out_is_there(build):
+    """Only what comes after a silence is late."""
+    early = [Shot(time.monotonic() + s, None, is_left_out=True) for s in (1.5, 3.0)]
+    reader, memory = build(Script(([shot(), *early, shot(4.5, 2)], ENDED)))
+    reader.attempt()
+    assert memory.status.reason == ENDED.args[0]
+    found = memory.take(-1)
+    assert (found.index, found.image[0, 0, 0]) == (1, 2)

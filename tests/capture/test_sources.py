@@ -162,3 +162,24 @@ def test_garbage_alone_is_no_stream():
         for is_garbled in (False, True):
             with pytest.raises(CameraError):
                 list(stream(server, is_garbled))
+
+
+def test_no_more_pictures_come_than_are_wanted(monkeypatch):
+    """Thirty a second, a little early or late, and a pause."""
+    times = [i / 30 + (0.004 if i % 3 else -0.004) + (2.0 if i >= 60 else 0) for i in range(120)]
+    monkeypatch.setattr(sources, "monotonic", iter(times).__next__)
+    capture = FakeCapture(*[np.zeros((2, 2, 3), np.uint8)] * len(times))
+    found = list(itertools.islice(device_shots(capture, 10.0), len(times)))
+    assert [shot.time_s for shot in found] == times
+    assert all((shot.image is None) == shot.is_left_out for shot in found)
+    taken = [shot.time_s for shot in found if not shot.is_left_out]
+    assert 39 <= len(taken) <= 42
+    assert all(sum(start <= at < start + 1 for at in taken) <= 11 for start in taken)
+
+
+def test_a_stream_has_pictures_left_out_too():
+    with MjpegServer() as server:
+        settings = SourceSettings(server.url, 640, 480, 30.0, 0.5, max_fps=10.0)
+        found = list(itertools.islice(shots(settings, 1.0, False), 30))
+    assert sum(shot.image is not None for shot in found) <= 12
+    assert sum(shot.is_left_out for shot in found) >= 18

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ import pytest
 
 from gatecam.capture.images import read_image
 from gatecam.capture.video import VideoFile
+from gatecam.cli import replaying
 from gatecam.draw import LIGHT
 
 FAKE_GATECAM = Path(__file__).with_name("fake_gatecam.py")
@@ -314,7 +316,7 @@ def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
-    assert len(frames_of(tmp_path / "out.mp4")) == 40
+    assert 40 - replaying.STEPS_AHEAD <= len(frames_of(tmp_path / "out.mp4")) <= 40
     assert [event["kind"] for event in events_of(tmp_path / "events.jsonl")] == ["mask_missing"]
     assert read_image(tmp_path / "sheet.jpg").shape[1] > 400
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -330,3 +332,34 @@ def test_the_contact_sheet_holds_the_moment(gatecam, without_mask, make_video, t
     ended = gatecam("replay", "clip.mp4", "--sheet", "sheet.png")
     assert "contact sheet: sheet.png" in ended.out
     assert read_image(tmp_path / "sheet.png")[16:316, 16:416].std() > 30
+
+
+def test_what_is_drawn_changes_no_event(gatecam, without_mask, make_video, tmp_path):
+    """Frames are analysed ahead where they are drawn."""
+    make_video("clip.mp4", frames=60)
+    assert gatecam("replay", "clip.mp4", "--events", "alone.jsonl").code == 0
+    words = ("--events", "drawn.jsonl", "--video", "out.mp4", "--sheet", "sheet.png")
+    assert gatecam("replay", "clip.mp4", *words).code == 0
+    alone = (tmp_path / "alone.jsonl").read_bytes()
+    assert alone
+    assert (tmp_path / "drawn.jsonl").read_bytes() == alone
+    assert len(frames_of(tmp_path / "out.mp4")) == 60
+
+
+def test_frames_are_analysed_while_others_are_drawn(gatecam, analyze, make_video, monkeypatch):
+    threads = {}
+
+    def note(name, call):
+        def noted(*given, **named):
+            threads.setdefault(name, set()).add(threading.current_thread().name)
+            return call(*given, **named)
+
+        return noted
+
+    analyzer = analyze([[]] * 20)
+    monkeypatch.setattr(analyzer, "analyze", note("analysed", analyzer.analyze))
+    monkeypatch.setattr(replaying, "annotate", note("drawn", replaying.annotate))
+    make_video("clip.mp4", frames=20)
+    assert gatecam("replay", "clip.mp4", "--video", "out.mp4").code == 0
+    assert threads["drawn"] == {"MainThread"}
+    assert threads["analysed"] == {"prefetch"}
