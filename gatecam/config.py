@@ -285,7 +285,10 @@ class ReplayConfig(Section):
         default=8,
         ge=1,
         le=256,
-        description="frames analysed at once where each is searched whole (detect_every 1)",
+        description="frames analysed at once where each is searched whole: on a GPU, or by detect_every 1",
+    )
+    hardware: bool = Field(
+        default=True, description="whether a GPU that analyses also decodes the videos that it can (NVDEC)"
     )
     image_fps: float = Field(
         default=10.0, ge=0.1, le=240, description="rate that a folder of images stands for, in frames/s"

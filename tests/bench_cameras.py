@@ -1,8 +1,8 @@
 """What `gatecam run` makes of several streamed cameras: `make bench-cameras CAMERAS=4 SECONDS=40`.
 
-Each camera is a Motion JPEG stream over HTTP, 640 × 480 at 10 frames/s with two faces in view, sent by another
-process. Printed are the frames/s that were judged of the slowest and of all, and gatecam's own summary with
-the time from capture to decision.
+Each camera is a Motion JPEG stream over HTTP, 640 × 480 at 10 frames/s with two faces in view, sent by
+another process. Printed are the frames/s that were judged of each, and gatecam's own summary with the time
+from capture to decision.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ TOLD = {
 STAGES = {
     "decode": "#8c8c8c",
     "plan": "#c9a227",
+    "analyze": "#4a6fa5",
     "detect": "#2a78c8",
     "classify": "#2f9e63",
     "track": "#b0528e",

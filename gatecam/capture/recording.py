@@ -25,14 +25,17 @@ class Recording(FrameSource, Protocol):
         ...
 
 
-def open_recording(path: Path, image_fps: float, camera: str | None = None) -> Recording:
+def open_recording(
+    path: Path, image_fps: float, camera: str | None = None, on_gpu: bool = False
+) -> Recording:
     """The recording at a path; nothing is opened before it is entered.
 
     Args:
         path: A video file, a folder of pictures, or a single picture.
         image_fps: How many pictures of a folder stand for a second.
         camera: The name that frames carry; that of the file or folder by default.
+        on_gpu: Whether a GPU decodes a video, if it can.
     """
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES - {".gif"}:
         return ImageFolder(path, image_fps, camera)
-    return VideoFile(path, camera)
+    return VideoFile(path, camera, on_gpu)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,6 +12,7 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -25,6 +27,8 @@ from gatecam.capture.losses import Losses
 from gatecam.errors import SourceError
 from gatecam.types import Frame, Image
 
+log = logging.getLogger(__name__)
+
 NO_PICTURE = "no picture can be decoded from it; export or record the video again."
 DEFAULT_FPS = 25.0  # where a file tells no believable rate
 MAX_FPS = 1000.0
@@ -36,11 +40,12 @@ class VideoFile:
     """A recorded video as a `FrameSource`.
 
     `fps` (mean frames/s) and `expected_frames` (for a progress bar; None if the file does not tell) are
-    known once entered. `loss` is what could not be read so far, as a sentence, or None.
+    known once entered. `loss` is what could not be read so far, as a sentence, or None. Where `on_gpu`,
+    NVIDIA's decoder works if it can, else FFmpeg's own.
     """
 
-    def __init__(self, path: Path, camera: str | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, camera: str | None = None, on_gpu: bool = False) -> None:
+        self.path, self._on_gpu = path, on_gpu
         self.camera = camera or path.stem
         self.fps = DEFAULT_FPS
         self.expected_frames: int | None = None
@@ -78,11 +83,7 @@ class VideoFile:
 
     def _open(self) -> VideoStream:
         try:
-            # "file:" keeps a name with a colon from being taken for a protocol; the whitelist keeps a
-            # playlist from opening network addresses; old metadata is not always UTF-8
-            self._container = av.open(
-                f"file:{self.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-            )
+            self._container = self._opened_on_gpu() or self._opened(None)
         except (FFmpegError, ValueError) as error:
             raise SourceError(
                 f"{self.path}: not a video, or its header is damaged; play it elsewhere or export it again."
@@ -103,6 +104,26 @@ class VideoFile:
             gapless=format_name.startswith("matroska"),
         )
         return stream
+
+    def _opened_on_gpu(self) -> InputContainer | None:
+        """For NVIDIA's decoder; None where it is not wanted, or not there."""
+        if not self._on_gpu:
+            return None
+        try:
+            return self._opened(HWAccel("cuda"))
+        except (FFmpegError, RuntimeError, ValueError, NotImplementedError) as error:
+            log.info("%s: the GPU does not decode it (%s), the CPU does.", self.path, error)
+            return None
+
+    def _opened(self, hardware: HWAccel | None) -> InputContainer:
+        # "file:" keeps a name with a colon from being taken for a protocol; the whitelist keeps a
+        # playlist from opening network addresses; old metadata is not always UTF-8
+        return av.open(
+            f"file:{self.path}",
+            options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+            hwaccel=hardware,
+        )
 
     def _close(self) -> None:
         with self._lock:

@@ -13,9 +13,12 @@ from gatecam.config import Config, Geometry
 from gatecam.geometry import iou, region_box, shift
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
+from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector import build_detector
-from gatecam.vision.device import Backend, pick_backend
+from gatecam.vision.device import Backend, cpu_backend, pick_backend
+from gatecam.vision.resident import Asked, ResidentAnalysis
+from gatecam.vision.upload import upload
 
 SAME_FACE = 0.4  # IoU of a face with where its track expects it
 
@@ -47,6 +50,9 @@ class TorchAnalyzer:
         self._config, self._backend, self._device = config, backend, backend.device
         self._detector = build_detector(config.detector, backend)
         self._classifier = FaceClassifier(config.classifier.weights, backend)
+        self._resident: ResidentAnalysis | None = None
+        if backend.name == "cuda" and isinstance(self._detector, FixedCascade):
+            self._resident = ResidentAnalysis(self._detector, self._classifier, self._device)
 
     def apply(self, config: Config) -> None:
         """From the next frame on take thresholds, doors, regions and smallest faces from other settings."""
@@ -103,7 +109,7 @@ class TorchAnalyzer:
                 raise
             reason = str(error).strip().splitlines()[0][:200]
             log.warning("The GPU failed (%s): the networks run on the CPU until the next start.", reason)
-            self._load(self._config, Backend("cpu"))
+            self._load(self._config, cpu_backend(f"the GPU failed: {reason}"))
             return self._analyze(images, hints, geometry, known)
 
     def _analyze(
@@ -113,9 +119,17 @@ class TorchAnalyzer:
         geometry: Sequence[Geometry],
         known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
+        asked = _asked(images, hints, geometry)
+        if self._resident is not None:
+            with self._telemetry.stage("analyze", len(images)):
+                judged_at_once = self._resident.analyze(upload(images, self._device), asked)
+                return [
+                    [_face(face, prediction, _known(face, tracks)) for face, prediction in faces]
+                    for faces, tracks in zip(judged_at_once, known, strict=True)
+                ]
         with self._telemetry.stage("detect", len(images)):
             frames = [self._upload(image) for image in images]
-            found = self._detect(frames, hints, geometry)
+            found = self._detect(frames, asked)
         with self._telemetry.stage("classify", len(images)):
             lent = [
                 [_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)
@@ -127,38 +141,18 @@ class TorchAnalyzer:
             judged = iter(self._classifier.classify(frames, new))
             return [
                 [
-                    Face(face, next(judged)) if old is None else Face(face, old, judged=False)
+                    _face(face, next(judged) if old is None else old, old)
                     for face, old in zip(faces, olds, strict=True)
                 ]
                 for faces, olds in zip(found, lent, strict=True)
             ]
 
-    def _detect(
-        self,
-        frames: Sequence[Tensor],
-        hints: Sequence[Sequence[Box] | None],
-        geometry: Sequence[Geometry],
-    ) -> list[list[Detection]]:
+    def _detect(self, frames: Sequence[Tensor], asked: Asked) -> list[list[Detection]]:
         """Detect in views of the regions, in pixels of the frames."""
-        parts = [
-            region_box(place.region or (0.0, 0.0, 1.0, 1.0), frame.shape[1], frame.shape[0])
-            for frame, place in zip(frames, geometry, strict=True)
-        ]
-        views = [
-            frame[int(part.y1) : int(part.y2), int(part.x1) : int(part.x2)]
-            for frame, part in zip(frames, parts, strict=True)
-        ]
-        hints_in_views = [
-            None if boxes is None else [shift(box, -part.x1, -part.y1) for box in boxes]
-            for boxes, part in zip(hints, parts, strict=True)
-        ]
-        smallest_px = [
-            place.smallest_face_px(int(part.width)) for place, part in zip(geometry, parts, strict=True)
-        ]
-        found = self._detector.detect(views, hints_in_views, smallest_px)
+        found = self._detector.detect(asked.views(frames), asked.hints, asked.smallest_px)
         return [
             [_shifted(detection, part.x1, part.y1) for detection in faces]
-            for faces, part in zip(found, parts, strict=True)
+            for faces, part in zip(found, asked.parts, strict=True)
         ]
 
     def _upload(self, image: Image) -> Tensor:
@@ -169,6 +163,29 @@ class TorchAnalyzer:
     def _boxes(self, faces: Sequence[Detection]) -> Tensor:
         corners = [(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]
         return torch.tensor(corners, device=self._device).reshape(-1, 4)
+
+
+def _asked(
+    images: Sequence[Image], hints: Sequence[Sequence[Box] | None], geometry: Sequence[Geometry]
+) -> Asked:
+    """What is looked at of each image: the region of its camera."""
+    parts = [
+        region_box(place.region or (0.0, 0.0, 1.0, 1.0), image.shape[1], image.shape[0])
+        for image, place in zip(images, geometry, strict=True)
+    ]
+    in_parts = [
+        None if boxes is None else [shift(box, -part.x1, -part.y1) for box in boxes]
+        for boxes, part in zip(hints, parts, strict=True)
+    ]
+    smallest_px = [
+        place.smallest_face_px(int(part.width)) for place, part in zip(geometry, parts, strict=True)
+    ]
+    return Asked(parts, in_parts, smallest_px)
+
+
+def _face(detection: Detection, judged: Prediction, known: Prediction | None) -> Face:
+    """The face; what is known of it goes before what was judged now, so that all backends tell the same."""
+    return Face(detection, judged) if known is None else Face(detection, known, judged=False)
 
 
 def _known(face: Detection, tracks: Sequence[Expected]) -> Prediction | None:

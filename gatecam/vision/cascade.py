@@ -40,12 +40,12 @@ from gatecam.vision.detector_networks import (
     R_MARGIN,
     R_SIZE,
     CompiledNetworks,
+    Network,
     Networks,
     ONet,
     RNet,
 )
 from gatecam.vision.memory import Trimmer
-from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.picture import Picture
 from gatecam.vision.pyramid import GREY, normalised
 
@@ -177,7 +177,7 @@ class CascadeDetector:
 
     def _judged(
         self,
-        net: RNet | ONet | OpenVinoNetwork,
+        net: Network,
         pictures: Sequence[Picture],
         found: Candidates,
         size: int,

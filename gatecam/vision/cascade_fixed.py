@@ -31,7 +31,17 @@ from gatecam.vision.cascade_parts import (
     views_of,
 )
 from gatecam.vision.crops import squares_of
-from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, Networks, ONet, RNet
+from gatecam.vision.detector_networks import (
+    O_MARGIN,
+    O_SIZE,
+    R_MARGIN,
+    R_SIZE,
+    CompiledNetworks,
+    Network,
+    Networks,
+    ONet,
+    RNet,
+)
 from gatecam.vision.pyramid import GREY, Pyramid, normalised
 
 ROUNDS = 12  # of suppression, so that their number does not depend on the boxes
@@ -75,6 +85,15 @@ class Candidates:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What was found, on the device: of each frame that was looked at a row of places for faces."""
+
+    frames: list[int]
+    views: list[View]
+    faces: Tensor  # (n, K, 15), best first, px of the view: box, score (0 where there is none), landmarks
+
+
 class FixedCascade:
     """Finds faces in batches of frames, bare or masked. Implements `Detector`.
 
@@ -84,10 +103,14 @@ class FixedCascade:
         device: where the images lie.
     """
 
-    def __init__(self, config: DetectorConfig, networks: Networks, device: torch.device) -> None:
+    def __init__(
+        self, config: DetectorConfig, networks: Networks | CompiledNetworks, device: torch.device
+    ) -> None:
         self._config = config
         self._device = device
-        self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
+        self._nets: Networks | CompiledNetworks = networks
+        if isinstance(networks, Networks):
+            self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
 
     def apply(self, config: DetectorConfig) -> None:
         """Go on by other thresholds and another smallest face."""
@@ -102,15 +125,27 @@ class FixedCascade:
     ) -> list[list[Detection]]:
         """The faces of each image, best first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
-        views = views_of(self._config, [image.shape for image in images], hints, smallest_px)
-        if not views:
+        rows = self.rows(images, hints, smallest_px)
+        if rows is None:
             return found
-        seen = [images[i][view.y1 : view.y2, view.x1 : view.x2] for i, view in views.items()]
-        rows = self._cascade(seen, list(views.values())).cpu().numpy()
-        for (i, view), faces in zip(views.items(), rows, strict=True):
+        for i, view, faces in zip(rows.frames, rows.views, rows.faces.cpu().numpy(), strict=True):
             for row in faces[faces[:, 4] > 0]:
                 found[i].append(view.detection(row[:4], float(row[4]), row[5:].reshape(5, 2)))
         return found
+
+    @torch.inference_mode()
+    def rows(
+        self,
+        images: Sequence[Tensor],
+        hints: Sequence[Sequence[Box] | None] | None = None,
+        smallest_px: Sequence[int] | None = None,
+    ) -> Rows | None:
+        """The same on the device, where nothing waits for it; None where nothing is looked at."""
+        views = views_of(self._config, [image.shape for image in images], hints, smallest_px)
+        if not views:
+            return None
+        seen = [images[i][view.y1 : view.y2, view.x1 : view.x2] for i, view in views.items()]
+        return Rows(list(views), list(views.values()), self._cascade(seen, list(views.values())))
 
     def _cascade(self, images: Sequence[Tensor], views: Sequence[View]) -> Tensor:
         """Faces (n, K, 15), best first: box, score (0 where there is none), landmarks."""
@@ -187,18 +222,18 @@ class FixedCascade:
         return torch.cat([ordered.boxes, (scores * kept)[..., None], points], 2)
 
     def _judged(
-        self, net: RNet | ONet, pyramid: Pyramid, candidates: Candidates, size: int, margin: float
+        self, net: Network, pyramid: Pyramid, candidates: Candidates, size: int, margin: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """A network's logits (n, K, 1), its other outputs (n, K, m), and the squares (n, K, 4) it saw."""
         count, length = candidates.scores.shape
         squares = squares_of(candidates.boxes.flatten(0, 1), margin)
         frames = torch.arange(count * length, device=self._device) // max(length, 1)
         outputs = _in_chunks(net, pyramid, squares, frames, size)
-        outputs = outputs.view(count, length, net.outputs)
+        outputs = outputs.view(count, length, RNet.outputs if size == R_SIZE else ONet.outputs)
         return outputs[..., :1], outputs[..., 1:], squares.view(count, length, 4)
 
 
-def _in_chunks(net: RNet | ONet, pyramid: Pyramid, squares: Tensor, frames: Tensor, size: int) -> Tensor:
+def _in_chunks(net: Network, pyramid: Pyramid, squares: Tensor, frames: Tensor, size: int) -> Tensor:
     """A network's outputs for squares of frames, side by side: (N, 1 + m), the logit first."""
     parts = []
     for square, frame in zip(torch.split(squares, CHUNK), torch.split(frames, CHUNK), strict=True):

@@ -12,6 +12,7 @@ from gatecam.errors import ModelError
 from gatecam.types import Prediction
 from gatecam.vision.crops import crop_faces
 from gatecam.vision.device import Backend
+from gatecam.vision.graphs import CROP_SIZES, GraphedNetwork
 from gatecam.vision.network import HEADS, FaceNetwork, build_from_spec, fold_batch_norms
 from gatecam.vision.openvino import OpenVinoNetwork, Outputs
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights
@@ -73,19 +74,25 @@ class FaceClassifier:
     def _judge(self, crops: Tensor) -> list[Prediction]:
         found: list[Prediction] = []
         for chunk in torch.split(crops, CHUNK) if len(crops) else ():
-            logits = self._network(chunk.contiguous(memory_format=torch.channels_last))
-            joined = [
-                (of_head.float() / self._temperature[name]).softmax(1)
-                for name, of_head in zip(HEADS, logits, strict=True)
-            ]
-            rows = torch.cat(joined, 1).cpu().numpy().astype(np.float32)  # (n, 8): the CPU waits here
+            rows = self.probabilities(chunk).cpu().numpy().astype(np.float32)  # the CPU waits here
             found.extend(Prediction(row[:3], row[3:5], row[5:]) for row in rows)
         return found
 
+    def probabilities(self, crops: Tensor) -> Tensor:
+        """Calibrated probabilities (n, 8) of crops (n, 3, size, size), on the device: mask, gender, age."""
+        logits = self._network(crops.contiguous(memory_format=torch.channels_last))
+        joined = [
+            (of_head.float() / self._temperature[name]).softmax(1)
+            for name, of_head in zip(HEADS, logits, strict=True)
+        ]
+        return torch.cat(joined, 1)
 
-def runnable(network: nn.Module, backend: Backend) -> nn.Module:
+
+def runnable(network: nn.Module, backend: Backend) -> Callable[[Tensor], Outputs]:
     """A network as torch runs it fastest on a backend."""
-    return network.to(backend.device).to(memory_format=torch.channels_last)
+    if backend.name == "cuda":
+        return GraphedNetwork(network.to(backend.device), CROP_SIZES)
+    return network.to(memory_format=torch.channels_last)
 
 
 class ByHead(nn.Module):

@@ -17,6 +17,7 @@ from gatecam.vision.cascade import CascadeDetector
 from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.detector_networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
 from gatecam.vision.device import Backend
+from gatecam.vision.graphs import CROP_SIZES, FRAME_SIZES, GraphedNetwork
 from gatecam.vision.mtcnn import MtcnnDetector
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
@@ -60,8 +61,9 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
     if backend.name == "openvino":
         return CascadeDetector(config, compiled(networks, backend.threads), backend.device)
-    cascade = CascadeDetector if backend.name == "cpu" else FixedCascade
-    return cascade(config, networks, backend.device)
+    if backend.name == "cuda":
+        return FixedCascade(config, graphed(networks.to(backend.device)), backend.device)
+    return CascadeDetector(config, networks, backend.device)
 
 
 def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks:
@@ -70,6 +72,15 @@ def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks
         OpenVinoNetwork(networks.pnet, torch.zeros(1, 3, 64, 64), True, threads),
         OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads),
         OpenVinoNetwork(networks.onet, torch.zeros(2, 3, O_SIZE, O_SIZE), threads=threads),
+    )
+
+
+def graphed(networks: Networks) -> CompiledNetworks:
+    """The networks, which lie on a GPU, as CUDA graphs."""
+    return CompiledNetworks(
+        GraphedNetwork(networks.pnet, FRAME_SIZES),
+        GraphedNetwork(networks.rnet, CROP_SIZES),
+        GraphedNetwork(networks.onet, CROP_SIZES),
     )
 
 

@@ -6,11 +6,10 @@ box and five landmarks. Each sees a part of the surroundings as well, of which a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-
-from gatecam.vision.openvino import OpenVinoNetwork
 
 ARCHITECTURE = "gatecam-cascade/1"  # what the spec of weights of these networks says
 STRIDE_PX = 8  # of P-Net's cells
@@ -94,10 +93,13 @@ class Networks(nn.Module):
         self.pnet, self.rnet, self.onet = PNet(), RNet(), ONet()
 
 
+Network = Callable[[Tensor], tuple[Tensor, ...]]  # the module, or what runs it
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledNetworks:
-    """The three on OpenVINO."""
+    """The three as OpenVINO or CUDA graphs run them."""
 
-    pnet: OpenVinoNetwork
-    rnet: OpenVinoNetwork
-    onet: OpenVinoNetwork
+    pnet: Network
+    rnet: Network
+    onet: Network

@@ -65,12 +65,16 @@ def pick_backend(setting: Literal["auto", "cpu", "cuda", "openvino"]) -> Backend
     has_cuda, cuda = describe_cuda() if setting == "auto" else (False, "")
     if has_cuda:
         return Backend("cuda", cuda)
-    works, found = describe_openvino()
-    if works:
-        return Backend("openvino", found)
-    if setting == "openvino":
+    if setting == "openvino" and not describe_openvino()[0]:
+        found = describe_openvino()[1]
         raise DeviceError(f"OpenVINO cannot be used: {found}, or set `device: auto` in the settings.")
-    return Backend("cpu", f"no CUDA ({cuda}), no OpenVINO ({found})")
+    return cpu_backend(f"no CUDA ({cuda})")
+
+
+def cpu_backend(why: str) -> Backend:
+    """The fastest one without a GPU; `why` there is none stands in the reason of torch's."""
+    works, found = describe_openvino()
+    return Backend("openvino", found) if works else Backend("cpu", f"{why}, no OpenVINO ({found})")
 
 
 def describe_cuda() -> tuple[bool, str]:

@@ -156,8 +156,23 @@ def test_each_cameras_door_and_region_hold_for_its_own_pictures(detector):
     assert detector.smallest_px == [20]
 
 
-def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(detector, caplog, monkeypatch):
+@pytest.mark.parametrize(
+    ("openvino", "backend", "reason"),
+    [
+        ((True, "OpenVINO 1"), "openvino", "OpenVINO 1"),
+        (
+            (False, "none"),
+            "cpu",
+            "the GPU failed: CUDA error: an illegal memory access was encountered, no OpenVINO (none)",
+        ),
+    ],
+)
+def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(
+    detector, caplog, monkeypatch, openvino, backend, reason
+):
+    monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: openvino)
     analyzer = analyzer_of()
+    monkeypatch.setattr(analyzer_module, "FaceClassifier", lambda *given: analyzer._classifier)
     detect, fails = detector.detect, [True]
 
     def once_failing(images, hints=None, smallest_px=None):
@@ -170,7 +185,7 @@ def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(detector, caplog, monkeypat
     monkeypatch.setattr(analyzer, "_upload", torch.from_numpy)
     ((face,),) = analyzer.analyze([noise()])
     assert face.detection.score == 0.9
-    assert analyzer.device == "cpu"
+    assert (analyzer.device, analyzer.reason) == (backend, reason)
     assert "The GPU failed (CUDA error: an illegal memory access was encountered)" in caplog.text
 
 
