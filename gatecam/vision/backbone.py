@@ -6,7 +6,6 @@ global depthwise convolution, which frees the input size.
 
 from __future__ import annotations
 
-import torchvision
 from torch import Tensor, fx, nn
 
 from gatecam.errors import ModelError
@@ -87,6 +86,8 @@ class MobileFaceNet(nn.Module):
 
 def backbone_names() -> list[str]:
     """The names that `build_backbone` takes."""
+    import torchvision  # a second, which the shipped network does without
+
     known = torchvision.models.list_models(module=torchvision.models)
     return [MOBILEFACENET, *(name for name in known if not name.startswith(UNFIT))]
 
@@ -100,13 +101,15 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
     Raises:
         ModelError: there is no such network.
     """
+    if name == MOBILEFACENET:
+        return MobileFaceNet(), FEATURES
     if name not in backbone_names():
         raise ModelError(
             f"{name}: no such backbone; give {', '.join(SUGGESTED)}, or another of torchvision's "
             "classification networks that takes small pictures."
         )
-    if name == MOBILEFACENET:
-        return MobileFaceNet(), FEATURES
+    import torchvision
+
     network: nn.Module = torchvision.models.get_model(name, weights=None, **OPTIONS.get(name, {}))
     for module in network.modules():
         if isinstance(module, nn.Dropout):

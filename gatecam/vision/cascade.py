@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import nms
 
 from gatecam.config import DetectorConfig
 from gatecam.types import Box, Detection, Floats
@@ -46,6 +45,7 @@ from gatecam.vision.detector_networks import (
     RNet,
 )
 from gatecam.vision.memory import Trimmer
+from gatecam.vision.ops import nms
 from gatecam.vision.picture import Picture
 from gatecam.vision.pyramid import GREY, normalised
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
+
+from gatecam.vision.ops import roi_align
 
 EDGE_PX = 2  # around a square, which bilinear samples reach
 GATHERED = 64  # crops that are gathered at once, which bounds memory
@@ -57,8 +58,7 @@ def crop_faces(images: Sequence[Tensor], boxes: Sequence[Tensor], spec: CropSpec
 
 def _aligned(pixels: Tensor, squares: Tensor, spec: CropSpec) -> Tensor:
     floats = (pixels.permute(2, 0, 1)[None].float() - spec.mean) / spec.std  # (1, 3, H, W)
-    crops: Tensor = roi_align(floats, [squares], spec.size, 1.0, SAMPLES, aligned=True)
-    return crops
+    return roi_align(floats, squares, spec.size, SAMPLES)
 
 
 def _cropped(image: Tensor, square: Tensor, spec: CropSpec) -> Tensor:

@@ -18,7 +18,6 @@ from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.detector_networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
 from gatecam.vision.device import Backend
 from gatecam.vision.graphs import CROP_SIZES, FRAME_SIZES, GraphedNetwork
-from gatecam.vision.mtcnn import MtcnnDetector
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
 
@@ -57,6 +56,8 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
+        from gatecam.vision.mtcnn import MtcnnDetector  # brings all of torchvision, a second
+
         return MtcnnDetector(config, backend.device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
     if backend.name == "openvino":
