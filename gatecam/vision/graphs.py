@@ -104,13 +104,14 @@ def captured(network: nn.Module, pixels: Tensor) -> tuple[Callable[[], object], 
     try:
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside), torch.backends.cudnn.flags(benchmark=True):
-            for _ in range(WARM_UPS):
-                network(pixels)
-        torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            outputs = network(pixels)
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            with torch.cuda.stream(beside):
+                for _ in range(WARM_UPS):
+                    network(pixels)
+            torch.cuda.current_stream().wait_stream(beside)
+            with torch.cuda.graph(graph):
+                outputs = network(pixels)
     except RuntimeError as error:
         log.warning("A CUDA graph failed (%s): the network runs without.", str(error).splitlines()[0][:200])
         return called(network, pixels)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def nms(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
-    """Which of boxes (N, 4) stay where each removes the weaker ones it overlaps more: (K,) int64, in order."""
+    """Which boxes of (N, 4) stay where each removes the weaker ones it overlaps more: (K,) int64."""
     kept: Tensor = torch.ops.torchvision.nms(boxes, scores, iou)
     return kept
 
