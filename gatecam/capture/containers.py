@@ -1,4 +1,4 @@
-"""Tells whether a video file was cut off, from the sizes that its container states.
+"""What FFmpeg does not do of itself: take any metadata, and tell whether a video file was cut off.
 
 FFmpeg reads a cut file as if it ended there, and durations are too coarse to tell a cut from
 audio that is longer than the picture. The structure of the file is exact: a box, segment or
@@ -11,7 +11,13 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import av
+
+# Old metadata is not always UTF-8; PyAV took an error for it before version 19, unless it was told not to.
+_VERSION = int(av.__version__.split(".")[0])
+ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if _VERSION < 19 else {}
 
 EBML_HEADER = 0x1A45DFA3
 MATROSKA_SEGMENT = 0x18538067

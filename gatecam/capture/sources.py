@@ -24,6 +24,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from gatecam.capture.containers import ANY_METADATA
 from gatecam.capture.devices import is_url
 from gatecam.capture.jpegs import JpegScanner
 from gatecam.capture.newest import MAX_PIXELS
@@ -162,13 +163,14 @@ def _open_stream(
     settings: SourceSettings, open_timeout_s: float, demuxer: str | None = None
 ) -> InputContainer:
     try:
-        return av.open(
+        container: InputContainer = av.open(
             settings.source,
             format=demuxer,
             options={"rtsp_transport": "tcp"},
             timeout=(open_timeout_s, settings.read_timeout_s),
-            metadata_errors="replace",
+            **ANY_METADATA,
         )
+        return container
     except InvalidDataError as error:
         is_http = settings.source.lower().startswith("http")
         raise (GarbledError if is_http else CameraError)(NO_STREAM) from error

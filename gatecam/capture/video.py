@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from gatecam.capture.containers import is_cut_off
+from gatecam.capture.containers import ANY_METADATA, is_cut_off
 from gatecam.capture.losses import Losses
 from gatecam.errors import SourceError
 from gatecam.types import Frame, Image
@@ -117,13 +117,14 @@ class VideoFile:
 
     def _opened(self, hardware: HWAccel | None) -> InputContainer:
         # "file:" keeps a name with a colon from being taken for a protocol; the whitelist keeps a
-        # playlist from opening network addresses; old metadata is not always UTF-8
-        return av.open(
+        # playlist from opening network addresses
+        container: InputContainer = av.open(
             f"file:{self.path}",
             options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
+            **ANY_METADATA,
             hwaccel=hardware,
         )
+        return container
 
     def _close(self) -> None:
         with self._lock:
