@@ -18,7 +18,7 @@ TITLES = {
     "archive": "Archives on the GPU",
 }
 TOLD = {
-    "resolutions": "From the file to the events, hints on. `plain loop` is facenet_pytorch's MTCNN on its "
+    "resolutions": "From the file to the events, hints on. The plain loop is facenet_pytorch's MTCNN on its "
     "defaults and a ResNet-18 at 224 px a face, on the first frames of the same clips, in turns.",
     "faces": "Without decoding. No face: a still, empty scene.",
     "cameras": "Frames come in real time; the newest wins. Capture to decision is the time from a frame's "
@@ -48,6 +48,23 @@ def rows_of(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
     return ["", "backend", *figures], rows
 
 
+def _stage_of(one: Measure) -> tuple[str, str] | None:
+    """A stage and which of its figures this is; None of what is no stage's."""
+    stage, _, kind = one.figure.rpartition(" ")
+    return (stage, kind) if stage in STAGES else None
+
+
+def _stage_rows(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
+    """A table: a row for each case, backend and stage."""
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    for one in measures:
+        stage, kind = _stage_of(one) or ("", "")
+        found.setdefault((one.case, one.backend, stage), {})[kind] = number(one.median)
+    kinds = ("mean", "p50", "p95", "p99")
+    rows = [[*key, *(values.get(kind, "–") for kind in kinds)] for key, values in found.items()]
+    return ["", "backend", "stage", *(f"{kind}, ms" for kind in kinds)], rows
+
+
 def number(value: float) -> str:
     """Three figures, whole from 100 on."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -63,8 +80,12 @@ def page_of(result: Result) -> Page:
             page.heading(title)
             page.text(TOLD[part])
             for drawing in _drawings(result, part):
+                page.text(_title(drawing))
                 page.svg(drawing)
-            page.table(*rows_of(measures))
+            page.table(*rows_of([one for one in measures if _stage_of(one) is None]))
+            if staged := [one for one in measures if _stage_of(one) is not None]:
+                page.text("Each stage: its mean over all frames, and percentiles of the frames that had it.")
+                page.table(*_stage_rows(staged))
     return page
 
 
@@ -112,7 +133,7 @@ def _drawings(result: Result, part: str) -> list[str]:
 
 def _stages(measures: list[Measure], backend: str, title: str) -> str:
     mine = [one for one in measures if one.backend == backend]
-    cases = list(dict.fromkeys(one.case for one in mine))
+    cases = list(dict.fromkeys(one.case for one in mine if _stage_of(one)))
     means = {(one.case, one.figure): one.median for one in mine}
     series = [
         Series(stage, color, [round(means.get((case, f"{stage} mean"), 0.0), 2) for case in cases])

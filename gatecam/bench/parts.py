@@ -31,6 +31,7 @@ CAMERA_FPS = 10.0
 CAMERA_FACES = 2
 CLIP_FRAMES = 120
 PLAIN_FRAMES = 24  # of a clip that the plain loop is shown, which takes ten times as long a frame
+WALK_FIRST, WALK_FRAMES = int(FPS), int(3 * FPS)  # frames of a still camera; the first second is not measured
 ARCHIVE_BATCH, ARCHIVE_FACES = 32, 4
 START_LIMIT_S = 120.0
 
@@ -57,11 +58,11 @@ class Figures:
         """Note a round's value."""
         self._values[case, backend, figure, unit, more].append(value)
 
-    def stages(self, case: str, backend: str, telemetry: Telemetry) -> None:
-        """Note a round's stages."""
+    def stages(self, case: str, backend: str, telemetry: Telemetry, frames: int) -> None:
+        """Note a round's stages: the mean over all frames, and percentiles of those that had the stage."""
         sums_s = {one.stage: one.sum_s for one in telemetry.histograms()}
         for one in telemetry.latencies():
-            self.add(case, backend, f"{one.stage} mean", "ms", sums_s[one.stage] / one.count * 1000)
+            self.add(case, backend, f"{one.stage} mean", "ms", sums_s[one.stage] / frames * 1000)
             for name, value in (("p50", one.p50_ms), ("p95", one.p95_ms), ("p99", one.p99_ms)):
                 self.add(case, backend, f"{one.stage} {name}", "ms", value)
 
@@ -100,7 +101,7 @@ def resolutions(plan: Plan, videos: dict[str, Path], faces: int | None, tick: Ti
                 figures.add(case, name, "speed", "frames/s", frames / seconds, more=True)
                 figures.add(case, name, "times the plain loop", "×", frames / seconds / plain_fps, more=True)
                 _found(figures, case, name, seen, min(frames, PLAIN_FRAMES), faces)
-                figures.stages(case, name, one.telemetry)
+                figures.stages(case, name, one.telemetry, frames)
             tick()
     return figures.measures()
 
@@ -147,7 +148,7 @@ def by_faces(plan: Plan, tick: Tick) -> list[Measure]:
                 case = _faces(count)
                 means[count] = _walk(config, analyzer, pictures[count], telemetry)
                 figures.add(case, backend, "frame", "ms", means[count])
-                figures.stages(case, backend, telemetry)
+                figures.stages(case, backend, telemetry, WALK_FRAMES - WALK_FIRST)
             each = (means[FACES[-1]] - means[1]) / (FACES[-1] - 1)
             figures.add("each further face", backend, "frame", "ms", each)
             tick()
@@ -157,13 +158,12 @@ def by_faces(plan: Plan, tick: Tick) -> list[Measure]:
 def _walk(config: Config, analyzer: FaceAnalyzer, pictures: Sequence[Image], telemetry: Telemetry) -> float:
     """The mean time of a frame in ms, after the first second."""
     pipeline = build_pipeline(config, analyzer, "bench", telemetry)
-    first, count = int(FPS), int(3 * FPS)
-    for index in range(count):
-        if index == first:
+    for index in range(WALK_FRAMES):
+        if index == WALK_FIRST:
             telemetry.empty()
             start_s = time.perf_counter()
         advance(analyzer, [(pipeline, Frame("bench", index, index / FPS, pictures[index % len(pictures)]))])
-    return (time.perf_counter() - start_s) / (count - first) * 1000
+    return (time.perf_counter() - start_s) / (WALK_FRAMES - WALK_FIRST) * 1000
 
 
 def cameras(plan: Plan, tick: Tick) -> list[Measure]:

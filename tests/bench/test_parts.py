@@ -93,10 +93,16 @@ def test_faces_and_cameras_are_measured(small, ticks, tick):
     cost = {one.case: one.values for one in measures if one.figure == "frame"}
     assert list(cost) == ["no face", "1 face", "2 faces", "each further face"]
     assert cost["each further face"][0] == pytest.approx(cost["2 faces"][0] - cost["1 face"][0])
+    means = [one for one in measures if one.figure.endswith(" mean")]
+    for case in ("no face", "1 face", "2 faces"):
+        parts_ms = [sum(values) for values in zip(*(m.values for m in means if m.case == case), strict=True)]
+        assert all(0 < part <= whole for part, whole in zip(parts_ms, cost[case], strict=True))
     measures = parts.cameras(PLAN, tick)
     slowest = {one.case: one.values for one in measures if one.figure == "slowest"}
     assert list(slowest) == ["1 camera", "2 cameras"]
-    assert all(0 < value <= 15 for values in slowest.values() for value in values)
+    rates = [value for values in slowest.values() for value in values]
+    assert all(0 <= value <= 15 for value in rates)
+    assert max(rates) > 0
     assert len(ticks) == 4
 
 

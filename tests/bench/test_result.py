@@ -94,6 +94,9 @@ def test_the_page_loads_nothing_and_escapes(tmp_path):
     assert not re.search(r"(src|href)=|https?://", text)
     assert text.count("<svg") == 2
     assert "detect 4</title>" in text
+    assert "<p>Replay of one face, by resolution (cpu): ms a frame, mean of each stage</p>" in text
+    row = re.sub("<[^>]+>", " ", text[text.index("percentiles of the frames that had it") :])
+    assert re.search(r"720p\s+cpu\s+detect\s+4\s+–", row)
 
 
 def test_the_chart_is_one_picture(tmp_path):
