@@ -134,7 +134,7 @@ def open_replay(
     """Replay a video file or a folder of pictures; decoding runs ahead in a thread of its own.
 
     The camera's name is that of the file or folder unless it is given. A GPU searches all of every frame, in
-    batches: that is faster there than looking at the frames one by one.
+    batches (`docs/adr/0018-on-a-gpu.md`).
 
     Raises:
         SourceError: nothing can be read from `path`.

@@ -9,6 +9,7 @@ Each comparison in one run, the two taking turns, medians over the rounds:
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import sys
@@ -31,7 +32,7 @@ from gatecam.keyframes import KeyFrames  # noqa: E402
 from gatecam.tracking import FaceTracker  # noqa: E402
 from gatecam.types import Detection, Face, Frame, Image, Prediction  # noqa: E402
 from gatecam.vision.detector import Detector, build_detector  # noqa: E402
-from gatecam.vision.device import pick_device  # noqa: E402
+from gatecam.vision.device import pick_backend  # noqa: E402
 
 ROUNDS, FRAMES, MEMORY_FRAMES = 5, 12, 20_000
 MIN_FACE_PX = 32
@@ -197,10 +198,11 @@ def main() -> None:
     """Print all comparisons."""
     warnings.simplefilter("ignore")
     video = Path(sys.argv[1]) if len(sys.argv) > 1 else CLIPS / "learn.mkv"
-    device = pick_device("auto")
-    detector = build_detector(DetectorConfig(min_face_px=MIN_FACE_PX), device)
+    backend = pick_backend(os.environ.get("GATECAM_DEVICE", "auto"))
+    device = backend.device
+    detector = build_detector(DetectorConfig(min_face_px=MIN_FACE_PX), backend)
     library = MTCNN(min_face_size=MIN_FACE_PX, keep_all=True, device=device)
-    print(f"{device.type}, {torch.get_num_threads()} threads, smallest face {MIN_FACE_PX} px")
+    print(f"{backend.name}, {torch.get_num_threads()} threads, smallest face {MIN_FACE_PX} px")
     beside_library(video, detector, library, device)
     over_a_clip(video, detector, library, device)
     if device.type == "cuda":

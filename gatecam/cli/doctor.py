@@ -256,8 +256,9 @@ def _cpu() -> Iterator[Row]:
     quota = (
         "" if granted is None else f" (of {allowed_cores()}; the container grants the time of {granted:g})"
     )
-    threads = f"torch and OpenVINO use {cpu_threads()} threads, OpenCV {cv2.getNumThreads()}"
-    yield Row("CPU", True, f"{usable_cores()} cores for this process{quota}: {threads}")
+    threads = f"threads of torch and OpenVINO {cpu_threads()}, of OpenCV {cv2.getNumThreads()}"
+    cores = usable_cores()
+    yield Row("CPU", True, f"{cores} core{'s' * (cores != 1)} for this process{quota}: {threads}")
 
 
 def _weights(config_path: Path | None) -> Iterator[Row]:
