@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +25,8 @@ pytest.importorskip("playwright")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from gatecam.types import Presence, Verdict
+from gatecam.errors import OutputError
+from gatecam.types import Event, EventKind, Presence, Verdict
 from tests.clips import write_demo
 from tests.streams import MjpegServer, free_port
 from tests.web.conftest import TOKENS
@@ -297,6 +299,39 @@ def test_the_operator_filters_events_and_takes_them_along(visit):
     lines = Path(download.value.path()).read_text().splitlines()
     assert lines[0].startswith("at,kind,camera")
     assert {line.split(",")[1] for line in lines[1:]} == {"mask_missing"}
+
+
+def event(number: int) -> Event:
+    at = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return Event(EventKind.MASK_OK, "gate", number, Verdict.CORRECT, 1.0, at=at, first=True)
+
+
+def test_new_events_come_without_asking_and_what_fails_is_told(chromium, server, behind, monkeypatch):
+    persons = "[...document.querySelectorAll('#events tr')].map(row => row.cells[3].textContent)"
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        until(page, f"{persons}.length === 5")
+        behind.store.append([event(70), event(71)])
+        until(page, f"{persons}.length === 7")
+        assert page.evaluate(persons)[:2] == ["#71", "#70"]
+        behind.store.append([event(number) for number in range(100, 200)])
+        until(page, f"{persons}[0] === '#199' && {persons}.length === 100")
+        page.get_by_role("button", name="Older").click()
+        until(page, f"{persons}.length === 107")
+        behind.store.append([event(201)])
+        until(page, f"{persons}[0] === '#201' && {persons}.length === 108")
+        page.get_by_label("Event", exact=True).select_option("camera_ok")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("#found")).to_have_text("No such events.")
+        with monkeypatch.context() as broken:
+            broken.setattr(behind.store, "find", fail)
+            expect(page.locator("#found")).to_have_text("Not shown: The disk is gone: mend it.", timeout=WAIT_MS)
+        expect(page.locator("#found")).to_have_text("No such events.", timeout=WAIT_MS)
+
+
+def fail(*asked: object) -> None:
+    raise OutputError("The disk is gone: mend it.")
 
 
 def test_the_operator_changes_a_setting_by_keys_alone(visit):

@@ -2,7 +2,7 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const VERDICTS = { none: "no mask", incorrect: "mask worn wrong", correct: "mask worn right", unknown: "not sure yet" };
-let csrf = "", cameras = [], words = {}, oldest = null;
+let csrf = "", cameras = [], words = {}, asked = new URLSearchParams(), newest = 0, oldest = 0;
 
 function cell(row, text) { row.insertCell().textContent = text; }
 async function ask(path, options) {
@@ -89,18 +89,48 @@ function query() {
   for (const name of ["since", "until"]) if ($(name).value) asked.set(`${name}_ms`, new Date($(name).value).getTime());
   return asked;
 }
-async function showEvents(older) {
-  const asked = query();
-  $("csv").href = `/api/events.csv?${asked}`;
-  if (older && oldest) asked.set("before_id", oldest); else $("events").replaceChildren();
-  const told = await ask(`/api/events?${asked}`);
+function fill(row, one) {
+  const isCamera = one.kind.startsWith("camera");
+  [when(one.at), one.kind, one.camera, isCamera ? "" : `#${one.person}`, isCamera ? one.reason : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
+}
+async function showEvents() {
+  const wanted = asked = query();
+  $("csv").href = `/api/events.csv?${wanted}`;
+  const told = await ask(`/api/events?${wanted}`);
+  if (wanted === asked) replace(told);
+}
+function replace(told) {
+  newest = 0;
+  $("events").replaceChildren();
+  append(told);
+}
+function append(told) {
   for (const one of told.events) {
-    const row = $("events").insertRow(), isCamera = one.kind.startsWith("camera");
-    [when(one.at), one.kind, one.camera, isCamera ? "" : `#${one.person}`, isCamera ? one.reason : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
+    fill($("events").insertRow(), one);
+    newest = Math.max(newest, one.id);
     oldest = one.id;
   }
   $("more").hidden = !told.more;
+  sayFound();
 }
+function sayFound() { $("found").textContent = $("events").rows.length ? "" : "No such events."; }
+async function showOlder() {
+  const wanted = asked, told = await ask(`/api/events?${wanted}&before_id=${oldest}`);
+  if (wanted === asked) append(told);
+}
+// New events go on top; a page that is open for months keeps no more rows than it asks for.
+async function showNewer() {
+  const wanted = asked, told = await ask(`/api/events?${wanted}`);
+  if (wanted !== asked) return;
+  const fresh = told.events.filter((one) => one.id > newest);
+  if (fresh.length && ($("events").rows.length <= told.events.length || fresh.length === told.events.length)) { replace(told); return; }
+  for (const one of fresh.reverse()) {
+    fill($("events").insertRow(0), one);
+    newest = one.id;
+  }
+  sayFound();
+}
+const tell = (place) => (error) => { $(place).textContent = `Not shown: ${error.message}`; };
 
 function showSettings(told) {
   $("settings").replaceChildren(...Object.entries(told).map(([name, one]) => {
@@ -120,12 +150,13 @@ function showSettings(told) {
   }));
 }
 
-$("filter").onsubmit = (event) => { event.preventDefault(); showEvents(false); };
-$("more").onclick = () => showEvents(true);
+$("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
+$("more").onclick = () => showOlder().catch(tell("found"));
 $("logout").onclick = async () => { await fetch("/logout", { method: "POST", headers: { "X-CSRF-Token": csrf } }); location.href = "/login"; };
 (async () => {
   csrf = (await ask("/session")).csrf_token;
-  await Promise.all([showHealth(), showPeople(), showEvents(false), ask("/api/settings").then(showSettings)]);
-  setInterval(() => showHealth().catch(() => {}), 3000);
-  setInterval(() => showPeople().catch(() => {}), 30000);
+  await Promise.all([showHealth().catch(tell("summary")), showPeople().catch(tell("people")), showEvents().catch(tell("found")), ask("/api/settings").then(showSettings).catch(tell("said"))]);
+  setInterval(() => showHealth().catch(tell("summary")), 3000);
+  setInterval(() => showNewer().catch(tell("found")), 3000);
+  setInterval(() => showPeople().catch(tell("people")), 30000);
 })();
