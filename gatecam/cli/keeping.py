@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from gatecam.app import store_path
 from gatecam.cli.console import open_console
 from gatecam.config import Config, load
 from gatecam.errors import OutputError
+from gatecam.folders import state_folder
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 
 MB = 1_000_000
+LOG, DAMAGED = "event log", "damaged store"
+ROTATED_END = r"([.-]\d+)*(\.(gz|xz|zst|bz2))?"  # as log rotation names what it moves away
+DAMAGED_END = r"\.damaged-\d+(-wal|-shm)?"  # as the store does
+TOKENS_FILE = "web-tokens.json"
 
 
 def print_kept(config: Path | None) -> None:
@@ -44,24 +50,34 @@ def erase_all(config: Path | None, yes: bool) -> None:
         OutputError: something cannot be erased.
     """
     settings = load(config).config
-    if not (yes or typer.confirm("Erase all events, totals and logs for good?")):
-        typer.echo("Nothing was erased.")
-        raise typer.Exit(1)
-    for store in _stores(settings):
-        with closing(store):
+    files = _files(settings)
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(store)) for store in _stores(settings)]
+        places = [*(store.name for store in stores), *(str(path) for _, path in files)]
+        typer.echo("\n".join(places) or "There is nothing to erase.")
+        if not places:
+            return
+        if not (yes or typer.confirm("Erase all events and totals in these for good?")):
+            typer.echo("Nothing was erased.")
+            raise typer.Exit(1)
+        for store in stores:
             typer.echo(f"{store.name}: {store.erase()} events and all totals erased.")
-    for path in _files(settings):
-        try:
-            if path.name.startswith(store_path(settings).name):
-                path.unlink()
-            else:
-                with path.open("r+b") as file:  # a gatecam that writes to it goes on at its start
-                    file.truncate(0)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be erased ({error.strerror}): erase it as the user whose it is."
-            ) from error
+    for kind, path in files:
+        _erase(kind, path)
         typer.echo(f"{path}: erased.")
+
+
+def _erase(kind: str, path: Path) -> None:
+    try:
+        if kind == DAMAGED:
+            path.unlink()
+        else:
+            with path.open("r+b") as file:  # a gatecam that writes to it goes on at its start
+                file.truncate(0)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be erased ({error.strerror}): erase it as the user whose it is."
+        ) from error
 
 
 def _stores(settings: Config) -> Iterator[EventStore]:
@@ -72,14 +88,22 @@ def _stores(settings: Config) -> Iterator[EventStore]:
         yield EventStore(PostgresDatabase(settings.store.url))
 
 
-def _files(settings: Config) -> list[Path]:
-    """Event logs, also rotated ones, and damaged stores, as far as they are there."""
+def _files(settings: Config) -> list[tuple[str, Path]]:
+    """Event logs, also rotated ones, and damaged stores, as far as they are there; of each what it is."""
     store = store_path(settings)
-    found = sorted(store.parent.glob(f"{store.name}.damaged-*"))
+    found = [(DAMAGED, path) for path in _named(store, DAMAGED_END)]
     if settings.notify.log is not None:
-        log = Path(settings.notify.log)
-        found += [path for path in sorted(log.parent.glob(f"{log.name}*")) if path.is_file()]
+        found += [(LOG, path) for path in _named(Path(settings.notify.log), ROTATED_END)]
     return found
+
+
+def _named(path: Path, end: str) -> list[Path]:
+    """The files beside a path, and itself, whose names are its name and an end of the given form."""
+    wanted = re.compile(re.escape(path.name) + end)
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return sorted(
+        one for one in beside if wanted.fullmatch(one.name) and one.is_file() and not one.is_symlink()
+    )
 
 
 def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
@@ -94,9 +118,11 @@ def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
             yield "gender and age, totals", store.name, f"{people} people, ten and more at once", keep
     if not store_path(settings).is_file():
         yield "events", str(store_path(settings)), "nothing yet", keep
-    for path in _files(settings):
-        kind = "event log" if not path.name.startswith(store_path(settings).name) else "damaged store"
+    for kind, path in _files(settings):
         yield kind, str(path), f"{path.stat().st_size / MB:.1f} MB", "until you delete it"
+    tokens = state_folder() / TOKENS_FILE
+    if tokens.is_file():
+        yield "tokens of the pages", str(tokens), "nothing of people", "until you delete it"
     yield "pictures of people", "nowhere", "none", "not kept"
 
 
@@ -130,4 +156,10 @@ def _leaves(settings: Config) -> Iterator[str]:
     ):
         blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
         yield f"Faces {what} are {blur}."
-    yield "`gatecam privacy --erase` erases all of this."
+    yield (
+        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal for as "
+        "long as that keeps them (`journalctl --vacuum-time`)."
+    )
+    if settings.mqtt.host is not None:
+        yield "The broker keeps who is there now, by camera, and no event; what others do with events is theirs."
+    yield "`gatecam privacy --erase` erases events, totals, event logs and damaged stores."

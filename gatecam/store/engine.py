@@ -53,8 +53,8 @@ class Database(Protocol):
         """What the tables take, without space that deleted rows left."""
         ...
 
-    def shrink(self) -> None:
-        """Give back the space of deleted rows, also in the log of changes."""
+    def shrink(self) -> bool:
+        """Give back the space of deleted rows, also in the log of changes; whether nothing of them is left."""
         ...
 
     def close(self) -> None:
@@ -113,13 +113,18 @@ class SqliteDatabase:
             )
         return int((pages - free) * size)
 
-    def shrink(self) -> None:
-        """Give back the space of deleted rows, and empty the write-ahead log."""
+    def shrink(self) -> bool:
+        """Give back the space of deleted rows, and empty the write-ahead log.
+
+        False where another program that reads kept the log from being emptied for some seconds.
+        """
         try:
             connection: Any = self._ready().raw_connection()
             try:
-                # A script is stepped to its end: each step of the first frees one page.
-                connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+                # A script is stepped to its end: each step frees one page.
+                connection.executescript("PRAGMA incremental_vacuum;")
+                (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not is_busy
             finally:
                 connection.close()
         except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -236,8 +241,9 @@ class PostgresDatabase:
         with self.transaction() as connection:
             return int(connection.exec_driver_sql(query).scalar_one())
 
-    def shrink(self) -> None:
+    def shrink(self) -> bool:
         """Nothing: the server's autovacuum gives space back."""
+        return True
 
     def close(self) -> None:
         """Close all connections."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gatecam.errors import OutputError
 from gatecam.store.engine import Database
 from gatecam.store.tables import cursors, events, totals
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
@@ -255,7 +256,11 @@ class EventStore:
         with self._database.transaction(writing=True) as connection:
             gone = connection.execute(sa.delete(events)).rowcount
             connection.execute(sa.delete(totals))
-        self._database.shrink()
+        if not self._database.shrink():
+            raise OutputError(
+                f"{self.name}: {gone} events erased, but another program reads the store, and their bytes are "
+                "still on the disk: end that program and erase again."
+            )
         return int(gone)
 
 

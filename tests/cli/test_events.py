@@ -118,6 +118,34 @@ def test_erasing_leaves_nothing(gatecam, kept, tmp_path, monkeypatch):
     assert gatecam("events", "--format", "json").out == ""
 
 
+NOT_OURS = ("log.jsonl-notes.txt", "log.jsonl.bak", "log.json", "xlog.jsonl", "events.sqlite3-copy")
+
+
+def test_erasing_leaves_the_files_of_others_alone(gatecam, kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("GATECAM_NOTIFY_LOG", "log.jsonl")
+    ours = ("log.jsonl", "log.jsonl.1", "log.jsonl-20261124.gz", "log.jsonl.2.xz")
+    for name in (*NOT_OURS, *ours):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "log.jsonl.3").symlink_to(tmp_path / "log.json")
+    said = gatecam("privacy", "--erase", "--yes").out
+    assert {name for name in ours if not (tmp_path / name).read_text()} == set(ours)
+    assert all((tmp_path / name).read_text() == "x" for name in NOT_OURS)
+    assert not any(f"{tmp_path / name}:" in said or f"{name}: erased" in said for name in NOT_OURS)
+
+
+def test_a_log_whose_name_is_a_pattern_is_erased_and_nothing_else(gatecam, tmp_path, monkeypatch):
+    monkeypatch.setenv("GATECAM_NOTIFY_LOG", "gate[1]*.jsonl")
+    for name in ("gate[1]*.jsonl", "gate1.jsonl"):
+        (tmp_path / name).write_text("x")
+    assert gatecam("privacy", "--erase", "--yes").code == 0
+    assert [(tmp_path / name).read_text() for name in ("gate[1]*.jsonl", "gate1.jsonl")] == ["", "x"]
+
+
+def test_with_nothing_there_nothing_is_asked(gatecam):
+    ended = gatecam("privacy", "--erase")
+    assert (ended.code, ended.out) == (0, "There is nothing to erase.\n")
+
+
 def test_nothing_is_erased_without_a_yes(gatecam, kept, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     ended = gatecam("privacy", "--erase")

@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 import pytest
 
 from gatecam.errors import OutputError
+from gatecam.store import engine
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
 
@@ -110,6 +111,19 @@ def test_what_is_erased_is_gone_from_the_disk(store, sqlite_path, told):
     store.append([told(camera="a-name-to-be-forgotten")])
     assert any(b"a-name-to-be-forgotten" in path.read_bytes() for path in sqlite_path.parent.iterdir())
     store.erase()
+    assert not any(b"a-name-to-be-forgotten" in path.read_bytes() for path in sqlite_path.parent.iterdir())
+
+
+def test_bytes_that_a_reader_keeps_on_the_disk_are_told(store, sqlite_path, told, monkeypatch):
+    monkeypatch.setattr(engine, "PRAGMAS", (*engine.PRAGMAS, "busy_timeout = 50"))
+    store.append([told(camera="a-name-to-be-forgotten")])
+    store.close()
+    with closing(sqlite3.connect(sqlite_path)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM events").fetchall()
+        with pytest.raises(OutputError, match="1 events erased, but another program reads the store"):
+            store.erase()
+    assert store.erase() == 0
     assert not any(b"a-name-to-be-forgotten" in path.read_bytes() for path in sqlite_path.parent.iterdir())
 
 

@@ -326,7 +326,9 @@ def test_new_events_come_without_asking_and_what_fails_is_told(chromium, server,
         expect(page.locator("#found")).to_have_text("No such events.")
         with monkeypatch.context() as broken:
             broken.setattr(behind.store, "find", fail)
-            expect(page.locator("#found")).to_have_text("Not shown: The disk is gone: mend it.", timeout=WAIT_MS)
+            expect(page.locator("#found")).to_have_text(
+                "Not shown: The disk is gone: mend it.", timeout=WAIT_MS
+            )
         expect(page.locator("#found")).to_have_text("No such events.", timeout=WAIT_MS)
 
 
