@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Row, Select
+from sqlalchemy import Connection, Row, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatecam.errors import OutputError
@@ -21,6 +21,10 @@ from gatecam.types import Event, EventKind, StoredEvent, Verdict
 QUARTER_MS = 900_000  # every offset of local time is a whole number of quarters of an hour
 READ_AT_ONCE = 1000
 DELETE_AT_ONCE = 5000
+LAST_ID = {
+    "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
+    "postgresql": "SELECT last_value FROM events_id_seq WHERE is_called",
+}
 SPARE = 0.9  # of the size allowed is left after the oldest were deleted, so that this is rare
 
 
@@ -68,6 +72,14 @@ class Total:
     people: int
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The oldest events that an output has not; `deleted` are those before them that it can never get."""
+
+    events: tuple[StoredEvent, ...]
+    deleted: int
+
+
 class EventStore:
     """Events in a database, in the order of their coming.
 
@@ -102,8 +114,8 @@ class EventStore:
         """Keep events of another store; those that are there already are left as they are."""
         rows = [_row(stored.key, stored.event) for stored in given]
         with self._database.transaction(writing=True) as connection:
-            dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-            connection.execute(dialect.insert(events).on_conflict_do_nothing(index_elements=["key"]), rows)
+            insert = _insert(connection, events)
+            connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
 
     def close(self) -> None:
         """Free what is held."""
@@ -113,22 +125,35 @@ class EventStore:
 
     def after(self, event_id: int, limit: int) -> list[StoredEvent]:
         """The next events after one, oldest first."""
+        return list(self.backlog(event_id, limit).events)
+
+    def backlog(self, event_id: int, limit: int) -> Backlog:
+        """What comes after an event, and what of that is deleted already."""
         query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
         with self._database.transaction() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            found = tuple(map(_stored, connection.execute(query)))
+            next_id = found[0].id if found else _last_id(connection) + 1
+        return Backlog(found, max(0, next_id - event_id - 1))
 
-    def cursor(self, output: str) -> int:
-        """The last event that an output has; one that is new begins with the events to come."""
-        with self._database.transaction(writing=True) as connection:
-            query = sa.select(cursors.c.event_id).where(cursors.c.output == output)
+    def cursor(self, output: str, from_start: bool = False) -> int:
+        """The last event that an output has.
+
+        One that has no place here yet begins with the events to come, or, `from_start`, with the oldest.
+        """
+        query = sa.select(cursors.c.event_id).where(cursors.c.output == output)
+        with self._database.transaction() as connection:
             found: int | None = connection.execute(query).scalar()
-            if found is None:
-                found = connection.execute(sa.select(sa.func.max(events.c.id))).scalar() or 0
-                connection.execute(sa.insert(cursors).values(output=output, event_id=found))
-        return found
+        if found is not None:
+            return found
+        with self._database.transaction(writing=True) as connection:
+            oldest = connection.execute(sa.select(sa.func.min(events.c.id))).scalar()
+            first = _last_id(connection) if oldest is None or not from_start else oldest - 1
+            row = {"output": output, "event_id": first}
+            connection.execute(_insert(connection, cursors).on_conflict_do_nothing().values(row))
+            return int(connection.execute(query).scalar_one())
 
     def move_cursor(self, output: str, event_id: int) -> None:
-        """Note the last event that an output has."""
+        """Note the last event that an output has; not where it has no place, as in a file begun anew."""
         with self._database.transaction(writing=True) as connection:
             where = cursors.c.output == output
             connection.execute(sa.update(cursors).where(where).values(event_id=event_id))
@@ -200,8 +225,7 @@ class EventStore:
     def add_totals(self, given: Sequence[Total]) -> None:
         """Add people to the totals."""
         with self._database.transaction(writing=True) as connection:
-            dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-            insert = dialect.insert(totals)
+            insert = _insert(connection, totals)
             query = insert.on_conflict_do_update(
                 index_elements=["day", "camera", "class_id"],
                 set_={"people": totals.c.people + insert.excluded.people},
@@ -262,6 +286,17 @@ class EventStore:
                 "still on the disk: end that program and erase again."
             )
         return int(gone)
+
+
+def _insert(connection: Connection, table: sa.Table) -> Any:
+    """An insert that can go by what is there already; each database has its own."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table)
+
+
+def _last_id(connection: Connection) -> int:
+    """The newest event's id, also after it was deleted."""
+    return int(connection.exec_driver_sql(LAST_ID[connection.dialect.name]).scalar() or 0)
 
 
 def _row(key: str, event: Event) -> dict[str, object]:

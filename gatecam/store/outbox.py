@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 class Courier:
     """Delivers every event of the store to one output, in a daemon thread of its own.
 
-    After a failure the same events are tried again, after pauses that grow from 1 s to 60 s, for ever.
-    The counts `<name>_sent` and `<name>_failed` go to the telemetry.
+    After a failure the same events are tried again, after pauses that grow from 1 s to 60 s, for ever. When
+    the store's file is deleted or set aside and a new one begun, all that the new one holds is delivered.
+    The counts `<name>_sent`, `<name>_failed` and `<name>_dropped` go to the telemetry.
     """
 
     def __init__(
@@ -57,11 +58,12 @@ class Courier:
         self._on_trouble, self._is_our_turn = on_trouble, is_our_turn
         self._first_pause_s = self._pause_s = first_pause_s
         self._trouble: str | None = None
-        self._cursor: int | None = None
+        self._lost = 0  # in this trouble
+        self._has_place = False
         self._waiting = 0
         self._closing = threading.Event()
         with suppress(OutputError):  # a new output has its place before the first event comes
-            store.cursor(self.name)
+            self._place()
         self._thread = threading.Thread(target=self._work, name=f"output {self.name}", daemon=True)
         self._thread.start()
 
@@ -82,8 +84,8 @@ class Courier:
 
     @property
     def dropped(self) -> int:
-        """Events that the output will never get: none, but for those that the store itself deletes."""
-        return 0
+        """Events that the output will never get, as the store deleted them before."""
+        return self._telemetry.counter(f"{self.name}_dropped")
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End, for at most `timeout_s`; what is not delivered is, at the next start."""
@@ -96,58 +98,79 @@ class Courier:
     def _work(self) -> None:
         while not self._closing.is_set():
             try:
-                delivered = self._round()
+                self._round()
             except Exception as error:  # whatever an output raises must not end the thread
                 self._fail(error)
                 self._closing.wait(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-            else:
-                if delivered is not None:
-                    self._recover()
 
-    def _round(self) -> int | None:
-        """Deliver once, or wait where there is nothing to deliver; how many events went."""
+    def _round(self) -> None:
+        """Deliver once, or wait where there is nothing to deliver."""
         if not self._is_our_turn():
             self._closing.wait(POLL_S)
-            return None
-        if self._cursor is None:
-            self._cursor = self._store.cursor(self.name)
+            return
         with self._store.changed:  # held from look to wait, so that no notice falls between
-            events = self._store.after(self._cursor, self._output.batch)
-            if not events:
+            cursor = self._place()
+            backlog = self._store.backlog(cursor, self._output.batch)
+            if not backlog.events and not backlog.deleted and not self._closing.is_set():
                 self._waiting = 0
-                if not self._closing.is_set():
-                    self._store.changed.wait(POLL_S)
-                return None
-        self._waiting = len(events) if len(events) < self._output.batch else self._store.waiting(self._cursor)
-        return self._deliver(events)
+                self._store.changed.wait(POLL_S)
+        if backlog.deleted:
+            self._lose(cursor, backlog.deleted)
+        if backlog.events:
+            self._deliver(backlog.events)
+            self._pause_s = self._first_pause_s
+            self._tell(None, "takes events again")
+        else:
+            self._tell(None, "is in no trouble any more, as nothing waits")
 
-    def _deliver(self, events: Sequence[StoredEvent]) -> int:
+    def _place(self) -> int:
+        """The last event that the output has; once it had a place, a file without one is new."""
+        cursor = self._store.cursor(self.name, from_start=self._has_place)
+        self._has_place = True
+        return cursor
+
+    def _lose(self, cursor: int, number: int) -> None:
+        """Go on after events that are deleted; of many such losses in one trouble the first is logged."""
+        self._store.move_cursor(self.name, cursor + number)
+        self._telemetry.count(f"{self.name}_dropped", number)
+        if not self._lost:
+            log.warning(
+                "%d events were deleted that %s never got: mend it, or raise store.keep_days and keep_mb.",
+                number,
+                self.name,
+            )
+        if self._trouble is not None:
+            self._lost += number
+
+    def _deliver(self, events: Sequence[StoredEvent]) -> None:
+        is_all = len(events) < self._output.batch
+        self._waiting = len(events) if is_all else self._store.waiting(events[0].id - 1)
         number = self._output.deliver(events)
         if number:
             self._store.move_cursor(self.name, events[number - 1].id)
-            self._cursor = events[number - 1].id
             self._telemetry.count(f"{self.name}_sent", number)
         if number < len(events):
             raise OutputError(f"{self.name}: took {number} of {len(events)} events: the others come again.")
-        return number
 
     def _fail(self, error: Exception) -> None:
         self._telemetry.count(f"{self.name}_failed")
         text = str(error) or type(error).__name__
         if not isinstance(error, OutputError):
             text = f"{self.name} failed ({type(error).__name__}: {text}); it is tried again."
-        if text != self._trouble:
-            self._trouble = text
-            log.warning("%s", text)
-            self._on_trouble(self.name, text)
+        self._tell(text)
 
-    def _recover(self) -> None:
-        self._pause_s = self._first_pause_s
-        if self._trouble is not None:
-            self._trouble = None
-            log.warning("%s takes events again.", self.name)
-            self._on_trouble(self.name, None)
+    def _tell(self, trouble: str | None, end: str = "") -> None:
+        """Say what is wrong, or None when it is over and how it came to its end; once each."""
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is not None:
+            log.warning("%s", trouble)
+        else:
+            lost, self._lost = self._lost, 0
+            log.warning("%s %s%s.", self.name, end, f"; {lost} were deleted meanwhile" if lost else "")
+        self._on_trouble(self.name, trouble)
 
 
 class DatabaseCopy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -11,11 +12,13 @@ import pytest
 
 from gatecam.errors import OutputError
 from gatecam.locks import Turn
+from gatecam.store import outbox
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.outbox import Courier, DatabaseCopy
 from gatecam.telemetry import Telemetry
 from gatecam.types import StoredEvent
+from tests.store.conftest import NOON
 
 WAIT_S = 20
 
@@ -156,6 +159,96 @@ def test_pauses_grow_to_a_minute(store, start):
     courier._round = lambda: output.deliver([])
     courier._work()
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what threads bring about."""
+    end_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < end_s
+        threading.Event().wait(0.01)
+
+
+def take_away(path):
+    """The file and those beside it, at once, under the eyes of those who use it."""
+    path.parent.rename(path.parent.with_name("taken"))
+
+
+def test_all_events_of_a_file_that_is_begun_anew_are_delivered(store, start, told, sqlite_path):
+    output = FakeOutput(batch=10)
+    start(output)
+    store.append([told(after_s=i) for i in range(10)])
+    output.wait_for(10)
+    wait_until(lambda: store.cursor("fake") == 10)
+    take_away(sqlite_path)
+    store.append([told(after_s=i) for i in range(100, 103)])
+    assert output.wait_for(13)[10:] == [100, 101, 102]
+    store.append([told(after_s=103)])
+    assert output.wait_for(14)[13:] == [103]
+
+
+def test_the_next_program_too_begins_at_the_start_of_such_a_file(store, start, told, sqlite_path):
+    down = start(FakeOutput(faults=[OutputError("fake: is down.")] * 1000))
+    take_away(sqlite_path)
+    store.append([told(after_s=i) for i in range(3)])
+    wait_until(lambda: down.failed > 1)  # the second look is at the new file from its beginning
+    down.close()
+    output = FakeOutput()
+    start(output)
+    assert output.wait_for(3) == [0, 1, 2]
+
+
+@pytest.fixture
+def loses(store, start, told, monkeypatch):
+    """Starts a courier to an output that is down, for ten events of which the first are deleted then."""
+    monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 0.02)
+
+    def lose(output: FakeOutput, number: int, **words) -> Courier:
+        courier = start(output, **words)
+        store.append([told(after_s=i) for i in range(10)])
+        wait_until(lambda: courier.failed > 0)
+        store.delete_before(round((NOON.timestamp() + number - 0.5) * 1000), "2026-11-24")
+        wait_until(lambda: courier.dropped == number)
+        return courier
+
+    return lose
+
+
+LOST = "events were deleted that fake never got: mend it, or raise store.keep_days and keep_mb."
+
+
+def test_events_that_are_deleted_before_the_output_had_them_are_counted_and_told(loses, caplog):
+    output = FakeOutput(faults=[OutputError("fake: is down.")] * 10_000)
+    with caplog.at_level(logging.WARNING):
+        courier = loses(output, 8)
+        output._faults.clear()
+        assert output.wait_for(2) == [8, 9]
+        courier.close()
+    assert (courier.sent, courier.dropped) == (2, 8)
+    end = "fake takes events again; 8 were deleted meanwhile."
+    assert caplog.messages == ["fake: is down.", f"8 {LOST}", end]
+
+
+def test_the_trouble_ends_when_all_that_waited_is_deleted(loses, caplog):
+    troubles = []
+    output = FakeOutput(faults=[OutputError("fake: is down.")] * 10_000)
+    with caplog.at_level(logging.WARNING):
+        courier = loses(output, 10, on_trouble=lambda *said: troubles.append(said))
+        wait_until(lambda: len(troubles) == 2)
+        courier.close()
+    assert troubles == [("fake", "fake: is down."), ("fake", None)]
+    end = "fake is in no trouble any more, as nothing waits; 10 were deleted meanwhile."
+    assert caplog.messages == ["fake: is down.", f"10 {LOST}", end]
+
+
+def test_what_was_erased_before_an_output_was_new_is_no_loss(store, start, told):
+    store.append([told() for _ in range(5)])
+    store.erase()
+    output = FakeOutput()
+    output.name = "new"
+    courier = start(output)
+    store.append([told(after_s=1)])
+    assert (output.wait_for(1), courier.dropped) == ([1], 0)
 
 
 def test_of_two_programs_on_one_store_one_delivers_and_the_other_takes_over(store, start, told, tmp_path):
