@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -328,7 +329,7 @@ def _start_couriers(
     store, *copies = stores
     outputs: list[Output] = [DatabaseCopy(copy) for copy in copies]
     if config.mqtt.host is not None:
-        mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched])
+        mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched], _identity(config))
         observers.append(mqtt.note)
         outputs.append(mqtt)
     if config.webhook.url is not None:
@@ -344,6 +345,15 @@ def _start_couriers(
     for courier in couriers:
         stack.callback(courier.close)
     return couriers
+
+
+def _identity(config: Config) -> str:
+    """The same at each start of this gatecam, and another's nowhere, as it has its cameras to itself."""
+    machine = Path("/etc/machine-id")
+    parts = [machine.read_text(encoding="ascii").strip() if machine.is_file() else "", socket.gethostname()]
+    parts += [str(store_path(config).absolute())]
+    parts += [f"{one.camera.name} {one.camera.source}" for one in config.watched]
+    return "\n".join(parts)
 
 
 def build_site(config: Config, running: Running) -> Site:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
@@ -222,6 +224,19 @@ def _problem(text: str, key: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("gatecam", "{text}", {"text": text, "key": key})
 
 
+def _is_host(text: str) -> bool:
+    """Whether a text is the name or the address of a machine, without a scheme, a port or a path."""
+    try:
+        ip_address(text)
+    except ValueError:
+        try:
+            text.encode("idna")  # as the look-up of its address does
+        except UnicodeError:
+            return False
+        return not re.search(r"[\s:/@]", text)
+    return True
+
+
 class ClassifierConfig(Section):
     """The mask, gender and age classifier."""
 
@@ -393,6 +408,21 @@ class MqttConfig(Section):
         examples=["homeassistant"],
         description="where Home Assistant looks for new entities; null is without",
     )
+
+    @field_validator("host")
+    @classmethod
+    def _one_host(cls, host: str | None) -> str | None:
+        if host is not None and not _is_host(host):
+            raise _problem("expected a name or an address alone, such as broker.example or 192.0.2.7")
+        return host
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> Self:
+        if self.ca_file is not None and not self.tls:
+            raise _problem("wants tls: true as well, without which nothing is encrypted", "ca_file")
+        if self.password_file is not None and self.user is None:
+            raise _problem("wants user as well, give both or no password", "password_file")
+        return self
 
 
 class WebhookConfig(Section):

@@ -138,6 +138,11 @@ class Output(Protocol):
         """How many events it takes at once, at most."""
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """Why an event would not be taken now, where that is known before there is one."""
+        ...
+
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Deliver events, in order; how many of the first ones have safely arrived, the others come again.
 

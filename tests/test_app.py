@@ -234,6 +234,20 @@ def test_what_the_store_has_goes_to_the_outputs_that_are_set(tmp_path):
     assert [(queue.name, queue.sent) for queue in sinks.queues] == [("store", 1), ("command", 1)]
 
 
+def test_a_gatecam_is_the_same_to_a_broker_after_a_restart_and_unlike_others(tmp_path):
+    def named(**settings):
+        return app._identity(Config(**settings))
+
+    north = CameraConfig(source="0", name="north")
+    assert named(camera=north) == named(camera=north)
+    others = [
+        named(camera=CameraConfig(source="0", name="south")),
+        named(camera=CameraConfig(source="1", name="north")),
+        named(camera=north, store=StoreConfig(path=str(tmp_path / "events"))),
+    ]
+    assert named(camera=north) not in others
+
+
 def test_a_log_that_cannot_be_opened_is_told_at_once(tmp_path):
     config = Config(notify=NotifyConfig(sound=False, log=str(tmp_path / "missing" / "log.jsonl")))
     before = set(threads("sink"))

@@ -26,6 +26,7 @@ from gatecam.config import (
 from gatecam.errors import ConfigError
 
 TOP_LEVEL_FILE = Path(__file__).parents[1] / "config.yaml"
+HOST = "expected a name or an address alone, such as broker.example or 192.0.2.7"
 
 
 @pytest.fixture
@@ -181,6 +182,17 @@ def test_a_variable_can_say_null(settings):
         (
             "notify: {log: {a: 1}}",
             "notify.log: expected non-empty text or null, got a mapping (config.yaml:1)",
+        ),
+        ("mqtt:\n  host: mqtt://127.0.0.1", f"mqtt.host: {HOST}, got 'mqtt://127.0.0.1' (config.yaml:2)"),
+        ("mqtt: {host: a..b}", f"mqtt.host: {HOST}, got 'a..b' (config.yaml:1)"),
+        ("mqtt: {host: 'db:1883'}", f"mqtt.host: {HOST}, got 'db:1883' (config.yaml:1)"),
+        (
+            "mqtt:\n  ca_file: /ca.pem",
+            "mqtt.ca_file: wants tls: true as well, without which nothing is encrypted (config.yaml:2)",
+        ),
+        (
+            "mqtt:\n  password_file: /password",
+            "mqtt.password_file: wants user as well, give both or no password (config.yaml:2)",
         ),
         (
             "detector:\n  door_width_m: 0.9",
@@ -463,6 +475,13 @@ def test_a_wrong_half_of_a_door_is_not_told_as_missing(problems):
 @pytest.mark.parametrize("region", [(0, 0, 0.05, 0.05), (0.3, 0.3, 0.35, 0.35), (0.95, 0.95, 1, 1)])
 def test_the_smallest_region_is_a_twentieth_wide_and_high(region):
     assert DetectorConfig(region=region).region == region
+
+
+@pytest.mark.parametrize(
+    "host", ["broker.example", "localhost", "192.0.2.7", "2001:db8::1", "문앞.example", "a."]
+)
+def test_a_broker_may_be_a_name_or_an_address(settings, host):
+    assert settings(f"mqtt: {{host: '{host}'}}").config.mqtt.host == host
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ class ChatOutput:
 
     name = "chat"
     batch = 1
+    trouble = None
 
     def __init__(self, config: ChatConfig) -> None:
         """Read the addresses; nothing is sent yet.

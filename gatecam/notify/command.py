@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -39,6 +40,14 @@ class CommandOutput:
         self._env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._process: subprocess.Popen[bytes] | None = None
         self._late = False
+
+    @property
+    def trouble(self) -> str | None:
+        """That the program is not there, or may not be run."""
+        program = self._config.run[0]
+        if shutil.which(program, path=self._env.get("PATH")) is not None:
+            return None
+        return f"command {program}: there is no such program: correct command.run, or install it."
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Run the program for the first event, unless that is too old.

@@ -15,8 +15,8 @@ import hashlib
 import json
 import logging
 import re
-import secrets
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -38,6 +38,7 @@ ACK_S = 10.0  # longest wait for the broker to have a batch
 LONGEST_PAUSE_S = 60
 STATES_PERIOD_S = 0.25  # what holds now is told at most so often
 CLOSE_S = 1.0
+HANGS_UP = "it does not talk as it should: correct mqtt.port, or mqtt.tls"
 NOBODY = "nobody"
 VERDICTS = [*Verdict, NOBODY]
 
@@ -50,8 +51,14 @@ class MqttOutput:
     name = "mqtt"
     batch = 50
 
-    def __init__(self, config: MqttConfig, cameras: Sequence[str]) -> None:
+    def __init__(self, config: MqttConfig, cameras: Sequence[str], identity: str) -> None:
         """Start to connect, in the library's thread.
+
+        Args:
+            config: the broker, the topics, how to log in.
+            cameras: their names.
+            identity: the same at each start, and no other gatecam's: the broker ends a connection that was
+                left half open for the new one's sake, so that its last will cannot come later.
 
         Raises:
             MissingExtraError: paho-mqtt is not installed.
@@ -69,13 +76,21 @@ class MqttOutput:
         self._untold: set[str] = set()
         self._changed = threading.Condition()
         self._closing = False
-        self._refused = "not connected yet"
-        self._client = Client(CallbackAPIVersion.VERSION2, f"gatecam-{secrets.token_hex(6)}")
+        self._refused = ""  # why there is no connection, once that is known
+        self._greeted = False
+        self._status = f"{config.topic}/status"
+        digest = hashlib.sha256(f"{config.topic}\n{identity}".encode()).hexdigest()
+        self._client = Client(CallbackAPIVersion.VERSION2, f"gatecam-{digest[:12]}")
         self._set_up()
         self._teller = threading.Thread(target=self._tell_states, name="mqtt states", daemon=True)
         self._client.connect_async(config.host, port_of(config), KEEPALIVE_S)
         self._client.loop_start()
         self._teller.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no connection; None while there is one, and before the first attempt has ended."""
+        return self._no_connection() if self._refused and not self._client.is_connected() else None
 
     def note(self, presence: Presence) -> None:
         """Take in what a camera sees now; told to the broker a moment later, only the newest."""
@@ -91,7 +106,7 @@ class MqttOutput:
             OutputError: there is no connection, or the broker has none of them in time.
         """
         if not self._client.is_connected():
-            raise OutputError(f"mqtt {self._place}: {self._refused}; it is tried again.")
+            raise OutputError(self._no_connection())
         waiting = [
             self._client.publish(
                 self._topic(stored.event.camera, "event"), stored_to_line(stored).rstrip("\n"), qos=1
@@ -115,18 +130,21 @@ class MqttOutput:
             self._changed.notify_all()
         self._teller.join(CLOSE_S)
         if self._client.is_connected():
-            _has(self._client.publish(f"{self._config.topic}/status", "offline", qos=1, retain=True), CLOSE_S)
+            _has(self._client.publish(self._status, "offline", qos=1, retain=True), CLOSE_S)
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _no_connection(self) -> str:
+        return f"mqtt {self._place}: {self._refused or 'not connected yet'}; it is tried again."
 
     def _set_up(self) -> None:
         config, client = self._config, self._client
         client.enable_logger(logging.getLogger("gatecam.paho"))
         logging.getLogger("gatecam.paho").setLevel(logging.CRITICAL)
         client.reconnect_delay_set(1, LONGEST_PAUSE_S)
-        client.will_set(f"{config.topic}/status", "offline", qos=1, retain=True)
+        client.will_set(self._status, "offline", qos=1, retain=True)
         client.on_connect, client.on_message = self._on_connect, self._on_message
-        client.on_connect_fail = self._on_connect_fail
+        client.on_connect_fail, client.on_disconnect = self._on_connect_fail, self._on_disconnect
         if config.user is not None:
             password = None if config.password_file is None else read_secret(Path(config.password_file))
             client.username_pw_set(config.user, password)
@@ -141,25 +159,36 @@ class MqttOutput:
     # In the library's thread ---------------------------------------------------------------------
 
     def _on_connect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self._greeted = True
         if reason.is_failure:
             self._refused = f"the broker refuses the connection ({reason})"
             return
         self._refused = "the connection was lost"
+        client.subscribe(self._status, qos=1)
         if self._config.discovery is not None:
             client.subscribe(f"{self._config.discovery}/status", qos=1)
         self._introduce()
 
     def _on_connect_fail(self, client: Client, data: Any) -> None:
-        self._refused = "there is no connection to the broker"
+        self._refused = _reason(sys.exception())  # the library calls while it handles the error
+
+    def _on_disconnect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if not self._greeted:
+            self._refused = HANGS_UP
+        self._greeted = False
 
     def _on_message(self, client: Client, data: Any, message: MQTTMessage) -> None:
-        if message.payload == b"online":  # Home Assistant has started anew
+        if message.topic == self._status:
+            # The last will of a connection before this one, or another gatecam's of the same topic.
+            if message.payload == b"offline" and not self._closing:
+                self._client.publish(self._status, "online", qos=1, retain=True)
+        elif message.payload == b"online":  # Home Assistant has started anew
             self._introduce()
 
     def _introduce(self) -> None:
         for topic, payload in self._discovery():
             self._client.publish(topic, json.dumps(payload), qos=1, retain=True)
-        self._client.publish(f"{self._config.topic}/status", "online", qos=1, retain=True)
+        self._client.publish(self._status, "online", qos=1, retain=True)
         with self._changed:
             self._untold.update(self._newest)
             self._changed.notify_all()
@@ -201,7 +230,7 @@ class MqttOutput:
         for camera, name in self._names.items():
             base = f"gatecam_{topic_name(self._config.topic)}_{name}"
             shared = {
-                "availability_topic": f"{self._config.topic}/status",
+                "availability_topic": self._status,
                 "device": {
                     "identifiers": [base],
                     "name": f"gatecam {camera}",
@@ -245,6 +274,16 @@ def topic_name(name: str) -> str:
     if plain == name:
         return plain
     return f"{plain or 'camera'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def _reason(error: BaseException | None) -> str:
+    """Why a connection did not come about, and what to do where that is plain."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the broker is not proven ({error.verify_message}): correct mqtt.ca_file, or mqtt.host"
+    if isinstance(error, ssl.SSLError | ConnectionResetError):
+        return HANGS_UP
+    why = getattr(error, "strerror", None) or error
+    return f"there is no connection to the broker ({why})"
 
 
 def _has(message: MQTTMessageInfo, timeout_s: float) -> bool:

@@ -34,6 +34,7 @@ class WebhookOutput:
 
     name = "webhook"
     batch = 1
+    trouble = None
 
     def __init__(self, config: WebhookConfig, clock: Callable[[], float]) -> None:
         """Read the secret; nothing is sent yet.
@@ -52,6 +53,7 @@ class WebhookOutput:
             self._port = self._url.port
             if not self._url.hostname or not config.url.isascii():
                 raise ValueError
+            self._url.hostname.encode("idna")  # as the look-up of its address does
         except ValueError:
             raise ConfigError("webhook.url: expected an address such as https://example.org/hook.") from None
         self._timeout_s, self._clock = config.timeout_s, clock

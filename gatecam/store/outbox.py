@@ -107,6 +107,7 @@ class Courier:
     def _round(self) -> None:
         """Deliver once, or wait where there is nothing to deliver."""
         if not self._is_our_turn():
+            self._tell(self._output.trouble, "is in no trouble any more")
             self._closing.wait(POLL_S)
             return
         with self._store.changed:  # held from look to wait, so that no notice falls between
@@ -122,7 +123,7 @@ class Courier:
             self._pause_s = self._first_pause_s
             self._tell(None, "takes events again")
         else:
-            self._tell(None, "is in no trouble any more, as nothing waits")
+            self._tell(self._output.trouble, "is in no trouble any more, and nothing waits")
 
     def _place(self) -> int:
         """The last event that the output has; once it had a place, a file without one is new."""
@@ -178,6 +179,7 @@ class DatabaseCopy:
 
     name = "postgres"
     batch = 500
+    trouble = None
 
     def __init__(self, store: EventStore) -> None:
         self._store = store

@@ -56,6 +56,13 @@ def test_a_program_that_fails_is_one_sentence(words, said):
     assert said in str(told.value)
 
 
+@pytest.mark.parametrize("program", ["/nowhere/relay", "/etc", "no-such-relay"])
+def test_a_program_that_is_not_there_is_told_before_there_is_an_event(program):
+    said = f"command {program}: there is no such program: correct command.run, or install it."
+    assert command(program).trouble == said
+    assert command("sh").trouble is None
+
+
 def test_one_that_does_not_read_its_input_is_fine():
     assert command("true").deliver([STORED]) == 1
 

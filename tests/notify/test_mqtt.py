@@ -116,8 +116,9 @@ def listener(broker) -> Iterator[Listener]:
     made.end()
 
 
-def mqtt(broker: Broker, **more) -> MqttOutput:
-    return MqttOutput(MqttConfig(host="127.0.0.1", port=broker.port, **more), ["문 앞"])
+def mqtt(broker: Broker, identity: str = "one", **more) -> MqttOutput:
+    config = MqttConfig(**{"host": "127.0.0.1", "port": broker.port, **more})
+    return MqttOutput(config, ["문 앞"], identity)
 
 
 def deliver(output: MqttOutput, *ids: int) -> int:
@@ -201,7 +202,7 @@ def test_it_is_back_by_itself_when_the_broker_is(broker):
 def test_the_broker_tells_when_gatecam_is_killed(broker, listener):
     script = (
         "import sys, time; from gatecam.config import *; from gatecam.notify.mqtt import MqttOutput\n"
-        "output = MqttOutput(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), ['gate'])\n"
+        "output = MqttOutput(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), ['gate'], 'one')\n"
         "time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(broker.port)]) as process:
@@ -231,15 +232,17 @@ def tls(tmp_path) -> Iterator[tuple[Broker, str, dict[str, object]]]:
     broker.kill()
 
 
-def refusal(output: MqttOutput, words: str) -> str:
-    """What the output says of an event, once that holds the words."""
-    said, end_s = "", time.monotonic() + WAIT_S
-    while words not in said and time.monotonic() < end_s:
-        with pytest.raises(OutputError) as told:
-            output.deliver([StoredEvent(2, "key2", EVENT)])
-        said = str(told.value)
+def trouble(output: MqttOutput) -> str:
+    """What the output says before there is an event, once it knows; and says of an event alike."""
+    end_s = time.monotonic() + WAIT_S
+    while time.monotonic() < end_s:
+        if (said := output.trouble) is not None:
+            with pytest.raises(OutputError) as told:
+                output.deliver([StoredEvent(2, "key2", EVENT)])
+            if str(told.value) == said:
+                return said
         threading.Event().wait(0.05)
-    return said
+    raise AssertionError("no trouble")
 
 
 def test_with_tls_and_a_password_it_connects_and_logs_no_secret(tls, caplog):
@@ -250,20 +253,81 @@ def test_with_tls_and_a_password_it_connects_and_logs_no_secret(tls, caplog):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library's own socket
-def test_a_broker_that_cannot_be_proven_gets_nothing(tls):
-    broker, _, more = tls
+def test_a_broker_that_cannot_be_proven_gets_nothing_and_why_is_told(tls):
+    broker, certificate, more = tls
     with closing(mqtt(broker, **more)) as output:
-        said = refusal(output, "there is no connection to the broker")
+        said = trouble(output)
+    assert "the broker is not proven (self-signed certificate): correct mqtt.ca_file" in said
+    with closing(mqtt(broker, ca_file=certificate, host="localhost", **more)) as output:
+        said = trouble(output)
+    assert "the broker is not proven (Hostname mismatch" in said
     gc.collect()
-    assert "there is no connection to the broker" in said
 
 
-def test_a_password_that_is_wrong_is_told(tls):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_without_tls_where_there_should_be_is_told(broker):
+    with closing(mqtt(broker, tls=True)) as output:
+        said = trouble(output)
+    gc.collect()
+    assert "it does not talk as it should: correct mqtt.port, or mqtt.tls" in said
+
+
+def test_a_broker_with_tls_where_there_should_be_none_is_told(tls):
+    with closing(mqtt(tls[0])) as output:
+        assert "it does not talk as it should: correct mqtt.port, or mqtt.tls" in trouble(output)
+
+
+def test_a_password_that_is_wrong_is_told_before_there_is_an_event(tls):
     broker, certificate, more = tls
     Path(str(more["password_file"])).write_text("wrong")
     with closing(mqtt(broker, ca_file=certificate, **more)) as output:
-        said = refusal(output, "refuses")
+        said = trouble(output)
     assert "the broker refuses the connection (Not authorized)" in said
+
+
+def test_there_is_trouble_while_the_broker_is_gone(broker):
+    with closing(mqtt(broker)) as output:
+        deliver(output, 1)
+        assert output.trouble is None
+        broker.kill()
+        assert trouble(output).startswith(f"mqtt 127.0.0.1:{broker.port}: the")
+        broker.start()
+        deliver(output, 2)
+        assert output.trouble is None
+
+
+def test_another_gatecam_of_the_same_topic_does_not_leave_it_offline(broker, listener):
+    with closing(mqtt(broker)) as output:
+        deliver(output, 1)
+        with closing(mqtt(broker, "two")) as other:
+            deliver(other, 2)
+            for _ in range(2):
+                listener.wait("gatecam/status", "online")
+        listener.wait("gatecam/status", "offline")
+        listener.wait("gatecam/status", "online")
+        later = Listener(broker.port)
+        assert later.wait("gatecam/status") == ("1", "online")
+        later.end()
+
+
+def test_a_restart_ends_the_connection_that_was_left_half_open(broker, listener):
+    """So that the broker cannot tell the old one's last will after the new one has come."""
+    script = (
+        "import sys, time; from gatecam.config import *; from gatecam.notify.mqtt import MqttOutput\n"
+        "output = MqttOutput(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), ['gate'], 'one')\n"
+        "time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(broker.port)]) as process:
+        listener.wait("gatecam/status", "online")
+        process.send_signal(signal.SIGSTOP)
+        with closing(mqtt(broker)) as output:
+            deliver(output, 1)
+            listener.wait("gatecam/status", "offline")
+            listener.wait("gatecam/status", "online")
+            later = Listener(broker.port)
+            assert later.wait("gatecam/status") == ("1", "online")
+            later.end()
+        process.kill()
 
 
 def test_certificates_that_are_none_are_one_sentence(tmp_path):
@@ -271,7 +335,7 @@ def test_certificates_that_are_none_are_one_sentence(tmp_path):
     (tmp_path / "ca.pem").write_text("none")
     config = MqttConfig(host="127.0.0.1", tls=True, ca_file=str(tmp_path / "ca.pem"))
     with pytest.raises(OutputError, match=r"mqtt\.ca_file .*: cannot be used"):
-        MqttOutput(config, ["gate"])
+        MqttOutput(config, ["gate"], "one")
 
 
 @pytest.mark.parametrize(

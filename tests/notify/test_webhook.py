@@ -134,7 +134,9 @@ def test_a_secret_that_is_none_is_one_sentence(receiver, tmp_path, content):
         webhook(receiver, secret_file=str(secret))
 
 
-@pytest.mark.parametrize("url", ["http://host:port/", "http:///path", "https://münchen.example/"])
+@pytest.mark.parametrize(
+    "url", ["http://host:port/", "http:///path", "https://münchen.example/", "http://a..b/x"]
+)
 def test_an_address_that_is_none_is_one_sentence(url):
     with pytest.raises(ConfigError, match=r"webhook\.url: expected an address"):
         WebhookOutput(WebhookConfig(url=url), time.time)

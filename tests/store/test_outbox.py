@@ -27,6 +27,7 @@ class FakeOutput:
     """Takes events into a list, as many at once as it is told; `faults` are raised first, one each."""
 
     name = "fake"
+    trouble: str | None = None
 
     def __init__(self, batch: int = 1, takes: int | None = None, faults: Sequence[Exception] = ()) -> None:
         self.batch = batch
@@ -237,8 +238,19 @@ def test_the_trouble_ends_when_all_that_waited_is_deleted(loses, caplog):
         wait_until(lambda: len(troubles) == 2)
         courier.close()
     assert troubles == [("fake", "fake: is down."), ("fake", None)]
-    end = "fake is in no trouble any more, as nothing waits; 10 were deleted meanwhile."
+    end = "fake is in no trouble any more, and nothing waits; 10 were deleted meanwhile."
     assert caplog.messages == ["fake: is down.", f"10 {LOST}", end]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_trouble_that_an_output_has_without_an_event_is_told(start, is_ours):
+    troubles = []
+    output = FakeOutput()
+    output.trouble = "fake: is down."
+    start(output, on_trouble=lambda *said: troubles.append(said), is_our_turn=lambda: is_ours)
+    wait_until(lambda: troubles == [("fake", "fake: is down.")])
+    output.trouble = None
+    wait_until(lambda: troubles[1:] == [("fake", None)])
 
 
 def test_what_was_erased_before_an_output_was_new_is_no_loss(store, start, told):
