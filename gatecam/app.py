@@ -25,7 +25,7 @@ from gatecam.errors import DeviceError, MissingExtraError, OutputError
 from gatecam.folders import state_folder
 from gatecam.keyframes import KeyFrames
 from gatecam.locks import Turn, camera_lock
-from gatecam.notify.chat import ChatOutput
+from gatecam.notify.chat import chat_outputs
 from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.notify.log import DurableSink, LogFile
@@ -337,7 +337,7 @@ def _start_couriers(
     if config.command.run:
         outputs.append(CommandOutput(config.command, time.time))
     if config.chat.urls_file is not None:
-        outputs.append(ChatOutput(config.chat))
+        outputs += chat_outputs(config.chat)
     path = store_path(config)
     turn = Turn(path.with_name(f"{path.name}.lock"))
     stack.callback(turn.end)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatecam.config import ChatConfig
 from gatecam.errors import MissingExtraError, OutputError
@@ -13,48 +15,67 @@ from gatecam.notify.secrets import read_secret
 from gatecam.types import Event, EventKind, StoredEvent
 from gatecam.words import CAMERA_MESSAGES, MESSAGES
 
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+
+def chat_outputs(config: ChatConfig) -> list[ChatOutput]:
+    """An output for each address, so that one that fails holds up no other.
+
+    Raises:
+        MissingExtraError: Apprise is not installed.
+        OutputError: the addresses cannot be read, one is none, or there are none.
+    """
+    try:
+        import apprise
+    except ImportError as error:
+        raise MissingExtraError("Chat and mail", "chat") from error
+    assert config.urls_file is not None
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its words hold addresses, and so passwords
+    path = Path(config.urls_file)
+    found: dict[str, ChatOutput] = {}
+    for number, line in enumerate(read_secret(path).splitlines(), 1):
+        address, chat = line.strip(), apprise.Apprise()
+        if not address or address.startswith("#"):
+            continue
+        if not chat.add(address):
+            raise OutputError(f"{path}:{number}: expected an address that Apprise knows: correct it.")
+        name = f"chat:{hashlib.sha256(address.encode()).hexdigest()[:6]}"
+        found.setdefault(name, ChatOutput(chat, name, f"{path}:{number}", config.people))
+    if not found:
+        raise OutputError(f"{path}: holds no address: write one a line, or set chat.urls_file to null.")
+    return list(found.values())
+
 
 class ChatOutput:
-    """Sends a message for each event that the settings want told; all others count as delivered.
+    """Sends a message to one address for each event that is to be told; others count as delivered."""
 
-    A message is delivered when every address has taken it; after a failure of one all get it again.
-    """
-
-    name = "chat"
     batch = 1
     trouble = None
 
-    def __init__(self, config: ChatConfig) -> None:
-        """Read the addresses; nothing is sent yet.
+    def __init__(self, chat: Apprise, name: str, place: str, people: bool) -> None:
+        """Nothing is sent yet.
 
-        Raises:
-            MissingExtraError: Apprise is not installed.
-            OutputError: the addresses cannot be read, or one is none.
+        Args:
+            chat: sends to that address.
+            name: the same as long as the address is.
+            place: the file and the line that it stands in, for messages: it may hold a password itself.
+            people: whether alerts about people are told as well.
         """
-        try:
-            import apprise
-        except ImportError as error:
-            raise MissingExtraError("Chat and mail", "chat") from error
-        assert config.urls_file is not None
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its words hold addresses, and so passwords
-        self._people = config.people
-        self._chat = apprise.Apprise()
-        path = Path(config.urls_file)
-        for number, line in enumerate(read_secret(path).splitlines(), 1):
-            if line.strip() and not line.lstrip().startswith("#") and not self._chat.add(line.strip()):
-                raise OutputError(f"{path}:{number}: expected an address that Apprise knows: correct it.")
+        self.name = name
+        self._chat, self._place, self._people = chat, place, people
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Send a message for the first event, if it is to be told.
 
         Raises:
-            OutputError: an address did not take it.
+            OutputError: the address did not take it.
         """
         event = events[0].event
         if self._is_told(event):
             title, body = message(event)
             if not self._chat.notify(title=title, body=body):
-                raise OutputError("chat: an address takes no message; it is sent again.")
+                raise OutputError(f"chat {self._place}: this address takes no message; it is sent again.")
         return 1
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gatecam.config import ChatConfig
 from gatecam.errors import OutputError
-from gatecam.notify.chat import ChatOutput
+from gatecam.notify.chat import ChatOutput, chat_outputs
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 from tests.receiver import Receiver
 
@@ -34,7 +34,8 @@ def chat(receiver, tmp_path):
         urls = tmp_path / "urls"
         urls.write_text(f"# the porter\n\njson://user:secret@127.0.0.1:{receiver.port}/\n")
         urls.chmod(0o600)
-        return ChatOutput(ChatConfig(urls_file=str(urls), **settings))
+        (output,) = chat_outputs(ChatConfig(urls_file=str(urls), **settings))
+        return output
 
     return build
 
@@ -70,16 +71,45 @@ def test_an_address_that_fails_is_one_sentence_without_it(chat, receiver, caplog
     receiver.answer = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
     with (
         caplog.at_level(logging.DEBUG),
-        pytest.raises(OutputError, match="an address takes no message") as told,
+        pytest.raises(
+            OutputError, match=r"^chat .*/urls:3: this address takes no message; it is sent again"
+        ) as told,
     ):
         chat().deliver([stored(EventKind.CAMERA_OK)])
     assert "secret" not in str(told.value) + caplog.text
 
 
-def test_an_address_that_is_none_is_told_by_its_line(tmp_path):
-    urls = tmp_path / "urls"
-    urls.write_text("# one\nnonsense://secret\n")
-    urls.chmod(0o600)
+@pytest.fixture
+def addresses(tmp_path):
+    """Outputs to the addresses of a file with these lines."""
+
+    def build(text: str) -> list[ChatOutput]:
+        urls = tmp_path / "urls"
+        urls.write_text(text)
+        urls.chmod(0o600)
+        return chat_outputs(ChatConfig(urls_file=str(urls)))
+
+    return build
+
+
+def test_each_address_is_an_output_of_its_own_so_that_one_that_fails_holds_up_no_other(addresses, receiver):
+    good, bad = f"json://127.0.0.1:{receiver.port}/", "json://127.0.0.1:9/"
+    first, second = addresses(f"{bad}\n{good}\n{good}\n")
+    event = stored(EventKind.CAMERA_OK)
+    with pytest.raises(OutputError, match=r"urls:1: this address takes no message"):
+        first.deliver([event])
+    assert second.deliver([event]) == 1
+    assert receiver.requests.qsize() == 1
+    (again,) = addresses(f"# moved\n\n{good}\n")
+    assert again.name == second.name != first.name
+
+
+def test_a_file_without_an_address_is_told(addresses):
+    with pytest.raises(OutputError, match=r"urls: holds no address: write one a line"):
+        addresses("# the porter\n")
+
+
+def test_an_address_that_is_none_is_told_by_its_line(addresses):
     with pytest.raises(OutputError, match=r"urls:2: expected an address that Apprise knows") as told:
-        ChatOutput(ChatConfig(urls_file=str(urls)))
+        addresses("# one\nnonsense://secret\n")
     assert "secret" not in str(told.value)
