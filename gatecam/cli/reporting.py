@@ -35,6 +35,9 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
 
 def _day(text: str | None) -> date:
     try:
-        return date.today() if text is None else date.fromisoformat(text)
+        day = date.today() if text is None else date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"--day: expected a day such as 2026-11-24, got {text!r}") from None
+    if not 1970 <= day.year <= 9998:  # those before and after it are counted too
+        raise ConfigError(f"--day: expected a day of the years 1970 to 9998, got {text!r}")
+    return day

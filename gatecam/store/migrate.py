@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from gatecam.errors import OutputError
-from gatecam.store.tables import REVISION
+from gatecam.store.tables import REVISIONS
 
 
 def migrate(connection: Connection, name: str) -> None:
@@ -20,13 +20,14 @@ def migrate(connection: Connection, name: str) -> None:
         name: of the store, for the message.
 
     Raises:
-        OutputError: a newer version of gatecam made the tables.
+        OutputError: another program made the tables, or a newer version of gatecam.
     """
-    if (there := _revision(connection)) == REVISION:
+    if (there := _revision(connection)) == REVISIONS[-1]:
         return
-    if there is not None and there > REVISION:
+    if there is not None and there not in REVISIONS:
         raise OutputError(
-            f"{name}: was made by a newer gatecam: install that one again, or choose another store."
+            f"{name}: was made by a newer gatecam or another program: install that gatecam again, or choose "
+            "another store."
         )
     # Imported here: a store that lacks nothing, as nearly always, opens a third of a second sooner.
     from alembic import command

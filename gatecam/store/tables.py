@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISION = "0001"  # of the newest migration; a test holds the tables and the migrations together
+REVISIONS = ("0001",)  # of all migrations, oldest first; a test holds them and the tables together
 
 metadata = MetaData()
 

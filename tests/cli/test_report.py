@@ -71,6 +71,8 @@ def test_a_day_on_which_nobody_came(gatecam, kept):
     ("words", "said"),
     [
         (["--day", "24.11."], "--day: expected a day such as 2026-11-24, got '24.11.'"),
+        (["--day", "9999-12-31"], "--day: expected a day of the years 1970 to 9998, got '9999-12-31'"),
+        (["--day", "0001-01-01"], "--day: expected a day of the years 1970 to 9998, got '0001-01-01'"),
         (["--camera", "door"], "--camera: expected one that events tell of (gate, yard <b>), got 'door'"),
         (["--out", "missing/page.html"], "missing/page.html: cannot be written"),
     ],
