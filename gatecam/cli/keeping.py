@@ -157,9 +157,9 @@ def _leaves(settings: Config) -> Iterator[str]:
         blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
         yield f"Faces {what} are {blur}."
     yield (
-        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal for as "
-        "long as that keeps them (`journalctl --vacuum-time`)."
+        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal, for "
+        "as long as that keeps them (`journalctl --vacuum-time`)."
     )
     if settings.mqtt.host is not None:
-        yield "The broker keeps who is there now, by camera, and no event; what others do with events is theirs."
+        yield "The MQTT broker keeps what holds now at each camera, and no event."
     yield "`gatecam privacy --erase` erases events, totals, event logs and damaged stores."

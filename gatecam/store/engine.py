@@ -54,7 +54,7 @@ class Database(Protocol):
         ...
 
     def shrink(self) -> bool:
-        """Give back the space of deleted rows, also in the log of changes; whether nothing of them is left."""
+        """Give back the space of deleted rows, also in the log of changes; whether all of it was."""
         ...
 
     def close(self) -> None:
