@@ -157,8 +157,8 @@ def _leaves(settings: Config) -> Iterator[str]:
         blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
         yield f"Faces {what} are {blur}."
     yield (
-        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal, for "
-        "as long as that keeps them (`journalctl --vacuum-time`)."
+        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal for "
+        "as long as it keeps them (`journalctl --vacuum-time`)."
     )
     if settings.mqtt.host is not None:
         yield "The MQTT broker keeps what holds now at each camera, and no event."
