@@ -380,7 +380,7 @@ def open_store(config: Config) -> EventStore:
         raise OutputError(
             f"{path}: there is no store yet: `gatecam run` begins one, or choose another store.path."
         )
-    return EventStore(SqliteDatabase(path))
+    return EventStore(SqliteDatabase(path, mends=False))
 
 
 def _now() -> datetime:

@@ -106,6 +106,12 @@ def _serve_pages(
     site = stack.enter_context(build_site(config, running))
     sinks.presence.add(site.tell)
     reloading.applied = site.apply
+    if not config.web.is_local and config.web.certificate is None:
+        say(
+            f"the pages are served to the network ({config.web.host}) without TLS: tokens and pictures can "
+            "be read on their way; set web.certificate and web.key.",
+            level=logging.WARNING,
+        )
     say(f"the pages are at {site.url} and {site.url}door; `gatecam token` tells how to get in")
     return site
 

@@ -11,7 +11,6 @@ import json
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -140,12 +139,16 @@ class Guard:
                 return Visitor(role, None)
             self._failures.note(address)
             return None
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._sessions.cookie)
-        except CookieError:
-            return None
-        session = None if morsel is None else self._sessions.read(morsel.value)
+        session = self._session(headers)
         return None if session is None else Visitor(session.role, session)
+
+    def _session(self, headers: Headers) -> Session | None:
+        """Of the first cookie that holds one; other programs' cookies may have any form."""
+        for part in ";".join(headers.getlist("cookie")).split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self._sessions.cookie and (session := self._sessions.read(value)) is not None:
+                return session
+        return None
 
     def check_rate(self, address: str) -> None:
         """Refuse an address that has failed too often of late."""

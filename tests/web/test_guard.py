@@ -204,6 +204,15 @@ def test_no_forged_cookie_opens_anything(site, browser):
     assert Browser(site).ask("GET", "/door", headers={"Cookie": f"gatecam={real}"}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "others", ['prefs={"a":"b c"}; ', "foo bar; ", "k=a,b c; ", "gatecam=old; ", "é=1;; =; "]
+)
+def test_cookies_of_other_programs_log_nobody_out(site, browser, others):
+    browser.log_in(TOKENS.door)
+    cookie = f"{others}gatecam={browser.cookies['gatecam']}"
+    assert Browser(site).ask("GET", "/door", headers={"Cookie": cookie.encode()}).status_code == 200
+
+
 def test_a_session_ends(site):
     now_s = [1_000_000.0]
     sessions = Sessions(TOKENS, False, lambda: now_s[0])
