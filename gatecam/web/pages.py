@@ -27,6 +27,7 @@ from gatecam.web.tokens import Role
 MOST_EVENTS = 500
 DAYS = 14
 PING_S = 5.0
+NO_CAMERA = 4404  # a WebSocket's close code
 GREEN, AMBER, RED = "#009e73", "#e69f00", "#ce2030"
 
 
@@ -84,13 +85,20 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
         cameras = behind.hub.cameras if role is Role.OPERATOR else behind.hub.cameras[:1]
         if camera:
             if camera not in behind.hub.cameras:
-                await socket.close(1008, "There is no such camera.")
+                await _refuse(socket, behind.hub.cameras)
                 return
             cameras = (camera,)
         await socket.accept()
         await _attend(socket, behind.hub, Viewer(role, tuple(cameras)))
 
     return router
+
+
+async def _refuse(socket: WebSocket, cameras: Sequence[str]) -> None:
+    """Tell which cameras there are: of a refusal without an answer a browser learns nothing."""
+    await socket.accept()
+    await socket.send_json({"cameras": list(cameras)})
+    await socket.close(NO_CAMERA, "There is no such camera.")
 
 
 async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
@@ -106,7 +114,7 @@ async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
                 viewer.states.update({camera: hub.state(camera) for camera in viewer.cameras})
             viewer.wake.clear()
             while viewer.states:
-                await socket.send_text(state_message(viewer.states.pop(next(iter(viewer.states)))))
+                await socket.send_text(state_message(*viewer.states.popitem()))
             if viewer.is_ready and (pictures := hub.next_pictures(viewer)):
                 viewer.is_ready = False
                 for picture in pictures:
