@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSoc
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
-from gatecam.charts import Series, share_bars, stacked_bars
+from gatecam.charts import Series, number_table, share_bars, stacked_bars
 from gatecam.errors import ConfigError, OutputError
 from gatecam.notify.table import csv_parts
 from gatecam.service.running import Running
@@ -235,5 +235,19 @@ def _people(store: EventStore, camera: str | None) -> dict[str, Any]:
         "share": share_correct(sums),
         "put_on": sums.put_on,
         "hours": stacked_bars([f"{h:02}" for h in range(24)], parts, "People of today by the hour"),
+        "hours_table": number_table(
+            ("Hour", "Right", "Wrong", "None"),
+            [
+                (f"{hour:02}", str(one.correct), str(one.incorrect), str(one.none))
+                for hour, one in enumerate(hours)
+            ],
+        ),
         "days": share_bars([f"{day:%m-%d}" for day, _ in days], shares, GREEN, "Masks worn right, by day"),
+        "days_table": number_table(
+            ("Day", "People", "Masks worn right"),
+            [
+                (f"{day:%m-%d}", str(one.people), "" if share is None else f"{100 * share:.0f} %")
+                for (day, one), share in zip(days, shares, strict=True)
+            ],
+        ),
     }

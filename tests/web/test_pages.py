@@ -89,6 +89,8 @@ def test_people_are_told_as_drawings_with_numbers(browser):
         event["at"][:10] == f"{NOW:%Y-%m-%d}" for event in get(browser, "/api/events").json()["events"]
     )
     assert (told["people"], told["share"]) == (today, 0.0)
+    assert f"<td>{today}</td><td>0 %</td></tr></tbody></table>" in told["days_table"]
+    assert told["hours_table"].count("<tr>") == 25
     assert get(browser, "/api/people?camera=yard").json()["people"] == 0
 
 
