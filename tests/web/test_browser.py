@@ -293,7 +293,7 @@ def test_the_operator_filters_events_and_takes_them_along(visit):
     page.get_by_label("Event", exact=True).select_option("mask_missing")
     page.get_by_role("button", name="Show").click()
     rows = "[...document.querySelectorAll('#events tr')]"
-    until(page, f"{rows}.length && {rows}.every(row => row.cells[1].textContent === 'mask_missing')")
+    until(page, f"{rows}.length && {rows}.every(row => row.dataset.kind === 'mask_missing')")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
@@ -388,7 +388,7 @@ def test_the_door_says_when_the_camera_does_not_see(visit, kiosk):
     photograph(page, "door-unseen")
     assert faults(page) == []
     assert page.locator("#live").is_hidden()
-    expect(operator.locator("#cameras li.blind .what")).to_contain_text("does not see")
+    expect(operator.locator("#cameras li.blind .what")).to_contain_text("Does not see: The camera")
     expect(operator.locator("#summary")).to_have_text("A camera does not see.")
     photograph(operator, "operator-unseen")
     assert faults(operator) == []
