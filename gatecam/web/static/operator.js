@@ -238,6 +238,7 @@ function refresh() {
 const refreshCharts = () => showPeople().catch(tell("people"));
 for (const [kind, text] of Object.entries(KINDS)) $("kind").add(new Option(text, kind));
 $("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
+$("settings").onsubmit = (event) => event.preventDefault();
 $("filter").oninput = () => { $("csv").href = `/api/events.csv?${query()}`; };
 $("more").onclick = () => showOlder().catch(tell("found"));
 $("pause").onclick = () => { isPaused = !isPaused; showPause(); };
