@@ -632,6 +632,7 @@ def test_the_door_says_when_the_camera_does_not_see(visit, kiosk):
     assert faults(page) == []
     assert page.locator("#live").is_hidden()
     expect(operator.locator("#cameras li.blind .what")).to_contain_text("Does not see: The camera")
+    expect(operator.locator("#cameras .rate")).to_contain_text("Has not seen for ", timeout=WAIT_MS)
     expect(operator.locator("#summary")).to_have_text("A camera does not see.")
     photograph(operator, "operator-unseen")
     assert faults(operator) == []

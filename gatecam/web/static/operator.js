@@ -26,7 +26,7 @@ function last(seconds) {
 // Cameras: what is seen now, and pictures that say so where they are not live.
 function card(name) {
   const item = document.createElement("li");
-  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=of></p><p class=rate></p><p><a>Page at the door</a></p>";
+  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p><a>Page at the door</a></p>";
   item.querySelector("h3").textContent = name;
   item.querySelector("a").href = `/door?camera=${encodeURIComponent(name)}`;
   item.querySelector("a").setAttribute("aria-label", `Page at the door of ${name}`);
@@ -108,7 +108,7 @@ async function showHealth() {
 function showRate(item, one) {
   item.querySelector(".rate").textContent = one.sees
     ? `${one.frames_per_s.toFixed(0)} frames/s, ${one.dropped} dropped, reader restarted ${count(one.restarts, "time", "times")}`
-    : one.state === "open" ? "" : `For ${last(one.since_s)}`;
+    : one.state === "open" ? "" : `Has not seen for ${last(one.since_s)}`;
 }
 
 // Charts open at what is new, and are marked when they are no longer of now.
