@@ -370,6 +370,7 @@ def test_pages_of_an_earlier_start_are_loaded_anew_and_lost_sessions_led_to_the_
             page.evaluate("window.isOld = true")
     wait_for_state(door, "unseen")
     expect(operator.locator("#cameras li.lost .what")).to_have_text("No connection", timeout=WAIT_MS)
+    expect(operator.locator("#found")).to_have_text("Not shown: gatecam does not answer.", timeout=WAIT_MS)
     health = Health(
         "0.1.0", 7, 60.0, "cpu", cameras=(CameraHealth("yard", "open"), CameraHealth("gate", "open"))
     )
@@ -569,9 +570,14 @@ def test_new_events_come_without_asking_and_what_fails_is_told(chromium, server,
         expect(page.locator("#found")).to_have_text("No such events.")
         with monkeypatch.context() as broken:
             broken.setattr(behind.store, "find", fail)
+            broken.setattr(behind.store, "arrivals", fail)
             expect(page.locator("#found")).to_have_text(
                 "Not shown: The disk is gone: mend it.", timeout=WAIT_MS
             )
+            page.evaluate("refreshCharts()")
+            expect(page.locator("section.old #people")).to_have_text("Not shown: The disk is gone: mend it.")
+        page.evaluate("refreshCharts()")
+        expect(page.locator("section.old")).to_have_count(0)
         expect(page.locator("#found")).to_have_text("No such events.", timeout=WAIT_MS)
 
 
