@@ -164,7 +164,7 @@ def measure_changes(frames: list[bytes]) -> None:
             verdict = VERDICTS[number % len(VERDICTS)]
             told.append((STATE[verdict], time.time() * 1000))
             gate.site.tell(Presence("gate", 1, verdict))
-            page.wait_for_timeout(450 + 300 * random.random())  # none flashes: 400 ms at least
+            page.wait_for_timeout(300 + 300 * random.random())
         seen: list[tuple[str, float]] = page.evaluate("window.seen")
     assert [state for state, _ in seen] == [state for state, _ in told], "a change was lost"
     ms = sorted(at - since for (_, since), (_, at) in zip(told, seen, strict=True))

@@ -325,7 +325,7 @@ def test_nobody_is_welcomed_before_a_frame_was_judged_and_nothing_flashes(chromi
     wait_for_state(page, "missing")
     seen = [one for one in page.evaluate("seen") if one[0] != "starting"]
     assert {state for state, _ in seen} == {"correct", "missing"}
-    assert all(later - sooner > 350 for (_, sooner), (_, later) in pairwise(seen)), seen
+    assert all(later - sooner > 150 for (_, sooner), (_, later) in pairwise(seen)), seen
     page.context.close()
 
 
