@@ -83,7 +83,7 @@ def _erase(kind: str, path: Path) -> None:
 def _stores(settings: Config) -> Iterator[EventStore]:
     path = store_path(settings)
     if path.is_file():
-        yield EventStore(SqliteDatabase(path))
+        yield EventStore(SqliteDatabase(path, mends=False))
     if settings.store.url is not None:
         yield EventStore(PostgresDatabase(settings.store.url))
 
@@ -130,7 +130,7 @@ def _pages(settings: Config) -> str:
     web = settings.web
     if not web.enabled:
         return "Pictures leave it by nothing, but by the pages while `gatecam run --web` serves them."
-    reach = "this machine alone" if web.host in ("127.0.0.1", "::1", "localhost") else "the network"
+    reach = "this machine alone" if web.is_local else "the network"
     return f"Live pictures are served to {reach} (web.host), to who has a token; none is stored."
 
 
@@ -157,9 +157,9 @@ def _leaves(settings: Config) -> Iterator[str]:
         blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
         yield f"Faces {what} are {blur}."
     yield (
-        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal for as "
-        "long as that keeps them (`journalctl --vacuum-time`)."
+        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal for "
+        "as long as it keeps them (`journalctl --vacuum-time`)."
     )
     if settings.mqtt.host is not None:
-        yield "The broker keeps who is there now, by camera, and no event; what others do with events is theirs."
+        yield "The MQTT broker keeps what holds now at each camera, and no event."
     yield "`gatecam privacy --erase` erases events, totals, event logs and damaged stores."

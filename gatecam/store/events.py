@@ -282,8 +282,8 @@ class EventStore:
             connection.execute(sa.delete(totals))
         if not self._database.shrink():
             raise OutputError(
-                f"{self.name}: {gone} events erased, but another program reads the store, and their bytes are "
-                "still on the disk: end that program and erase again."
+                f"{self.name}: {gone} events erased, but another program reads the store, and their bytes "
+                "are still on the disk: end that program and erase again."
             )
         return int(gone)
 
