@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from gatecam.charts import Series, share_bars, stacked_bars
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
@@ -30,9 +30,13 @@ def day_page(store: EventStore, day: date, camera: str | None = None) -> tuple[P
     _add_hours(page, hours)
     first_ms = day_ms(day - timedelta(days=DAYS - 1))[0]
     _add_days(page, by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS))
+    # An outage goes on over midnight where nothing came after it: not its end, nor a person who was seen,
+    # as after a restart, which tells no end.
+    before = store.latest_of_each(start_ms, camera)
     kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
     asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
-    _add_outages(page, outages(store.every(asked)))
+    found = outages([*before, *store.every(asked)])
+    _add_outages(page, found, datetime.fromtimestamp(start_ms / 1000).astimezone())
     _add_totals(page, store.totals(f"{day}", f"{day}", camera))
     return page, sums
 
@@ -85,7 +89,7 @@ def _add_days(page: Page, days: Sequence[tuple[date, Arrivals]]) -> None:
         page.table(("day", "people", "worn right"), rows)
 
 
-def _add_outages(page: Page, found: Sequence[Outage]) -> None:
+def _add_outages(page: Page, found: Sequence[Outage], day_start: datetime) -> None:
     page.heading("When a camera did not see")
     if not found:
         page.text("Never, as far as the store tells.")
@@ -94,10 +98,10 @@ def _add_outages(page: Page, found: Sequence[Outage]) -> None:
         (
             one.camera,
             one.reason,
-            f"{one.start:%H:%M:%S}",
+            "before the day" if one.start < day_start else f"{one.start:%H:%M:%S}",
             "beyond the day, or unknown"
-            if one.seconds is None
-            else f"{timedelta(seconds=round(one.seconds))}",
+            if one.end is None
+            else f"{timedelta(seconds=round((one.end - max(one.start, day_start)).total_seconds()))}",
         )
         for one in found
     ]

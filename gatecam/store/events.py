@@ -198,6 +198,14 @@ class EventStore:
             ).one()
         return None if oldest is None else (oldest, newest)
 
+    def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
+        """The last event of a camera, or of each, before a time; in the order of their coming."""
+        asked = EventFilter(until_ms=before_ms, cameras=() if camera is None else (camera,))
+        latest = _filtered(sa.select(sa.func.max(events.c.id)), asked).group_by(events.c.camera)
+        query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
+        with self._database.transaction() as connection:
+            return [_stored(row) for row in connection.execute(query)]
+
     def cameras(self) -> list[str]:
         """The names of all cameras that events tell of."""
         with self._database.transaction() as connection:

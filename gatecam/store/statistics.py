@@ -12,12 +12,12 @@ from gatecam.types import EventKind, StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which a camera did not see; `seconds` is None where its end is not known."""
+    """A time in which a camera did not see; `end` is None where that is not known."""
 
     camera: str
     reason: str
     start: datetime
-    seconds: float | None
+    end: datetime | None
 
 
 def day_ms(day: date) -> tuple[int, int]:
@@ -73,5 +73,5 @@ def outages(events: Iterable[StoredEvent]) -> list[Outage]:
         elif event.kind is EventKind.CAMERA_OK and event.camera in running:
             place = running.pop(event.camera)
             begun = found[place]
-            found[place] = Outage(begun.camera, begun.reason, begun.start, (at - begun.start).total_seconds())
+            found[place] = Outage(begun.camera, begun.reason, begun.start, at)
     return found

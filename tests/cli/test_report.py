@@ -67,6 +67,29 @@ def test_a_day_on_which_nobody_came(gatecam, kept):
     assert "Nobody came whose mask could be judged." in gatecam("report", "--day", "2020-01-01").out
 
 
+def test_an_outage_over_midnight_stands_on_each_of_its_days(gatecam, kept, tmp_path):
+    blind, ok, unknown = EventKind.CAMERA_BLIND, EventKind.CAMERA_OK, Verdict.UNKNOWN
+    tomorrow_s, day_s = 12 * 3600, 86_400
+    with closing(EventStore(SqliteDatabase(kept))) as store:
+        store.append([event(blind, unknown, tomorrow_s - 600, reason="lost")])
+        store.append([event(blind, unknown, tomorrow_s - 300, "yard <b>", reason="dark")])
+        store.append([event(EventKind.MASK_MISSING, Verdict.NONE, tomorrow_s - 60, "yard <b>", first=True)])
+        store.append([event(ok, unknown, tomorrow_s + day_s + 90, reason="lost")])
+    cells = {}
+    for day in (24, 25, 26, 27):
+        gatecam("report", "--day", f"2026-11-{day}")
+        page = (tmp_path / f"report-2026-11-{day}.html").read_text()
+        cells[day] = re.findall("<td>lost</td><td>(.*?)</td><td>(.*?)</td>", page)
+        assert ("<td>dark</td>" in page) == (day == 24)  # somebody was seen since
+    beyond = "beyond the day, or unknown"
+    assert cells == {
+        24: [("23:50:00", beyond)],
+        25: [("before the day", beyond)],
+        26: [("before the day", "0:01:30")],
+        27: [],
+    }
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -149,6 +149,15 @@ def test_erasing_leaves_nothing_and_no_id_is_given_twice(store, told):
     assert [stored.event.time_s for stored in store.after(cursor, 10)] == [9]
 
 
+def test_the_last_event_of_each_camera_before_a_time(store, told):
+    for after_s, camera in ((0, "gate"), (1, "yard"), (2, "gate"), (3, "gate"), (3, "door")):
+        store.append([told(after_s=after_s, camera=camera)])
+    at_ms = round((NOON.timestamp() + 3) * 1000)
+    found = [(one.event.camera, one.event.time_s) for one in store.latest_of_each(at_ms)]
+    assert found == [("yard", 1), ("gate", 2)]
+    assert [one.event.time_s for one in store.latest_of_each(at_ms, "yard")] == [1]
+
+
 def test_the_tables_are_what_the_migrations_make(store):
     store.count()
     with store._database.transaction() as connection:

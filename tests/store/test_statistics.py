@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from gatecam.store.events import Arrivals
-from gatecam.store.statistics import by_day, by_hour, day_ms, outages, share_correct, total
+from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
 from gatecam.types import EventKind, StoredEvent
 from tests.store.conftest import NOON
 
@@ -57,8 +57,7 @@ def test_an_outage_lasts_from_one_event_to_the_other(told):
         told(ok, 40, reason="covered"),
     ]
     found = outages([StoredEvent(i, str(i), event) for i, event in enumerate(events)])
-    assert [(one.camera, one.reason, one.seconds) for one in found] == [
-        ("gate", "covered", 30),
-        ("yard", "lost", None),
+    assert found == [
+        Outage("gate", "covered", NOON + timedelta(seconds=10), NOON + timedelta(seconds=40)),
+        Outage("yard", "lost", NOON + timedelta(seconds=20), None),
     ]
-    assert found[0].start == NOON + timedelta(seconds=10)
