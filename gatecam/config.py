@@ -343,7 +343,10 @@ class SoundConfig(Section):
         description="time of day without sound",
     )
     pause_s: float = Field(
-        default=1.0, ge=0, le=600, description="least time from one sound to the next of its kind, in s"
+        default=1.0,
+        ge=0,
+        le=600,
+        description="least silence from the end of a sound to the next of its kind, in s",
     )
 
     @field_validator("voices", mode="before")
@@ -351,6 +354,13 @@ class SoundConfig(Section):
     def _list_as_tuple(cls, value: object) -> object:
         """YAML has no tuples."""
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours_that_last(cls, hours: str | None) -> str | None:
+        if hours is not None and len(set(hours.split("-"))) == 1:
+            raise _problem("expected an end that is not its start; sound.volume: 0 is quiet all day")
+        return hours
 
     @field_validator("voices")
     @classmethod

@@ -183,6 +183,11 @@ def test_a_variable_can_say_null(settings):
             "notify: {log: {a: 1}}",
             "notify.log: expected non-empty text or null, got a mapping (config.yaml:1)",
         ),
+        (
+            'sound: {quiet_hours: "22:00-22:00"}',
+            "sound.quiet_hours: expected an end that is not its start; sound.volume: 0 is quiet all day, "
+            "got '22:00-22:00' (config.yaml:1)",
+        ),
         ("mqtt:\n  host: mqtt://127.0.0.1", f"mqtt.host: {HOST}, got 'mqtt://127.0.0.1' (config.yaml:2)"),
         ("mqtt: {host: a..b}", f"mqtt.host: {HOST}, got 'a..b' (config.yaml:1)"),
         ("mqtt: {host: 'db:1883'}", f"mqtt.host: {HOST}, got 'db:1883' (config.yaml:1)"),

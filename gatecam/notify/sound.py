@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class SoundSink:
-    """Plays a tone and words for each event, never two of a kind within the pause; never raises.
+    """Plays a tone and words for each event, with the pause between two of a kind; never raises.
 
     What is late is left out: words to somebody who has gone by are of no use, and a crowd would be talked to
     for minutes. When nothing can play, that is logged once, and the players are looked for anew at the first
@@ -82,25 +82,27 @@ class SoundSink:
         self._silent_s: float | None = None  # event time since which nothing could play
         self._retry_s = retry_s
         self._hang_s = hang_s
-        self._played_s: dict[bool, float] = {}  # by whether it was an alert
+        self._ended_s: dict[bool, float] = {}  # when the last sound was over, by whether it was an alert
 
     def send(self, event: Event) -> None:
-        """Play the event's sound, unless it is late, hushed, or one of its kind was just played; may block.
+        """Play the event's sound, unless it is late, hushed, or one of its kind was over just now; may block.
 
         A camera that sees again makes no sound.
         """
         alert = event.kind.is_alert
         sound = self._sounds[CAMERA if event.kind.is_camera else SPOKEN.get(event.verdict, CAMERA)]
-        since_s = event.time_s - self._played_s.get(alert, -np.inf)
-        late = self._clock() - event.time_s > (ALERT_LATE_S if alert else OK_LATE_S)
-        if event.kind is EventKind.CAMERA_OK or late or 0 <= since_s < self._config.pause_s or not sound:
+        now_s = self._clock()
+        since_s = now_s - self._ended_s.get(alert, -np.inf)
+        late = now_s - event.time_s > (ALERT_LATE_S if alert else OK_LATE_S)
+        if event.kind is EventKind.CAMERA_OK or late or since_s < self._config.pause_s or not sound:
             return
         if is_quiet(self._config.quiet_hours, self._time_of_day()):
             return
         if self._silent_s is not None and 0 <= event.time_s - self._silent_s < self._retry_s:
             return
-        self._played_s[alert] = event.time_s
         reason = self._play(sound)
+        if reason is None:
+            self._ended_s[alert] = self._clock()
         self._tell(reason)
         self._silent_s = None if reason is None else event.time_s
 
