@@ -330,7 +330,7 @@ def _start_couriers(
 ) -> list[Courier]:
     """From the first of the stores to its copies and to all other outputs; some want `observers` too."""
     store, *copies = stores
-    outputs: list[Output] = [DatabaseCopy(copy) for copy in copies]
+    outputs: list[Output] = []
     if config.mqtt.host is not None:
         mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched], _identity(config))
         observers.append(mqtt.note)
@@ -344,7 +344,9 @@ def _start_couriers(
     path = store_path(config)
     turn = Turn(path.with_name(f"{path.name}.lock"))
     stack.callback(turn.end)
-    couriers = [Courier(store, output, telemetry, on_trouble, turn.is_ours) for output in outputs]
+    begin = partial(Courier, store, telemetry=telemetry, on_trouble=on_trouble, is_our_turn=turn.is_ours)
+    couriers = [begin(DatabaseCopy(copy), from_start=True) for copy in copies]  # it answers for the file
+    couriers += [begin(output) for output in outputs]
     for courier in couriers:
         stack.callback(courier.close)
     return couriers

@@ -32,6 +32,8 @@ from gatecam.config import (
 from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
 from gatecam.keyframes import Searched
 from gatecam.locks import camera_lock
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventStore
 from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Step, Verdict
 from gatecam.vision.fake import FakeAnalyzer
@@ -232,6 +234,22 @@ def test_what_the_store_has_goes_to_the_outputs_that_are_set(tmp_path):
     sinks.close()
     assert json.loads(taken.read_text())["kind"] == "mask_missing"
     assert [(queue.name, queue.sent) for queue in sinks.queues] == [("store", 1), ("command", 1)]
+
+
+def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monkeypatch):
+    file, server = tmp_path / "events.sqlite3", tmp_path / "server.sqlite3"
+    with closing(EventStore(SqliteDatabase(file))) as store:
+        store.append([replace(EVENT, at=app.wall_clock())] * 3)
+    monkeypatch.setattr(app, "PostgresDatabase", lambda url: SqliteDatabase(server))
+    settings = StoreConfig(path=str(file), url="postgresql://db.example/gatecam")
+    config = Config(store=settings, notify=NotifyConfig(sound=False))
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    with closing(EventStore(SqliteDatabase(server))) as copy:
+        end_s = time.monotonic() + 20
+        while copy.count() < 3:
+            assert time.monotonic() < end_s
+            threading.Event().wait(0.02)
+    sinks.close()
 
 
 def test_a_gatecam_is_the_same_to_a_broker_after_a_restart_and_unlike_others(tmp_path):

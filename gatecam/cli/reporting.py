@@ -8,10 +8,12 @@ from pathlib import Path
 
 import typer
 
-from gatecam.app import open_store
-from gatecam.config import load
+from gatecam.app import open_store, store_path
+from gatecam.config import Config, load
 from gatecam.errors import ConfigError
 from gatecam.store.day_page import day_page, summary
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventStore, Total
 
 
 def write_report(config: Path | None, day: str | None, out: Path | None, camera: str | None) -> None:
@@ -23,14 +25,23 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
     """
     asked = _day(day)
     path = out or Path(f"report-{asked:%Y-%m-%d}.html")
-    with closing(open_store(load(config).config)) as store:
+    settings = load(config).config
+    with closing(open_store(settings)) as store:
         if camera is not None and camera not in (known := store.cameras()):
             names = ", ".join(known) or "no camera yet"
             raise ConfigError(f"--camera: expected one that events tell of ({names}), got {camera!r}")
-        page, sums = day_page(store, asked, camera)
+        page, sums = day_page(store, _totals(settings, asked, camera), asked, camera)
     page.write(path)
     typer.echo(f"{asked:%Y-%m-%d}: {summary(sums)}")
     typer.echo(f"The page is {path}.")
+
+
+def _totals(settings: Config, day: date, camera: str | None) -> list[Total]:
+    """Those of the file on this machine, where they stay also while PostgreSQL answers for events."""
+    if not (path := store_path(settings)).is_file():
+        return []
+    with closing(EventStore(SqliteDatabase(path, mends=False))) as file:
+        return file.totals(f"{day}", f"{day}", camera)
 
 
 def _day(text: str | None) -> date:

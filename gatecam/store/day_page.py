@@ -16,8 +16,16 @@ DAYS = 14
 GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # those of the screen
 
 
-def day_page(store: EventStore, day: date, camera: str | None = None) -> tuple[Page, Arrivals]:
+def day_page(
+    store: EventStore, totals: Sequence[Total], day: date, camera: str | None = None
+) -> tuple[Page, Arrivals]:
     """The page of a day at one camera, or at all; and the day's sums.
+
+    Args:
+        store: asked for events; it may hold no totals, as PostgreSQL.
+        totals: of that day and camera.
+        day: which day, in local time.
+        camera: None for all.
 
     Raises:
         OutputError: the store cannot be read.
@@ -37,7 +45,7 @@ def day_page(store: EventStore, day: date, camera: str | None = None) -> tuple[P
     asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
     found = outages([*before, *store.every(asked)])
     _add_outages(page, found, datetime.fromtimestamp(start_ms / 1000).astimezone())
-    _add_totals(page, store.totals(f"{day}", f"{day}", camera))
+    _add_totals(page, totals)
     return page, sums
 
 

@@ -40,6 +40,7 @@ class Courier:
         telemetry: Telemetry | None = None,
         on_trouble: Callable[[str, str | None], None] = lambda name, text: None,
         is_our_turn: Callable[[], bool] = lambda: True,
+        from_start: bool = False,
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         """Start the thread.
@@ -50,6 +51,7 @@ class Courier:
             telemetry: gets the counts.
             on_trouble: told the output's name and what is wrong, and None when it is over; by the thread.
             is_our_turn: whether this program, and no other on the same store, is the one that delivers.
+            from_start: whether a new output gets all that the store holds; else what comes from now on.
             first_pause_s: the first pause after a failure.
         """
         self.name = output.name
@@ -59,7 +61,7 @@ class Courier:
         self._first_pause_s = self._pause_s = first_pause_s
         self._trouble: str | None = None
         self._lost = 0  # in this trouble
-        self._has_place = False
+        self._from_start = from_start
         self._waiting = 0
         self._closing = threading.Event()
         with suppress(OutputError):  # a new output has its place before the first event comes
@@ -127,8 +129,8 @@ class Courier:
 
     def _place(self) -> int:
         """The last event that the output has; once it had a place, a file without one is new."""
-        cursor = self._store.cursor(self.name, from_start=self._has_place)
-        self._has_place = True
+        cursor = self._store.cursor(self.name, self._from_start)
+        self._from_start = True
         return cursor
 
     def _lose(self, cursor: int, number: int) -> None:

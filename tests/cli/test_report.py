@@ -63,6 +63,19 @@ def test_one_camera_alone(gatecam, kept, tmp_path):
     assert "covered" not in page
 
 
+def test_totals_are_those_of_the_file_while_a_server_answers_for_events(gatecam, kept, tmp_path, monkeypatch):
+    server = tmp_path / "server.sqlite3"
+    with closing(EventStore(SqliteDatabase(server))) as store:
+        store.append([event(EventKind.MASK_OK, Verdict.CORRECT, 0, "elsewhere", first=True)])
+    monkeypatch.setattr("gatecam.app.PostgresDatabase", lambda url: SqliteDatabase(server))
+    monkeypatch.setenv("GATECAM_STORE_URL", "postgresql://db.example/gatecam")
+    total = "<td>none</td><td>female</td><td>&gt;=60</td><td>23</td>"
+    for is_file in (True, False):
+        assert "1 people came" in gatecam("report", "--day", "2026-11-24").out
+        assert (total in (tmp_path / "report-2026-11-24.html").read_text()) == is_file
+        kept.unlink(missing_ok=True)
+
+
 def test_a_day_on_which_nobody_came(gatecam, kept):
     assert "Nobody came whose mask could be judged." in gatecam("report", "--day", "2020-01-01").out
 

@@ -89,6 +89,15 @@ def test_a_new_output_gets_all_that_comes_after_its_start(store, start, told):
     assert output.wait_for(1) == [1]
 
 
+def test_a_new_output_that_wants_all_gets_what_the_store_holds_first(store, start, told):
+    store.append([told(after_s=i) for i in range(3)])
+    output = FakeOutput()
+    output.name = "new"
+    start(output, from_start=True)
+    store.append([told(after_s=3)])
+    assert output.wait_for(4) == [0, 1, 2, 3]
+
+
 def test_events_go_in_order_as_soon_as_they_come(store, start, told):
     output = FakeOutput()
     courier = start(output)
