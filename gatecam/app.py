@@ -381,6 +381,17 @@ def store_path(config: Config) -> Path:
     return state_folder() / "events.sqlite3" if config.store.path is None else Path(config.store.path)
 
 
+def has_store_file(config: Config) -> bool:
+    """Whether anything may lie where the store's file should; opening it tells what is wrong with it."""
+    try:
+        store_path(config).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # a folder that this user may not look into
+        return True
+    return True
+
+
 def open_store(config: Config) -> EventStore:
     """The store that questions are answered from: the database of `store.url`, else the file.
 
@@ -391,7 +402,7 @@ def open_store(config: Config) -> EventStore:
     if config.store.url is not None:
         return EventStore(PostgresDatabase(config.store.url))
     path = store_path(config)
-    if not path.is_file():
+    if not has_store_file(config):
         raise OutputError(
             f"{path}: there is no store yet: `gatecam run` begins one, or choose another store.path."
         )

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gatecam.app import store_path
+from gatecam.app import has_store_file, store_path
 from gatecam.cli.console import open_console
 from gatecam.config import Config, load
 from gatecam.errors import OutputError
@@ -81,9 +81,8 @@ def _erase(kind: str, path: Path) -> None:
 
 
 def _stores(settings: Config) -> Iterator[EventStore]:
-    path = store_path(settings)
-    if path.is_file():
-        yield EventStore(SqliteDatabase(path, mends=False))
+    if has_store_file(settings):
+        yield EventStore(SqliteDatabase(store_path(settings), mends=False))
     if settings.store.url is not None:
         yield EventStore(PostgresDatabase(settings.store.url))
 
@@ -116,7 +115,7 @@ def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
             yield "events", store.name, f"{store.count()}{since}, {size}", keep
             people = sum(total.people for total in store.totals("0000", "9999"))
             yield "gender and age, totals", store.name, f"{people} people, ten and more at once", keep
-    if not store_path(settings).is_file():
+    if not has_store_file(settings):
         yield "events", str(store_path(settings)), "nothing yet", keep
     for kind, path in _files(settings):
         yield kind, str(path), f"{path.stat().st_size / MB:.1f} MB", "until you delete it"

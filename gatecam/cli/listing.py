@@ -37,13 +37,16 @@ def print_events(
     """Print the events that are asked for, oldest first.
 
     Raises:
-        ConfigError: a time or a kind that is none.
+        ConfigError: a time or a kind that is none, times that hold nothing, or no event tells of a camera.
         OutputError: there is no store, or it cannot be read.
     """
     asked = EventFilter(
         moment_ms(since, "--since"), moment_ms(until, "--until"), tuple(cameras), tuple(map(_kind, kinds))
     )
+    if asked.since_ms is not None and asked.until_ms is not None and asked.since_ms >= asked.until_ms:
+        raise ConfigError(f"--since: expected a time before that of --until, {until!r}, got {since!r}")
     with closing(open_store(load(config).config)) as store:
+        expect_cameras(store, cameras)
         if form is Form.TABLE:
             _print_table(store, asked, limit or TABLE_ROWS)
         elif form is Form.JSON:
@@ -71,6 +74,19 @@ def moment_ms(text: str | None, option: str) -> int | None:
         raise ConfigError(
             f"{option}: expected a time such as 2026-11-24, 2026-11-24T14:30, 90m, 12h or 7d, got {text!r}"
         ) from None
+
+
+def expect_cameras(store: EventStore, names: Sequence[str]) -> None:
+    """Refuse names that nothing can be told of.
+
+    Raises:
+        ConfigError: no event tells of a camera, with the names of those that events tell of.
+    """
+    known = store.cameras() if names else []
+    for name in names:
+        if name not in known:
+            some = ", ".join(known) or "no camera yet"
+            raise ConfigError(f"--camera: expected one that events tell of ({some}), got {name!r}")
 
 
 def _kind(text: str) -> EventKind:

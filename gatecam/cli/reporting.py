@@ -8,7 +8,8 @@ from pathlib import Path
 
 import typer
 
-from gatecam.app import open_store, store_path
+from gatecam.app import has_store_file, open_store, store_path
+from gatecam.cli.listing import expect_cameras
 from gatecam.config import Config, load
 from gatecam.errors import ConfigError
 from gatecam.store.day_page import day_page, summary
@@ -27,9 +28,7 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
     path = out or Path(f"report-{asked:%Y-%m-%d}.html")
     settings = load(config).config
     with closing(open_store(settings)) as store:
-        if camera is not None and camera not in (known := store.cameras()):
-            names = ", ".join(known) or "no camera yet"
-            raise ConfigError(f"--camera: expected one that events tell of ({names}), got {camera!r}")
+        expect_cameras(store, [] if camera is None else [camera])
         page, sums = day_page(store, _totals(settings, asked, camera), asked, camera)
     page.write(path)
     typer.echo(f"{asked:%Y-%m-%d}: {summary(sums)}")
@@ -38,9 +37,9 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
 
 def _totals(settings: Config, day: date, camera: str | None) -> list[Total]:
     """Those of the file on this machine, where they stay also while PostgreSQL answers for events."""
-    if not (path := store_path(settings)).is_file():
+    if not has_store_file(settings):
         return []
-    with closing(EventStore(SqliteDatabase(path, mends=False))) as file:
+    with closing(EventStore(SqliteDatabase(store_path(settings), mends=False))) as file:
         return file.totals(f"{day}", f"{day}", camera)
 
 

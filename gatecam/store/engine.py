@@ -5,6 +5,7 @@ A database raises `OutputError` for all that can go wrong with it, in a sentence
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -30,6 +31,8 @@ NOTADB = 26  # SQLITE_NOTADB: https://sqlite.org/rescode.html
 CORRUPT = (11, NOTADB)  # SQLITE_CORRUPT
 MAGIC = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html, section 1.3
 SUFFIXES = (".sqlite3", ".sqlite", ".db")
+OTHER = 1  # SQLITE_ERROR: no such column, a table that is there already
+CLOSED = (3, 8, 14)  # SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
 LATER = (5, 10, 13)  # SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: no reason not to start
 PRAGMAS = (
     f"busy_timeout = {BUSY_MS}",
@@ -192,8 +195,8 @@ class SqliteDatabase:
             return OutputError(f"{self._path}: is another kind of file: choose another store.path.")
         reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
         return OutputError(
-            f"{self._path}: the store cannot be used ({reason}): make space or mend the disk, or choose "
-            "another file as store.path."
+            f"{self._path}: the store cannot be used ({reason}): {_advice(error)}, or choose another file as "
+            "store.path."
         )
 
 
@@ -209,9 +212,12 @@ class PostgresDatabase:
         """
         try:
             address = sa.make_url(url).set(drivername="postgresql+psycopg")
+            if url.count("@") > 1:  # the rest of a password would count as the server, and be printed
+                raise ValueError
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigError(
-                "store.url: expected an address such as postgresql://gatecam@db.example/gatecam: correct it."
+                "store.url: expected an address such as postgresql://gatecam@db.example/gatecam: correct it, "
+                "and write @ in a password as %40, or have that in ~/.pgpass."
             ) from None
         self.name = address.render_as_string(hide_password=True).replace("+psycopg", "")
         self._migrated = False
@@ -241,7 +247,8 @@ class PostgresDatabase:
         except sa.exc.SQLAlchemyError as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             raise OutputError(
-                f"{self.name}: the database cannot be used ({reason}): start it, or correct store.url."
+                f"{self.name}: the database cannot be used ({reason}): start or make it, or correct "
+                "store.url or the password in ~/.pgpass."
             ) from error
 
     def used_bytes(self) -> int:
@@ -279,6 +286,19 @@ def _begin(connection: Connection) -> None:
 def _code(error: sa.exc.DBAPIError) -> int:
     """The primary result code of an error of SQLite's."""
     return int(getattr(error.orig, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _advice(error: Exception) -> str:
+    """What to do about a file that cannot be used."""
+    code = _code(error) if isinstance(error, sa.exc.DBAPIError) else None
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EISDIR:
+        return "it is a folder: name a file in it"
+    if code in CLOSED or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "run gatecam as the user whose it is, or let this one write to it and to its folder"
+    if code == OTHER:
+        return "it is another program's, or damaged: put it elsewhere"
+    return "make space or mend the disk"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

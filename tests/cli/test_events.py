@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 from contextlib import closing
@@ -78,6 +79,14 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(gatecam, kept):
         (["--since", "yesterday"], "--since: expected a time such as 2026-11-24"),
         (["--until", "999999d"], "--until: expected a time"),
         (["--kind", "mask"], "--kind: expected one of mask_missing, "),
+        (
+            ["--camera", "gate", "--camera", "nosuch"],
+            "--camera: expected one that events tell of (=cmd(), gate, yard [b]), got 'nosuch'",
+        ),
+        (
+            ["--since", "1h", "--until", "2h"],
+            "--since: expected a time before that of --until, '2h', got '1h'",
+        ),
     ],
 )
 def test_words_that_mean_nothing_are_one_sentence(gatecam, kept, words, said):
@@ -90,6 +99,25 @@ def test_without_a_store_it_is_one_sentence(gatecam):
     ended = gatecam("events")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "there is no store yet: `gatecam run` begins one" in ended.err
+
+
+@pytest.mark.parametrize("command", ["events", "report", "privacy"])
+def test_a_folder_in_the_place_of_the_store_is_one_sentence(gatecam, tmp_path, monkeypatch, command):
+    monkeypatch.setenv("GATECAM_STORE_PATH", str(tmp_path))
+    ended = gatecam(command)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert f"{tmp_path}: the store cannot be used (Is a directory): it is a folder: name a file" in ended.err
+
+
+def test_a_store_in_a_folder_of_another_user_is_not_one_that_is_missing(gatecam, kept, monkeypatch):
+    def refuse(*words, **more):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("gatecam.app.Path.stat", refuse)
+    monkeypatch.setattr("gatecam.store.engine.os.open", refuse)
+    ended = gatecam("events")
+    assert ended.code == 2
+    assert "(Permission denied): run gatecam as the user whose it is" in ended.err
 
 
 def test_privacy_tells_what_is_kept_and_where_it_goes(gatecam, kept, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -158,12 +159,42 @@ def test_the_oldest_events_go_when_the_store_is_too_large_and_the_file_shrinks(s
     assert store.after(0, 1)[0].event.time_s == gone
 
 
-@pytest.mark.parametrize("place", ["folder", "folder/file/below"])
-def test_a_place_that_cannot_be_is_one_sentence(tmp_path, place):
+@pytest.mark.parametrize(
+    ("place", "advice"), [("folder", "it is a folder"), ("folder/file/below", "make space or mend the disk")]
+)
+def test_a_place_that_cannot_be_is_one_sentence(tmp_path, place, advice):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()
-    with pytest.raises(OutputError, match=r": the store cannot be used \(.*\): make space"):
+    with pytest.raises(OutputError, match=rf": the store cannot be used \(.*\): {advice}"):
         SqliteDatabase(tmp_path / place)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_file_that_this_user_may_not_write_is_one_sentence(sqlite_path, monkeypatch, number):
+    def refuse(*words):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("gatecam.store.engine.os.open", refuse)
+    with pytest.raises(OutputError, match=r": run gatecam as the user whose it is, or let this one write"):
+        SqliteDatabase(sqlite_path)
+
+
+def test_a_file_of_which_nothing_may_be_written_is_one_sentence(store, told):
+    """As SQLite tells it of a folder in which it can make no log."""
+    with store._database.transaction() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    with pytest.raises(OutputError, match=r"readonly database\): run gatecam as the user whose it is"):
+        store.append([told()])
+
+
+def test_a_database_with_the_tables_of_another_program_is_one_sentence(tmp_path):
+    path = tmp_path / "notes.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE events (note)")
+    with pytest.raises(
+        OutputError, match=r"already exists\): it is another program's, or damaged: put it else"
+    ):
+        SqliteDatabase(path)
 
 
 def test_a_full_disk_is_one_sentence_and_it_goes_on_when_there_is_space(small_disk, told):

@@ -204,6 +204,25 @@ def test_a_server_that_is_down_is_one_sentence_without_the_password():
     store.close()
 
 
-def test_an_address_that_is_none_is_a_config_error():
-    with pytest.raises(ConfigError, match="expected an address such as postgresql://"):
-        PostgresDatabase("postgresql://db:port/gatecam")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "db:port/gatecam",
+        "gatecam:sec@ret@db/gatecam",
+        "gatecam:sec@r/et@db/gatecam",
+        "gatecam:sec@ret:x@db/g",
+    ],
+)
+def test_an_address_that_is_none_is_a_config_error_without_the_password(address):
+    with pytest.raises(
+        ConfigError, match=r"expected an address such as .*write @ in a password as %40"
+    ) as told:
+        PostgresDatabase(f"postgresql://{address}")
+    assert "ret" not in str(told.value)
+
+
+def test_a_database_that_is_not_there_is_one_sentence_with_what_to_do(postgres):
+    with closing(EventStore(PostgresDatabase(postgres.url + "-other"))) as store:
+        advice = r"start or make it, or correct store\.url or the password in ~/\.pgpass\.$"
+        with pytest.raises(OutputError, match=f'"gatecam-other" does not exist.*: {advice}'):
+            store.count()
