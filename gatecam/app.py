@@ -40,7 +40,7 @@ from gatecam.presence import Presences
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping
-from gatecam.store.outbox import Courier, DatabaseCopy
+from gatecam.store.outbox import Courier, DatabaseCopy, close_all
 from gatecam.store.totals import ClassTotals
 from gatecam.telemetry import Telemetry
 from gatecam.tracking import FaceTracker
@@ -347,8 +347,7 @@ def _start_couriers(
     begin = partial(Courier, store, telemetry=telemetry, on_trouble=on_trouble, is_our_turn=turn.is_ours)
     couriers = [begin(DatabaseCopy(copy), from_start=True) for copy in copies]  # it answers for the file
     couriers += [begin(output) for output in outputs]
-    for courier in couriers:
-        stack.callback(courier.close)
+    stack.callback(close_all, couriers)
     return couriers
 
 

@@ -21,6 +21,7 @@ from gatecam import app
 from gatecam.config import (
     CameraConfig,
     CameraEntry,
+    ChatConfig,
     CommandConfig,
     Config,
     DetectorConfig,
@@ -250,6 +251,28 @@ def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monke
             assert time.monotonic() < end_s
             threading.Event().wait(0.02)
     sinks.close()
+
+
+def test_outputs_are_closed_at_the_same_time(tmp_path, monkeypatch):
+    """Each waits for the others' ends, which never come where one is closed after another."""
+    ends = threading.Barrier(4)
+
+    class Slow:
+        batch, trouble = 1, None
+
+        def __init__(self, name):
+            self.name = name
+
+        def close(self):
+            ends.wait(30)
+
+    monkeypatch.setattr(app, "chat_outputs", lambda config: [Slow(f"chat {number}") for number in range(4)])
+    config = Config(
+        notify=NotifyConfig(sound=False),
+        store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
+        chat=ChatConfig(urls_file="given"),
+    )
+    app.build_live_sinks(config, Telemetry(), print_events=False).close()
 
 
 def test_a_gatecam_is_the_same_to_a_broker_after_a_restart_and_unlike_others(tmp_path):
