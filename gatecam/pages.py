@@ -13,6 +13,7 @@ _STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 }
+.wide { overflow-x: auto }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid #8886; text-align: right }
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% }
@@ -37,12 +38,13 @@ class Page:
         self._parts.append(f"<p>{escape(text)}</p>")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Add a table."""
+        """Add a table; on a narrow screen it is moved by itself, not the whole page."""
         head = "".join(f"<th>{escape(name)}</th>" for name in header)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
         )
-        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        self._parts.append(f'<div class="wide" tabindex="0">{table}</div>')  # so that keys move it too
 
     def picture(self, data: bytes, alt: str) -> None:
         """Add a picture (PNG or JPEG bytes) with what it shows."""
