@@ -125,9 +125,11 @@ def _add_totals(page: Page, totals: Sequence[Total]) -> None:
     people: dict[int, int] = {}
     for one in totals:
         people[one.class_id] = people.get(one.class_id, 0) + one.people
-    if people:
-        rows = [
-            (MASK_LABELS[number // 6], GENDER_LABELS[number // 3 % 2], AGE_LABELS[number % 3], count)
-            for number, count in sorted(people.items())
-        ]
-        page.table(("mask", "gender", "age", "people"), rows)
+    if not people:
+        page.text("None yet.")
+        return
+    rows = [
+        (MASK_LABELS[number // 6], GENDER_LABELS[number // 3 % 2], AGE_LABELS[number % 3], count)
+        for number, count in sorted(people.items())
+    ]
+    page.table(("mask", "gender", "age", "people"), rows)

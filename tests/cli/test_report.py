@@ -50,6 +50,7 @@ def test_a_day_is_a_page_and_a_sentence(gatecam, kept, tmp_path):
     assert "<title>11-24: 75 %</title>" in page
     assert "<td>gate</td><td>covered</td><td>14:00:00</td><td>0:01:30</td>" in page
     assert "<td>none</td><td>female</td><td>&gt;=60</td><td>23</td>" in page
+    assert "None yet." not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 
@@ -76,8 +77,11 @@ def test_totals_are_those_of_the_file_while_a_server_answers_for_events(gatecam,
         kept.unlink(missing_ok=True)
 
 
-def test_a_day_on_which_nobody_came(gatecam, kept):
+def test_a_day_on_which_nobody_came(gatecam, kept, tmp_path):
     assert "Nobody came whose mask could be judged." in gatecam("report", "--day", "2020-01-01").out
+    page = (tmp_path / "report-2020-01-01.html").read_text()
+    assert "<h2>Gender and age</h2>" in page
+    assert page.endswith("<p>None yet.</p></body></html>")
 
 
 def test_an_outage_over_midnight_stands_on_each_of_its_days(gatecam, kept, tmp_path):
