@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from gatecam.config import Config
+from gatecam.errors import DeviceError
 from gatecam.types import Box, Image
 from gatecam.vision.detector import build_detector
 from gatecam.vision.device import Backend
@@ -28,7 +29,10 @@ class LowFaceFinder:
         low = config.detector.model_copy(update={**THRESHOLDS, "min_face_px": SMALLEST_PX, "region": None})
         is_fast = config.device != "cpu" and describe_openvino()[0]
         backend = Backend("openvino", threads=1) if is_fast else Backend("cpu")  # beside the analysis
-        self._detector = build_detector(low, backend)
+        try:
+            self._detector = build_detector(low, backend)
+        except DeviceError:  # the analysis tells of an OpenVINO that cannot run the networks
+            self._detector = build_detector(low, Backend("cpu"))
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
         """Where faces may be; a picture wider than `largest_px` is searched at that width."""
