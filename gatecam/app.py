@@ -67,11 +67,14 @@ def build_crop_classifier(config: Config) -> CropClassifier:
     return _torch_analyzer(config, Telemetry())
 
 
-def build_finder(config: Config) -> FaceFinder:
-    """What finds all that may be a face, to blur it; raises as `build_analyzer`."""
+def build_finder(config: Config, thorough: bool = False) -> FaceFinder:
+    """What finds all that may be a face, to blur it; raises as `build_analyzer`.
+
+    `thorough` finds more and takes ten times as long, as is right for single pictures.
+    """
     with _torch_loads():
         from gatecam.vision.finder import LowFaceFinder
-    return LowFaceFinder(config)
+    return LowFaceFinder(config, thorough)
 
 
 @contextmanager
@@ -380,7 +383,7 @@ def open_store(config: Config) -> EventStore:
         raise OutputError(
             f"{path}: there is no store yet: `gatecam run` begins one, or choose another store.path."
         )
-    return EventStore(SqliteDatabase(path))
+    return EventStore(SqliteDatabase(path, mends=False))
 
 
 def _now() -> datetime:

@@ -1,7 +1,7 @@
 """Floor 1: charts as SVG, for pages that load nothing from elsewhere and run no script to draw them.
 
-The text takes the page's colour. Colours tell states apart together with their order and, under the
-pointer, a title for each part.
+The text and the parts' outlines take the page's colour. Colours tell states apart together with their
+order and, under the pointer, a title for each part; a table tells the numbers to who cannot see them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 8, 34, 26
 FONT = 13
 MAX_LABELS = 16
 GAP = 0.25  # of a bar's place
+PART_GAP = 2.0  # between parts that lie on each other: their colours alone differ too little
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,8 @@ def stacked_bars(labels: Sequence[str], series: Sequence[Series], title: str) ->
                 tall = one.values[index] / top * (HEIGHT - TOP - BOTTOM)
                 x, y = LEFT + place * (index + GAP / 2), HEIGHT - BOTTOM - height - tall
                 said = f"{label}: {one.name} {_number(one.values[index])}"
-                parts.append(
-                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{place * (1 - GAP):.1f}" height="{tall:.1f}" '
-                    f'fill="{one.color}"><title>{escape(said)}</title></rect>'
-                )
+                drawn = max(tall / 2, tall - PART_GAP) if height else tall
+                parts.append(_bar(x, y, place * (1 - GAP), drawn, one.color, said))
                 height += tall
     return _svg(parts, title)
 
@@ -65,13 +64,20 @@ def share_bars(labels: Sequence[str], shares: Sequence[float | None], color: str
             continue
         tall = share * (HEIGHT - TOP - BOTTOM)
         x, y = LEFT + place * (index + GAP / 2), HEIGHT - BOTTOM - tall
+        said = f"{labels[index]}: {_percent(share)}"
         parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{place * (1 - GAP):.1f}" height="{tall:.1f}" '
-            f'fill="{color}"><title>{escape(labels[index])}: {_percent(share)}</title></rect>'
+            f"{_bar(x, y, place * (1 - GAP), tall, color, said)}"
             f'<text x="{x + place * (1 - GAP) / 2:.1f}" y="{y - 4:.1f}" text-anchor="middle">'
             f"{_percent(share)}</text>"
         )
     return _svg(parts, title)
+
+
+def number_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """What a chart shows, as a `<table>` element; the first cell of a row is its label."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    body = "".join(f'<tr><th scope="row">{escape(label)}</th>{_cells(cells)}</tr>' for label, *cells in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def nice_top(highest: float) -> float:
@@ -91,6 +97,18 @@ def _svg(parts: Sequence[str], title: str) -> str:
     )
 
 
+def _cells(texts: Sequence[str]) -> str:
+    return "".join(f"<td>{escape(text)}</td>" for text in texts)
+
+
+def _bar(x: float, y: float, width: float, height: float, color: str, said: str) -> str:
+    """A part of a bar, outlined, as not every colour stands out from every page."""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{color}" '
+        f'stroke="currentColor"><title>{escape(said)}</title></rect>'
+    )
+
+
 def _grid(top: float, text: Callable[[float], str]) -> list[str]:
     parts = []
     for quarter in range(5):
@@ -107,7 +125,7 @@ def _legend(series: Sequence[Series]) -> list[str]:
     parts, x = [], float(LEFT)
     for one in series:
         parts.append(
-            f'<rect x="{x:.0f}" y="4" width="12" height="12" fill="{one.color}"/>'
+            f'<rect x="{x:.0f}" y="4" width="12" height="12" fill="{one.color}" stroke="currentColor"/>'
             f'<text x="{x + 17:.0f}" y="15">{escape(one.name)}</text>'
         )
         x += 40 + FONT * 0.6 * len(one.name)

@@ -486,6 +486,11 @@ class WebConfig(Section):
         """Whether browsers come by TLS."""
         return self.certificate is not None or (self.proxy or "").startswith("https:")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone can ask."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
     @model_validator(mode="after")
     def _whole_tls(self) -> Self:
         certificate, key = ("certificate", self.certificate), ("key", self.key)

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from gatecam.cli.options import ConfigOption
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    S = TypeVar("S", bound=BaseModel)
+
 app = typer.Typer(no_args_is_help=True, help="Show, explain, check or describe the settings.")
 
 
 @app.command()
-def show(config: ConfigOption = None) -> None:
-    """Print the settings that hold, as YAML; a comment says where each that was set comes from."""
+def show(
+    config: ConfigOption = None,
+    passwords: Annotated[
+        bool, typer.Option("--passwords", help="Print users, passwords and queries of addresses as they are.")
+    ] = False,
+) -> None:
+    """Print the settings that hold, as YAML; a comment says where each that was set comes from.
+
+    Users, passwords and queries of addresses are left out.
+    """
     from gatecam.cli.explaining import KEY, face_note
     from gatecam.config import load, to_yaml
 
     loaded = load(config)
-    typer.echo(to_yaml(loaded.config, loaded.origins, {KEY: face_note(loaded.config)}), nl=False)
+    shown = loaded.config if passwords else _without_passwords(loaded.config)
+    typer.echo(to_yaml(shown, loaded.origins, {KEY: face_note(loaded.config)}), nl=False)
 
 
 @app.command()
@@ -53,3 +67,19 @@ def schema() -> None:
     from gatecam import config
 
     typer.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
+
+
+def _without_passwords(section: S) -> S:
+    """Settings whose addresses have neither user, password nor query."""
+    from pydantic import BaseModel
+
+    from gatecam.logs import without_passwords
+
+    def hidden(value: object) -> object:
+        if isinstance(value, BaseModel):
+            return _without_passwords(value)
+        if isinstance(value, tuple):
+            return tuple(map(hidden, value))
+        return without_passwords(value) if isinstance(value, str) else value
+
+    return section.model_copy(update={name: hidden(value) for name, value in section})

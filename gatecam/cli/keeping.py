@@ -83,7 +83,7 @@ def _erase(kind: str, path: Path) -> None:
 def _stores(settings: Config) -> Iterator[EventStore]:
     path = store_path(settings)
     if path.is_file():
-        yield EventStore(SqliteDatabase(path))
+        yield EventStore(SqliteDatabase(path, mends=False))
     if settings.store.url is not None:
         yield EventStore(PostgresDatabase(settings.store.url))
 
@@ -130,7 +130,7 @@ def _pages(settings: Config) -> str:
     web = settings.web
     if not web.enabled:
         return "Pictures leave it by nothing, but by the pages while `gatecam run --web` serves them."
-    reach = "this machine alone" if web.host in ("127.0.0.1", "::1", "localhost") else "the network"
+    reach = "this machine alone" if web.is_local else "the network"
     return f"Live pictures are served to {reach} (web.host), to who has a token; none is stored."
 
 

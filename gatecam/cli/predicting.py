@@ -45,7 +45,7 @@ def predict_all(
         if annotate:
             _make_folder(annotate)
         judge = _crop_judge(config) if crops else build_analyzer(config, Telemetry()).analyze
-        finder = build_finder(config) if annotate and blur else None
+        finder = build_finder(config, thorough=True) if annotate and blur else None
         tick = _progress(stack, len(pictures), stream)
         unreadable: dict[int, str] = {}
         for batch in read_batches(enumerate(pictures), unreadable):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from gatecam.app import (
@@ -106,6 +106,12 @@ def _serve_pages(
     site = stack.enter_context(build_site(config, running))
     sinks.presence.add(site.tell)
     reloading.applied = site.apply
+    if not config.web.is_local and config.web.certificate is None:
+        say(
+            f"the pages are served to the network ({config.web.host}) without TLS: tokens and pictures can "
+            "be read on their way; set web.certificate and web.key.",
+            level=logging.WARNING,
+        )
     say(f"the pages are at {site.url} and {site.url}door; `gatecam token` tells how to get in")
     return site
 
@@ -205,7 +211,8 @@ class _Reloading:
         self._running = self._wanted = _of_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
         self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
-        self._asked: SimpleQueue[Config] = SimpleQueue()  # by the operator's page
+        self._lock = threading.Lock()  # settings are changed by the pages' threads and by `poll`
+        self._is_asked = False  # by the operator's page
         self.applied: Callable[[Config], None] = lambda config: None
 
     def ask(self) -> None:
@@ -218,9 +225,9 @@ class _Reloading:
         Raises:
             ConfigError: it is none that may be changed so, or the value is out of bounds.
         """
-        changed = with_setting(self._running, name, value)
-        self._running = changed
-        self._asked.put(changed)
+        with self._lock:
+            self._running = with_setting(self._running, name, value)
+            self._is_asked = True
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings that may be changed so."""
@@ -228,8 +235,9 @@ class _Reloading:
 
     def poll(self, now_s: float) -> None:
         """Apply what the page changed, and the file if it was saved or asked for; a broken one is refused."""
-        while not self._asked.empty():
-            asked = self._asked.get()
+        with self._lock:
+            is_asked, asked, self._is_asked = self._is_asked, self._running, False
+        if is_asked:
             say(str(changes(self._wanted, asked)))
             self._apply(asked)
         wanted = self._file.poll(now_s)
@@ -244,9 +252,11 @@ class _Reloading:
             wanted = _of_source(wanted, self._source)
             say(str(changes(self._wanted, wanted)))
             self._wanted = wanted
-            self._running = merged(self._running, wanted)
-            self._apply(self._running)
-            later = changes(self._running, wanted).restart
+            with self._lock:
+                self._running = running = merged(self._running, wanted)
+                self._is_asked = False
+            self._apply(running)
+            later = changes(running, wanted).restart
             self._troubles.note("settings", f"restart gatecam for {', '.join(later)}" if later else None)
         self._notifier.ready()
 

@@ -17,21 +17,33 @@ def token(
     link: Annotated[
         bool, typer.Option("--link", help="As an address that logs in, for the browser of a kiosk.")
     ] = False,
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose page the link opens; else the first camera's.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print what lets into the pages; the first call makes it. Who has it gets in: keep it to yourself."""
+    from urllib.parse import quote
+
     from gatecam.config import load
     from gatecam.errors import ConfigError
     from gatecam.folders import state_folder
     from gatecam.web.tokens import load_tokens
 
     text = load_tokens(state_folder()).of(whose)
+    if camera is not None and not (link and whose is Role.DOOR):
+        raise ConfigError("--camera: chooses the page of a link to the door: `gatecam token door --link`.")
     if link:
         if whose is Role.METRICS:
             raise ConfigError("--link: Prometheus has no browser: give it the token alone.")
-        web = load(config).config.web
+        settings = load(config).config
+        web, names = settings.web, [one.camera.name for one in settings.watched]
+        if camera is not None and camera not in names:
+            raise ConfigError(f"--camera: expected one of {', '.join(names)}, got {camera!r}")
         scheme = "http" if web.certificate is None else "https"
         host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
         shown = f"[{host}]" if ":" in host else host
-        text = f"{scheme}://{shown}:{web.port}/login#token={text}"
+        door = "/door?camera=" + quote(camera or "", safe="")
+        page = "" if camera is None else f"?next={quote(door)}"
+        text = f"{scheme}://{shown}:{web.port}/login{page}#token={text}"
     typer.echo(text)

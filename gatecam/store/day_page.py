@@ -76,6 +76,13 @@ def _add_days(page: Page, days: Sequence[tuple[date, Arrivals]]) -> None:
     labels = [f"{day:%m-%d}" for day, _ in days]
     shares = [share_correct(one) for _, one in days]
     page.svg(share_bars(labels, shares, GREEN, "Share of people who wore their mask right, by day"))
+    rows = [
+        (label, one.people, f"{100 * share:.0f} %")
+        for label, (_, one), share in zip(labels, days, shares, strict=True)
+        if share is not None
+    ]
+    if rows:
+        page.table(("day", "people", "worn right"), rows)
 
 
 def _add_outages(page: Page, found: Sequence[Outage]) -> None:

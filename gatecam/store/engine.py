@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +26,10 @@ CONNECT_S = 5
 STATEMENT_MS = 20_000
 ROW_BYTES = 150  # of PostgreSQL's, for a row's place in four indexes
 WAL_BYTES = 4 * 1024 * 1024  # what a checkpoint leaves of the write-ahead log, at most
-CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB: https://sqlite.org/rescode.html
+NOTADB = 26  # SQLITE_NOTADB: https://sqlite.org/rescode.html
+CORRUPT = (11, NOTADB)  # SQLITE_CORRUPT
+MAGIC = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html, section 1.3
+SUFFIXES = (".sqlite3", ".sqlite", ".db")
 LATER = (5, 10, 13)  # SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: no reason not to start
 PRAGMAS = (
     f"busy_timeout = {BUSY_MS}",
@@ -69,16 +72,20 @@ class SqliteDatabase:
     or deleted while it is used gives way to a new one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mends: bool = True) -> None:
         """Open the file, or make it, of mode 600, and bring its tables up to date.
 
         A full disk is no reason to raise: the program may have been restarted because of it.
 
+        Args:
+            path: the file.
+            mends: set it aside if it is damaged; else that raises, as for who only asks.
+
         Raises:
-            OutputError: the file cannot be opened.
+            OutputError: the file cannot be opened, or is none of a store.
         """
         self.name = str(path)
-        self._path = path
+        self._path, self._mends = path, mends
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._identity: tuple[int, int] | None = None
@@ -147,7 +154,7 @@ class SqliteDatabase:
                 return self._open()
             except sa.exc.DBAPIError as error:
                 self._dispose()
-                if _code(error) not in CORRUPT:
+                if _code(error) not in CORRUPT or not (self._mends and _may_be_store(self._path)):
                     raise
             self._set_aside()
             return self._open()
@@ -181,6 +188,8 @@ class SqliteDatabase:
         log.warning("%s is damaged: it is kept as %s, and a new one begun.", self._path, aside.name)
 
     def _problem(self, error: Exception) -> OutputError:
+        if isinstance(error, sa.exc.DBAPIError) and _code(error) == NOTADB and not _may_be_store(self._path):
+            return OutputError(f"{self._path}: is another kind of file: choose another store.path.")
         reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
         return OutputError(
             f"{self._path}: the store cannot be used ({reason}): make space or mend the disk, or choose "
@@ -248,6 +257,13 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _may_be_store(path: Path) -> bool:
+    """Whether a file is a database, or was one by its name: no other must ever be put away."""
+    with suppress(OSError), path.open("rb") as file:
+        return path.suffix in SUFFIXES or file.read(len(MAGIC)) in (MAGIC, b"")
+    return False
 
 
 def _prepare(connection: sqlite3.Connection, record: object) -> None:

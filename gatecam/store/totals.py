@@ -1,8 +1,9 @@
 """Floor 3: gender and age as totals only: never of a person, and never of fewer than ten at once.
 
 People are counted in memory. At the turn of an hour every class that has reached ten is handed on whole
-and begins anew; what has not stays in memory, and is forgotten with the program. So neither the store nor
-a change in it tells of anyone by himself.
+and begins anew, if ten others came with their mask worn the same way: events tell how a person wore the mask,
+and a class of all of them would tell the rest. What is not handed on stays in memory, and is forgotten with
+the program. So neither the store nor a change in it tells of anyone by himself.
 """
 
 from __future__ import annotations
@@ -61,16 +62,24 @@ class ClassTotals:
             self._looks = {key: one for key, one in self._looks.items() if now_s - one.seen_s < FORGET_S}
 
     def due(self, now: datetime) -> list[Total]:
-        """The classes to be written: those of ten people and more, once an hour."""
+        """The classes to be written, once an hour: of ten people and more, among ten others and more."""
         if _hour(now) == self._hour:
             return []
         self._hour = _hour(now)
         with self._lock:
-            full = {key: people for key, people in self._people.items() if people >= LEAST}
+            full = {
+                key: people for key, people in self._people.items() if people >= LEAST <= self._others(key)
+            }
             for key in full:
                 del self._people[key]
         day = f"{now:%Y-%m-%d}"
         return [Total(day, camera, class_id, people) for (camera, class_id), people in sorted(full.items())]
+
+    def _others(self, key: tuple[str, int]) -> int:
+        """How many of other gender or age wore their mask in the same way at the same camera."""
+        camera, class_id = key
+        same = [key for key in self._people if key[0] == camera and key[1] // 6 == class_id // 6]
+        return sum(self._people[one] for one in same) - self._people[key]
 
 
 def _hour(now: datetime) -> str:

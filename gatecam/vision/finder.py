@@ -14,25 +14,32 @@ from gatecam.vision.device import Backend
 from gatecam.vision.openvino import describe_openvino
 
 SMALLEST_PX = 16
-THRESHOLDS = {"pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
+THRESHOLDS = {"pnet_threshold": 0.3, "rnet_threshold": 0.2, "onet_threshold": 0.1}
+STOCK = {"weights": "stock", "pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
 
 
 class LowFaceFinder:
     """Searches whole pictures on the CPU, whatever region and door are set. Implements `FaceFinder`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, thorough: bool = False) -> None:
         """Load the detector that the settings name.
 
+        Args:
+            config: the settings; their thresholds, region and smallest face do not count.
+            thorough: search with facenet-pytorch's cascade as well. The two miss unlike faces, but that one
+                takes ten times as long.
+
         Raises:
-            ModelError: its weights are missing, changed or of another kind.
+            ModelError: weights are missing, changed or of another kind.
         """
         low = config.detector.model_copy(update={**THRESHOLDS, "min_face_px": SMALLEST_PX, "region": None})
+        searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
         is_fast = config.device != "cpu" and describe_openvino()[0]
         backend = Backend("openvino", threads=1) if is_fast else Backend("cpu")  # beside the analysis
         try:
-            self._detector = build_detector(low, backend)
+            self._detectors = [build_detector(one, backend) for one in searches]
         except DeviceError:  # the analysis tells of an OpenVINO that cannot run the networks
-            self._detector = build_detector(low, Backend("cpu"))
+            self._detectors = [build_detector(one, Backend("cpu")) for one in searches]
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
         """Where faces may be; a picture wider than `largest_px` is searched at that width."""
@@ -42,5 +49,6 @@ class LowFaceFinder:
             size = (round(width * scale), round(height * scale))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         picture = torch.from_numpy(np.require(image, requirements=("C", "W")))
-        boxes = [detection.box for detection in self._detector.detect([picture])[0]]
+        found = (detection for one in self._detectors for detection in one.detect([picture])[0])
+        boxes = [detection.box for detection in found]
         return [Box(b.x1 / scale, b.y1 / scale, b.x2 / scale, b.y2 / scale) for b in boxes]

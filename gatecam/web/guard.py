@@ -11,7 +11,6 @@ import json
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +26,7 @@ MAX_BODY_BYTES = 64 * 1024
 BODY_S = 10.0
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC = ("/login", "/static/login.js", "/static/page.css", "/static/NanumSquareB.ttf")
+LOGIN_PATH = "/login"
 METRICS_PATH = "/metrics"
 DOOR_PATHS = ("/door", "/live", "/logout", "/session")
 CSP = "; ".join(
@@ -111,9 +111,10 @@ class Guard:
         path = scope["path"]
         visitor = self._visitor(scope, headers)
         if visitor is None and path not in PUBLIC:
-            raise _unknown(scope, headers)
-        if visitor is not None and not _may_see(visitor.role, path):
-            raise RefusedError(403, "This is the operator's.")
+            wanted = RefusedError(401, "A token is needed.", [("www-authenticate", "Bearer")])
+            raise _to_login(scope, headers) or wanted
+        if visitor is not None and not may_see(visitor.role, path):
+            raise _to_login(scope, headers) or RefusedError(403, "This is the operator's.")
         self._check_origin(scope, headers, visitor)
         return visitor
 
@@ -140,12 +141,16 @@ class Guard:
                 return Visitor(role, None)
             self._failures.note(address)
             return None
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._sessions.cookie)
-        except CookieError:
-            return None
-        session = None if morsel is None else self._sessions.read(morsel.value)
+        session = self._session(headers)
         return None if session is None else Visitor(session.role, session)
+
+    def _session(self, headers: Headers) -> Session | None:
+        """Of the first cookie that holds one; other programs' cookies may have any form."""
+        for part in ";".join(headers.getlist("cookie")).split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self._sessions.cookie and (session := self._sessions.read(value)) is not None:
+                return session
+        return None
 
     def check_rate(self, address: str) -> None:
         """Refuse an address that has failed too often of late."""
@@ -161,6 +166,8 @@ class Guard:
         own = (f"{self._scheme}://{headers.get('host', '')}", self._proxy)
         if (origin is not None or (is_socket and by_cookie)) and (origin is None or origin not in own):
             raise RefusedError(403, "Another site asks.")
+        if not is_socket and scope["path"] == LOGIN_PATH:
+            return  # a form sends no such header; the token in it is the proof
         session = None if is_socket or visitor is None else visitor.session
         token = headers.get("x-csrf-token", "")
         if session is not None and not self._sessions.is_csrf_token(session, token):
@@ -184,21 +191,24 @@ class Guard:
         return guarded
 
 
-def _may_see(role: Role, path: str) -> bool:
+def may_see(role: Role, path: str) -> bool:
+    """Whether a path is one of those that a role opens."""
     if role is not Role.DOOR:
         return role is Role.OPERATOR or path == METRICS_PATH
     return (
         path.startswith("/static/")
-        or path == "/login"
+        or path == LOGIN_PATH
         or any(path == allowed or path.startswith(f"{allowed}/") for allowed in DOOR_PATHS)
     )
 
 
-def _unknown(scope: Scope, headers: Headers) -> RefusedError:
-    """A person is led to the login, a program is told to bring a token; unknown paths are no exception."""
-    if scope["type"] == "http" and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-        return RefusedError(303, "Log in.", [("location", f"/login?next={quote(scope['path'], safe='/')}")])
-    return RefusedError(401, "A token is needed.", [("www-authenticate", "Bearer")])
+def _to_login(scope: Scope, headers: Headers) -> RefusedError | None:
+    """Leads a person to the login and back, also from unknown paths; None for a program."""
+    if scope["type"] != "http" or scope["method"] != "GET" or "text/html" not in headers.get("accept", ""):
+        return None
+    query = scope.get("query_string", b"").decode("latin-1")
+    wanted = quote(scope["path"]) + (f"?{query}" if query else "")
+    return RefusedError(303, "Log in.", [("location", f"{LOGIN_PATH}?next={quote(wanted)}")])
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> Receive:

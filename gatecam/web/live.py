@@ -13,7 +13,7 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -40,7 +40,7 @@ class Viewer:
     role: Role
     cameras: tuple[str, ...]
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    states: dict[str, Presence] = field(default_factory=dict)
+    states: dict[str, Presence | None] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # the number of the last picture, by camera
     is_ready: bool = True
 
@@ -53,7 +53,7 @@ class Hub:
         self._viewers: set[Viewer] = set()
         self._pictures: dict[tuple[str, Role], tuple[int, bytes]] = {}
         self._numbers = count(1)
-        self._states = {camera: Presence(camera) for camera in cameras}
+        self._states: dict[str, Presence | None] = dict.fromkeys(cameras)
         self._looks: frozenset[tuple[str, Role]] = frozenset()
 
     @property
@@ -74,15 +74,19 @@ class Hub:
         self._count()
 
     def tell_state(self, presence: Presence) -> None:
-        """Pass on what a camera sees now."""
+        """Pass on what a camera sees now; one that does not see has no picture either."""
         self._states[presence.camera] = presence
+        if presence.blindness:
+            self._keep({key for key in self._pictures if key[0] != presence.camera})
         for viewer in self._viewers:
             if presence.camera in viewer.cameras:
                 viewer.states[presence.camera] = presence
                 viewer.wake.set()
 
     def show(self, camera: str, role: Role, jpeg: bytes) -> None:
-        """Pass on a picture."""
+        """Pass on a picture, if there is still somebody to see it."""
+        if (camera, role) not in self._looks:
+            return
         self._pictures[camera, role] = next(self._numbers), jpeg
         for viewer in self._viewers:
             if viewer.role is role and camera in viewer.cameras:
@@ -98,8 +102,8 @@ class Hub:
                 found.append(bytes([place]) + jpeg)
         return found
 
-    def state(self, camera: str) -> Presence:
-        """What a camera sees now."""
+    def state(self, camera: str) -> Presence | None:
+        """What a camera sees now; None before its first frame was judged."""
         return self._states[camera]
 
     def picture(self, camera: str) -> bytes | None:
@@ -108,6 +112,11 @@ class Hub:
 
     def _count(self) -> None:
         self._looks = frozenset((camera, one.role) for one in self._viewers for camera in one.cameras)
+        self._keep(self._looks)
+
+    def _keep(self, keys: Collection[tuple[str, Role]]) -> None:
+        """Drop all other pictures: whoever comes next is not to see who stood there before."""
+        self._pictures = {key: shown for key, shown in self._pictures.items() if key in keys}
 
 
 @dataclass(slots=True)
@@ -232,12 +241,14 @@ def encode(image: Image) -> bytes:
     return data.tobytes()
 
 
-def state_message(presence: Presence) -> str:
-    """What a browser is told of a camera."""
+def state_message(camera: str, presence: Presence | None) -> str:
+    """What a browser is told of a camera; how many `people` there are is null before a frame was judged."""
+    if presence is None:
+        return json.dumps({"camera": camera, "people": None, "verdict": None, "blindness": ""})
     verdict = None if presence.verdict is None else presence.verdict.value
     return json.dumps(
         {
-            "camera": presence.camera,
+            "camera": camera,
             "people": presence.people,
             "verdict": verdict,
             "blindness": str(presence.blindness),

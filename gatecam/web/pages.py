@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSoc
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
-from gatecam.charts import Series, share_bars, stacked_bars
+from gatecam.charts import Series, number_table, share_bars, stacked_bars
 from gatecam.errors import ConfigError, OutputError
 from gatecam.notify.table import csv_parts
 from gatecam.service.running import Running
@@ -27,6 +27,7 @@ from gatecam.web.tokens import Role
 MOST_EVENTS = 500
 DAYS = 14
 PING_S = 5.0
+NO_CAMERA = 4404  # a WebSocket's close code
 GREEN, AMBER, RED = "#009e73", "#e69f00", "#ce2030"
 
 
@@ -84,13 +85,20 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
         cameras = behind.hub.cameras if role is Role.OPERATOR else behind.hub.cameras[:1]
         if camera:
             if camera not in behind.hub.cameras:
-                await socket.close(1008, "There is no such camera.")
+                await _refuse(socket, behind.hub.cameras)
                 return
             cameras = (camera,)
         await socket.accept()
         await _attend(socket, behind.hub, Viewer(role, tuple(cameras)))
 
     return router
+
+
+async def _refuse(socket: WebSocket, cameras: Sequence[str]) -> None:
+    """Tell which cameras there are: of a refusal without an answer a browser learns nothing."""
+    await socket.accept()
+    await socket.send_json({"cameras": list(cameras)})
+    await socket.close(NO_CAMERA, "There is no such camera.")
 
 
 async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
@@ -106,7 +114,7 @@ async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
                 viewer.states.update({camera: hub.state(camera) for camera in viewer.cameras})
             viewer.wake.clear()
             while viewer.states:
-                await socket.send_text(state_message(viewer.states.pop(next(iter(viewer.states)))))
+                await socket.send_text(state_message(*viewer.states.popitem()))
             if viewer.is_ready and (pictures := hub.next_pictures(viewer)):
                 viewer.is_ready = False
                 for picture in pictures:
@@ -227,5 +235,19 @@ def _people(store: EventStore, camera: str | None) -> dict[str, Any]:
         "share": share_correct(sums),
         "put_on": sums.put_on,
         "hours": stacked_bars([f"{h:02}" for h in range(24)], parts, "People of today by the hour"),
+        "hours_table": number_table(
+            ("Hour", "Right", "Wrong", "None"),
+            [
+                (f"{hour:02}", str(one.correct), str(one.incorrect), str(one.none))
+                for hour, one in enumerate(hours)
+            ],
+        ),
         "days": share_bars([f"{day:%m-%d}" for day, _ in days], shares, GREEN, "Masks worn right, by day"),
+        "days_table": number_table(
+            ("Day", "People", "Masks worn right"),
+            [
+                (f"{day:%m-%d}", str(one.people), "" if share is None else f"{100 * share:.0f} %")
+                for (day, one), share in zip(days, shares, strict=True)
+            ],
+        ),
     }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -18,9 +20,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gatecam.config import WebConfig
 from gatecam.errors import OutputError
 
-HEAD_S = 10.0  # in which a request's head must have come
+HEAD_S = 10.0  # in which a request's head must have come, and before it the handshake of TLS
+ANSWER_S = 120.0  # in which an answer must have been read
 KEEP_ALIVE_S = 5
-CONNECTIONS = 128
+CONNECTIONS = 128  # besides WebSockets, which want a token
 HEAD_BYTES = 16 * 1024
 MESSAGE_BYTES = 4096  # of a WebSocket, from a browser
 STOP_S = 2.0
@@ -29,40 +32,70 @@ log = logging.getLogger(__name__)
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's, which waits for ever for a head that never comes; this one does not."""
+    """uvicorn's, with an end to its patience: with heads that never come, and with who never reads.
+
+    Beyond `most` connections the oldest goes of the address that has the most of them, so that nobody can
+    take all places.
+    """
 
     head_s = HEAD_S
+    answer_s = ANSWER_S
+    most = CONNECTIONS
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first head."""
+        """Make room if need be, and begin to wait for the first head."""
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(self.head_s, self._cut)
+        self.made_s = self.loop.time()
+        self._timer = self.loop.call_later(self.head_s, self.cut)
+        others = [one for one in self.connections if isinstance(one, PatientProtocol) and one is not self]
+        if len(others) >= self.most:
+            places = Counter(one.address for one in others)
+            min(others, key=lambda one: (-places[one.address], one.made_s)).cut()
+
+    @property
+    def address(self) -> str:
+        """Where the client is."""
+        return self.client[0] if self.client else ""
 
     def data_received(self, data: bytes) -> None:
-        """Stop to wait once a head is whole."""
+        """Once a head is whole, wait for its answer to be read."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._head_timer.cancel()
+            self._wait(self.answer_s)
 
     def on_response_complete(self) -> None:
-        """Wait for the next head."""
+        """Wait for the answer to be read, or for the next head."""
         super().on_response_complete()
-        self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(KEEP_ALIVE_S + self.head_s, self._cut)
+        is_read = self.transport.get_write_buffer_size() == 0
+        self._wait(KEEP_ALIVE_S + self.head_s if is_read else self.answer_s)
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """A WebSocket sends no more heads."""
-        self._head_timer.cancel()
+        self._timer.cancel()
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is to be waited for."""
-        self._head_timer.cancel()
+        self._timer.cancel()
         super().connection_lost(exc)
 
-    def _cut(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+    def cut(self) -> None:
+        """End the connection at once; what is not read yet is lost."""
+        self.transport.abort()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self.cut)
+
+
+class PatientLoop(asyncio.SelectorEventLoop):
+    """asyncio's, which waits a minute for a handshake of TLS that never comes; this one does not."""
+
+    async def create_server(self, *args: Any, **words: Any) -> Any:
+        """Listen, with a time limit for handshakes."""
+        if words.get("ssl") is not None:
+            words["ssl_handshake_timeout"] = HEAD_S
+        return await super().create_server(*args, **words)
 
 
 class WebServer:
@@ -88,7 +121,7 @@ class WebServer:
                 server_header=False,
                 proxy_headers=config.proxy is not None,  # who asks, for the waits after wrong tokens
                 forwarded_allow_ips="127.0.0.1,::1",
-                limit_concurrency=CONNECTIONS,
+                limit_concurrency=2 * CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=HEAD_BYTES,
@@ -142,7 +175,7 @@ class WebServer:
 
     def _serve(self, listener: socket.socket, started: threading.Event) -> None:
         try:
-            with asyncio.Runner() as runner:
+            with asyncio.Runner(loop_factory=PatientLoop) as runner:
                 self._loop = runner.get_loop()
                 started.set()
                 runner.run(self._server.serve(sockets=[listener]))
@@ -161,7 +194,7 @@ def _listen(config: WebConfig) -> socket.socket:
     try:
         listener = socket.create_server((config.host, config.port), family=family, backlog=CONNECTIONS)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise OutputError(
             f"the pages cannot be served at {config.host}, port {config.port} ({reason}): choose another "
             "web.host or web.port."

@@ -29,10 +29,13 @@ class Static:
             name: f'"{hashlib.sha256(data).hexdigest()[:16]}"' for name, data in self._files.items()
         }
 
-    def page(self, name: str, status: int = 200, change: tuple[bytes, bytes] = (b"", b"")) -> Response:
-        """A page, which browsers do not keep; `change` puts one text for another."""
-        page = self._files[name].replace(*change) if change[0] else self._files[name]
-        return Response(page, status, media_type=TYPES[".html"])
+    def page(self, name: str) -> Response:
+        """A page, which browsers do not keep."""
+        return Response(self._files[name], media_type=TYPES[".html"])
+
+    def text(self, name: str) -> str:
+        """A page's text, for who fills it in."""
+        return self._files[name].decode()
 
     def file(self, name: str, known_tag: str | None) -> Response:
         """A file that is no page, or that it has not changed; 404 for any other name."""

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +56,7 @@ def load_tokens(folder: Path) -> Tokens:
         OutputError: they cannot be read or written.
     """
     path = folder / FILE
+    _close(folder)
     try:
         return _read(path)
     except FileNotFoundError:
@@ -71,6 +73,14 @@ def load_tokens(folder: Path) -> Tokens:
             f"{path}: cannot be written ({error.strerror}): make space or mend the folder's mode."
         ) from error
     return tokens
+
+
+def _close(folder: Path) -> None:
+    """Who may write to the folder could put tokens of his own there."""
+    with suppress(OSError):
+        if stat.S_IMODE(folder.stat().st_mode) & 0o022:
+            folder.chmod(0o700)
+            log.warning("%s could be written by others; its mode is 700 now.", folder)
 
 
 def _read(path: Path) -> Tokens:

@@ -71,15 +71,19 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}): correct web.words_file.") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not YAML in UTF-8: correct it.") from error
+    except ValueError as error:  # a NUL in the path, or a date that the calendar lacks
+        raise ConfigError(f"{path}: cannot be read ({error}): correct it.") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: expected languages with words, such as `ja: {{missing: …}}`.")
     for language, words in given.items():
+        if isinstance(language, bool):  # so YAML takes Norwegian
+            raise ConfigError(f'{path}: a language without quotes reads as {language}: write "no": for no.')
         if not isinstance(language, str) or not isinstance(words, dict):
             raise ConfigError(f"{path}: expected words by key under {language!r}.")
         for key, text in words.items():
             if key not in KEYS:
                 raise ConfigError(f"{path}: {language}.{key}: expected one of {', '.join(KEYS)}.")
-            if not isinstance(text, str) or not 1 <= len(text) <= MAX_LETTERS:
+            if not isinstance(text, str) or not text.strip() or len(text) > MAX_LETTERS:
                 raise ConfigError(f"{path}: {language}.{key}: expected 1 to {MAX_LETTERS} letters.")
     return given
 

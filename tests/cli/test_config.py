@@ -204,3 +204,14 @@ def test_config_alone_lists_its_words(gatecam):
     assert result.exit_code == 2
     for word in ("show", "explain", "check", "schema"):
         assert word in result.output
+
+
+def test_passwords_in_addresses_are_shown_only_when_asked_for(gatecam, tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        "cameras: [{name: a, source: 'rtsp://admin:hush@10.0.0.5/live'}]\n"
+        "store: {url: 'postgresql://gatecam:hush@db/x'}\nwebhook: {url: 'https://example.org/hook?token=hush'}"
+    )
+    shown = gatecam("config", "show")
+    assert "hush" not in shown
+    assert yaml.safe_load(shown)["cameras"][0]["source"] == "rtsp://***@10.0.0.5/live"
+    assert gatecam("config", "show", "--passwords").count("hush") == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -34,6 +35,29 @@ def test_a_link_leads_to_the_login(gatecam, tmp_path, settings, start):
     (tmp_path / "config.yaml").write_text(settings)
     token = gatecam("token", "door").out.strip()
     assert gatecam("token", "door", "--link").out == f"{start}{token}\n"
+
+
+def test_a_link_may_lead_to_the_page_of_one_of_several_cameras(gatecam, tmp_path):
+    (tmp_path / "config.yaml").write_text("cameras: [{name: gate, source: 0}, {name: 문/앞 & 뒤, source: 1}]")
+    link = gatecam("token", "door", "--link", "--camera", "문/앞 & 뒤").out.strip()
+    place = parse_qs(urlsplit(link).query)["next"][0]
+    assert parse_qs(urlsplit(place).query) == {"camera": ["문/앞 & 뒤"]}
+    assert urlsplit(link).fragment == f"token={gatecam('token', 'door').out.strip()}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("door", "--link", "--camera", "moon"), "--camera: expected one of gate, yard, got 'moon'"),
+        (("door", "--camera", "gate"), "--camera: chooses the page of a link to the door"),
+        (("operator", "--link", "--camera", "gate"), "--camera: chooses the page of a link to the door"),
+    ],
+)
+def test_a_camera_that_no_link_can_lead_to_is_told(gatecam, tmp_path, words, said):
+    (tmp_path / "config.yaml").write_text("cameras: [{name: gate, source: 0}, {name: yard, source: 1}]")
+    ended = gatecam("token", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
 
 
 def test_prometheus_has_no_link(gatecam):

@@ -77,6 +77,25 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(sqlite_path, told, capl
     assert aside.read_bytes()[4096:] == whole[4096:]
 
 
+def test_a_file_of_another_kind_is_left_where_it_is(tmp_path):
+    """A mistyped path must not move somebody's own file away."""
+    path = tmp_path / "thesis.md"
+    path.write_text("# Years of work\n" * 1000)
+    with pytest.raises(OutputError, match=r"thesis\.md: is another kind of file: choose another store\.path"):
+        SqliteDatabase(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.md"]
+    assert path.read_text() == "# Years of work\n" * 1000
+
+
+def test_who_only_asks_moves_no_damaged_file(sqlite_path, told):
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as store:
+        store.append([told()])
+    sqlite_path.write_bytes(b"x" * 4096 + sqlite_path.read_bytes()[4096:])
+    with pytest.raises(OutputError, match="the store cannot be used"):
+        SqliteDatabase(sqlite_path, mends=False)
+    assert not list(sqlite_path.parent.glob("*.damaged-*"))
+
+
 def test_a_file_damaged_while_it_is_used_is_set_aside_at_the_next_try(store, sqlite_path, told):
     store.append([told(after_s=i) for i in range(2000)])
     store._database.shrink()

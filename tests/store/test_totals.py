@@ -25,11 +25,11 @@ def step(track_id: int, time_s: float, gender: float, age: int, first: bool = Fa
     return Step(Frame("gate", 0, time_s, IMAGE), track.faces, (track,), (told,) if first else ())
 
 
-def come(totals: ClassTotals, people: int, start: int = 0) -> None:
+def come(totals: ClassTotals, people: int, start: int = 0, age: int = 2) -> None:
     for number in range(start, start + people):
-        totals.note(step(number, number, 0.9, 2))
-        totals.note(step(number, number + 0.1, 0.4, 2, first=True))  # the mean counts, not the last face
-        totals.note(step(number, number + 0.2, 0.4, 2))
+        totals.note(step(number, number, 0.9, age))
+        totals.note(step(number, number + 0.1, 0.4, age, first=True))  # the mean counts, not the last face
+        totals.note(step(number, number + 0.2, 0.4, age))
 
 
 def test_nothing_is_written_within_the_hour_nor_of_fewer_than_ten():
@@ -41,6 +41,8 @@ def test_nothing_is_written_within_the_hour_nor_of_fewer_than_ten():
 
 def test_ten_and_more_are_written_whole_at_the_turn_of_the_hour_and_begin_anew():
     totals = ClassTotals(NOON)
+    for age in (0, 1):
+        come(totals, 5, start=100 + 10 * age, age=age)
     come(totals, 9)
     assert totals.due(ONE) == []
     come(totals, 3, start=9)
@@ -49,6 +51,16 @@ def test_ten_and_more_are_written_whole_at_the_turn_of_the_hour_and_begin_anew()
     assert totals.due(two) == [Total("2026-11-24", "gate", 17, 12)]
     come(totals, 9, start=20)
     assert totals.due(two.replace(hour=15)) == []
+
+
+def test_a_class_of_all_who_came_is_not_written():
+    """It would tell the gender and age of each of the events' people."""
+    totals = ClassTotals(NOON)
+    come(totals, 30)
+    come(totals, 9, start=50, age=1)
+    assert totals.due(ONE) == []
+    come(totals, 1, start=70, age=0)
+    assert totals.due(ONE.replace(hour=14)) == [Total("2026-11-24", "gate", 17, 30)]
 
 
 def test_a_person_who_was_never_judged_is_not_counted():

@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import av
+import PIL.Image
 import pytest
 
 pytest.importorskip("fastapi")
@@ -25,8 +28,15 @@ pytest.importorskip("playwright")
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from gatecam.config import Config, WebConfig
 from gatecam.errors import OutputError
+from gatecam.service.health import CameraHealth, Health
 from gatecam.types import Event, EventKind, Presence, Verdict
+from gatecam.web.live import Hub
+from gatecam.web.server import WebServer
+from gatecam.web.site import build_app
+from gatecam.web.tokens import Role
+from gatecam.web.words import KEYS
 from tests.clips import write_demo
 from tests.streams import MjpegServer, free_port
 from tests.web.conftest import TOKENS
@@ -215,6 +225,240 @@ def test_every_state_of_the_door_is_legible(chromium, server, behind):
         assert len(texts) == len(STATES)
 
 
+def door_of(server, chromium, size=(1280, 720), place="door", **more) -> Page:
+    """The page at the door of a site without a camera, logged in; its context is `page.context`."""
+    context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **more)
+    page = context.new_page()
+    page.goto(f"{server.url}login?next=/{quote(place)}#token={TOKENS.door}")
+    page.wait_for_url(f"**/{place}")
+    return page
+
+
+def tell(server, behind, presence: Presence) -> None:
+    server.call_soon(lambda: behind.hub.tell_state(presence))
+
+
+LONG = (
+    {
+        "lang": "de",
+        "missing": "Bitte setzen Sie vor dem Betreten des Gebäudes Ihre Mund-Nasen-Bedeckung auf, ja",
+    },
+    {"lang": "ar", "missing": "يرجى ارتداء الكمامة قبل دخول المبنى (COVID-19)، شكراً جزيلاً لكم جميعاً أيها"},
+    {
+        "lang": "ko",
+        "missing": " ".join(["마스크를 올바르게 써 주시기 바랍니다."] * 4)[:80],
+    },
+)
+LONGER = (
+    {
+        "lang": "de",
+        "missing": "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenhaltervorrichtungslager",
+    },
+)
+
+
+@pytest.fixture(params=[LONG, LONGER], ids=["three", "unbreakable"])
+def wordy(request, behind) -> Iterator[WebServer]:
+    """A site whose words are as long as the settings accept."""
+    words = [{**dict.fromkeys(KEYS, "x"), **one} for one in request.param]
+    site = build_app(Config(), TOKENS, replace(behind, door_words=words))
+    with WebServer(site, WebConfig(port=free_port()), pytest.fail) as server:
+        yield server
+
+
+def jpeg(width: int, height: int) -> bytes:
+    out = io.BytesIO()
+    PIL.Image.new("RGB", (width, height), "gray").save(out, "JPEG")
+    return out.getvalue()
+
+
+FITS = """() => { const box = e => e.getBoundingClientRect(), p = [...document.querySelectorAll("#words p")];
+  const inside = e => box(e).left >= 0 && box(e).top >= 0
+    && box(e).right <= innerWidth && box(e).bottom <= innerHeight;
+  const sign = box(document.getElementById("sign")), live = box(document.getElementById("live"));
+  return { inside: [...p, document.getElementById("sign"), document.getElementById("live")].every(inside),
+    whole: p.every(e => e.scrollWidth <= e.clientWidth + 1), above: sign.bottom <= box(p[0]).top + 1,
+    sign: sign.height / Math.min(innerWidth, innerHeight), aspect: live.width / live.height,
+    dirs: p.map(e => e.dir) }; }"""
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1080, 1920), (800, 480)])
+def test_the_longest_words_are_whole_beneath_the_sign_and_so_is_the_picture(chromium, wordy, behind, size):
+    page = door_of(wordy, chromium, size, reduced_motion="reduce")
+    tell(wordy, behind, STATES["missing"])
+    wait_for_state(page, "missing")
+    for width, height in ((854, 480), (360, 640)):
+        wordy.call_soon(lambda shape=(width, height): behind.hub.show("gate", Role.DOOR, jpeg(*shape)))
+        until(page, f"document.getElementById('live').width === {width}")
+        page.evaluate("document.fonts.ready.then(() => 1)")
+        page.wait_for_timeout(1100)  # one picture a second is shown to who wants less motion
+        seen = page.evaluate(FITS)
+        assert (seen["inside"], seen["whole"], seen["above"]) == (True, True, True), seen
+        assert seen["sign"] >= 0.24
+        assert seen["aspect"] == pytest.approx(width / height, rel=0.02)
+        assert set(seen["dirs"]) == {"auto"}
+    photograph(page, f"door-long-{size[0]}")
+    page.context.close()
+
+
+def test_short_words_stay_as_large_as_they_were(chromium, server, behind):
+    page = door_of(server, chromium)
+    tell(server, behind, STATES["missing"])
+    wait_for_state(page, "missing")
+    page.evaluate("document.fonts.ready.then(() => 1)")
+    sizes = "[...document.querySelectorAll('#words p')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+    until(page, f"{sizes}.join() === [81.92, 50.4].join()")
+    page.context.close()
+
+
+def test_nobody_is_welcomed_before_a_frame_was_judged_and_nothing_flashes(chromium, server, behind):
+    page = door_of(server, chromium)
+    until(page, "document.body.dataset.state === 'starting' && !document.querySelector('#words p')")
+    page.evaluate(
+        """() => { window.seen = [];
+        new MutationObserver(() => seen.push([document.body.dataset.state, performance.now()]))
+          .observe(document.body, { attributes: true, attributeFilter: ["data-state"] }); }"""
+    )
+    for number in range(12):
+        tell(server, behind, STATES["missing" if number % 2 else "correct"])
+        page.wait_for_timeout(100)
+    wait_for_state(page, "missing")
+    seen = [one for one in page.evaluate("seen") if one[0] != "starting"]
+    assert {state for state, _ in seen} == {"correct", "missing"}
+    assert all(later - sooner > 150 for (_, sooner), (_, later) in pairwise(seen)), seen
+    page.context.close()
+
+
+def test_a_second_link_in_one_browser_opens_its_page_as_the_first_did(chromium, server):
+    with chromium.new_context() as context:
+        for token, place in ((TOKENS.door, "/door"), (TOKENS.door, "/door"), (TOKENS.operator, "/")):
+            page = context.new_page()
+            page.goto(f"{server.url}login#token={token}")
+            page.wait_for_url(f"{server.url.rstrip('/')}{place}")
+            page.close()
+
+
+def test_a_link_leads_to_its_camera_and_one_that_is_none_is_told(chromium, server, behind):
+    page = door_of(server, chromium, place="door?camera=moon")
+    wait_for_state(page, "refused")
+    expect(page.locator("#words p").last).to_have_text("There is no camera moon; there are: gate, 문/앞")
+    assert (is_whole(page), faults(page)) == (True, [])
+    page.goto(f"{server.url}door?camera=gate")
+    wait_for_state(page, "starting")
+    page.context.clear_cookies()
+    page.goto(f"{server.url}door?camera=gate")
+    page.get_by_label("Token").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("This token is wrong.")
+    page.get_by_label("Token").fill(TOKENS.door)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/door?camera=gate")
+    page.goto(server.url)
+    expect(page.get_by_role("alert")).to_contain_text("log in with the operator's token")
+    page.context.close()
+
+
+def test_pages_of_an_earlier_start_are_loaded_anew_and_lost_sessions_led_to_the_login(chromium, behind):
+    config = WebConfig(port=free_port())
+    with WebServer(build_app(Config(), TOKENS, behind), config, pytest.fail) as server:
+        door = door_of(server, chromium, place="door?camera=gate")
+        wait_for_state(door, "starting")
+        operator = door.context.browser.new_context().new_page()
+        operator.goto(f"{server.url}login#token={TOKENS.operator}")
+        expect(operator.locator("#cameras h3")).to_have_text(["gate"])
+        for page in (door, operator):
+            page.evaluate("window.isOld = true")
+    wait_for_state(door, "unseen")
+    expect(operator.locator("#cameras li.lost .what")).to_have_text("No connection", timeout=WAIT_MS)
+    expect(operator.locator("#found")).to_have_text("Not shown: gatecam does not answer.", timeout=WAIT_MS)
+    health = Health(
+        "0.1.0", 7, 60.0, "cpu", cameras=(CameraHealth("yard", "open"), CameraHealth("gate", "open"))
+    )
+    other = replace(behind, hub=Hub(["yard", "gate"]), running=replace(behind.running, health=lambda: health))
+    with WebServer(build_app(Config(), TOKENS, other), config, pytest.fail):
+        expect(door.locator("body")).to_have_attribute("data-state", "starting", timeout=WAIT_MS)
+        assert not door.evaluate("window.isOld")
+        expect(operator.locator("#cameras h3")).to_have_text(["yard", "gate"], timeout=WAIT_MS)
+        assert not operator.evaluate("window.isOld")
+    anew = replace(TOKENS, key="another-" + "k" * 40)
+    with WebServer(build_app(Config(), anew, other), config, pytest.fail):
+        door.wait_for_url("**/login?next=%2Fdoor%3Fcamera%3Dgate", timeout=WAIT_MS)
+    door.context.close()
+    operator.context.close()
+
+
+def test_a_picture_that_is_not_live_says_so(chromium, server, behind):
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        item, what = page.locator("#cameras li"), page.locator("#cameras .what")
+        expect(what).to_have_text("Nothing judged yet")
+        tell(server, behind, STATES["missing"])
+        expect(what).to_have_text("2 people; nearest: no mask")
+        server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, jpeg(360, 640)))
+        until(page, "document.querySelector('#cameras canvas').width === 360")
+        assert page.evaluate("document.querySelector('#cameras canvas').clientHeight <= 0.61 * innerHeight")
+        expect(page.locator("#cameras .of")).to_have_text("")
+        page.get_by_role("button", name="Pause pictures").click()
+        expect(page.locator("#cameras .of")).to_contain_text("Picture of ")
+        server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, jpeg(640, 480)))
+        page.get_by_role("button", name="Show live pictures").click()
+        server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, jpeg(320, 240)))
+        until(page, "document.querySelector('#cameras canvas').width === 320")
+        tell(server, behind, STATES["unseen"])
+        expect(item).to_have_class("blind still")
+        expect(page.locator("#cameras .of")).to_contain_text("Picture of ")
+        expect(what).to_have_text("Does not see: The camera is covered")
+        assert faults(page) == []
+
+
+def test_who_wants_less_motion_begins_with_pictures_paused(chromium, server):
+    with chromium.new_context(reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        expect(page.get_by_role("button", name="Show live pictures")).to_be_visible()
+
+
+def test_fields_keep_the_focus_and_what_is_refused_is_told(chromium, server):
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        field, said = page.get_by_label("Least sureness"), page.locator("#said")
+        field.focus()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowUp")
+        expect(said).to_have_text("Least sureness: 0.72")
+        expect(field).to_be_focused()
+        expect(field).to_have_value("0.72")
+        for given in ("", "2"):
+            field.fill(given)
+            page.keyboard.press("Enter")
+            expect(said).to_have_text(
+                "Least sureness: expected a number from 0.34 to 0.999; 0.72 still holds."
+            )
+            expect(field).to_have_value("0.72")
+        page.get_by_label("Event", exact=True).focus()
+        expect(field).to_have_value("0.7", timeout=WAIT_MS)  # what holds: the site of tests changes nothing
+        assert field.evaluate("e => e.validity.valid")
+
+
+def test_a_filter_is_in_the_link_at_once_and_one_that_finds_nothing_by_itself_is_told(chromium, server):
+    with chromium.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        until(page, HAS_EVENTS)
+        until(page, "document.getElementById('days').scrollLeft > 0")
+        page.get_by_label("Event", exact=True).select_option("no mask")
+        assert "kind=mask_missing" in page.get_by_role("link", name="CSV").get_attribute("href")
+        page.get_by_label("From").fill("2026-02-02T00:00")
+        page.get_by_label("Until").fill("2026-01-01T00:00")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("#found")).to_have_text("No such events: From is later than Until.")
+        page.get_by_text("Masks worn right by day, in numbers").click()
+        expect(page.locator("#days-table tbody tr")).to_have_count(14)
+        assert faults(page) == []
+
+
 def test_thanks_stay_for_a_moment_and_a_new_alert_does_not_wait(chromium, server, behind):
     with chromium.new_context() as context:
         page = context.new_page()
@@ -293,7 +537,7 @@ def test_the_operator_filters_events_and_takes_them_along(visit):
     page.get_by_label("Event", exact=True).select_option("mask_missing")
     page.get_by_role("button", name="Show").click()
     rows = "[...document.querySelectorAll('#events tr')]"
-    until(page, f"{rows}.length && {rows}.every(row => row.cells[1].textContent === 'mask_missing')")
+    until(page, f"{rows}.length && {rows}.every(row => row.dataset.kind === 'mask_missing')")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
@@ -326,9 +570,14 @@ def test_new_events_come_without_asking_and_what_fails_is_told(chromium, server,
         expect(page.locator("#found")).to_have_text("No such events.")
         with monkeypatch.context() as broken:
             broken.setattr(behind.store, "find", fail)
+            broken.setattr(behind.store, "arrivals", fail)
             expect(page.locator("#found")).to_have_text(
                 "Not shown: The disk is gone: mend it.", timeout=WAIT_MS
             )
+            page.evaluate("refreshCharts()")
+            expect(page.locator("section.old #people")).to_have_text("Not shown: The disk is gone: mend it.")
+        page.evaluate("refreshCharts()")
+        expect(page.locator("section.old")).to_have_count(0)
         expect(page.locator("#found")).to_have_text("No such events.", timeout=WAIT_MS)
 
 
@@ -388,7 +637,8 @@ def test_the_door_says_when_the_camera_does_not_see(visit, kiosk):
     photograph(page, "door-unseen")
     assert faults(page) == []
     assert page.locator("#live").is_hidden()
-    expect(operator.locator("#cameras li.blind .what")).to_contain_text("does not see")
+    expect(operator.locator("#cameras li.blind .what")).to_contain_text("Does not see: The camera")
+    expect(operator.locator("#cameras .rate")).to_contain_text("Has not seen for ", timeout=WAIT_MS)
     expect(operator.locator("#summary")).to_have_text("A camera does not see.")
     photograph(operator, "operator-unseen")
     assert faults(operator) == []

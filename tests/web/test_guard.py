@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from itertools import pairwise
 
 import pytest
@@ -127,10 +128,47 @@ def test_a_login_leads_where_it_was_asked_from(browser):
     assert browser.log_in(next="/door?camera=a%20b").headers["location"] == "/door?camera=a%20b"
 
 
+def test_a_second_login_needs_no_more_than_the_first(browser):
+    """A kiosk opens its link at every start, with the cookie of before."""
+    for token, place in ((TOKENS.door, "/door"), (TOKENS.door, "/door"), (TOKENS.operator, "/")):
+        answer = browser.log_in(token)
+        assert (answer.status_code, answer.headers["location"]) == (303, place)
+    assert browser.ask("GET", "/api/status").status_code == 200
+    assert browser.ask("POST", "/login", data={"token": "wrong"}).status_code == 401
+
+
+@pytest.mark.parametrize("place", ["/door?camera=b", "/door?camera=%EB%AC%B8%2F%EC%95%9E&x=a%20b%22%3E"])
+def test_the_way_to_a_page_leads_through_the_login_past_a_wrong_token_to_it(browser, place):
+    """As browsers do it: each step takes what the one before gave."""
+    led = browser.ask("GET", place, headers=HTML)
+    form = browser.ask("GET", led.headers["location"], headers=HTML)
+    wanted = wanted_by(form.text)
+    assert wanted == place
+    wrong = browser.log_in("wrong", next=wanted)
+    assert (wrong.status_code, wanted_by(wrong.text)) == (401, place)
+    assert browser.log_in(TOKENS.door, next=wanted).headers["location"] == place
+
+
+def wanted_by(form: str) -> str:
+    (value,) = re.findall(r'name="next" value="([^"]*)"', form)
+    return unescape(value)
+
+
+def test_the_door_is_led_to_the_login_from_what_is_not_its_own_and_told_why(browser):
+    browser.log_in(TOKENS.door)
+    for path in ("/", "/nothing"):
+        led = browser.ask("GET", path, headers=HTML)
+        assert (led.status_code, led.headers["location"]) == (303, f"/login?next={path}")
+        assert "operator's token" in browser.ask("GET", led.headers["location"]).text
+    assert "operator's token" not in browser.ask("GET", "/login?next=/door").text
+    assert browser.log_in(TOKENS.door, next="/").headers["location"] == "/door"
+    assert browser.log_in(TOKENS.operator, next="/").headers["location"] == "/"
+
+
 def test_headers_cannot_be_split_by_a_path(browser):
     answer = browser.ask("GET", "/a%0d%0aSet-Cookie:%20x=1", headers=HTML)
     assert "x" not in answer.cookies
-    assert answer.headers["location"] == "/login?next=/a%0D%0ASet-Cookie%3A%20x%3D1"
+    assert answer.headers["location"] == "/login?next=/a%250D%250ASet-Cookie%253A%2520x%253D1"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -204,6 +242,15 @@ def test_no_forged_cookie_opens_anything(site, browser):
     assert Browser(site).ask("GET", "/door", headers={"Cookie": f"gatecam={real}"}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "others", ['prefs={"a":"b c"}; ', "foo bar; ", "k=a,b c; ", "gatecam=old; ", "é=1;; =; "]
+)
+def test_cookies_of_other_programs_log_nobody_out(site, browser, others):
+    browser.log_in(TOKENS.door)
+    cookie = f"{others}gatecam={browser.cookies['gatecam']}"
+    assert Browser(site).ask("GET", "/door", headers={"Cookie": cookie.encode()}).status_code == 200
+
+
 def test_a_session_ends(site):
     now_s = [1_000_000.0]
     sessions = Sessions(TOKENS, False, lambda: now_s[0])
@@ -232,6 +279,9 @@ def test_who_tries_tokens_has_to_wait_longer_and_longer_but_nobody_else(site, wa
     refused = attempt(bad, TOKENS.operator)
     assert refused.status_code == 429
     assert 10 <= int(refused.headers["retry-after"]) <= 16
+    if way == "login":
+        assert f"try again in {refused.headers['retry-after']} s." in refused.text
+        assert f"{refused.headers['retry-after']}초 뒤에" in refused.text
     assert attempt(good, TOKENS.operator).status_code in (200, 303)
 
 

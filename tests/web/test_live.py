@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -161,5 +160,33 @@ def test_a_large_picture_is_made_smaller():
 
 
 def test_gender_and_age_are_in_no_message():
-    said = state_message(replace(Presence("gate", 2, Verdict.NONE)))
+    said = state_message("gate", Presence("gate", 2, Verdict.NONE))
     assert said == '{"camera": "gate", "people": 2, "verdict": "none", "blindness": ""}'
+
+
+def test_before_a_frame_was_judged_nobody_says_that_nobody_is_there():
+    viewer = Viewer(Role.DOOR, ("gate",))
+    hub = Hub(["gate"])
+    hub.join(viewer)
+    assert viewer.states == {"gate": None}
+    assert state_message("gate", None) == (
+        '{"camera": "gate", "people": null, "verdict": null, "blindness": ""}'
+    )
+
+
+def test_no_picture_outlasts_those_who_looked_or_the_cameras_sight():
+    hub = Hub(["gate"])
+    first, second = Viewer(Role.OPERATOR, ("gate",)), Viewer(Role.OPERATOR, ("gate",))
+    hub.join(first)
+    hub.join(second)
+    hub.show("gate", Role.OPERATOR, b"who stood there")
+    hub.leave(first)
+    assert hub.next_pictures(second) == [b"\x00who stood there"]
+    hub.leave(second)
+    hub.show("gate", Role.OPERATOR, b"that was being drawn")
+    later = Viewer(Role.OPERATOR, ("gate",))
+    hub.join(later)
+    assert (hub.next_pictures(later), hub.picture("gate")) == ([], None)
+    hub.show("gate", Role.OPERATOR, b"before it was covered")
+    hub.tell_state(Presence("gate", blindness="covered"))
+    assert (hub.next_pictures(later), hub.picture("gate")) == ([], None)

@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from gatecam.errors import OutputError
 from gatecam.store.events import EventStore
 from gatecam.types import Presence, Verdict
+from gatecam.web.live import Viewer
 from gatecam.web.tokens import Role
 from tests.web.conftest import BEARER, DOOR_BEARER, HOST, NOW, Browser
 
@@ -88,6 +89,8 @@ def test_people_are_told_as_drawings_with_numbers(browser):
         event["at"][:10] == f"{NOW:%Y-%m-%d}" for event in get(browser, "/api/events").json()["events"]
     )
     assert (told["people"], told["share"]) == (today, 0.0)
+    assert f"<td>{today}</td><td>0 %</td></tr></tbody></table>" in told["days_table"]
+    assert told["hours_table"].count("<tr>") == 25
     assert get(browser, "/api/people?camera=yard").json()["people"] == 0
 
 
@@ -137,6 +140,8 @@ def test_a_setting_that_is_none_or_out_of_bounds_is_refused(browser, wanted):
 
 def test_a_picture_is_there_while_there_is_one(browser, behind):
     path = "/api/cameras/문/앞/picture.jpg"
+    for role in (Role.DOOR, Role.OPERATOR):
+        behind.hub.join(Viewer(role, ("문/앞",)))
     assert browser.ask("GET", path, headers=BEARER).status_code == 404
     behind.hub.show("문/앞", Role.DOOR, b"of the door")
     assert browser.ask("GET", path, headers=BEARER).status_code == 404
@@ -183,9 +188,12 @@ def test_the_door_is_told_of_one_camera_alone(server, headers, query, camera):
             socket.recv(timeout=0.2)
 
 
-def test_a_camera_that_is_none_is_refused(server):
-    with pytest.raises(InvalidStatus), live(server, query="?camera=moon"):
-        pass
+def test_who_asks_for_a_camera_that_is_none_is_told_which_there_are(server):
+    with live(server, query="?camera=moon") as socket:
+        assert json.loads(socket.recv(timeout=10)) == {"cameras": ["gate", "문/앞"]}
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+    assert closed.value.rcvd.code == 4404
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
@@ -19,6 +19,7 @@ from gatecam.web import server as serving
 from gatecam.web.server import PatientProtocol, WebServer
 from tests.streams import free_port
 
+FONT = b"GET /static/NanumSquareB.ttf HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 ASK = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
@@ -50,6 +51,47 @@ def test_a_head_that_is_too_long_is_refused(server):
     with connect(server) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 100_000)
         assert client.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+def test_who_never_reads_an_answer_is_cut_off(server, monkeypatch):
+    monkeypatch.setattr(PatientProtocol, "answer_s", 0.3)
+    with closing(thirsty(server)) as client:
+        client.sendall(FONT * 12)
+        assert ends(client)
+
+
+def test_nobody_can_take_all_places(server, monkeypatch):
+    """Not by connections without a head, and not by ones that read no answers."""
+    monkeypatch.setattr(PatientProtocol, "most", 12)
+    with ExitStack() as stack:
+        for number in range(40):
+            client = stack.enter_context(closing(thirsty(server)))
+            if number % 2:
+                with suppress(OSError):
+                    client.sendall(FONT * 12)
+        for _ in range(3):
+            with connect(server) as honest:
+                honest.sendall(ASK)
+                assert honest.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def thirsty(server: WebServer) -> socket.socket:
+    """A client with hardly a place for answers."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", server.port))
+    return client
+
+
+def ends(client: socket.socket) -> bool:
+    """Whether the other side is gone before all of twelve answers has come."""
+    time.sleep(1)
+    got = 0
+    with suppress(ConnectionResetError):
+        while data := client.recv(65536):
+            got += len(data)
+    return got < 6_000_000
 
 
 def test_it_ends_in_time_whoever_hangs_on(site):

@@ -66,3 +66,12 @@ def test_a_folder_that_cannot_be_had_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot be (read|written)"):
         load_tokens(tmp_path / "file" / "folder")
+
+
+def test_a_folder_that_others_could_write_is_told_and_closed(tmp_path, caplog):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o777)
+    load_tokens(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "could be written by others; its mode is 700 now." in caplog.text

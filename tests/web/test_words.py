@@ -48,6 +48,9 @@ def test_a_file_adds_a_language_and_changes_a_word(tmp_path):
         ("ja: {mising: a}", "ja.mising: expected one of missing, incorrect"),
         ("ja: {missing: 3}", "ja.missing: expected 1 to 80 letters"),
         ("ja: {missing: ''}", "ja.missing: expected 1 to 80 letters"),
+        ("ja: {missing: '  '}", "ja.missing: expected 1 to 80 letters"),
+        ("ja: {missing: 2026-99-99}", "words.yaml: cannot be read (month must be in 1..12)"),
+        ("no: {missing: a}", 'a language without quotes reads as False: write "no": for no.'),
         (f"ja: {{missing: {'a' * 81}}}", "ja.missing: expected 1 to 80 letters"),
         ("ja: {missing: a}", "web.languages: ja lacks the words incorrect, correct"),
         ("ja: [", "is not YAML in UTF-8"),
@@ -65,6 +68,8 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path, text, expected):
 def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml: cannot be read"):
         door_words(("ko",), str(tmp_path / "nothing.yaml"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        door_words(("ko",), "no\0file.yaml")
     (tmp_path / "odd.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="is not YAML in UTF-8"):
         door_words(("ko",), str(tmp_path / "odd.yaml"))

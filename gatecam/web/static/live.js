@@ -1,26 +1,55 @@
 // The connection that door and operator share: states as text, pictures as one byte (the camera) and a JPEG.
 "use strict";
-function watchLive(query, onState, onPicture, onLost) {
-  let pause = 500;
+const NO_CAMERA = 4404;
+let run = "";
+
+// Who is no longer logged in is led to the login; a page of an earlier start of gatecam is loaded anew.
+async function session() {
+  const answer = await fetch("/session");
+  if (answer.status === 401) location.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+  if (!answer.ok) throw new Error(answer.statusText);
+  const told = await answer.json();
+  if (run && run !== told.run) location.reload();
+  run = told.run;
+  return told;
+}
+
+function watchLive(query, take) {
+  let pause = 500, wasLost = false;
+  function again() {
+    setTimeout(() => session().then(open, again), pause);
+    pause = Math.min(pause * 2, 10000);
+  }
   function open() {
     const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/live" + query);
     socket.binaryType = "arraybuffer";
     let heard = Date.now();
     const guard = setInterval(() => { if (Date.now() - heard > 15000) socket.close(); }, 1000);
+    socket.onopen = () => {
+      if (wasLost) take.found?.();
+      wasLost = false;
+    };
     socket.onmessage = async (message) => {
       heard = Date.now();
       pause = 500;
-      if (typeof message.data === "string") { onState(JSON.parse(message.data)); return; }
+      if (typeof message.data === "string") { take.state(JSON.parse(message.data)); return; }
       const place = new Uint8Array(message.data, 0, 1)[0];
-      try { onPicture(place, await createImageBitmap(new Blob([message.data.slice(1)], { type: "image/jpeg" }))); }
+      try { take.picture(place, await createImageBitmap(new Blob([message.data.slice(1)], { type: "image/jpeg" }))); }
       finally { if (socket.readyState === WebSocket.OPEN) socket.send("next"); }
     };
-    socket.onclose = () => {
+    socket.onclose = (closed) => {
       clearInterval(guard);
-      onLost();
-      setTimeout(open, pause);
-      pause = Math.min(pause * 2, 10000);
+      wasLost = true;
+      if (closed.code === NO_CAMERA) pause = 10000; else take.lost();
+      again();
     };
   }
   open();
 }
+
+function paint(canvas, picture) {
+  if (canvas.width !== picture.width || canvas.height !== picture.height) [canvas.width, canvas.height] = [picture.width, picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+  picture.close();
+}
+const clear = (canvas) => canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);

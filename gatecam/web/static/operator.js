@@ -2,62 +2,97 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const VERDICTS = { none: "no mask", incorrect: "mask worn wrong", correct: "mask worn right", unknown: "not sure yet" };
+const KINDS = { mask_missing: "no mask", mask_incorrect: "mask worn wrong", mask_reminder: "reminder", mask_ok: "mask put right", camera_blind: "camera does not see", camera_ok: "camera sees again" };
+const POLL_MS = 3000, CHARTS_MS = 30000;
 let csrf = "", cameras = [], words = {}, asked = new URLSearchParams(), newest = 0, oldest = 0;
+let isPaused = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-function cell(row, text) { row.insertCell().textContent = text; }
 async function ask(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch(() => { throw new Error("gatecam does not answer."); });
   if (answer.status === 401) { location.href = "/login?next=/"; throw new Error("logged out"); }
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || answer.statusText);
   return answer.json();
 }
+const tell = (place) => (error) => { $(place).textContent = `Not shown: ${error.message}`; };
+const told = (number, unit) => number === null ? "not known" : `${Math.round(number)} ${unit}`;
+const when = (at) => new Date(at).toLocaleString();
+const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+const why = (reason) => words[reason]?.en || reason;
+function last(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
 
+// Cameras: what is seen now, and pictures that say so where they are not live.
 function card(name) {
   const item = document.createElement("li");
-  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><p><strong></strong> <span class=what></span></p><p class=rate></p><p><a>Page at the door</a></p>";
-  item.querySelector("strong").textContent = name;
+  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p><a>Page at the door</a></p>";
+  item.querySelector("h3").textContent = name;
   item.querySelector("a").href = `/door?camera=${encodeURIComponent(name)}`;
-  item.querySelector("canvas").setAttribute("aria-label", `live picture of ${name}, faces blurred`);
+  item.querySelector("a").setAttribute("aria-label", `Page at the door of ${name}`);
+  item.querySelector("canvas").setAttribute("aria-label", `picture of ${name}, faces blurred`);
   return item;
 }
-
-function takeState(told) {
-  const item = $("cameras").children[cameras.indexOf(told.camera)];
-  if (!item) return;
-  item.classList.toggle("blind", Boolean(told.blindness));
-  const people = told.people === 1 ? "1 person" : `${told.people} people`;
-  item.querySelector(".what").textContent = told.blindness
-    ? `does not see: ${(words[told.blindness] || {}).en || told.blindness}`
-    : told.people ? `${people}; nearest: ${VERDICTS[told.verdict]}` : "nobody";
+function mark(item, isStill) {
+  const at = item.dataset.at;
+  item.classList.toggle("still", isStill);
+  item.querySelector(".of").textContent = isStill && at ? `Picture of ${new Date(Number(at)).toLocaleTimeString()}` : "";
 }
+const isStill = (item) => isPaused || item.classList.contains("blind") || item.classList.contains("lost");
 
-function takePicture(place, picture) {
-  const canvas = $("cameras").children[place]?.querySelector("canvas");
-  if (canvas) {
-    if (canvas.width !== picture.width || canvas.height !== picture.height) [canvas.width, canvas.height] = [picture.width, picture.height];
-    canvas.getContext("2d").drawImage(picture, 0, 0);
-  }
-  picture.close();
+const live = {
+  state(told) {
+    const item = $("cameras").children[cameras.indexOf(told.camera)];
+    if (!item) return;
+    item.classList.remove("lost");
+    item.classList.toggle("blind", Boolean(told.blindness));
+    mark(item, isStill(item));
+    item.querySelector(".what").textContent = told.blindness ? `Does not see: ${why(told.blindness)}`
+      : told.people === null ? "Nothing judged yet"
+      : told.people ? `${count(told.people, "person", "people")}; nearest: ${VERDICTS[told.verdict]}` : "Nobody";
+  },
+  picture(place, picture) {
+    const item = $("cameras").children[place];
+    if (!item || (item.dataset.at && isStill(item))) return picture.close();
+    item.dataset.at = Date.now();
+    paint(item.querySelector("canvas"), picture);
+    mark(item, isStill(item));
+  },
+  lost() {
+    $("summary").textContent = "No connection to gatecam; trying again.";
+    for (const item of $("cameras").children) {
+      item.classList.add("lost");
+      mark(item, true);
+      item.querySelector(".what").textContent = "No connection";
+      item.querySelector(".rate").textContent = "";
+    }
+  },
+  found() {
+    refresh();
+    refreshCharts();
+  },
+};
+
+function showPause() {
+  $("pause").textContent = isPaused ? "Show live pictures" : "Pause pictures";
+  for (const item of $("cameras").children) mark(item, isStill(item));
 }
 
 async function showHealth() {
-  const health = await ask("/api/status");
+  const health = await ask("/api/status"), names = health.cameras.map((one) => one.name);
   words = health.words;
   if (!cameras.length) {
-    cameras = health.cameras.map((one) => one.name);
+    cameras = names;
     $("cameras").replaceChildren(...cameras.map(card));
-    watchLive("", takeState, takePicture, () => { $("summary").textContent = "No connection to gatecam; trying again."; });
-  }
-  health.cameras.forEach((one, place) => {
-    $("cameras").children[place].querySelector(".rate").textContent =
-      `${one.frames_per_s.toFixed(0)} frames/s, ${one.dropped} dropped, reader restarted ${one.restarts} times`;
-  });
+    watchLive("", live);
+  } else if (names.join("\n") !== cameras.join("\n")) return location.reload();
+  health.cameras.forEach((one, place) => showRate($("cameras").children[place], one));
   $("summary").textContent = health.sees ? "All cameras see." : "A camera does not see.";
   $("troubles").textContent = health.troubles.join("\n");
-  const hours = Math.floor(health.up_s / 3600), minutes = Math.floor(health.up_s / 60) % 60;
+  const hours = Math.floor(health.up_s / 3600), minutes = Math.floor(health.up_s / 60) % 60, alert = health.last_alert;
   const facts = [["Runs for", `${hours} h ${minutes} min`], ["Device", health.device], ["Memory", told(health.memory_mib, "MiB")], ["Load of the cores", told(health.load === null ? null : 100 * health.load, "%")],
     ["Disk left", told(health.free_disk_mb === null ? null : health.free_disk_mb / 1000, "GB")],
-    ["Version", health.version], ["Last alert", health.last_alert ? `${health.last_alert.kind}, ${health.last_alert.camera}, ${when(health.last_alert.at)}` : "none"]];
+    ["Version", health.version], ["Last alert", alert ? `${KINDS[alert.kind] || alert.kind}, ${alert.camera}, ${when(alert.at)}` : "none"]];
   $("machine").replaceChildren(...facts.flatMap(([name, value]) => {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = name;
@@ -70,19 +105,30 @@ async function showHealth() {
     [one.name, one.waiting, one.sent, one.failed, one.dropped].forEach((value) => cell(row, value));
   }
 }
+function showRate(item, one) {
+  item.querySelector(".rate").textContent = one.sees
+    ? `${one.frames_per_s.toFixed(0)} frames/s, ${one.dropped} dropped, reader restarted ${count(one.restarts, "time", "times")}`
+    : one.state === "open" ? "" : `Has not seen for ${last(one.since_s)}`;
+}
 
+// Charts open at what is new, and are marked when they are no longer of now.
 async function showPeople() {
-  const told = await ask("/api/people");
+  const isFirst = !$("hours").hasChildNodes();
+  const told = await ask("/api/people").catch((error) => { $("hours").closest("section").classList.add("old"); throw error; });
+  $("hours").closest("section").classList.remove("old");
   const share = told.share === null ? "" : `, ${Math.round(100 * told.share)} % with the mask worn right`;
-  $("people").textContent = `${told.people} people${share}; ${told.put_on} put it right after they were told.`;
-  $("hours").innerHTML = told.hours;
-  $("days").innerHTML = told.days;
+  $("people").textContent = `${count(told.people, "person", "people")}${share}; ${told.put_on} put it right after they were told.`;
+  for (const name of ["hours", "days"]) [$(name).innerHTML, $(`${name}-table`).innerHTML] = [told[name], told[`${name}_table`]];
+  if (isFirst) {
+    $("days").scrollLeft = $("days").scrollWidth;
+    $("hours").scrollLeft = new Date().getHours() / 24 * $("hours").scrollWidth - $("hours").clientWidth / 2;
+  }
   const known = new Set([...$("camera").options].map((option) => option.value));
   for (const name of told.cameras) if (!known.has(name)) $("camera").add(new Option(name));
 }
 
-const told = (number, unit) => number === null ? "not known" : `${Math.round(number)} ${unit}`;
-const when = (at) => new Date(at).toLocaleString();
+// Events.
+function cell(row, text) { row.insertCell().textContent = text; }
 function query() {
   const asked = new URLSearchParams();
   for (const name of ["camera", "kind"]) if ($(name).value) asked.set(name, $(name).value);
@@ -91,12 +137,11 @@ function query() {
 }
 function fill(row, one) {
   const isCamera = one.kind.startsWith("camera");
-  [when(one.at), one.kind, one.camera, isCamera ? "" : `#${one.person}`, isCamera ? one.reason : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
+  row.dataset.kind = one.kind;
+  [when(one.at), KINDS[one.kind] || one.kind, one.camera, isCamera ? "" : `#${one.person}`, isCamera ? why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
 }
 async function showEvents() {
-  const wanted = asked = query();
-  $("csv").href = `/api/events.csv?${wanted}`;
-  const told = await ask(`/api/events?${wanted}`);
+  const wanted = asked = query(), told = await ask(`/api/events?${wanted}`);
   if (wanted === asked) replace(told);
 }
 function replace(told) {
@@ -113,7 +158,10 @@ function append(told) {
   $("more").hidden = !told.more;
   sayFound();
 }
-function sayFound() { $("found").textContent = $("events").rows.length ? "" : "No such events."; }
+function sayFound() {
+  const isTurned = asked.has("since_ms") && asked.has("until_ms") && Number(asked.get("since_ms")) > Number(asked.get("until_ms"));
+  $("found").textContent = $("events").rows.length ? "" : isTurned ? "No such events: From is later than Until." : "No such events.";
+}
 async function showOlder() {
   const wanted = asked, told = await ask(`/api/events?${wanted}&before_id=${oldest}`);
   if (wanted === asked) append(told);
@@ -130,33 +178,75 @@ async function showNewer() {
   }
   sayFound();
 }
-const tell = (place) => (error) => { $(place).textContent = `Not shown: ${error.message}`; };
 
+// Settings: fields stay as they are while somebody types; others follow what holds.
+let changing = Promise.resolve(), changes = 0;
+function field(name, one) {
+  const box = document.createElement("div"), label = document.createElement("label"), input = document.createElement("input");
+  box.className = "field";
+  label.textContent = one.label;
+  label.htmlFor = input.id = `setting-${name}`;
+  Object.assign(input, { type: "number", min: one.low, max: one.high, required: true });
+  input.onchange = () => {
+    changes += 1;
+    changing = changing.then(() => change(name, one, input)).catch((error) => { $("said").textContent = error.message; });
+  };
+  box.append(label, input);
+  return box;
+}
+function put(input, one) {
+  input.dataset.held = one.value;
+  input.value = one.value;
+  input.step = one.high <= 1 ? 0.01 : 0.5;
+  if (input.validity.stepMismatch) input.step = "any"; // every allowed value is a valid one
+}
+async function change(name, one, input) {
+  const value = input.valueAsNumber;
+  if (!(value >= one.low && value <= one.high)) {
+    input.value = input.dataset.held;
+    $("said").textContent = `${one.label}: expected a number from ${one.low} to ${one.high}; ${input.value} still holds.`;
+    return;
+  }
+  try {
+    showSettings(await ask("/api/settings", { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify({ name, value }) }));
+    input.dataset.held = value;
+    $("said").textContent = `${one.label}: ${value}`;
+  } catch (error) {
+    input.value = input.dataset.held;
+    throw error;
+  }
+}
 function showSettings(told) {
-  $("settings").replaceChildren(...Object.entries(told).map(([name, one]) => {
-    const field = document.createElement("div"), label = document.createElement("label"), input = document.createElement("input");
-    field.className = "field";
-    label.textContent = one.label;
-    label.htmlFor = input.id = `setting-${name}`;
-    Object.assign(input, { type: "number", min: one.low, max: one.high, step: "any", value: one.value, required: true });
-    input.onchange = async () => {
-      try {
-        showSettings(await ask("/api/settings", { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify({ name, value: Number(input.value) }) }));
-        $("said").textContent = `${one.label}: ${input.value}`;
-      } catch (error) { $("said").textContent = error.message; }
-    };
-    field.append(label, input);
-    return field;
-  }));
+  if (!$("settings").hasChildNodes()) $("settings").append(...Object.entries(told).map(([name, one]) => field(name, one)));
+  for (const [name, one] of Object.entries(told)) {
+    const input = $(`setting-${name}`);
+    if (input !== document.activeElement) put(input, one);
+    else input.dataset.held ??= one.value;
+  }
+}
+async function askSettings() {
+  await changing;
+  const before = changes, told = await ask("/api/settings");
+  if (before === changes) showSettings(told);
 }
 
+function refresh() {
+  showHealth().catch(tell("summary"));
+  showNewer().catch(tell("found"));
+  askSettings().catch(() => {}); // who does not answer is told above
+}
+const refreshCharts = () => showPeople().catch(tell("people"));
+for (const [kind, text] of Object.entries(KINDS)) $("kind").add(new Option(text, kind));
 $("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
+$("settings").onsubmit = (event) => event.preventDefault();
+$("filter").oninput = () => { $("csv").href = `/api/events.csv?${query()}`; };
 $("more").onclick = () => showOlder().catch(tell("found"));
+$("pause").onclick = () => { isPaused = !isPaused; showPause(); };
 $("logout").onclick = async () => { await fetch("/logout", { method: "POST", headers: { "X-CSRF-Token": csrf } }); location.href = "/login"; };
+showPause();
 (async () => {
-  csrf = (await ask("/session")).csrf_token;
-  await Promise.all([showHealth().catch(tell("summary")), showPeople().catch(tell("people")), showEvents().catch(tell("found")), ask("/api/settings").then(showSettings).catch(tell("said"))]);
-  setInterval(() => showHealth().catch(tell("summary")), 3000);
-  setInterval(() => showNewer().catch(tell("found")), 3000);
-  setInterval(() => showPeople().catch(tell("people")), 30000);
+  csrf = (await session()).csrf_token;
+  await Promise.all([showHealth().catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found")), askSettings().catch(tell("said"))]);
+  setInterval(refresh, POLL_MS);
+  setInterval(refreshCharts, CHARTS_MS);
 })();
