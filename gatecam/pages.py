@@ -16,6 +16,7 @@ table { border-collapse: collapse; margin: 1rem 0 }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid #8886; text-align: right }
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% }
+.wide { overflow-x: auto }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem }
 figure { margin: 0 } figcaption { font-size: .8rem; overflow-wrap: anywhere }
 """
@@ -42,7 +43,8 @@ class Page:
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
         )
-        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        self._parts.append(f'<div class="wide">{table}</div>')  # a phone scrolls the table, not the page
 
     def picture(self, data: bytes, alt: str) -> None:
         """Add a picture (PNG or JPEG bytes) with what it shows."""
