@@ -143,22 +143,36 @@ class TorchAnalyzer:
         with self._telemetry.stage("detect", len(images)):
             frames = [self._upload(image) for image in images]
             found = self._detect(frames, asked)
-        with self._telemetry.stage("classify", len(images)):
-            lent = [
-                [_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)
+        return self._judged(frames, found, known)
+
+    def _judged(
+        self,
+        frames: Sequence[Tensor],
+        found: Sequence[Sequence[Detection]],
+        known: Sequence[Sequence[Expected]],
+    ) -> list[list[Face]]:
+        """Each frame's faces: with what is known of them, the others judged, all of all frames at once."""
+        lent = [[_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)]
+        new = [
+            [face for face, old in zip(faces, olds, strict=True) if old is None]
+            for faces, olds in zip(found, lent, strict=True)
+        ]
+        judged = iter(self._classified(frames, new))
+        return [
+            [
+                _face(face, next(judged) if old is None else old, old)
+                for face, old in zip(faces, olds, strict=True)
             ]
-            new = [
-                self._boxes([face for face, old in zip(faces, olds, strict=True) if old is None])
-                for faces, olds in zip(found, lent, strict=True)
-            ]
-            judged = iter(self._classifier.classify(frames, new))
-            return [
-                [
-                    _face(face, next(judged) if old is None else old, old)
-                    for face, old in zip(faces, olds, strict=True)
-                ]
-                for faces, olds in zip(found, lent, strict=True)
-            ]
+            for faces, olds in zip(found, lent, strict=True)
+        ]
+
+    def _classified(self, frames: Sequence[Tensor], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
+        """A prediction a face; the stage counts frames in which one is judged, as its percentiles tell."""
+        judging = sum(bool(of_frame) for of_frame in faces)
+        if not judging:
+            return []
+        with self._telemetry.stage("classify", judging):
+            return self._classifier.classify(frames, [self._boxes(of_frame) for of_frame in faces])
 
     def _detect(self, frames: Sequence[Tensor], asked: Asked) -> list[list[Detection]]:
         """Detect in views of the regions, in pixels of the frames."""
