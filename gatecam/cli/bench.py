@@ -34,7 +34,7 @@ def bench(
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds, of which the median is told.")] = 5,
-    quick: Annotated[bool, typer.Option("--quick", help="One round: a first look, in one to two minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One round: a first look, in two minutes.")] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, for `bench compare`.")
     ] = None,
