@@ -28,8 +28,12 @@ class Series:
     values: Sequence[float]
 
 
-def stacked_bars(labels: Sequence[str], series: Sequence[Series], title: str) -> str:
+def stacked_bars(
+    labels: Sequence[str], series: Sequence[Series], title: str, top: float | None = None
+) -> str:
     """Bars of parts that lie on each other, from the first series at the bottom, as an `<svg>` element.
+
+    `top` is the end of the axis, for charts that are to be compared; by default as the bars want it.
 
     Raises:
         ValueError: a series has another number of values than there are labels.
@@ -37,7 +41,7 @@ def stacked_bars(labels: Sequence[str], series: Sequence[Series], title: str) ->
     for one in series:
         if len(one.values) != len(labels):
             raise ValueError(f"{one.name}: expected {len(labels)} values, got {len(one.values)}")
-    top = nice_top(
+    top = top or nice_top(
         max((sum(parts) for parts in zip(*(one.values for one in series), strict=True)), default=0)
     )
     parts = [*_grid(top, _number), *_legend(series), *_labels(labels)]

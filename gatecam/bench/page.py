@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatecam.bench.result import Measure, Result
-from gatecam.charts import HEIGHT, WIDTH, Series, stacked_bars
+from gatecam.bench.result import ALIKE, CAPTURE, CLIP_PARTS, PLAIN, Clip, Measure, Result
+from gatecam.charts import HEIGHT, WIDTH, Series, nice_top, stacked_bars
 from gatecam.errors import OutputError
 from gatecam.pages import Page
 
@@ -17,18 +17,30 @@ TITLES = {
     "start": "Cold start",
     "archive": "Archives on the GPU",
 }
+CLIP_TITLES = {"resolutions": "Replay of {}", "cameras": "Live cameras that show {} at 10 frames/s"}
 TOLD = {
-    "resolutions": "From the file to the events, hints on. The plain loop is facenet_pytorch's MTCNN on its "
-    "defaults and a ResNet-18 at 224 px a face, on the first frames of the same clips, in turns.",
-    "faces": "Without decoding. No face: a still, empty scene.",
+    "resolutions": "From the file to the events, on the defaults: faces from 32 px on, hints on. The plain "
+    "loop is facenet_pytorch's MTCNN on its defaults and a ResNet-18 at 224 px a face, on the first frames "
+    "of the same clips, in turns. It looks from 20 px on, so it may find small faces that gatecam leaves out "
+    f"and spends its time on them too; gatecam{ALIKE}, is gatecam from 20 px on, all of every frame searched "
+    "and every face judged, on the same first frames. Capture to decision is the time from the begin of a "
+    "frame's decoding until its events are known, of frames that come one by one, 30 a second.",
+    "faces": "Without decoding. No face: a still, empty scene. A frame comes when the one before is done, so "
+    "from capture to decision nothing waits.",
     "cameras": "Frames come in real time; the newest wins. Capture to decision is the time from a frame's "
     "coming until its events are known.",
     "networks": "The bound of a layer is its operations over the rate of a matrix product, or its bytes over "
-    "the rate of a copy in memory, whichever is longer, both rates measured in this run; a network's is the "
-    "sum of its layers'. Below 1, caches keep what the bound counts as moved.",
-    "start": "A new process: from its start until the first verdict is written.",
+    "the rate of a copy in memory, whichever is longer, both rates measured anew in each round; a network's "
+    "is the sum of its layers'. Below 1, caches keep what the bound counts as moved.",
+    "start": "A new process on the default settings: from its start until the first verdict is written. "
+    "Memory is the most that this process held until the end of its replay of 720p with one face.",
     "archive": "Batches of 720p pictures with four faces each, without decoding.",
 }
+MEMORY = (
+    "Memory, but for the cold start's, is the most that the bench's own process held meanwhile (resident), "
+    "with all that it has loaded: torch, drawn pictures, what is compared. GPU memory is what torch held."
+)
+OVERLAP = "Decoding runs beside the rest, so the bars are taller than a frame's time in a replay."
 STAGES = {
     "decode": "#8c8c8c",
     "plan": "#c9a227",
@@ -51,7 +63,25 @@ def rows_of(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
 def _stage_of(one: Measure) -> tuple[str, str] | None:
     """A stage and which of its figures this is; None of what is no stage's."""
     stage, _, kind = one.figure.rpartition(" ")
-    return (stage, kind) if stage in STAGES else None
+    return (stage, kind) if stage in STAGES or stage == CAPTURE else None
+
+
+def title_of(part: str, clip: Clip | None) -> str:
+    """A part's title; of one that was measured with a clip, with its name."""
+    return CLIP_TITLES[part].format(clip.name) if clip and part in CLIP_PARTS else TITLES[part]
+
+
+def remarks(result: Result) -> list[str]:
+    """A sentence for each case of which gatecam's defaults found less than the plain loop."""
+    found = {(one.case, one.backend): one for one in result.measures if one.figure == "found"}
+    plain = {case: one for (case, backend), one in found.items() if backend.startswith(PLAIN)}
+    return [
+        f"{case}: {backend} found {number(one.median)} {one.unit} on the defaults, the plain loop "
+        f"{number(plain[case].median)}; at its terms gatecam found {number(alike.median)}."
+        for (case, backend), one in found.items()
+        if case in plain and (alike := found.get((case, backend + ALIKE)))
+        if one.median < plain[case].median
+    ]
 
 
 def _stage_rows(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
@@ -72,21 +102,28 @@ def number(value: float) -> str:
 
 def page_of(result: Result) -> Page:
     """The page of a run."""
-    page = Page(f"gatecam {result.version} on this machine")
-    page.table(["", ""], result.machine.items())
-    page.text("Each figure is the median over the rounds.")
-    for part, title in TITLES.items():
+    page = Page(f"gatecam {result.origin.version} on this machine")
+    page.table(["", ""], [*result.origin.named().items(), *result.machine.items()])
+    page.text(f"Each figure is the median over the rounds. {MEMORY}")
+    for part in TITLES:
         if measures := result.of(part):
-            page.heading(title)
+            page.heading(title_of(part, result.origin.clip))
             page.text(TOLD[part])
-            for drawing in _drawings(result, part):
-                page.text(_title(drawing))
-                page.svg(drawing)
-            page.table(*rows_of([one for one in measures if _stage_of(one) is None]))
-            if staged := [one for one in measures if _stage_of(one) is not None]:
-                page.text("Each stage: its mean over all frames, and percentiles of the frames that had it.")
-                page.table(*_stage_rows(staged))
+            _part(page, result, part, measures)
     return page
+
+
+def _part(page: Page, result: Result, part: str, measures: list[Measure]) -> None:
+    for drawing in _drawings(result, part):
+        page.text(_title(drawing))
+        page.svg(drawing)
+    if part == "resolutions":
+        for text in (OVERLAP, *remarks(result)):
+            page.text(text)
+    page.table(*rows_of([one for one in measures if _stage_of(one) is None]))
+    if staged := [one for one in measures if _stage_of(one) is not None]:
+        page.text("Each stage: its mean over all frames, and percentiles of the frames that had it.")
+        page.table(*_stage_rows(staged))
 
 
 def write_chart(result: Result, path: Path) -> None:
@@ -119,35 +156,45 @@ def _title(drawing: str) -> str:
 
 
 def _drawings(result: Result, part: str) -> list[str]:
-    """Charts of a part, one a backend."""
+    """Charts of a part, one a backend, all to one scale."""
     measures = result.of(part)
-    backends = list(dict.fromkeys(one.backend for one in measures if one.backend != "plain loop"))
+    backends = list(dict.fromkeys(one.backend for one in measures if _stage_of(one)))
     if part in ("resolutions", "faces"):
-        title = f"{TITLES[part]} ({{}}): ms a frame, mean of each stage"
-        return [_stages(measures, backend, title.format(backend)) for backend in backends]
-    if part == "cameras":
-        title = f"{TITLES[part]} ({{}}): capture to decision, ms"
-        return [_latency(measures, backend, title.format(backend)) for backend in backends]
-    return []
+        told, bars = "ms a frame, mean of each stage", [_stages(measures, one) for one in backends]
+    elif part == "cameras":
+        told, bars = f"{CAPTURE}, ms", [_latency(measures, one) for one in backends]
+    else:
+        return []
+    title = title_of(part, result.origin.clip)
+    top = nice_top(max((_tallest(series) for _, series in bars), default=0))
+    return [
+        stacked_bars(cases, series, f"{title} ({backend}): {told}", top)
+        for backend, (cases, series) in zip(backends, bars, strict=True)
+    ]
 
 
-def _stages(measures: list[Measure], backend: str, title: str) -> str:
+def _tallest(series: list[Series]) -> float:
+    return max((sum(parts) for parts in zip(*(one.values for one in series), strict=True)), default=0)
+
+
+def _stages(measures: list[Measure], backend: str) -> tuple[list[str], list[Series]]:
     mine = [one for one in measures if one.backend == backend]
     cases = list(dict.fromkeys(one.case for one in mine if _stage_of(one)))
     means = {(one.case, one.figure): one.median for one in mine}
-    series = [
+    return cases, [
         Series(stage, color, [round(means.get((case, f"{stage} mean"), 0.0), 2) for case in cases])
         for stage, color in STAGES.items()
         if any((case, f"{stage} mean") in means for case in cases)
     ]
-    return stacked_bars(cases, series, title)
 
 
-def _latency(measures: list[Measure], backend: str, title: str) -> str:
+def _latency(measures: list[Measure], backend: str) -> tuple[list[str], list[Series]]:
     mine = {(one.case, one.figure): one.median for one in measures if one.backend == backend}
     cases = list(dict.fromkeys(case for case, _ in mine))
-    p50 = [round(mine[case, "p50"], 1) for case in cases]
-    rest = [round(max(0.0, mine[case, "p95"] - mine[case, "p50"]), 1) for case in cases]
-    return stacked_bars(
-        cases, [Series("median", "#2a78c8", p50), Series("to the 95th percentile", "#8ab8e6", rest)], title
-    )
+    medians = [mine.get((case, f"{CAPTURE} p50"), 0.0) for case in cases]
+    tails = [mine.get((case, f"{CAPTURE} p95"), 0.0) for case in cases]
+    rest = [round(max(0.0, tail - median), 1) for tail, median in zip(tails, medians, strict=True)]
+    return cases, [
+        Series("median", "#2a78c8", [round(median, 1) for median in medians]),
+        Series("to the 95th percentile", "#8ab8e6", rest),
+    ]

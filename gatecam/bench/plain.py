@@ -14,8 +14,11 @@ import torch
 from facenet_pytorch import MTCNN
 from torchvision.models import resnet18
 
+from gatecam.errors import SourceError
+
 CLASSES = 18
 FACE_PX = 224
+SMALLEST_PX = 20  # side of the smallest face that the library looks for by default; its pyramid ends there
 
 
 class PlainLoop:
@@ -29,7 +32,11 @@ class PlainLoop:
 
     @torch.inference_mode()
     def run(self, video: Path, limit: int) -> tuple[int, int, float]:
-        """Frames, faces and seconds of a video's first frames, at most `limit`."""
+        """Frames, faces and seconds of a video's first frames, at most `limit`.
+
+        Raises:
+            SourceError: OpenCV reads no frame of it.
+        """
         capture = cv2.VideoCapture(str(video))
         frames = faces = 0
         start_s = time.perf_counter()
@@ -43,9 +50,16 @@ class PlainLoop:
                 faces += self._judge(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         seconds = time.perf_counter() - start_s
         capture.release()
+        if not frames:
+            raise SourceError(
+                f"{video}: OpenCV, by which the plain loop reads, decodes none of it; export it "
+                "again as H.264."
+            )
         return frames, faces, seconds
 
     def _judge(self, image: cv2.typing.MatLike) -> int:
+        if min(image.shape[:2]) < SMALLEST_PX:  # the library fails on an empty pyramid
+            return 0
         boxes, _ = self._detector.detect(image)
         count = 0
         for box in boxes if boxes is not None else ():

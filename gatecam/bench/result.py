@@ -7,11 +7,18 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gatecam.errors import ConfigError, OutputError
 
-FORMAT = "gatecam-bench/1"
+FAMILY = "gatecam-bench/"
+FORMAT = FAMILY + "2"
+PLAIN = "plain loop"  # what the name of its backend begins with
+ALIKE = ", as the plain loop looks"  # what the name of a backend that does so ends with
+CAPTURE = "capture to decision"
+CLIP_PARTS = ("resolutions", "cameras")  # measured with the clip that is given; the others draw their scenes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +28,9 @@ class Measure:
     part: str  # of the run: "resolutions", "faces", …
     case: str  # "720p", "4 faces", …
     backend: str
-    figure: str  # "frames/s", "p95", …
+    figure: str  # "speed", "detect p95", …
     unit: str
-    values: tuple[float, ...]
+    values: Annotated[tuple[float, ...], Field(min_length=1)]
     more: bool = False
 
     @property
@@ -38,10 +45,41 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A whole run: the machine in words by name, and the figures."""
+class Clip:
+    """The clip that was given: what tells it from another one of its name."""
+
+    name: str
+    frames: int | None  # None where the file does not tell
+    size: str  # "640 × 480"
+    sha256: str  # its beginning
+
+    def __str__(self) -> str:
+        frames = "" if self.frames is None else f"{self.frames} frames, "
+        return f"{self.name} ({self.size}, {frames}SHA-256 {self.sha256}…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What was measured, when, how often and with which clip; None is drawn ones."""
 
     version: str
+    commit: str  # empty where gatecam is installed, not run from its sources
+    date: str
+    rounds: int
+    clip: Clip | None
+
+    def named(self) -> dict[str, str]:
+        """The same in words, by name."""
+        version = f"{self.version} ({self.commit})" if self.commit else self.version
+        clip = "drawn" if self.clip is None else str(self.clip)
+        return {"gatecam": version, "measured": self.date, "rounds": str(self.rounds), "clip": clip}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole run: where it comes from, the machine in words by name, and the figures."""
+
+    origin: Origin
     machine: dict[str, str]
     measures: tuple[Measure, ...]
 
@@ -69,24 +107,25 @@ def read_result(path: Path) -> Result:
     """What `Result.write` wrote.
 
     Raises:
-        ConfigError: the file cannot be read, or is none of `gatecam bench --json`.
+        ConfigError: the file cannot be read, or is none of this version's `gatecam bench --json`.
     """
     try:
-        return _made(json.loads(path.read_text(encoding="utf-8")))
+        raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError:
+        raw = None
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if isinstance(found, str) and found.startswith(FAMILY) and found != FORMAT:
+        raise ConfigError(
+            f"{path}: written by another version ({found}, this one reads {FORMAT}); measure anew."
+        )
+    try:
+        if found != FORMAT:
+            raise ValueError("another format")
+        return TypeAdapter(Result).validate_python(raw)
+    except (ValueError, ValidationError) as error:
         raise ConfigError(f"{path}: not a file that `gatecam bench --json` wrote; give one.") from error
-
-
-def _made(raw: dict[str, Any]) -> Result:
-    if raw["format"] != FORMAT:
-        raise ValueError("another format")
-    measures = [Measure(**{**one, "values": tuple(map(float, one["values"]))}) for one in raw["measures"]]
-    if not all(one.values for one in measures):
-        raise ValueError("a figure without a value")
-    machine = {str(name): str(text) for name, text in raw["machine"].items()}
-    return Result(str(raw["version"]), machine, tuple(measures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +151,32 @@ class Change:
 
 
 def compare(before: Result, after: Result) -> tuple[list[Change], list[str]]:
-    """The figures that both have, and what keeps the two from being compared, as sentences."""
+    """The figures that both have, and what is to be known of the comparison, as sentences.
+
+    Of parts that were measured with unlike clips no figure is compared.
+    """
+    is_same_clip = before.origin.clip == after.origin.clip
     known = {one.key: one for one in before.measures}
-    changes = [Change(known[one.key], one) for one in after.measures if one.key in known]
+    changes = [
+        Change(known[one.key], one)
+        for one in after.measures
+        if one.key in known and (is_same_clip or one.part not in CLIP_PARTS)
+    ]
     names = sorted({*before.machine, *after.machine})
     doubts = [
-        f"{name}: {before.machine.get(name, 'unknown')} before, {after.machine.get(name, 'unknown')} after"
+        f"not the same: {name}: {before.machine.get(name, 'unknown')} in A, "
+        f"{after.machine.get(name, 'unknown')} in B"
         for name in names
         if before.machine.get(name) != after.machine.get(name)
     ]
-    if not changes:
-        doubts.append("the two have no figure in common")
+    if not is_same_clip:
+        doubts.append(f"not the same: the clips, so {' and '.join(CLIP_PARTS)} are not compared")
+    paired = {change.after.key for change in changes}
+    for name, result in (("A", before), ("B", after)):
+        if alone := sum(one.key not in paired for one in result.measures):
+            doubts.append(f"not compared: {alone} of {len(result.measures)} figures of {name}")
+    if any(min(len(one.before.values), len(one.after.values)) < 2 for one in changes):
+        doubts.append("no verdict with one round: measure with two or more, five by default")
     return changes, doubts
 
 

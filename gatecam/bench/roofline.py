@@ -2,13 +2,12 @@
 
 A layer needs at least its operations over the rate of a large matrix product, and at least its bytes
 (input, output and weights, once each) over the rate of a large copy in memory; the longer of the two is its
-bound, and their sum over the layers the network's. Both rates are measured in the same run. What stays in a
-cache between two layers may beat that bound.
+bound, and their sum over the layers the network's. Both rates are measured anew in each round. What stays in
+a cache between two layers may beat that bound.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from gatecam.vision.weights import find_weights
 MATRIX = {"cpu": 1536, "cuda": 8192}  # rows: large enough for the full rate
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}  # far beyond any cache
 LEAST_S = 0.2  # that a network is called over and over in one round
+WARM_UPS = 2  # calls that are not measured
 WHOLE = (720, 1280)  # px, of the picture that P-Net's sheet is of
 
 
@@ -63,37 +63,59 @@ class Case:
     any_size: bool = False
 
 
-def rates(backend: Backend) -> Machine:
-    """Measure the two rates where a backend runs, in its own precision: half on a GPU."""
-    device, kind = backend.device, torch.float16 if backend.name == "cuda" else torch.float32
-    side = MATRIX[device.type]
-    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    source = torch.ones(COPY_BYTES[device.type] // 4, device=device)
-    target = torch.empty_like(source)
-    product_s = min(times(lambda: a @ b, backend, 3))
-    copy_s = min(times(lambda: target.copy_(source), backend, 3))
-    return Machine(2 * side**3 / product_s, 2 * 4 * source.numel() / copy_s)
+class Rates:
+    """Measures what a device reaches, in its own precision: half on a GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        side, kind = MATRIX[device.type], torch.float16 if device.type == "cuda" else torch.float32
+        self._a, self._b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+        self._source = torch.ones(COPY_BYTES[device.type] // 4, device=device)
+        self._target = torch.empty_like(self._source)
+        self._device = device
+        self.measure()
+
+    def measure(self) -> Machine:
+        """Both rates, in one round of each."""
+        side, count = len(self._a), self._source.numel()
+        product_s = seconds_a_call(lambda: self._a @ self._b, self._device)
+        copy_s = seconds_a_call(lambda: self._target.copy_(self._source), self._device)
+        return Machine(2 * side**3 / product_s, 2 * 4 * count / copy_s)
 
 
-def times(call: Callable[[], Any], backend: Backend, rounds: int) -> list[float]:
-    """Seconds a call, of each round; every round calls it for `LEAST_S`."""
-    found = []
+class Runner:
+    """A network on a backend, ready to be timed."""
+
+    def __init__(self, case: Case, backend: Backend) -> None:
+        self.name, self.backend = case.name, backend
+        self.layers = layers_of(case.network, case.pixels, 2 if backend.name == "cuda" else 4)
+        self._pixels = case.pixels.to(backend.device).contiguous(memory_format=torch.channels_last)
+        if backend.name == "openvino":
+            self._network: Callable[[Tensor], Any] = OpenVinoNetwork(case.network, case.pixels, case.any_size)
+        else:
+            self._network = runnable(case.network, backend)
+        with torch.inference_mode():
+            for _ in range(WARM_UPS):
+                self._network(self._pixels)
+
+    def measure(self) -> float:
+        """Seconds a call, in one round."""
+        return seconds_a_call(lambda: self._network(self._pixels), self.backend.device)
+
+
+def seconds_a_call(call: Callable[[], Any], device: torch.device) -> float:
+    """The mean of one round, which calls it for `LEAST_S`."""
     with torch.inference_mode():
-        for _ in range(2):
+        _wait(device)
+        count, start_s = 0, time.perf_counter()
+        while count == 0 or time.perf_counter() - start_s < LEAST_S:
             call()
-        for _ in range(rounds):
-            _wait(backend)
-            count, start_s = 0, time.perf_counter()
-            while count == 0 or time.perf_counter() - start_s < LEAST_S:
-                call()
-                count += 1
-            _wait(backend)
-            found.append((time.perf_counter() - start_s) / count)
-    return found
+            count += 1
+        _wait(device)
+        return (time.perf_counter() - start_s) / count
 
 
-def _wait(backend: Backend) -> None:
-    if backend.name == "cuda":
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
         torch.cuda.synchronize()
 
 
@@ -116,16 +138,6 @@ def cases(config: Config) -> Iterator[Case]:
             ("classifier", judge, spec.crop.size),
         ):
             yield Case(f"{name}, {faces}", network, torch.rand(count, 3, side, side))
-
-
-def network_times(case: Case, backend: Backend, rounds: int) -> list[float]:
-    """Seconds that a backend takes for a case, of each round."""
-    pixels = case.pixels.to(backend.device).contiguous(memory_format=torch.channels_last)
-    if backend.name == "openvino":
-        network: Callable[[Tensor], Any] = OpenVinoNetwork(case.network, case.pixels, case.any_size)
-    else:
-        network = runnable(case.network, backend)
-    return times(lambda: network(pixels), backend, rounds)
 
 
 def layers_of(network: nn.Module, pixels: Tensor, item_bytes: int = 4) -> list[Layer]:
@@ -158,8 +170,3 @@ def _flops(module: nn.Module, output: Tensor) -> float:
         return 2.0 * output.numel() * height * width * (module.in_channels // module.groups)
     assert isinstance(module, nn.Linear)
     return 2.0 * output.numel() * module.in_features
-
-
-def median_ms(seconds: list[float]) -> float:
-    """The median of some times, in ms."""
-    return statistics.median(seconds) * 1000

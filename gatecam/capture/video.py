@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from gatecam.capture.containers import ANY_METADATA, is_cut_off
 from gatecam.capture.losses import Losses
+from gatecam.cores import usable_cores
 from gatecam.errors import SourceError
 from gatecam.types import Frame, Image
 
@@ -95,6 +96,7 @@ class VideoFile:
             raise SourceError(f"{self.path}: the file has no video in it, only sound or data; give a video.")
         # frame threads lose good pictures before a damaged end, and how many depends on the machine
         stream.thread_type = "SLICE"
+        stream.codec_context.thread_count = usable_cores()  # FFmpeg itself knows no container's quota
         self.fps = _rate(stream)
         self.expected_frames = _expected_frames(self._container, stream, self.fps)
         format_name = self._container.format.name

@@ -18,17 +18,23 @@ def bench(
     context: typer.Context,
     video: Annotated[
         Path | None,
-        typer.Option(metavar="VIDEO", help="Replay this clip, not drawn ones at three resolutions."),
+        typer.Option(
+            metavar="VIDEO", help="Measure with this clip, not with drawn ones: replays and cameras."
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="cpu, openvino or cuda; `all` is every one that works here.")
+        str, typer.Option(help="cpu, openvino, cuda or auto; `all` is every one that works here.")
     ] = "all",
     parts: Annotated[
-        str,
-        typer.Option(help="What is measured: of resolutions, faces, cameras, networks, start, archive."),
-    ] = "resolutions,faces,cameras,networks,start,archive",
+        str | None,
+        typer.Option(
+            help="What is measured: some of resolutions, faces, cameras, networks, start, archive. Without "
+            "it: all, or with a clip resolutions and cameras.",
+            show_default=False,
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds, of which the median is told.")] = 5,
-    quick: Annotated[bool, typer.Option("--quick", help="One round: a first look, in a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One round: a first look, in two minutes.")] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, for `bench compare`.")
     ] = None,
@@ -55,4 +61,5 @@ def compare(
     """Tell how the figures of B stand to those of A; what lies within the rounds' spread is no change."""
     from gatecam.cli.benching import print_comparison
 
-    print_comparison(before, after)
+    if not print_comparison(before, after):
+        raise typer.Exit(1)

@@ -232,7 +232,9 @@ def _settings_or_defaults(path: Path | None) -> Config:
 
 
 def _device(config_path: Path | None) -> Iterator[Row]:
-    from gatecam.vision.device import describe_cuda, pick_backend
+    from gatecam.app import build_analyzer
+    from gatecam.telemetry import Telemetry
+    from gatecam.vision.device import describe_cuda
     from gatecam.vision.openvino import describe_openvino
 
     works, found = describe_cuda()
@@ -240,9 +242,10 @@ def _device(config_path: Path | None) -> Iterator[Row]:
     yield Row("CUDA", works, found, advice)
     works, found = describe_openvino()
     yield Row("OpenVINO", works, found, "" if works else "fine without: torch does the work, slower")
-    setting = _settings_or_defaults(config_path).device
-    picked = pick_backend(setting)
-    yield Row("device", True, f"{setting} picks {picked.name}: {picked.reason}", essential=True)
+    settings = _settings_or_defaults(config_path)
+    analyzer = build_analyzer(settings, Telemetry())  # what runs a small network may fail on those that count
+    said = f"{settings.device} picks {analyzer.device}: {analyzer.reason}"
+    yield Row("device", True, said, essential=True)
 
 
 def _cpu() -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +39,22 @@ def require_folder(path: Path) -> None:
         raise OutputError(f"{path}: its folder does not exist; make it, or choose another name.")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give the name of a file.")
+
+
+def require_writable(path: Path) -> None:
+    """Make sure before long work, by a file that is gone at once, that one can be written after it.
+
+    Raises:
+        OutputError: there is no folder for it, or nothing can be written there, or it is a folder itself.
+    """
+    require_folder(path)
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem[:40]}-"):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written there ({error.strerror}); choose another place."
+        ) from error
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:

@@ -17,6 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import ImageOps
 
+from gatecam.cores import usable_cores
 from gatecam.errors import OutputError
 from gatecam.types import Image
 
@@ -127,6 +128,7 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = Fraction(1, TICKS_PER_S)
+        context.thread_count = usable_cores()  # FFmpeg itself knows no container's quota
         context.max_b_frames = 0  # with uneven times they make the MP4 index end before the last frames
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = ColorRange.MPEG

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from gatecam.config import Config, Geometry
+from gatecam.errors import DeviceError
 from gatecam.geometry import iou, region_box, shift
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector import build_detector
-from gatecam.vision.device import Backend, cpu_backend, pick_backend
+from gatecam.vision.device import Backend, next_backend, pick_backend
 from gatecam.vision.resident import Asked, ResidentAnalysis
 from gatecam.vision.upload import upload
 
@@ -47,6 +48,20 @@ class TorchAnalyzer:
         return self._backend.reason
 
     def _load(self, config: Config, backend: Backend) -> None:
+        """Load the networks; on the next best backend where the one that was picked cannot run them.
+
+        Raises:
+            DeviceError: the settings ask for this backend, and it cannot.
+            ModelError: the weights are missing, changed or of another kind.
+        """
+        try:
+            self._build(config, backend)
+        except (DeviceError, RuntimeError) as error:
+            if backend.name in ("cpu", config.device):
+                raise
+            self._load(config, _after(backend, error))
+
+    def _build(self, config: Config, backend: Backend) -> None:
         self._config, self._backend, self._device = config, backend, backend.device
         self._detector = build_detector(config.detector, backend)
         self._classifier = FaceClassifier(config.classifier.weights, backend)
@@ -101,16 +116,14 @@ class TorchAnalyzer:
         geometry: Sequence[Geometry],
         known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
-        """Analyse; where the GPU fails, on the CPU from then on."""
+        """Analyse; where the GPU or OpenVINO fails, on the next best backend from then on."""
         try:
             return self._analyze(images, hints, geometry, known)
         except RuntimeError as error:
-            if self._device.type == "cpu":
+            if self._backend.name == "cpu":
                 raise
-            reason = str(error).strip().splitlines()[0][:200]
-            log.warning("The GPU failed (%s): the networks run on the CPU until the next start.", reason)
-            self._load(self._config, cpu_backend(f"the GPU failed: {reason}"))
-            return self._analyze(images, hints, geometry, known)
+            self._load(self._config, _after(self._backend, error))
+            return self._analyze_safely(images, hints, geometry, known)
 
     def _analyze(
         self,
@@ -130,22 +143,36 @@ class TorchAnalyzer:
         with self._telemetry.stage("detect", len(images)):
             frames = [self._upload(image) for image in images]
             found = self._detect(frames, asked)
-        with self._telemetry.stage("classify", len(images)):
-            lent = [
-                [_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)
+        return self._judged(frames, found, known)
+
+    def _judged(
+        self,
+        frames: Sequence[Tensor],
+        found: Sequence[Sequence[Detection]],
+        known: Sequence[Sequence[Expected]],
+    ) -> list[list[Face]]:
+        """Each frame's faces: with what is known of them, the others judged, all of all frames at once."""
+        lent = [[_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)]
+        new = [
+            [face for face, old in zip(faces, olds, strict=True) if old is None]
+            for faces, olds in zip(found, lent, strict=True)
+        ]
+        judged = iter(self._classified(frames, new))
+        return [
+            [
+                _face(face, next(judged) if old is None else old, old)
+                for face, old in zip(faces, olds, strict=True)
             ]
-            new = [
-                self._boxes([face for face, old in zip(faces, olds, strict=True) if old is None])
-                for faces, olds in zip(found, lent, strict=True)
-            ]
-            judged = iter(self._classifier.classify(frames, new))
-            return [
-                [
-                    _face(face, next(judged) if old is None else old, old)
-                    for face, old in zip(faces, olds, strict=True)
-                ]
-                for faces, olds in zip(found, lent, strict=True)
-            ]
+            for faces, olds in zip(found, lent, strict=True)
+        ]
+
+    def _classified(self, frames: Sequence[Tensor], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
+        """A prediction a face; the stage counts frames in which one is judged, as its percentiles tell."""
+        judging = sum(bool(of_frame) for of_frame in faces)
+        if not judging:
+            return []
+        with self._telemetry.stage("classify", judging):
+            return self._classifier.classify(frames, [self._boxes(of_frame) for of_frame in faces])
 
     def _detect(self, frames: Sequence[Tensor], asked: Asked) -> list[list[Detection]]:
         """Detect in views of the regions, in pixels of the frames."""
@@ -163,6 +190,19 @@ class TorchAnalyzer:
     def _boxes(self, faces: Sequence[Detection]) -> Tensor:
         corners = [(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]
         return torch.tensor(corners, device=self._device).reshape(-1, 4)
+
+
+def _after(failed: Backend, error: Exception) -> Backend:
+    """The backend that goes on after one that failed, which is told."""
+    reason = next(iter(str(error).strip().splitlines()), "no reason given")[:200]
+    chosen = next_backend(failed, reason)
+    log.warning(
+        "%s failed (%s): the networks run on %s until the next start.",
+        "The GPU" if failed.name == "cuda" else "OpenVINO",
+        reason,
+        "OpenVINO" if chosen.name == "openvino" else "torch on the CPU",
+    )
+    return chosen
 
 
 def _asked(

@@ -43,6 +43,7 @@ from gatecam.vision.detector_networks import (
     RNet,
 )
 from gatecam.vision.pyramid import GREY, Pyramid, normalised
+from gatecam.vision.upload import sent
 
 ROUNDS = 12  # of suppression, so that their number does not depend on the boxes
 
@@ -189,7 +190,7 @@ class FixedCascade:
             [(b.x1, b.y1, b.x2, b.y2) for b in boxes or ()] + [nothing] * (longest - len(boxes or ()))
             for boxes in hints
         ]
-        corners = torch.tensor(rows).to(self._device, non_blocking=True)
+        corners = sent(torch.tensor(rows), self._device)
         real = (corners[..., 2:] > corners[..., :2]).all(2)
         return Candidates(
             torch.cat([refined.boxes, corners], 1),

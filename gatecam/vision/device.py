@@ -77,6 +77,13 @@ def cpu_backend(why: str) -> Backend:
     return Backend("openvino", found) if works else Backend("cpu", f"{why}, no OpenVINO ({found})")
 
 
+def next_backend(failed: Backend, reason: str) -> Backend:
+    """What goes on where a backend failed for a reason: OpenVINO after CUDA if it works, in the end torch."""
+    if failed.name == "cuda":
+        return cpu_backend(f"the GPU failed: {reason}")
+    return Backend("cpu", f"OpenVINO failed: {reason}")
+
+
 def describe_cuda() -> tuple[bool, str]:
     """Whether CUDA works, tried on a small operation; with the GPU's name, or why not and what to do."""
     try:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from gatecam.config import Config
+from gatecam.errors import DeviceError
 from gatecam.types import Box, Image
 from gatecam.vision.detector import build_detector
 from gatecam.vision.device import Backend
@@ -35,7 +36,10 @@ class LowFaceFinder:
         searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
         is_fast = config.device != "cpu" and describe_openvino()[0]
         backend = Backend("openvino", threads=1) if is_fast else Backend("cpu")  # beside the analysis
-        self._detectors = [build_detector(one, backend) for one in searches]
+        try:
+            self._detectors = [build_detector(one, backend) for one in searches]
+        except DeviceError:  # the analysis tells of an OpenVINO that cannot run the networks
+            self._detectors = [build_detector(one, Backend("cpu")) for one in searches]
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
         """Where faces may be; a picture wider than `largest_px` is searched at that width."""

@@ -110,7 +110,8 @@ def captured(network: nn.Module, pixels: Tensor) -> tuple[Callable[[], object], 
                 for _ in range(WARM_UPS):
                     network(pixels)
             torch.cuda.current_stream().wait_stream(beside)
-            with torch.cuda.graph(graph):
+            # by default a call of any thread, such as one that decodes by NVDEC, may break the capture
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 outputs = network(pixels)
     except RuntimeError as error:
         log.warning("A CUDA graph failed (%s): the network runs without.", str(error).splitlines()[0][:200])

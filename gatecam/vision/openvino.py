@@ -39,12 +39,18 @@ class OpenVinoNetwork:
         """
         try:
             self._request = _compiled(network, example, any_size, threads or torch.get_num_threads())
-        except (ImportError, RuntimeError) as error:
-            raise DeviceError(f"OpenVINO cannot run the networks ({error}): set `device: cpu`.") from error
+        except Exception as error:  # a broken or an old build raises anything
+            raise DeviceError(
+                f"OpenVINO cannot run the networks ({_said(error)}): set `device: cpu`."
+            ) from error
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Outputs:
-        """The outputs in the network's order; pixels that lie channels last are not copied."""
+        """The outputs in the network's order; pixels that lie channels last are not copied.
+
+        Raises:
+            RuntimeError: OpenVINO fails.
+        """
         given = pixels.permute(0, 2, 3, 1).contiguous().numpy()
         found = self._request.infer([given], share_inputs=True)
         return tuple(torch.from_numpy(found[i]) for i in range(len(found)))
@@ -97,15 +103,24 @@ def import_openvino() -> ModuleType:
 def describe_openvino() -> tuple[bool, str]:
     """Whether OpenVINO works, tried on a small network; with its version, or why not and what to do."""
     try:
-        openvino = import_openvino()
+        version = str(import_openvino().__version__)
         found = OpenVinoNetwork(_Sum(), torch.zeros(1, 3, 8, 8), any_size=True)(torch.ones(2, 3, 8, 16))
-    except ImportError:
-        return False, "it is not installed, `pip install 'gatecam[openvino]'`"
-    except (DeviceError, RuntimeError, OSError) as error:
-        return False, f"it does not run here ({str(error)[:200]})"
+    except Exception as error:  # a broken or an old build raises anything
+        return False, _why_not(error.__cause__ or error)
     if found[0].tolist() != [384.0, 384.0]:
         return False, "it computes wrongly here"
-    return True, f"OpenVINO {openvino.__version__.split('-')[0]}, float32"
+    return True, f"OpenVINO {version.split('-')[0]}, float32"
+
+
+def _why_not(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
+        return "it is not installed, `pip install 'gatecam[openvino]'`"
+    return f"it does not run here ({_said(error)}), `pip install --upgrade --force-reinstall openvino`"
+
+
+def _said(error: BaseException) -> str:
+    """An error on one short line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200] or 'no reason given'}"
 
 
 class _Sum(nn.Module):

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from gatecam.vision.upload import sent
+
 MEAN, STD = 127.5, 128.0  # of pixels, for the networks
 GREY = 127  # a pixel that is next to nothing for them
 ALIGN_PX, GAP_PX = 8, 16  # of levels on a sheet: P-Net's stride, and so far that one hardly sees into another
@@ -64,7 +66,7 @@ class Pyramid:
         self._depths = self._sent([len(levels) - 1 for levels in self._levels])
 
     def _sent(self, values: Sequence[object]) -> Tensor:
-        return torch.tensor(values).to(self.device, non_blocking=True)
+        return sent(torch.tensor(values), self.device)
 
     def level(self, frames: Sequence[int], scale: float, size: tuple[int, int]) -> Tensor:
         """Frames of one size at `scale`, which is `size`: (n, 3, height, width) uint8, channels last."""

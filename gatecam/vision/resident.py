@@ -19,7 +19,7 @@ from gatecam.types import Box, Detection, Floats, Prediction
 from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.crops import crop_gathered
-from gatecam.vision.upload import Uploaded
+from gatecam.vision.upload import Uploaded, sent
 
 JUDGED = 8  # rows a frame that are judged at once
 
@@ -108,7 +108,7 @@ class ResidentAnalysis:
 
     def _sent(self, values: Sequence[object]) -> Tensor:
         """Whole numbers, on the device; not waited for."""
-        return torch.tensor(values, dtype=torch.int64).to(self._device, non_blocking=True)
+        return sent(torch.tensor(values, dtype=torch.int64), self._device)
 
 
 def _judged(table: Floats) -> Iterator[tuple[int, Judged]]:

@@ -28,6 +28,12 @@ class Uploaded:
         ]
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on the device; from pinned memory to a GPU, as only that is not waited for."""
+    pinned = values.pin_memory() if device.type == "cuda" else values
+    return pinned.to(device, non_blocking=True)
+
+
 def upload(images: Sequence[Image], device: torch.device) -> Uploaded:
     """Frames (H, W, 3) uint8, of any size and order in memory, by one transfer that is not waited for."""
     sizes = tuple((image.shape[0], image.shape[1]) for image in images)

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from gatecam.capture import video
 from gatecam.capture.video import VideoFile
 from gatecam.errors import SourceError
 
@@ -289,3 +290,10 @@ def test_the_shared_clips_are_whole_and_tell_when_cut(tmp_path, path):
     video, part = read(cut)
     assert 0 < len(part) < len(frames)
     assert "the file ends early" in video.loss
+
+
+def test_as_many_threads_decode_as_cores_may_be_used(monkeypatch, tmp_path, write_video):
+    monkeypatch.setattr(video, "usable_cores", lambda: 3)
+    source = VideoFile(write_video(tmp_path / "clip.mp4"))
+    with source:
+        assert source._container.streams.video[0].codec_context.thread_count == 3

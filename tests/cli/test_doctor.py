@@ -140,6 +140,21 @@ def test_wrong_settings_have_a_row_each_and_the_device_row_stays(tmp_path):
     assert "got 'gpu'" in rows[0].found
 
 
+def test_the_device_is_told_that_runs_the_real_networks(tmp_path, monkeypatch):
+    def convert_model(*given):
+        raise ValueError("unknown operator")
+
+    pytest.importorskip("openvino")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
+    monkeypatch.setattr("gatecam.vision.device.describe_cuda", lambda: (False, "no GPU"))
+    monkeypatch.setattr("openvino.convert_model", convert_model)
+    (check,) = [check for check in checks(None) if check.name == "device"]
+    *_, row = examine((check,))
+    assert row.found.startswith("auto picks cpu: OpenVINO failed: ")
+    assert "unknown operator" in row.found
+
+
 def test_torch_and_torchvision_that_do_not_fit_are_told(monkeypatch):
     def unfit() -> None:
         raise DeviceError("torch and torchvision do not fit together, install both anew")

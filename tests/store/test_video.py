@@ -204,3 +204,10 @@ def test_without_x264_the_video_is_mpeg4_with_the_same_times(monkeypatch, tmp_pa
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.video[0].codec_context.name == "mpeg4"
     assert read(tmp_path / "out.mp4")[0] == pytest.approx([0, 0.1, 2.0])
+
+
+def test_as_many_threads_encode_as_cores_may_be_used(monkeypatch, tmp_path):
+    monkeypatch.setattr(video, "usable_cores", lambda: 3)
+    with VideoWriter(tmp_path / "clip.mp4", 10.0) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8), 0.0)
+        assert writer._stream.codec_context.thread_count == 3

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gatecam.config import CameraEntry, Config, DetectorConfig
+from gatecam.errors import DeviceError
 from gatecam.geometry import region_box
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Expected, Prediction
@@ -181,12 +182,53 @@ def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(
         return detect(images, hints, smallest_px)
 
     monkeypatch.setattr(detector, "detect", once_failing)
-    monkeypatch.setattr(analyzer, "_device", torch.device("meta"))  # any that is not the CPU
+    monkeypatch.setattr(analyzer, "_backend", Backend("cuda"))
     monkeypatch.setattr(analyzer, "_upload", torch.from_numpy)
     ((face,),) = analyzer.analyze([noise()])
     assert face.detection.score == 0.9
     assert (analyzer.device, analyzer.reason) == (backend, reason)
     assert "The GPU failed (CUDA error: an illegal memory access was encountered)" in caplog.text
+
+
+def test_an_openvino_that_fails_leaves_the_work_to_torch(detector, caplog, monkeypatch):
+    analyzer = analyzer_of()
+    monkeypatch.setattr(analyzer_module, "FaceClassifier", lambda *given: analyzer._classifier)
+    detect, fails = detector.detect, [True]
+
+    def once_failing(images, hints=None, smallest_px=None):
+        if fails.pop() if fails else False:
+            raise RuntimeError("Exception from src/infer_request.cpp:1\nmore")
+        return detect(images, hints, smallest_px)
+
+    monkeypatch.setattr(detector, "detect", once_failing)
+    monkeypatch.setattr(analyzer, "_backend", Backend("openvino"))
+    ((face,),) = analyzer.analyze([noise()])
+    assert face.detection.score == 0.9
+    assert (analyzer.device, analyzer.reason) == (
+        "cpu",
+        "OpenVINO failed: Exception from src/infer_request.cpp:1",
+    )
+    assert (
+        "OpenVINO failed (Exception from src/infer_request.cpp:1): the networks run on torch" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("picked", ["openvino", "cuda"])
+def test_networks_that_do_not_load_where_auto_would_have_them_go_to_torch(monkeypatch, caplog, picked):
+    class Failing:
+        def __init__(self, weights, backend):
+            if backend.name != "cpu":
+                raise DeviceError(f"{backend.name} cannot run the networks")
+
+    monkeypatch.setattr(analyzer_module, "build_detector", lambda config, backend: ScriptedDetector())
+    monkeypatch.setattr(analyzer_module, "FaceClassifier", Failing)
+    monkeypatch.setattr(analyzer_module, "pick_backend", lambda setting: Backend(picked))
+    monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
+    analyzer = TorchAnalyzer(Config(device="auto"))
+    assert (analyzer.device, analyzer.reason) == ("cpu", "OpenVINO failed: openvino cannot run the networks")
+    assert "the networks run on torch on the CPU" in caplog.text
+    with pytest.raises(DeviceError, match=f"{picked} cannot run"):
+        TorchAnalyzer(Config(device=picked))
 
 
 def test_what_fails_on_the_cpu_is_no_ones_to_mend(detector, monkeypatch):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from unittest.mock import MagicMock
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -126,3 +129,19 @@ def test_cuda_graphs_give_what_the_module_gives(caplog):
         with torch.inference_mode():
             torch.testing.assert_close(network(pixels)[1], module(pixels)[1], rtol=0, atol=1e-2)
     assert not caplog.records, "no graph failed"
+
+
+def test_a_capture_is_not_broken_by_what_other_threads_ask_of_the_gpu(monkeypatch):
+    """Without a GPU the calls are noted."""
+    noted = []
+
+    def graph(_, **options):
+        noted.append(options)
+        return nullcontext()
+
+    for name in ("Stream", "CUDAGraph", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, MagicMock())
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    captured(Small().eval(), torch.zeros(1, 3, 8, 8))
+    assert noted == [{"capture_error_mode": "thread_local"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from gatecam.telemetry import Telemetry
 from gatecam.types import Image
 from gatecam.vision import device as devices
 from gatecam.vision.device import pick_backend
+from gatecam.vision.finder import LowFaceFinder
 from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
 from tests.clips import write_demo
 
@@ -129,6 +131,46 @@ def test_where_it_is_not_installed_auto_goes_without_and_else_it_is_told(monkeyp
             pick_backend("openvino")
     finally:
         describe_openvino.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise ValueError('numpy.dtype size\\nchanged')", r"ValueError: numpy\.dtype size changed"),
+        ("import missing_library", "ModuleNotFoundError: No module named 'missing_library'"),
+        ("raise ImportError('libtbb.so.12: cannot open')", "ImportError: libtbb.so.12: cannot open"),
+        ("__version__ = '2022.1'", "convert_model|preprocess"),
+    ],
+)
+def test_a_broken_installation_is_told_and_auto_goes_without(tmp_path, code, said):
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "__init__.py").write_text(code + "\n")
+    asked = (
+        "from gatecam.vision.device import cpu_backend\n"
+        "from gatecam.vision.openvino import describe_openvino\n"
+        "print(cpu_backend('no GPU').name, *describe_openvino())"
+    )
+    paths = (str(tmp_path), str(Path(__file__).parents[2]))
+    result = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.startswith("cpu False it does not run here ("), result.stderr
+    assert re.search(said, result.stdout)
+    assert result.stdout.endswith("`pip install --upgrade --force-reinstall openvino`\n")
+
+
+def test_networks_that_do_not_convert_are_told_in_a_sentence(monkeypatch):
+    def convert_model(*given):
+        raise ValueError("unknown\noperator")
+
+    monkeypatch.setattr("openvino.convert_model", convert_model)
+    with pytest.raises(DeviceError, match=r"cannot run the networks \(ValueError: unknown operator\): set"):
+        OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8))
+    finder = LowFaceFinder(Config(device="auto"))
+    assert finder.find(np.zeros((60, 60, 3), np.uint8)) == []
 
 
 def test_its_maker_is_told_nothing(tmp_path):
