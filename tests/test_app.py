@@ -216,7 +216,7 @@ def test_every_event_is_in_the_store_whatever_else_there_is(tmp_path, capsys):
     sinks.close()
     assert capsys.readouterr().out == ""
     with closing(app.open_store(config)) as store:
-        (stored,) = store.after(0, 10)
+        (stored,) = store.backlog(0, 10).events
     assert replace(stored.event, at="") == EVENT
 
 

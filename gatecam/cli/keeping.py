@@ -19,12 +19,12 @@ from gatecam.errors import OutputError
 from gatecam.folders import state_folder
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
+from gatecam.web.tokens import FILE as TOKENS
 
 MB = 1_000_000
 LOG, DAMAGED = "event log", "damaged store"
 ROTATED_END = r"([.-]\d+)*(\.(gz|xz|zst|bz2))?"  # as log rotation names what it moves away
 DAMAGED_END = r"\.damaged-\d+(-wal|-shm)?"  # as the store does
-TOKENS_FILE = "web-tokens.json"
 
 
 def print_kept(config: Path | None) -> None:
@@ -119,7 +119,7 @@ def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
         yield "events", str(store_path(settings)), "nothing yet", keep
     for kind, path in _files(settings):
         yield kind, str(path), f"{path.stat().st_size / MB:.1f} MB", "until you delete it"
-    tokens = state_folder() / TOKENS_FILE
+    tokens = state_folder() / TOKENS
     if tokens.is_file():
         yield "tokens of the pages", str(tokens), "nothing of people", "until you delete it"
     yield "pictures of people", "nowhere", "none", "not kept"

@@ -123,10 +123,6 @@ class EventStore:
 
     # For outputs ---------------------------------------------------------------------------------
 
-    def after(self, event_id: int, limit: int) -> list[StoredEvent]:
-        """The next events after one, oldest first."""
-        return list(self.backlog(event_id, limit).events)
-
     def backlog(self, event_id: int, limit: int) -> Backlog:
         """What comes after an event, and what of that is deleted already."""
         query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)

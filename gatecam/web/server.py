@@ -47,10 +47,15 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         self.made_s = self.loop.time()
         self._timer = self.loop.call_later(self.head_s, self.cut)
-        others = [one for one in self.connections if isinstance(one, PatientProtocol) and one is not self]
-        if len(others) >= self.most:
+        others = [one for one in self.connections if isinstance(one, PatientProtocol) and one.is_open]
+        if len(others) > self.most:
             places = Counter(one.address for one in others)
             min(others, key=lambda one: (-places[one.address], one.made_s)).cut()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not cut; those that are stay among the connections for a moment."""
+        return not self.transport.is_closing()
 
     @property
     def address(self) -> str:

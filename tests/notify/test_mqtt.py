@@ -199,13 +199,17 @@ def test_it_is_back_by_itself_when_the_broker_is(broker):
         assert deliver(output, 2) == 1
 
 
+GATECAM = """
+import sys, time
+from gatecam.config import MqttConfig
+from gatecam.notify.mqtt import MqttOutput
+output = MqttOutput(MqttConfig(host="127.0.0.1", port=int(sys.argv[1])), ["gate"], "one")
+time.sleep(600)
+"""
+
+
 def test_the_broker_tells_when_gatecam_is_killed(broker, listener):
-    script = (
-        "import sys, time; from gatecam.config import *; from gatecam.notify.mqtt import MqttOutput\n"
-        "output = MqttOutput(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), ['gate'], 'one')\n"
-        "time.sleep(600)"
-    )
-    with subprocess.Popen([sys.executable, "-c", script, str(broker.port)]) as process:
+    with subprocess.Popen([sys.executable, "-c", GATECAM, str(broker.port)]) as process:
         listener.wait("gatecam/status", "online")
         process.send_signal(signal.SIGKILL)
     listener.wait("gatecam/status", "offline")
@@ -312,12 +316,7 @@ def test_another_gatecam_of_the_same_topic_does_not_leave_it_offline(broker, lis
 
 def test_a_restart_ends_the_connection_that_was_left_half_open(broker, listener):
     """So that the broker cannot tell the old one's last will after the new one has come."""
-    script = (
-        "import sys, time; from gatecam.config import *; from gatecam.notify.mqtt import MqttOutput\n"
-        "output = MqttOutput(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), ['gate'], 'one')\n"
-        "time.sleep(600)"
-    )
-    with subprocess.Popen([sys.executable, "-c", script, str(broker.port)]) as process:
+    with subprocess.Popen([sys.executable, "-c", GATECAM, str(broker.port)]) as process:
         listener.wait("gatecam/status", "online")
         process.send_signal(signal.SIGSTOP)
         with closing(mqtt(broker)) as output:

@@ -60,7 +60,7 @@ def test_what_was_acknowledged_survives_a_kill(sqlite_path, store, told):
             process.send_signal(signal.SIGKILL)
             lines += process.stdout.readlines()
         acknowledged = {int(line) for line in lines}
-        kept = [stored.event.track_id for stored in store.after(0, 100_000)]
+        kept = [stored.event.track_id for stored in store.backlog(0, 100_000).events]
         assert acknowledged <= set(kept)
         assert len(kept) == len(set(kept))
         store.erase()
@@ -156,7 +156,7 @@ def test_the_oldest_events_go_when_the_store_is_too_large_and_the_file_shrinks(s
     assert store.used_bytes() <= size // 2
     assert sum(path.stat().st_size for path in sqlite_path.parent.iterdir()) <= size * 0.6
     assert store.find(EventFilter(), 1)[0].event.time_s == 19_999
-    assert store.after(0, 1)[0].event.time_s == gone
+    assert store.backlog(0, 1).events[0].event.time_s == gone
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000
 def test_events_come_back_as_they_were(store, told):
     given = [told(), told(EventKind.CAMERA_BLIND, 1, "문 앞/뒤", False, 0, "covered")]
     store.append(given)
-    found = store.after(0, 10)
+    found = store.backlog(0, 10).events
     assert [stored.event for stored in found] == given
     assert [stored.event.first for stored in found] == [True, False]
     assert len({stored.key for stored in found}) == 2
@@ -90,20 +90,20 @@ def test_a_new_output_begins_with_the_events_to_come(store, told):
     store.append([told()])
     start = store.cursor("webhook")
     store.append([told(after_s=1), told(after_s=2)])
-    first, second = store.after(start, 10)
+    first, second = store.backlog(start, 10).events
     assert (first.event.time_s, store.waiting(start)) == (1, 2)
     store.move_cursor("webhook", first.id)
-    assert store.after(store.cursor("webhook"), 10) == [second]
+    assert store.backlog(store.cursor("webhook"), 10).events == (second,)
     assert store.cursor("mqtt") == second.id
 
 
 def test_a_copy_takes_each_event_once(store, told, tmp_path):
     source = EventStore(SqliteDatabase(tmp_path / "source.sqlite3"))
     source.append([told(), told(after_s=1)])
-    given = source.after(0, 10)
+    given = source.backlog(0, 10).events
     store.copy(given[:1])
     store.copy(given)
-    assert [(stored.key, stored.event) for stored in store.after(0, 10)] == [
+    assert [(stored.key, stored.event) for stored in store.backlog(0, 10).events] == [
         (stored.key, stored.event) for stored in given
     ]
     source.close()
@@ -123,7 +123,7 @@ def test_old_events_and_totals_are_deleted(store, told):
     store.append([told(after_s=-90), told(after_s=-1), told()])
     store.add_totals([Total("2026-11-23", "gate", 17, 12), Total("2026-11-24", "gate", 17, 10)])
     assert store.delete_before(NOON_MS, "2026-11-24") == 2
-    assert [stored.event.time_s for stored in store.after(0, 10)] == [0]
+    assert [stored.event.time_s for stored in store.backlog(0, 10).events] == [0]
     assert store.totals("2026-01-01", "2026-12-31") == [Total("2026-11-24", "gate", 17, 10)]
 
 
@@ -135,7 +135,7 @@ def test_the_oldest_go_while_a_store_is_too_large(store, told):
     gone = store.delete_beyond(size // 2)
     assert 5_000 <= gone < 20_000
     assert store.used_bytes() <= size // 2
-    assert store.after(0, 1)[0].event.time_s == gone
+    assert store.backlog(0, 1).events[0].event.time_s == gone
     assert store.find(EventFilter(), 1)[0].event.time_s == 19_999
 
 
@@ -146,7 +146,7 @@ def test_erasing_leaves_nothing_and_no_id_is_given_twice(store, told):
     assert store.erase() == 2
     assert (store.count(), store.totals("2000-01-01", "3000-01-01")) == (0, [])
     store.append([told(after_s=9)])
-    assert [stored.event.time_s for stored in store.after(cursor, 10)] == [9]
+    assert [stored.event.time_s for stored in store.backlog(cursor, 10).events] == [9]
 
 
 def test_the_last_event_of_each_camera_before_a_time(store, told):
@@ -187,7 +187,7 @@ def test_a_store_of_a_newer_gatecam_or_another_program_is_refused(store, revisio
 
 def test_a_key_is_unlike_any_other(store, told):
     store.append([told() for _ in range(50)])
-    keys = {stored.key for stored in store.after(0, 100)}
+    keys = {stored.key for stored in store.backlog(0, 100).events}
     assert len(keys) == 50
     assert all(len(key) == 32 for key in keys)
 

@@ -306,6 +306,8 @@ def test_postgresql_gets_every_event_once_though_it_was_down(store, start, told,
         except OutputError:
             pass
         end.wait(0.05)
-    assert [stored.event.time_s for stored in copy.after(0, 100)] == list(range(50))
-    assert [stored.key for stored in copy.after(0, 100)] == [stored.key for stored in store.after(0, 100)]
+    assert [stored.event.time_s for stored in copy.backlog(0, 100).events] == list(range(50))
+    assert [stored.key for stored in copy.backlog(0, 100).events] == [
+        stored.key for stored in store.backlog(0, 100).events
+    ]
     copy.close()

@@ -157,6 +157,21 @@ def test_each_cameras_door_and_region_hold_for_its_own_pictures(detector):
     assert detector.smallest_px == [20]
 
 
+def failing_once(detector, monkeypatch, text: str) -> TorchAnalyzer:
+    """An analyzer whose backend fails at its first look, and whose networks load again in no time."""
+    analyzer = analyzer_of()
+    monkeypatch.setattr(analyzer_module, "FaceClassifier", lambda *given: analyzer._classifier)
+    detect, fails = detector.detect, [True]
+
+    def once_failing(images, hints=None, smallest_px=None):
+        if fails.pop() if fails else False:
+            raise RuntimeError(f"{text}\nmore")
+        return detect(images, hints, smallest_px)
+
+    monkeypatch.setattr(detector, "detect", once_failing)
+    return analyzer
+
+
 @pytest.mark.parametrize(
     ("openvino", "backend", "reason"),
     [
@@ -172,16 +187,7 @@ def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(
     detector, caplog, monkeypatch, openvino, backend, reason
 ):
     monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: openvino)
-    analyzer = analyzer_of()
-    monkeypatch.setattr(analyzer_module, "FaceClassifier", lambda *given: analyzer._classifier)
-    detect, fails = detector.detect, [True]
-
-    def once_failing(images, hints=None, smallest_px=None):
-        if fails.pop() if fails else False:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore")
-        return detect(images, hints, smallest_px)
-
-    monkeypatch.setattr(detector, "detect", once_failing)
+    analyzer = failing_once(detector, monkeypatch, "CUDA error: an illegal memory access was encountered")
     monkeypatch.setattr(analyzer, "_backend", Backend("cuda"))
     monkeypatch.setattr(analyzer, "_upload", torch.from_numpy)
     ((face,),) = analyzer.analyze([noise()])
@@ -191,16 +197,7 @@ def test_a_gpu_that_fails_leaves_the_work_to_the_cpu(
 
 
 def test_an_openvino_that_fails_leaves_the_work_to_torch(detector, caplog, monkeypatch):
-    analyzer = analyzer_of()
-    monkeypatch.setattr(analyzer_module, "FaceClassifier", lambda *given: analyzer._classifier)
-    detect, fails = detector.detect, [True]
-
-    def once_failing(images, hints=None, smallest_px=None):
-        if fails.pop() if fails else False:
-            raise RuntimeError("Exception from src/infer_request.cpp:1\nmore")
-        return detect(images, hints, smallest_px)
-
-    monkeypatch.setattr(detector, "detect", once_failing)
+    analyzer = failing_once(detector, monkeypatch, "Exception from src/infer_request.cpp:1")
     monkeypatch.setattr(analyzer, "_backend", Backend("openvino"))
     ((face,),) = analyzer.analyze([noise()])
     assert face.detection.score == 0.9

@@ -60,10 +60,12 @@ def test_who_never_reads_an_answer_is_cut_off(server, monkeypatch):
         assert ends(client)
 
 
-def test_nobody_can_take_all_places(server, monkeypatch):
+def test_nobody_can_take_all_places(site, monkeypatch):
     """Not by connections without a head, and not by ones that read no answers."""
     monkeypatch.setattr(PatientProtocol, "most", 12)
+    monkeypatch.setattr(serving, "CONNECTIONS", 12)  # beyond twice as many all are refused
     with ExitStack() as stack:
+        server = stack.enter_context(WebServer(site, WebConfig(port=free_port()), pytest.fail))
         for number in range(40):
             client = stack.enter_context(closing(thirsty(server)))
             if number % 2:
