@@ -7,7 +7,7 @@
   4. a track counts, and gets its id, once it has enough faces; one false box never does,
   5. a track without a face coasts, and ends after `lost_s`.
 A `VerdictFilter` in each track smooths its faces' mask probabilities into a verdict. While that is beyond
-doubt, a face is judged about ten times a second; what differs has every face judged again.
+doubt, a face is judged about five times a second, else fifteen times.
 All times are the frames' own, so that frame rate changes nothing and replay repeats itself.
 """
 
@@ -45,7 +45,8 @@ STALL_S = 2.0  # frames further apart than this (or `lost_s` if that is longer) 
 MIN_FACES = 3  # in a row that agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # below the bar at which a candidate or verdict still stands, whatever noise does there
 DOUBT = 2.0  # times `change_s` of faces against a verdict before it is given up for `unknown`
-JUDGE_S = 0.09  # between two faces of a sure verdict that are judged: three frames of 30 a second
+SURE_S = 0.19  # between two faces of a sure verdict that are judged: six frames of 30 a second
+UNSURE_S = 0.045  # and of any other one: two frames of 30, which show all but the same
 GOOD_FACE_PX = 80.0  # face side from which more pixels add nothing
 LOW_SCORE = 0.7  # O-Net's usual threshold: hands and clothes that look like faces score little above it
 MIN_WEIGHT = 0.1  # of the worst size, score or pose
@@ -98,6 +99,7 @@ class VerdictFilter:
         self._candidate_s = 0.0  # since when it holds
         self._candidate_faces = 0
         self._doubt_s: float | None = None  # since when the faces do not support the verdict
+        self._latest = Verdict.UNKNOWN  # what the last face alone looks like
 
     def apply(self, config: TrackerConfig) -> None:
         """Go on by other settings, with all that is known."""
@@ -105,8 +107,8 @@ class VerdictFilter:
 
     @property
     def is_sure(self) -> bool:
-        """Whether a verdict is given, and the faces of late support it."""
-        return self.verdict is not Verdict.UNKNOWN and self._candidate is self.verdict
+        """Whether a verdict is given, and the faces of late support it, the last one by itself too."""
+        return self.verdict is not Verdict.UNKNOWN and self._candidate is self._latest is self.verdict
 
     @property
     def probability(self) -> float:
@@ -122,6 +124,7 @@ class VerdictFilter:
         self._sums = self._sums * kept + weight * face.prediction.mask
         self._weight = self._weight * kept + weight
         self._time_s = time_s
+        self._latest = _VERDICTS[int(face.prediction.mask.argmax())]
         self._note_candidate(time_s)
         self._decide(time_s)
 
@@ -281,9 +284,9 @@ class _Person:
             self._verdict.add(face, time_s)
 
     def known(self, time_s: float) -> Prediction | None:
-        """What its last judged face was said to be, while that is new and the verdict beyond doubt."""
-        is_due = time_s - self._judged_s >= JUDGE_S
-        return None if is_due or self.face is None or not self._verdict.is_sure else self._judged.prediction
+        """What its last judged face was said to be, while that is new enough."""
+        is_due = time_s - self._judged_s >= (SURE_S if self._verdict.is_sure else UNSURE_S)
+        return None if is_due or self.face is None else self._judged.prediction
 
     def _learn_velocity(self, box: Box, time_s: float) -> None:
         elapsed_s = time_s - self.seen_s

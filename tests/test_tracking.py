@@ -481,36 +481,57 @@ def test_other_settings_lose_no_track(make_face: MakeFace) -> None:
 class TestRhythm:
     """While a verdict is beyond doubt, not every face need be judged."""
 
-    def judged_times(self, make_face: MakeFace, fps: float, masks: Iterable[str]) -> list[float]:
-        """The times at which a face was judged, where each frame's is of a mask."""
+    def judged_times(
+        self, make_face: MakeFace, fps: float, masks: Iterable[str], judge_all: bool = False
+    ) -> list[float]:
+        """The times at which a face was judged, each frame's of a mask; notes the last verdict."""
         tracker, judged_s = FaceTracker(CONFIG), []
+        self.verdict, self.settled_s = None, 0.0
         for index, mask in enumerate(masks):
             time_s = index / fps
             known = [track.known for track in tracker.expected(time_s)]
-            if known and known[0] is not None:
+            if known and known[0] is not None and not judge_all:
                 face = replace(make_face(mask=mask), prediction=known[0], judged=False)
             else:
                 face = make_face(mask=mask)
                 judged_s.append(time_s)
             tracks = tracker.update([face], time_s)
-            self.verdict = tracks[0].verdict if tracks else None
+            verdict = tracks[0].verdict if tracks else None
+            if verdict is not self.verdict:
+                self.verdict, self.settled_s = verdict, time_s
         return judged_s
 
-    def test_before_the_verdict_every_face_is_judged_and_then_ten_a_second(self, make_face: MakeFace) -> None:
+    def test_before_the_verdict_every_other_face_is_judged_and_then_five_a_second(
+        self, make_face: MakeFace
+    ) -> None:
         judged_s = self.judged_times(make_face, 30, ["none"] * 90)
         first, second, third = ([at for at in judged_s if second <= at < second + 1] for second in range(3))
-        assert first[:5] == times(1.0, 30)[:5]
-        assert len(second) == len(third) == 10
+        assert first[:4] == times(1.0, 15)[:4]
+        assert len(second) == len(third) == 5
 
-    def test_what_differs_has_every_face_judged_until_it_is_settled(self, make_face: MakeFace) -> None:
+    def test_the_first_face_that_differs_has_every_other_judged_until_it_is_settled(
+        self, make_face: MakeFace
+    ) -> None:
         judged_s = self.judged_times(make_face, 30, ["none"] * 60 + ["correct"] * 90)
         assert self.verdict is Verdict.CORRECT
-        longest_s = max(b - a for a, b in itertools.pairwise(at for at in judged_s if 2.4 < at < 2.8))
-        assert longest_s == pytest.approx(1 / 30)
-        assert len([at for at in judged_s if at >= 4]) == 10
+        longest_s = max(b - a for a, b in itertools.pairwise(at for at in judged_s if 2.2 <= at < 3))
+        assert longest_s == pytest.approx(2 / 30)
+        assert len([at for at in judged_s if at >= 4]) == 5
 
-    def test_of_a_slow_camera_every_face_is_judged(self, make_face: MakeFace) -> None:
-        assert self.judged_times(make_face, 10, ["none"] * 50) == times(5.0, 10)
+    @pytest.mark.parametrize("fps", [5, 10, 15, 20])
+    def test_of_a_slow_camera_every_unsure_face_is_judged(self, make_face: MakeFace, fps: float) -> None:
+        masks = ["none", "correct", "incorrect"] * int(fps)
+        assert self.judged_times(make_face, fps, masks) == times(len(masks) / fps, fps)
+
+    @pytest.mark.parametrize("fps", [10, 15, 25, 30])
+    def test_a_change_is_settled_as_soon_as_where_every_face_is_judged(
+        self, make_face: MakeFace, fps: float
+    ) -> None:
+        masks = ["none"] * int(2 * fps) + ["correct"] * int(3 * fps)
+        self.judged_times(make_face, fps, masks)
+        by_rhythm_s = self.settled_s
+        self.judged_times(make_face, fps, masks, judge_all=True)
+        assert by_rhythm_s <= self.settled_s + 0.1
 
     def test_a_face_counts_once_however_often_it_is_lent(self, make_face: MakeFace) -> None:
         verdicts = []
