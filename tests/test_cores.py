@@ -58,7 +58,7 @@ def test_all_libraries_get_as_many_threads_as_there_are_cores():
         "from gatecam.telemetry import Telemetry\n"
         "analyzer = build_analyzer(Config(device='openvino'), Telemetry())\n"
         "import cv2, torch\n"
-        "model = analyzer._classifier._network._request.get_compiled_model()\n"
+        "model = analyzer._classifier._network._requests[0].get_compiled_model()\n"
         "print(torch.get_num_threads(), cv2.getNumThreads(), model.get_property('INFERENCE_NUM_THREADS'))\n"
     )
     env = {name: value for name, value in os.environ.items() if "OMP_" not in name}

@@ -61,6 +61,7 @@ class Case:
     network: nn.Module
     pixels: Tensor
     any_size: bool = False
+    is_small: bool = False  # as OpenVINO is told
 
 
 class Rates:
@@ -90,7 +91,9 @@ class Runner:
         self.layers = layers_of(case.network, case.pixels, 2 if backend.name == "cuda" else 4)
         self._pixels = case.pixels.to(backend.device).contiguous(memory_format=torch.channels_last)
         if backend.name == "openvino":
-            self._network: Callable[[Tensor], Any] = OpenVinoNetwork(case.network, case.pixels, case.any_size)
+            self._network: Callable[[Tensor], Any] = OpenVinoNetwork(
+                case.network, case.pixels, case.any_size, is_small=case.is_small
+            )
         else:
             self._network = runnable(case.network, backend)
         with torch.inference_mode():
@@ -132,12 +135,12 @@ def cases(config: Config) -> Iterator[Case]:
     yield Case("P-Net, a 720p picture", networks.pnet, torch.rand(1, 3, sheet.height, sheet.width), True)
     for count in (1, 16):
         faces = "1 face" if count == 1 else f"{count} faces"
-        for name, network, side in (
-            ("R-Net", networks.rnet, R_SIZE),
-            ("O-Net", networks.onet, O_SIZE),
-            ("classifier", judge, spec.crop.size),
+        for name, network, side, is_small in (
+            ("R-Net", networks.rnet, R_SIZE, True),
+            ("O-Net", networks.onet, O_SIZE, True),
+            ("classifier", judge, spec.crop.size, False),
         ):
-            yield Case(f"{name}, {faces}", network, torch.rand(count, 3, side, side))
+            yield Case(f"{name}, {faces}", network, torch.rand(count, 3, side, side), is_small=is_small)
 
 
 def layers_of(network: nn.Module, pixels: Tensor, item_bytes: int = 4) -> list[Layer]:

@@ -17,7 +17,14 @@ from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector import build_detector
-from gatecam.vision.device import Backend, next_backend, pick_backend
+from gatecam.vision.device import (
+    Backend,
+    next_backend,
+    no_cuda,
+    pick_backend,
+    torch_threads,
+    why_cuda_failed,
+)
 from gatecam.vision.resident import Asked, ResidentAnalysis
 from gatecam.vision.upload import upload
 
@@ -57,6 +64,8 @@ class TorchAnalyzer:
         try:
             self._build(config, backend)
         except (DeviceError, RuntimeError) as error:
+            if backend.name == config.device == "cuda" and isinstance(error, RuntimeError):
+                raise no_cuda(why_cuda_failed(str(error))) from error
             if backend.name in ("cpu", config.device):
                 raise
             self._load(config, _after(backend, error))
@@ -118,7 +127,8 @@ class TorchAnalyzer:
     ) -> list[list[Face]]:
         """Analyse; where the GPU or OpenVINO fails, on the next best backend from then on."""
         try:
-            return self._analyze(images, hints, geometry, known)
+            with torch_threads(self._backend):
+                return self._analyze(images, hints, geometry, known)
         except RuntimeError as error:
             if self._backend.name == "cpu":
                 raise

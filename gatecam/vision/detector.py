@@ -71,8 +71,8 @@ def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks
     """The networks on OpenVINO."""
     return CompiledNetworks(
         OpenVinoNetwork(networks.pnet, torch.zeros(1, 3, 64, 64), True, threads),
-        OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads),
-        OpenVinoNetwork(networks.onet, torch.zeros(2, 3, O_SIZE, O_SIZE), threads=threads),
+        OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads, is_small=True),
+        OpenVinoNetwork(networks.onet, torch.zeros(2, 3, O_SIZE, O_SIZE), threads=threads, is_small=True),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +35,7 @@ def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
         return torch.device("cpu")
     works, reason = describe_cuda()
     if setting == "cuda" and not works:
-        raise DeviceError(f"CUDA cannot be used: {reason}, or set `device: auto` in the settings.")
+        raise no_cuda(reason)
     return torch.device("cuda" if works else "cpu")
 
 
@@ -84,6 +86,24 @@ def next_backend(failed: Backend, reason: str) -> Backend:
     return Backend("cpu", f"OpenVINO failed: {reason}")
 
 
+@contextmanager
+def torch_threads(backend: Backend) -> Iterator[None]:
+    """Within the block torch computes on one thread where OpenVINO runs the networks.
+
+    What is left to torch is too little to be shared, and its threads and OpenVINO's would wait for each other
+    on the same cores.
+    """
+    if backend.name != "openvino":
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def describe_cuda() -> tuple[bool, str]:
     """Whether CUDA works, tried on a small operation; with the GPU's name, or why not and what to do."""
     try:
@@ -92,13 +112,19 @@ def describe_cuda() -> tuple[bool, str]:
             total = (torch.ones(2, device="cuda") + 1).sum().item()  # waits for the GPU
             gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
     except (RuntimeError, AssertionError) as error:
-        return False, _why_not(str(error))
+        return False, why_cuda_failed(str(error))
     if total != 4:
         return False, f"the GPU computes wrongly (2 + 2 = {total:g}), check its driver"
     return True, f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
 
 
-def _why_not(message: str) -> str:
+def no_cuda(reason: str) -> DeviceError:
+    """What is told where CUDA is asked for and does not work, for a reason that says what to do."""
+    return DeviceError(f"CUDA cannot be used: {reason}, or set `device: auto` in the settings.")
+
+
+def why_cuda_failed(message: str) -> str:
+    """What a user can do about what torch says when CUDA fails."""
     lowered = message.lower()
     for sign, reason in _CUDA_FAILURES:
         if sign in lowered:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +25,12 @@ class OpenVinoNetwork:
     """A network of (n, 3, h, w) float32 on OpenVINO; called by one thread at a time."""
 
     def __init__(
-        self, network: nn.Module, example: Tensor, any_size: bool = False, threads: int | None = None
+        self,
+        network: nn.Module,
+        example: Tensor,
+        any_size: bool = False,
+        threads: int | None = None,
+        is_small: bool = False,
     ) -> None:
         """Trace and compile.
 
@@ -33,12 +39,16 @@ class OpenVinoNetwork:
             example: an input; the number of pictures may differ later,
             any_size: and so may their size.
             threads: to compute with; by default as many as torch has.
+            is_small: a picture is too little work to be shared: each thread gets pictures of its own.
 
         Raises:
             DeviceError: OpenVINO is not installed, or cannot run it.
         """
+        threads = threads or torch.get_num_threads()
+        parts = threads if is_small else 1
         try:
-            self._request = _compiled(network, example, any_size, threads or torch.get_num_threads())
+            model = _compiled(network, example, any_size, threads, parts)
+            self._requests = [model.create_infer_request() for _ in range(parts)]
         except Exception as error:  # a broken or an old build raises anything
             raise DeviceError(
                 f"OpenVINO cannot run the networks ({_said(error)}): set `device: cpu`."
@@ -52,11 +62,22 @@ class OpenVinoNetwork:
             RuntimeError: OpenVINO fails.
         """
         given = pixels.permute(0, 2, 3, 1).contiguous().numpy()
-        found = self._request.infer([given], share_inputs=True)
-        return tuple(torch.from_numpy(found[i]) for i in range(len(found)))
+        requests = self._requests[: max(1, len(given))]
+        if len(requests) == 1:
+            found = requests[0].infer([given], share_inputs=True)
+            return tuple(torch.from_numpy(found[i]) for i in range(len(found)))
+        try:
+            for request, part in zip(requests, np.array_split(given, len(requests)), strict=True):
+                request.start_async([part], share_inputs=True)
+        finally:  # none may still read what is given
+            for request in requests:
+                request.wait()
+        of_parts = zip(*([out.data for out in request.output_tensors] for request in requests), strict=True)
+        return tuple(torch.from_numpy(np.concatenate(parts)) for parts in of_parts)
 
 
-def _compiled(network: nn.Module, example: Tensor, any_size: bool, threads: int) -> Any:
+def _compiled(network: nn.Module, example: Tensor, any_size: bool, threads: int, parts: int) -> Any:
+    """The network compiled to work on `parts` pictures or batches at once, with `threads` in all."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
@@ -73,8 +94,9 @@ def _compiled(network: nn.Module, example: Tensor, any_size: bool, threads: int)
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": parts,
     }
-    return _core().compile_model(layout.build(), "CPU", settings).create_infer_request()
+    return _core().compile_model(layout.build(), "CPU", settings)
 
 
 @lru_cache(maxsize=1)

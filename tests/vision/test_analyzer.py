@@ -228,6 +228,16 @@ def test_networks_that_do_not_load_where_auto_would_have_them_go_to_torch(monkey
         TorchAnalyzer(Config(device=picked))
 
 
+def test_a_gpu_without_memory_for_the_networks_is_told_in_a_sentence(monkeypatch):
+    def full(config, backend):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(analyzer_module, "build_detector", full)
+    monkeypatch.setattr(analyzer_module, "pick_backend", lambda setting: Backend("cuda"))
+    with pytest.raises(DeviceError, match=r"CUDA cannot be used: the GPU's memory is full, end other"):
+        TorchAnalyzer(Config(device="cuda"))
+
+
 def test_what_fails_on_the_cpu_is_no_ones_to_mend(detector, monkeypatch):
     def failing(images, hints=None, smallest_px=None):
         raise RuntimeError("broken")

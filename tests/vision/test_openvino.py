@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -97,6 +98,40 @@ def test_any_number_and_size_of_pictures_can_be_asked():
         for given in (pixels, pixels.to(memory_format=torch.channels_last)):
             (mean,) = network(given)
             torch.testing.assert_close(mean, pixels.mean((1, 2, 3)), rtol=1e-5, atol=1e-5)
+
+
+def test_threads_that_share_a_batch_give_what_one_gives():
+    torch.manual_seed(0)
+    shared, alone = (
+        OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8), threads=threads, is_small=True)
+        for threads in (3, 1)
+    )
+    for count in (1, 2, 3, 4, 7, 64):
+        pixels = torch.rand(count, 3, 8, 8)
+        assert torch.equal(shared(pixels)[0], alone(pixels)[0])
+        torch.testing.assert_close(shared(pixels)[0], pixels.mean((1, 2, 3)), rtol=1e-5, atol=1e-5)
+
+
+def test_what_one_call_gave_outlives_the_next():
+    network = OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8), threads=2, is_small=True)
+    for count in (1, 4):
+        (first,) = network(torch.ones(count, 3, 8, 8))
+        network(torch.zeros(count, 3, 8, 8))
+        assert first.tolist() == [1.0] * count
+
+
+def test_torch_stays_alone_on_a_thread_only_while_openvino_computes():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with contextlib.suppress(RuntimeError), devices.torch_threads(pick_backend("openvino")):
+            assert torch.get_num_threads() == 1
+            raise RuntimeError("OpenVINO fails")
+        assert torch.get_num_threads() == 2
+        with devices.torch_threads(pick_backend("cpu")):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Mean(torch.nn.Module):
