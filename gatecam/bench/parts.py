@@ -17,6 +17,7 @@ from gatecam.bench.scene import FPS, draw
 from gatecam.camera_alerts import CameraAlerts
 from gatecam.capture.recording import open_recording
 from gatecam.config import Config
+from gatecam.errors import DeviceError
 from gatecam.pipeline import advance
 from gatecam.ports import FaceAnalyzer
 from gatecam.telemetry import Telemetry
@@ -88,6 +89,19 @@ class Figures:
         ]
 
 
+def require(analyzer: FaceAnalyzer, backend: str) -> None:
+    """See that what was measured ran on a backend to its end.
+
+    Raises:
+        DeviceError: it failed, and another one went on.
+    """
+    if analyzer.device != backend:
+        raise DeviceError(
+            f"{backend} failed while it was measured, and {analyzer.device} went on: see `gatecam doctor`, "
+            f"or measure `--device {analyzer.device}`."
+        )
+
+
 def by_faces(plan: Plan, tick: Tick) -> list[Measure]:
     """Analysis of 720p pictures without decoding: what no face, one face and each further face cost."""
     figures = Figures("faces")
@@ -109,6 +123,7 @@ def by_faces(plan: Plan, tick: Tick) -> list[Measure]:
                 figures.spread(case, backend, CAPTURE, spent_s)
             each = (means[FACES[-1]] - means[1]) / (FACES[-1] - 1)
             figures.add("each further face", backend, "frame", "ms", each)
+            require(analyzer, backend)
             tick()
     return figures.measures()
 
@@ -166,6 +181,7 @@ def cameras(plan: Plan, pictures: Sequence[Image], tick: Tick) -> list[Measure]:
                 figures.add(case, backend, "slowest", "frames/s", min(taken) / plan.watch_s, more=True)
                 figures.memory(case, backend, peak)
                 figures.stages(case, backend, telemetry, max(1, sum(taken)))
+            require(analyzer, backend)
             tick()
     return figures.measures()
 
@@ -269,6 +285,7 @@ def archive(plan: Plan, tick: Tick) -> list[Measure]:
                 figures.add(case, backend, "speed", "frames/s", speed, more=True)
                 figures.memory(case, backend, peak)
                 figures.spread(case, backend, "batch", spent_s)
+                require(analyzer, backend)
                 tick()
     return figures.measures()
 

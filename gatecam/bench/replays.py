@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gatecam.app import build_analyzer, build_pipeline, open_replay
 from gatecam.bench.memory import Peak
-from gatecam.bench.parts import DEVICES, Figures, Plan, Tick
+from gatecam.bench.parts import DEVICES, Figures, Plan, Tick, require
 from gatecam.bench.plain import SMALLEST_PX, PlainLoop
 from gatecam.bench.result import ALIKE, CAPTURE, PLAIN, Measure
 from gatecam.bench.scene import FPS
@@ -75,7 +75,11 @@ class Ran:
 def _replayed(
     figures: Figures, case: str, one: _Replayed, video: Path, plain_fps: float, faces: int | None
 ) -> None:
-    """A round of one backend: as a replay, frame by frame at a camera's pace, and as the plain loop looks."""
+    """A round of one backend: as a replay, frame by frame at a camera's pace, and as the plain loop looks.
+
+    Raises:
+        DeviceError: the backend failed, and another one went on.
+    """
     peak = Peak()
     ran = one.run(video)
     figures.memory(case, one.backend, peak)
@@ -85,6 +89,7 @@ def _replayed(
         figures.add(case, name, "speed", "frames/s", of_name.fps, more=True)
         figures.add(case, name, "times the plain loop", "×", of_name.fps / plain_fps, more=True)
         _found(figures, case, name, of_name, faces)
+    require(one.analyzer, one.backend)
 
 
 def _found(figures: Figures, case: str, name: str, ran: Ran, faces: int | None) -> None:
@@ -100,7 +105,7 @@ class _Replayed:
         self.backend = backend
         self._config = Config(device=backend)  # type: ignore[arg-type]
         self.telemetry = Telemetry()
-        self._analyzer = build_analyzer(self._config, self.telemetry)
+        self.analyzer = build_analyzer(self._config, self.telemetry)
 
     def run(self, video: Path) -> Ran:
         """All of a clip."""
@@ -110,15 +115,15 @@ class _Replayed:
     def run_alike(self, video: Path, limit: int) -> Ran:
         """Its first frames, as the plain loop looks: from its smallest face on, and all of every frame."""
         alike = self._config.model_copy(update={"detector": ALIKE_DETECTOR})
-        self._analyzer.apply(alike)
+        self.analyzer.apply(alike)
         ran = self._run(alike, video, limit)
-        self._analyzer.apply(self._config)
+        self.analyzer.apply(self._config)
         return ran
 
     def _run(self, config: Config, video: Path, limit: int | None) -> Ran:
         frames = faces = 0
         start_s = time.perf_counter()
-        with open_replay(config, video, self._analyzer, self.telemetry) as replay:
+        with open_replay(config, video, self.analyzer, self.telemetry) as replay:
             for step in islice(replay.steps, limit):
                 frames += 1
                 faces += len(step.faces) if frames <= PLAIN_FRAMES else 0
@@ -127,7 +132,7 @@ class _Replayed:
 
     def paced(self, video: Path) -> list[float]:
         """Seconds from the begin of decoding until the events, of frames that come one by one at `FPS`."""
-        pipeline = build_pipeline(self._config, self._analyzer, "bench", self.telemetry)
+        pipeline = build_pipeline(self._config, self.analyzer, "bench", self.telemetry)
         spent_s: list[float] = []
         with open_recording(video, FPS) as frames:
             start_s = time.perf_counter()
@@ -137,6 +142,6 @@ class _Replayed:
                 frame = next(frames, None)
                 if frame is None:
                     break
-                advance(self._analyzer, [(pipeline, frame)])
+                advance(self.analyzer, [(pipeline, frame)])
                 spent_s.append(time.perf_counter() - begun_s)
         return spent_s

@@ -44,6 +44,7 @@ TABLE = (
     "batch p95",
 )
 WATCH_S = 3.0
+NOTHING_DONE = "bench: ended before a part was done, so nothing is written"
 HASH_SHOWN = 12  # digits that tell a clip from another one
 
 
@@ -80,7 +81,11 @@ def measure_all(asked: Asked) -> None:
         require_writable(path)
     set_threads()
     with stop_on_signals():
-        backends = _backends(asked.device)
+        try:
+            backends = _backends(asked.device)
+        except KeyboardInterrupt:
+            say(NOTHING_DONE)
+            raise
         work = _Work(asked, backends, clip)
         try:
             work.run(_possible(wanted, asked, backends))
@@ -216,7 +221,7 @@ class _Work:
     def tell_of_early_end(self) -> None:
         """Write what was done, if any, and say what that is."""
         if not self._done:
-            say("bench: ended before a part was done, so nothing is written")
+            say(NOTHING_DONE)
             return
         self.write()
         say(f"bench: ended early; what is written has {', '.join(self._done)}")

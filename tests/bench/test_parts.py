@@ -29,6 +29,7 @@ from gatecam.config import Config
 from gatecam.errors import ConfigError, DeviceError, OutputError, SourceError
 from gatecam.telemetry import Telemetry
 from gatecam.vision.analyzer import TorchAnalyzer
+from gatecam.vision.device import Backend
 
 PLAN = parts.Plan(("cpu",), 2, 0.6)
 
@@ -158,7 +159,9 @@ def test_cameras_are_measured_on_every_backend(small, ticks, tick, monkeypatch):
 
     def build(config, telemetry):
         built.append(config.device)
-        return TorchAnalyzer(Config(device="cpu"), telemetry)
+        analyzer = torch_analyzer(telemetry)
+        monkeypatch.setattr(analyzer, "_backend", Backend(config.device))
+        return analyzer
 
     monkeypatch.setattr(parts, "build_analyzer", build)
     plan = parts.Plan(("openvino", "cpu"), 1, 0.6)
@@ -173,6 +176,27 @@ def test_cameras_are_measured_on_every_backend(small, ticks, tick, monkeypatch):
     figures = {one.figure for one in measures}
     assert {"detect p95", "track p99", "capture to decision p50", "memory"} <= figures
     assert len(ticks) == 2
+
+
+@pytest.mark.parametrize("part", ["resolutions", "faces", "cameras"])
+def test_the_figures_of_a_backend_that_fails_are_not_told_as_its_own(
+    tmp_path, small, tick, monkeypatch, part
+):
+    clip, plan = tmp_path / "clip.mp4", parts.Plan(("openvino",), 1, 0.2)
+    write_clip(clip, 320, 240, 1, 4)
+    measures = {
+        "resolutions": lambda: resolutions(plan, {"480p": clip}, 1, tick),
+        "faces": lambda: parts.by_faces(plan, tick),
+        "cameras": lambda: parts.cameras(plan, parts.drawn_camera(), tick),
+    }
+    for module in (parts, replays):
+        monkeypatch.setattr(module, "build_analyzer", lambda _, telemetry: torch_analyzer(telemetry))
+    with pytest.raises(DeviceError, match="openvino failed while it was measured, and cpu went on"):
+        measures[part]()
+
+
+def torch_analyzer(telemetry):
+    return TorchAnalyzer(Config(device="cpu"), telemetry)
 
 
 def test_a_camera_shows_a_clip_at_its_own_rate(tmp_path):
@@ -333,6 +357,14 @@ def test_what_was_done_before_an_early_end_is_written(tmp_path, monkeypatch, cap
     assert [one.part for one in read_result(figures).measures] == ["faces"]
     assert (tmp_path / "b.html").is_file()
     assert "ended early; what is written has faces" in caplog.text
+
+
+def test_an_end_while_the_backends_load_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(benching, "build_analyzer", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    caplog.set_level("INFO", "gatecam")
+    with pytest.raises(KeyboardInterrupt):
+        measure_all(Asked(None, "cpu", "faces", 1, None, tmp_path / "b.html", None))
+    assert caplog.messages == [benching.NOTHING_DONE]
 
 
 def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path, monkeypatch, caplog):
