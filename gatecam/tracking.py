@@ -45,8 +45,9 @@ STALL_S = 2.0  # frames further apart than this (or `lost_s` if that is longer) 
 MIN_FACES = 3  # in a row that agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # below the bar at which a candidate or verdict still stands, whatever noise does there
 DOUBT = 2.0  # times `change_s` of faces against a verdict before it is given up for `unknown`
-SURE_S = 0.19  # between two faces of a sure verdict that are judged: six frames of 30 a second
-UNSURE_S = 0.045  # and of any other one: two frames of 30, which show all but the same
+SURE_S = 0.2  # in which one face of a sure verdict is judged: six frames of 30 a second
+APART = 0.618  # of `SURE_S` from one person's begin to the next one's: the golden section spreads any number
+UNSURE_S = 0.045  # between two faces of any other one: two frames of 30, which show all but the same
 GOOD_FACE_PX = 80.0  # face side from which more pixels add nothing
 LOW_SCORE = 0.7  # O-Net's usual threshold: hands and clothes that look like faces score little above it
 MIN_WEIGHT = 0.1  # of the worst size, score or pose
@@ -285,8 +286,15 @@ class _Person:
 
     def known(self, time_s: float) -> Prediction | None:
         """What its last judged face was said to be, while that is new enough."""
-        is_due = time_s - self._judged_s >= (SURE_S if self._verdict.is_sure else UNSURE_S)
+        if self._verdict.is_sure:
+            is_due = self._turn(time_s) != self._turn(self._judged_s)
+        else:
+            is_due = time_s - self._judged_s >= UNSURE_S
         return None if is_due or self.face is None else self._judged.prediction
+
+    def _turn(self, time_s: float) -> int:
+        """Counts the stretches of `SURE_S`; those of people who came at once begin at different times."""
+        return math.floor((time_s - self._first_s) / SURE_S - self.id * APART)
 
     def _learn_velocity(self, box: Box, time_s: float) -> None:
         elapsed_s = time_s - self.seen_s

@@ -523,6 +523,17 @@ class TestRhythm:
         masks = ["none", "correct", "incorrect"] * int(fps)
         assert self.judged_times(make_face, fps, masks) == times(len(masks) / fps, fps)
 
+    def test_people_who_came_at_once_are_judged_in_turn(self, make_face: MakeFace) -> None:
+        tracker, judged = FaceTracker(CONFIG), []
+        faces = [make_face(x=200 * i, mask="none") for i in range(12)]
+        for time_s in times(3.0, 30):
+            known = [track.known for track in tracker.expected(time_s)]
+            due = [one is None for one in known] or [True] * 12
+            judged.append(sum(due))
+            tracker.update([replace(f, judged=is_due) for f, is_due in zip(faces, due, strict=True)], time_s)
+        assert sum(judged[60:]) == 12 * 5
+        assert max(judged[60:]) <= 3
+
     @pytest.mark.parametrize("fps", [10, 15, 25, 30])
     def test_a_change_is_settled_as_soon_as_where_every_face_is_judged(
         self, make_face: MakeFace, fps: float
