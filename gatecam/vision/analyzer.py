@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector import build_detector
 from gatecam.vision.device import (
     Backend,
+    first_line,
     next_backend,
     no_cuda,
     pick_backend,
@@ -27,6 +29,8 @@ from gatecam.vision.device import (
 )
 from gatecam.vision.resident import Asked, ResidentAnalysis
 from gatecam.vision.upload import upload
+
+T = TypeVar("T")
 
 SAME_FACE = 0.4  # IoU of a face with where its track expects it
 
@@ -107,33 +111,28 @@ class TorchAnalyzer:
                 self._geometry.get(cameras[i], self._common) if cameras else self._common for i in asked
             ]
             known = [[track for track in expected[i] if track.known] if expected else [] for i in asked]
-            looked_at = self._analyze_safely(
-                [images[i] for i in asked], list(asked.values()), geometry, known
-            )
+            chosen, boxes = [images[i] for i in asked], list(asked.values())
+            looked_at = self._safely(lambda: self._analyze(chosen, boxes, geometry, known))
             for i, of_image in zip(asked, looked_at, strict=True):
                 faces[i] = of_image
         return faces
 
     def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
         """One prediction an image, each a face already cropped."""
-        return self._classifier.classify_crops([self._upload(image) for image in images])
+        return self._safely(
+            lambda: self._classifier.classify_crops([self._upload(image) for image in images])
+        )
 
-    def _analyze_safely(
-        self,
-        images: Sequence[Image],
-        hints: Sequence[Sequence[Box] | None],
-        geometry: Sequence[Geometry],
-        known: Sequence[Sequence[Expected]],
-    ) -> list[list[Face]]:
-        """Analyse; where the GPU or OpenVINO fails, on the next best backend from then on."""
+    def _safely(self, compute: Callable[[], T]) -> T:
+        """What is computed; where the GPU or OpenVINO fails, on the next best backend from then on."""
         try:
             with torch_threads(self._backend):
-                return self._analyze(images, hints, geometry, known)
+                return compute()
         except RuntimeError as error:
             if self._backend.name == "cpu":
                 raise
             self._load(self._config, _after(self._backend, error))
-            return self._analyze_safely(images, hints, geometry, known)
+            return self._safely(compute)
 
     def _analyze(
         self,
@@ -204,7 +203,7 @@ class TorchAnalyzer:
 
 def _after(failed: Backend, error: Exception) -> Backend:
     """The backend that goes on after one that failed, which is told."""
-    reason = next(iter(str(error).strip().splitlines()), "no reason given")[:200]
+    reason = first_line(error)
     chosen = next_backend(failed, reason)
     log.warning(
         "%s failed (%s): the networks run on %s until the next start.",

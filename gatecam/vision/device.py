@@ -129,8 +129,12 @@ def why_cuda_failed(message: str) -> str:
     for sign, reason in _CUDA_FAILURES:
         if sign in lowered:
             return reason
-    first_line = message.strip().splitlines()[0] if message.strip() else "no reason given"
-    return f"torch says '{first_line[:200]}', check the driver with `nvidia-smi`"
+    return f"torch says '{first_line(message)}', check the driver with `nvidia-smi`"
+
+
+def first_line(said: object) -> str:
+    """What an error says first, as it fits into a sentence."""
+    return next(iter(str(said).strip().splitlines()), "no reason given")[:200]
 
 
 def check_cpu_ops() -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from gatecam.config import Config
 from gatecam.errors import DeviceError
 from gatecam.types import Box, Image
 from gatecam.vision.detector import build_detector
-from gatecam.vision.device import Backend
+from gatecam.vision.device import Backend, first_line
 from gatecam.vision.openvino import describe_openvino
+
+log = logging.getLogger(__name__)
 
 SMALLEST_PX = 16
 THRESHOLDS = {"pnet_threshold": 0.3, "rnet_threshold": 0.2, "onet_threshold": 0.1}
+CPU = Backend("cpu")
 STOCK = {"weights": "stock", "pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
 
 
@@ -33,13 +39,16 @@ class LowFaceFinder:
             ModelError: weights are missing, changed or of another kind.
         """
         low = config.detector.model_copy(update={**THRESHOLDS, "min_face_px": SMALLEST_PX, "region": None})
-        searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
+        self._searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
         is_fast = config.device != "cpu" and describe_openvino()[0]
-        backend = Backend("openvino", threads=1) if is_fast else Backend("cpu")  # beside the analysis
         try:
-            self._detectors = [build_detector(one, backend) for one in searches]
+            self._load(Backend("openvino", threads=1) if is_fast else CPU)  # beside the analysis
         except DeviceError:  # the analysis tells of an OpenVINO that cannot run the networks
-            self._detectors = [build_detector(one, Backend("cpu")) for one in searches]
+            self._load(CPU)
+
+    def _load(self, backend: Backend) -> None:
+        self._detectors = [build_detector(one, backend) for one in self._searches]
+        self._backend = backend
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
         """Where faces may be; a picture wider than `largest_px` is searched at that width."""
@@ -48,7 +57,16 @@ class LowFaceFinder:
         if scale < 1:
             size = (round(width * scale), round(height * scale))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        picture = torch.from_numpy(np.require(image, requirements=("C", "W")))
-        found = (detection for one in self._detectors for detection in one.detect([picture])[0])
-        boxes = [detection.box for detection in found]
+        boxes = self._found(torch.from_numpy(np.require(image, requirements=("C", "W"))))
         return [Box(b.x1 / scale, b.y1 / scale, b.x2 / scale, b.y2 / scale) for b in boxes]
+
+    def _found(self, picture: Tensor) -> list[Box]:
+        """The boxes of all searches; where OpenVINO fails, by torch from then on."""
+        try:
+            return [detection.box for one in self._detectors for detection in one.detect([picture])[0]]
+        except RuntimeError as error:
+            if self._backend is CPU:
+                raise
+            log.warning("OpenVINO failed (%s): faces to blur are looked for by torch.", first_line(error))
+            self._load(CPU)
+            return self._found(picture)

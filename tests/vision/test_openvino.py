@@ -15,13 +15,14 @@ import torch
 
 pytest.importorskip("openvino")
 
-from gatecam.app import build_analyzer, open_replay
+from gatecam.app import build_analyzer, build_crop_classifier, open_replay
 from gatecam.config import Config, DetectorConfig
 from gatecam.errors import DeviceError
 from gatecam.ports import FaceAnalyzer
 from gatecam.telemetry import Telemetry
 from gatecam.types import Image
 from gatecam.vision import device as devices
+from gatecam.vision.detector_networks import CompiledNetworks
 from gatecam.vision.device import pick_backend
 from gatecam.vision.finder import LowFaceFinder
 from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
@@ -201,6 +202,7 @@ def test_networks_that_do_not_convert_are_told_in_a_sentence(monkeypatch):
     def convert_model(*given):
         raise ValueError("unknown\noperator")
 
+    assert describe_openvino()[0]  # and that is remembered: a small network runs
     monkeypatch.setattr("openvino.convert_model", convert_model)
     with pytest.raises(DeviceError, match=r"cannot run the networks \(ValueError: unknown operator\): set"):
         OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8))
@@ -235,3 +237,31 @@ def test_signals_are_heard_after_networks_have_gone_in_any_thread():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stdout.split()) == (0, ["heard"] * 3), result.stderr
+
+
+class _Broken:
+    def __call__(self, pixels):
+        raise RuntimeError("Exception from src/infer_request.cpp:1\nmore")
+
+
+def test_what_fails_in_midst_of_a_search_for_faces_to_blur_goes_on_by_torch(astronaut, caplog):
+    finder = LowFaceFinder(Config(device="openvino"))
+    expected = finder.find(astronaut)
+    (detector,) = finder._detectors
+    detector._nets = CompiledNetworks(_Broken(), _Broken(), _Broken())
+    found = finder.find(astronaut)
+    assert len(found) == len(expected) > 0
+    assert "OpenVINO failed (Exception from src/infer_request.cpp:1): faces to blur" in caplog.text
+    finder._detectors[0]._nets = CompiledNetworks(_Broken(), _Broken(), _Broken())
+    with pytest.raises(RuntimeError, match="infer_request"):
+        finder.find(astronaut)
+
+
+def test_what_fails_among_crops_goes_on_by_torch(astronaut, caplog):
+    analyzer = build_crop_classifier(Config(device="openvino"))
+    (expected,) = analyzer.classify_crops([astronaut])
+    analyzer._classifier._network = _Broken()
+    (judged,) = analyzer.classify_crops([astronaut])
+    assert analyzer.device == "cpu"
+    np.testing.assert_allclose(judged.mask, expected.mask, atol=1e-3)
+    assert "OpenVINO failed (Exception from src/infer_request.cpp:1)" in caplog.text
