@@ -163,7 +163,7 @@ class Track:
 class Expected:
     """Where a track's face should be in the next frame; `seen` if it had one in the last.
 
-    `known` is what was judged of it so lately, and so surely, that it need not be judged again.
+    `known` is what was judged of it so lately that it need not be judged again.
     """
 
     box: Box
