@@ -168,6 +168,7 @@ class Live:
     def apply(self, config: Config) -> None:
         """Go on by other settings, in all that can change while cameras are watched; no track is lost."""
         self._analyzer.apply(config)
+        self.alerts.apply(config.pace)
         for one in config.watched:
             pipeline = self._pipelines[one.camera.name]
             pipeline.tracker.apply(one.tracker)
@@ -196,7 +197,7 @@ def open_live(
     Raises:
         CameraError: another gatecam uses a camera, or, without `wait`, the only one cannot be opened.
     """
-    alerts = CameraAlerts()
+    alerts = CameraAlerts(config.pace)
 
     def note(name: str, state: CameraState) -> None:
         alerts.note(name, state)
@@ -257,11 +258,14 @@ class LiveSinks:
     presence: Presences
     _parts: ExitStack
 
-    def note(self, turn: Round, states: Mapping[str, CameraState]) -> None:
-        """Take in a round, and how the cameras are: for totals, and for who shows what is there now."""
+    def note(self, turn: Round, states: Mapping[str, CameraState], slow: Mapping[str, str]) -> None:
+        """Take in a round, and how the cameras are: for totals, and for who shows what is there now.
+
+        `slow` says why cameras are judged too slowly, by their names.
+        """
         for step in turn.steps:
             self.totals.note(step)
-        self.presence.note(turn.steps, states)
+        self.presence.note(turn.steps, states, slow)
 
     def send(self, event: Event) -> None:
         """Hand an event to every queue; neither blocks nor raises."""

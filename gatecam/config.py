@@ -293,6 +293,24 @@ class PolicyConfig(Section):
     )
 
 
+class PaceConfig(Section):
+    """When a camera's frames are judged too slowly."""
+
+    min_fps: float = Field(
+        default=4.0,
+        ge=0,
+        le=60,
+        description="least frames judged of each camera, in frames/s; fewer are too slow where the camera "
+        "gives more; 0 sets no bound",
+    )
+    max_age_s: float = Field(
+        default=1.0,
+        ge=0.2,
+        le=60,
+        description="most time from a frame to its verdict before that is too slow, in s",
+    )
+
+
 class ReplayConfig(Section):
     """Recorded video."""
 
@@ -577,6 +595,7 @@ class Config(Section):
     classifier: ClassifierConfig = ClassifierConfig()
     tracker: TrackerConfig = TrackerConfig()
     policy: PolicyConfig = PolicyConfig()
+    pace: PaceConfig = PaceConfig()
     replay: ReplayConfig = ReplayConfig()
     notify: NotifyConfig = NotifyConfig()
     sound: SoundConfig = SoundConfig()

@@ -1,12 +1,19 @@
-"""Floor 1: how many cores this process may use: those that it may run on, and what a container grants it."""
+"""Floor 1: how many cores this process may use, and how busy they are.
+
+Those are the cores that it may run on, or fewer where a container grants less.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
+STAT = Path("/proc/stat")
+USE_PERIOD_S = 5.0
 
 
 def set_openmp() -> None:
@@ -80,3 +87,46 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+class CoresInUse:
+    """Measures which share of the cores that this process may use is busy, over the latest seconds.
+
+    It counts all programs on those cores. Where a container grants less than the cores it runs on, this
+    process alone tells whether what is granted is used up, so the larger of both shares counts.
+
+    Args:
+        stat: the system's times by core (proc_stat(5)).
+        own_s: tells the time that this process has used on all cores together, in s.
+    """
+
+    def __init__(self, stat: Path = STAT, own_s: Callable[[], float] = time.process_time) -> None:
+        self.share: float | None = None  # None until a period has passed, and where nothing can be read
+        self._stat, self._own_s = stat, own_s
+        self._then: tuple[float, float, float, float] | None = None
+
+    def note(self, now_s: float) -> None:
+        """Measure anew at a monotonic time, if a period has passed."""
+        if self._then is not None and now_s - self._then[0] < USE_PERIOD_S:
+            return
+        now = (now_s, *_busy_ticks(_read(self._stat)), self._own_s())
+        if self._then is not None:
+            seconds, busy, ticks, own_s = (new - old for new, old in zip(now, self._then, strict=True))
+            share = own_s / seconds / usable_cores()
+            if ticks > 0:
+                share = max(share, busy / ticks)
+            self.share = min(1.0, share)
+        self._then = now
+
+
+def _busy_ticks(stat: str) -> tuple[float, float]:
+    """Return how many ticks the cores that this process may run on were busy, and how many there were."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    names = {f"cpu{core}" for core in allowed}
+    busy = total = 0
+    for name, *fields in map(str.split, stat.splitlines()):
+        if name in names:
+            ticks = [int(field) for field in fields[:8]]  # guests, which follow, count as user already
+            total += sum(ticks)
+            busy += sum(ticks) - sum(ticks[3:5])  # idle, and waiting for a disk
+    return busy, total

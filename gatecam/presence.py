@@ -6,9 +6,11 @@ Events tell what happened once; this is what holds at this moment, for pages and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from gatecam.types import CameraState, Presence, Step, Track
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 NEARER = 1.3  # times the area at which another face counts as nearer: two side by side do not take turns
 
 
@@ -44,8 +46,10 @@ class Presences:
         for presence in self._told.values():
             observer(presence)
 
-    def note(self, steps: Sequence[Step], states: Mapping[str, CameraState]) -> None:
-        """Take in a round's steps, and how the cameras are."""
+    def note(
+        self, steps: Sequence[Step], states: Mapping[str, CameraState], slow: Mapping[str, str] = _NONE
+    ) -> None:
+        """Take in a round's steps, how the cameras are, and why some are judged too slowly."""
         for camera, state in states.items():
             if reason := state.blindness:
                 self._tell(Presence(camera, blindness=reason))
@@ -55,7 +59,7 @@ class Presences:
                 continue
             nearest = self._nearest.setdefault(camera, Nearest()).of(step.tracks)
             verdict = None if nearest is None else nearest.verdict
-            self._tell(Presence(camera, len(step.tracks), verdict))
+            self._tell(Presence(camera, len(step.tracks), verdict, slowness=slow.get(camera, "")))
 
     def _tell(self, presence: Presence) -> None:
         if self._told.get(presence.camera) != presence:

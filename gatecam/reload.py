@@ -15,7 +15,7 @@ from gatecam.errors import ConfigError
 
 POLL_S = 1.0
 # What a running program takes over; all else is read at its start. A camera's name is not among them.
-LIVE_GROUPS = ("tracker", "policy", "privacy", "replay")
+LIVE_GROUPS = ("tracker", "policy", "pace", "privacy", "replay")
 PAGE_SETTINGS = {
     "tracker.confidence": "Least sureness of a verdict",
     "tracker.settle_s": "Time until a first verdict counts (s)",

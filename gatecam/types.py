@@ -35,16 +35,26 @@ class EventKind(StrEnum):
     MASK_OK = "mask_ok"
     CAMERA_BLIND = "camera_blind"
     CAMERA_OK = "camera_ok"
+    TOO_SLOW = "too_slow"
+    FAST_ENOUGH = "fast_enough"
 
     @property
     def is_alert(self) -> bool:
         """Whether the event asks a person to act."""
-        return self not in (EventKind.MASK_OK, EventKind.CAMERA_OK)
+        return self not in (EventKind.MASK_OK, EventKind.CAMERA_OK, EventKind.FAST_ENOUGH)
 
     @property
     def is_camera(self) -> bool:
         """Whether the event tells of the camera itself rather than of a person."""
-        return self in (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
+        return self in _CAMERA_KINDS
+
+
+_CAMERA_KINDS = (
+    EventKind.CAMERA_BLIND,
+    EventKind.CAMERA_OK,
+    EventKind.TOO_SLOW,
+    EventKind.FAST_ENOUGH,
+)
 
 
 def _expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
@@ -177,8 +187,8 @@ class Event:
 
     `frame` is the index of the frame that decided it, `at` the time of day (ISO 8601), which only live
     events have; `first` marks the first that its person was told: one a person. An event of a camera has
-    `track_id` 0, the verdict `UNKNOWN`, and in `reason` why the camera does not see, or did not; `reason`
-    is empty for a track.
+    `track_id` 0, the verdict `UNKNOWN`, and in `reason` a `Blindness` or a `Slowness`: what is wrong, or
+    was. `reason` is empty for a track.
     """
 
     kind: EventKind
@@ -207,12 +217,14 @@ class Presence:
     """What one camera sees now: how many people are there, and the verdict of the nearest of them.
 
     The verdict is None while nobody is there, or the camera does not see; then `blindness` says why.
+    `slowness` says why its frames are judged too slowly, if they are.
     """
 
     camera: str
     people: int = 0
     verdict: Verdict | None = None
     blindness: str = ""
+    slowness: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,6 +270,13 @@ class Blindness(StrEnum):
     BLINDED = "blinded"
     UNFOCUSED = "unfocused"
     TURNED = "turned"
+
+
+class Slowness(StrEnum):
+    """Why a camera's frames are judged too slowly: too few of them are, or too late."""
+
+    FEW_FRAMES = "few_frames"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)

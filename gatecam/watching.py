@@ -1,7 +1,7 @@
 """Floor 4: the live loop: new frames of all cameras in, their steps and the cameras' own events out.
 
 Cameras ─► the newest frame of each ─► one analyser for all ─► each camera's tracker and policy ─► Round
-   └─ states ─► CameraAlerts ─────────────────────────────────────────────────────────────────────┘
+   └─ states ─► CameraAlerts, which also notes how soon each frame was judged ────────────────────┘
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Watch:
         now_s = self._clock()
         for frame in frames:
             self._telemetry.record("capture to decision", now_s - frame.time_s)
+            self._alerts.judged(frame, now_s)
         if frames:
             self._each_s += LATEST * ((now_s - start_s) / len(frames) - self._each_s)
         return Round(now_s, steps, tuple(self._alerts.due(now_s)))

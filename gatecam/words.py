@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gatecam.types import Blindness, Verdict
+from gatecam.types import Blindness, Slowness, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +40,20 @@ CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
         Blindness.BLINDED: ("카메라에 빛이 너무 강합니다", "The camera is blinded by light"),
         Blindness.UNFOCUSED: ("카메라 초점이 맞지 않습니다", "The camera is out of focus"),
         Blindness.TURNED: ("카메라 방향이 바뀌었습니다", "The camera was turned away"),
+    }
+)
+
+# Why an event of a camera was told, in both languages: for whoever looks after the door.
+REASON_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **CAMERA_MESSAGES,
+        Slowness.FEW_FRAMES: (
+            "컴퓨터가 느려 카메라 영상을 너무 드물게 판정합니다",
+            "The machine is too slow: few of the camera's frames are judged",
+        ),
+        Slowness.LATE: (
+            "컴퓨터가 느려 카메라 영상을 너무 늦게 판정합니다",
+            "The machine is too slow: the camera's frames are judged late",
+        ),
     }
 )

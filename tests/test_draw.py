@@ -230,7 +230,7 @@ def test_the_newest_message_wins_but_thanks_do_not_hide_another_persons_alert():
 def test_what_the_camera_says_of_itself_is_no_message_to_a_visitor():
     banner = Banner(hold_s=3.0)
     blind = [Event(kind, "gate", 0, Verdict.UNKNOWN, 0.0) for kind in EventKind if kind.is_camera]
-    assert len(blind) == 2
+    assert len(blind) == 4
     assert banner.update(blind, 0.0) is None
     assert banner.update([event(EventKind.MASK_OK), *blind], 1.0) is MESSAGES[Verdict.CORRECT]
 

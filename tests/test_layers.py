@@ -30,7 +30,7 @@ FLOORS = {
         "veil",
         "service",
     ],
-    2: ["ports", "reload"],
+    2: ["ports", "reload", "pace"],
     1: ["config", "cores", "geometry", "telemetry", "logs", "locks", "charts", "pages", "words"],
     0: ["types", "labels", "errors", "folders"],
 }

@@ -41,6 +41,14 @@ def test_observers_are_told_what_changes_and_nothing_else(make_track):
     ]
 
 
+def test_observers_are_told_which_camera_is_judged_too_slowly(make_track):
+    told: list[Presence] = []
+    presences = Presences([told.append])
+    for slow in ({}, {"gate": "late"}, {"yard": "late"}):
+        presences.note([step(make_track(1))], {"gate": SEES}, slow)
+    assert [presence.slowness for presence in told] == ["", "late", ""]
+
+
 def test_a_camera_that_does_not_see_shows_nobody_but_why(make_track):
     told: list[Presence] = []
     presences = Presences([told.append])

@@ -70,10 +70,10 @@ class SlowAnalyzer(FakeAnalyzer):
 
     def __init__(self, each_s: float) -> None:
         super().__init__()
-        self.now_s, self._each_s = 0.0, each_s
+        self.now_s, self.each_s = 0.0, each_s
 
     def analyze(self, images, hints=None, cameras=None, expected=None):
-        self.now_s += self._each_s * len(images)
+        self.now_s += self.each_s * len(images)
         return super().analyze(images, hints, cameras, expected)
 
 
@@ -116,6 +116,20 @@ def test_no_camera_starves_where_there_is_time_for_half_of_the_frames():
     assert max(judged.values()) - min(judged.values()) <= 1
     assert delays_s[-1] < 0.1 + 8 * 0.025 + 0.025
     assert max(analyzer.batches[8:]) == 4, "a tenth of a second's frames at once"
+
+
+def test_an_analyser_that_becomes_too_slow_is_told_once_and_its_recovery_too():
+    analyzer = SlowAnalyzer(0.02)
+    pipelines = {
+        "gate": Pipeline(analyzer, FaceTracker(TrackerConfig()), AlertPolicy(PolicyConfig(), "gate"))
+    }
+    alerts, told = CameraAlerts(), []
+    watch = Watch(analyzer, pipelines, alerts, Telemetry(), clock=lambda: analyzer.now_s)
+    for turn in watch.rounds(newest(["gate"], analyzer, 120.0)):
+        analyzer.each_s = 0.6 if 40.0 < analyzer.now_s < 80.0 else 0.02
+        told += [(event.kind, event.reason, event.time_s // 20) for event in turn.events]
+    few = "few_frames"
+    assert told == [(EventKind.TOO_SLOW, few, 2), (EventKind.FAST_ENOUGH, few, 4)]
 
 
 def test_frames_that_come_in_time_are_all_judged():

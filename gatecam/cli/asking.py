@@ -16,7 +16,9 @@ from gatecam.service.status import Answer, ask_all, out_of_reach
 
 
 def ask_and_print(as_json: bool) -> None:
-    """Print what every running program says; exit code 1 where one does not see or does not answer.
+    """Print what every running program says.
+
+    The exit code is 1 where one does not see, is too slow or does not answer.
 
     Raises:
         ServiceError: none runs.
@@ -34,8 +36,12 @@ def ask_and_print(as_json: bool) -> None:
             console.print(Text(f"gatecam (process {answer.pid}) does not answer: it hangs.", "red"))
         else:
             _print(console, answer.health)
-    if not all(answer.health is not None and answer.health.sees for answer in answers):
+    if not all(_is_well(answer.health) for answer in answers):
         raise typer.Exit(1)
+
+
+def _is_well(health: Health | None) -> bool:
+    return health is not None and health.sees and not health.is_too_slow
 
 
 def _as_dict(answer: Answer) -> dict[str, object]:
@@ -72,20 +78,22 @@ def _headline(health: Health) -> Text:
         parts.append(f"{health.memory_mib:.0f} MiB")
     if health.open_files is not None:
         parts.append(f"{health.open_files} open files")
-    if health.load is not None:
-        parts.append(f"load {health.load:.0%} of the cores")
+    if health.cores_in_use is not None:
+        parts.append(f"{health.cores_in_use:.0%} of the cores in use")
     if health.free_disk_mb is not None:
         parts.append(f"{health.free_disk_mb / 1000:.1f} GB of disk free")
     state = Text("gatecam sees", "green") if health.sees else Text("gatecam does not see", "bold red")
+    if health.is_too_slow:
+        state = Text.assemble(state, (" and is too slow", "bold yellow"))
     return state.append(", ".join(parts), "default not bold")
 
 
 def _row(camera: CameraHealth) -> tuple[Text | str, ...]:
     state = "sees" if camera.sees else "frames are not judged" if camera.state == "open" else camera.state
-    reason = f": {camera.reason}" if camera.reason else ""
+    reason = f": {camera.reason}" if camera.reason else ", too slow" if camera.slowness else ""
     return (
         Text(camera.name),
-        Text(state + reason, "green" if camera.sees else "red"),
+        Text(state + reason, "yellow" if camera.slowness else "green" if camera.sees else "red"),
         span(camera.since_s),
         "none" if camera.age_s is None else f"{camera.age_s:.2f} s",
         f"{camera.frames_per_s:.1f}",

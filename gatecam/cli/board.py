@@ -11,6 +11,7 @@ from pathlib import Path
 from gatecam import __version__
 from gatecam.app import Live, LiveSinks, wall_clock
 from gatecam.capture.camera import Camera
+from gatecam.cores import CoresInUse
 from gatecam.ports import FaceAnalyzer
 from gatecam.service.health import (
     CameraHealth,
@@ -18,7 +19,6 @@ from gatecam.service.health import (
     LastAlert,
     QueueHealth,
     free_disk_mb,
-    machine_load,
     own_memory_mib,
     own_open_files,
 )
@@ -59,9 +59,11 @@ class Board:
         self._events: dict[str, Counter[str]] = defaultdict(Counter)
         self._people: dict[str, Counter[str]] = defaultdict(Counter)
         self._last_alert: LastAlert | None = None
+        self._cores = CoresInUse()
 
     def note(self, turn: Round) -> None:
         """Take in a round."""
+        self._cores.note(turn.time_s)
         for step in turn.steps:
             self._judged_s[step.frame.camera].append(step.frame.time_s)
             self._frames[step.frame.camera] += 1
@@ -87,7 +89,7 @@ class Board:
             tuple(QueueHealth(q.name, q.waiting, q.sent, q.failed, q.dropped) for q in self._sinks.queues),
             self._last_alert,
             self._troubles(),
-            machine_load(),
+            self._cores.share,
             free_disk_mb(self._folder),
         )
 
@@ -110,6 +112,7 @@ class Board:
             self._frames[camera.name],
             {kind.value: self._events[camera.name][kind.value] for kind in EventKind},
             {verdict: self._people[camera.name][verdict] for verdict in FIRST_VERDICTS},
+            self._live.alerts.slow.get(camera.name, ""),
         )
 
 

@@ -29,14 +29,16 @@ from gatecam.cli.window import open_window
 from gatecam.config import Config, LoadedConfig
 from gatecam.errors import ConfigError
 from gatecam.logs import say
+from gatecam.pace import too_slow
 from gatecam.pipeline import People
+from gatecam.ports import FaceAnalyzer
 from gatecam.reload import ConfigWatch, changes, live_settings, merged, with_setting
 from gatecam.service.notify_socket import Notifier, Watchdog
 from gatecam.service.restarts import forget_starts, in_service
 from gatecam.service.running import Running
 from gatecam.service.status import StatusServer
 from gatecam.telemetry import Telemetry
-from gatecam.types import CameraCondition, CameraState, Round
+from gatecam.types import CameraCondition, CameraState, EventKind, Round
 
 if TYPE_CHECKING:
     from gatecam.web.site import Site
@@ -84,7 +86,8 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, web: bool, s
         supervised = _Supervised(notifier)
         for turn in live.rounds:
             _take(turn, people, sinks)
-            sinks.note(turn, live.alerts.states)
+            sinks.note(turn, live.alerts.states, live.alerts.slow)
+            _tell_pace(turn, live, analyzer, troubles)
             board.note(turn)
             if pages:
                 pages.note(turn)
@@ -131,6 +134,19 @@ def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
         sinks.send(event)
 
 
+def _tell_pace(turn: Round, live: Live, analyzer: FaceAnalyzer, troubles: _Troubles) -> None:
+    """Log when a camera begins to be judged too slowly, and keep that as a trouble until it is over."""
+    for event in turn.camera_events:
+        camera, what = event.camera, f"pace of {event.camera}"
+        if event.kind is EventKind.TOO_SLOW:
+            text = too_slow(camera, live.alerts.pace(camera), analyzer.device)
+            say(text, level=logging.WARNING, camera=camera, reason=event.reason)
+            troubles.note(what, text)
+        elif event.kind is EventKind.FAST_ENOUGH:
+            say(f"camera {camera}: its frames are judged in time again", camera=camera)
+            troubles.note(what, None)
+
+
 class _Troubles:
     """What goes wrong while cameras are watched, as sentences for `gatecam status`."""
 
@@ -171,7 +187,7 @@ class _CameraLog:
 
 
 class _Supervised:
-    """What the service manager is told: that frames are judged, and which cameras do not see."""
+    """Tells the service manager that frames are judged, and what is wrong with which camera."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier, self._watchdog = notifier, Watchdog(notifier)
@@ -189,7 +205,8 @@ class _Supervised:
             for name, state in states.items()
             if (reason := state.blindness)
         ]
-        text = "; ".join(blind) or f"watches {len(states)} camera{'s' * (len(states) != 1)}"
+        slow = [f"{name} is judged too slowly ({reason})" for name, reason in live.alerts.slow.items()]
+        text = "; ".join([*blind, *slow]) or f"watches {len(states)} camera{'s' * (len(states) != 1)}"
         if text != self._said:
             self._said = text
             self._notifier.status(text)

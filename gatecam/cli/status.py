@@ -12,7 +12,8 @@ def status(
 ) -> None:
     """Ask the running gatecam: cameras, frames/s, drops, queues, device, memory, last alert.
 
-    The exit code is 0 if every camera sees, 1 if one does not or the program hangs, 2 if none runs.
+    The exit code is 0 if every camera sees, 1 if one does not, or the program is too slow or hangs, 2 if
+    none runs.
     """
     from gatecam.cli.asking import ask_and_print
 

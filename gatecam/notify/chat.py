@@ -13,7 +13,7 @@ from gatecam.config import ChatConfig
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.secrets import read_secret
 from gatecam.types import Event, EventKind, StoredEvent
-from gatecam.words import CAMERA_MESSAGES, MESSAGES
+from gatecam.words import MESSAGES, REASON_MESSAGES
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -86,11 +86,13 @@ class ChatOutput:
 
 
 def message(event: Event) -> tuple[str, str]:
-    """The title and the text that tell of an event, in English and Korean."""
+    """Return the title and the text that tell of an event, in English and Korean."""
     if event.kind is EventKind.CAMERA_OK:
         korean, english = "카메라가 다시 보입니다", "The camera sees again"
+    elif event.kind is EventKind.FAST_ENOUGH:
+        korean, english = "영상을 다시 제때 판정합니다", "Frames are judged in time again"
     elif event.kind.is_camera:
-        korean, english = CAMERA_MESSAGES[event.reason]
+        korean, english = REASON_MESSAGES[event.reason]
     else:
         korean, english = MESSAGES[event.verdict].korean, MESSAGES[event.verdict].english
     at = f"{datetime.fromisoformat(event.at):%Y-%m-%d %H:%M:%S}"

@@ -4,7 +4,8 @@
 `<topic>/<camera>/event`     each event as JSON, QoS 1
 `<topic>/<camera>/presence`  ON or OFF, retained: whether somebody is there
 `<topic>/<camera>/verdict`   correct, incorrect, none, unknown or nobody, retained: of the nearest
-`<topic>/<camera>/problem`   ON or OFF, retained: whether the camera does not see; why, under `/reason`
+`<topic>/<camera>/problem`   ON or OFF, retained: whether the camera does not see or is judged too slowly;
+                              why, under `/reason`
 
 Discovery: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
 """
@@ -211,11 +212,12 @@ class MqttOutput:
 
     def _tell(self, presence: Presence) -> None:
         verdict = NOBODY if presence.verdict is None else presence.verdict.value
+        reason = presence.blindness or presence.slowness
         for what, payload in (
             ("presence", "ON" if presence.people else "OFF"),
             ("verdict", verdict),
-            ("problem", "ON" if presence.blindness else "OFF"),
-            ("reason", json.dumps({"reason": str(presence.blindness)})),
+            ("problem", "ON" if reason else "OFF"),
+            ("reason", json.dumps({"reason": str(reason)})),
         ):
             self._client.publish(self._topic(presence.camera, what), payload, qos=1, retain=True)
 

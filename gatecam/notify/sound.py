@@ -35,6 +35,7 @@ TONES = {"missing": "alert", "incorrect": "alert", "ok": "ok", CAMERA: "camera"}
 GAP_S = 0.15  # between the tone and each language
 ALERT_LATE_S = 5.0  # after its event a sound is of no use
 OK_LATE_S = 1.0
+SILENT = (EventKind.CAMERA_OK, EventKind.TOO_SLOW, EventKind.FAST_ENOUGH)
 HANG_S = 14.0  # longer than a program that is ended after its time-out
 
 log = logging.getLogger(__name__)
@@ -87,14 +88,15 @@ class SoundSink:
     def send(self, event: Event) -> None:
         """Play the event's sound, unless it is late, hushed, or one of its kind was over just now; may block.
 
-        A camera that sees again makes no sound.
+        A camera that sees again makes no sound, and a machine that is too slow none
+        either: visitors can do nothing about it.
         """
         alert = event.kind.is_alert
         sound = self._sounds[CAMERA if event.kind.is_camera else SPOKEN.get(event.verdict, CAMERA)]
         now_s = self._clock()
         since_s = now_s - self._ended_s.get(alert, -np.inf)
         late = now_s - event.time_s > (ALERT_LATE_S if alert else OK_LATE_S)
-        if event.kind is EventKind.CAMERA_OK or late or since_s < self._config.pause_s or not sound:
+        if event.kind in SILENT or late or since_s < self._config.pause_s or not sound:
             return
         if is_quiet(self._config.quiet_hours, self._time_of_day()):
             return

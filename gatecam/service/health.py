@@ -17,7 +17,8 @@ class CameraHealth:
     """One camera.
 
     `state` is `open`, or a word for why it does not see (`opening`, `lost`, `blind`) with its `reason`;
-    it has lasted `since_s`. `age_s` is how long ago the newest judged frame was taken, None before the
+    it has lasted `since_s`. `slowness` is empty, or why its frames are judged too slowly: `few_frames` or
+    `late`. `age_s` is how long ago the newest judged frame was taken, None before the
     first one. `faces` are in view now. Since the start: `frames` were judged, there were `events` of each
     kind, and `people` came, by their first verdict.
     """
@@ -34,6 +35,7 @@ class CameraHealth:
     frames: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     people: Mapping[str, int] = field(default_factory=dict)
+    slowness: str = ""
 
     @property
     def sees(self) -> bool:
@@ -65,7 +67,7 @@ class LastAlert:
 class Health:
     """The whole program; `memory_mib` and `open_files` are its own, None where the system does not tell.
 
-    Of the machine are `load`, how many want a core, as a share of the cores that there are, and
+    Of the machine are `cores_in_use`, the share that is busy of the cores that the program may use, and
     `free_disk_mb`, where the store lies.
     `troubles` are sentences on what goes wrong but stops no camera, such as a full disk.
     """
@@ -80,7 +82,7 @@ class Health:
     queues: tuple[QueueHealth, ...] = ()
     last_alert: LastAlert | None = None
     troubles: tuple[str, ...] = ()
-    load: float | None = None
+    cores_in_use: float | None = None
     free_disk_mb: float | None = None
 
     @property
@@ -88,10 +90,15 @@ class Health:
         """Whether every camera sees; not so before there is one."""
         return bool(self.cameras) and all(camera.sees for camera in self.cameras)
 
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether the frames of any camera are judged too slowly."""
+        return any(camera.slowness for camera in self.cameras)
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, with `sees` beside the fields, also in each camera."""
+        """Return what JSON holds: the fields, `too_slow`, and `sees` here and in each camera."""
         cameras = [{**asdict(camera), "sees": camera.sees} for camera in self.cameras]
-        return {**asdict(self), "cameras": cameras, "sees": self.sees}
+        return {**asdict(self), "cameras": cameras, "sees": self.sees, "too_slow": self.is_too_slow}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Self:
@@ -120,14 +127,6 @@ def own_memory_mib() -> float | None:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
     except (OSError, StopIteration, ValueError):
-        return None
-
-
-def machine_load() -> float | None:
-    """Programs that want a core, as a share of the cores; None where the system does not tell."""
-    try:
-        return os.getloadavg()[0] / (os.cpu_count() or 1)
-    except OSError:
         return None
 
 

@@ -62,8 +62,10 @@ def _of_program(health: Health) -> Iterator[Metric]:
     if health.open_files is not None:
         yield GaugeMetricFamily("gatecam_open_files", "Open files, sockets and pipes.", health.open_files)
 
-    if health.load is not None:
-        yield GaugeMetricFamily("gatecam_machine_load", "Load, as a share of the cores.", health.load)
+    if health.cores_in_use is not None:
+        yield GaugeMetricFamily(
+            "gatecam_cores_in_use_ratio", "Share of the cores in use.", health.cores_in_use
+        )
     if health.free_disk_mb is not None:
         yield GaugeMetricFamily(
             "gatecam_disk_free_bytes", "Disk left for the store.", health.free_disk_mb * 1e6
@@ -78,6 +80,9 @@ def _of_cameras(cameras: tuple[CameraHealth, ...]) -> Iterator[Metric]:
     )
     restarts = CounterMetricFamily("gatecam_reader_restarts", "Restarts of a camera's reader.", labels=label)
     sees = GaugeMetricFamily("gatecam_camera_sees", "1 if a camera's frames show something.", labels=label)
+    slow = GaugeMetricFamily(
+        "gatecam_camera_too_slow", "1 if a camera's frames are judged too slowly.", labels=label
+    )
     age = GaugeMetricFamily("gatecam_camera_age_seconds", "Age of the newest judged frame.", labels=label)
     faces = GaugeMetricFamily("gatecam_faces", "Faces in view.", labels=label)
     verdicts = CounterMetricFamily(
@@ -92,6 +97,7 @@ def _of_cameras(cameras: tuple[CameraHealth, ...]) -> Iterator[Metric]:
         dropped.add_metric([camera.name], camera.dropped)
         restarts.add_metric([camera.name], camera.restarts)
         sees.add_metric([camera.name], camera.sees)
+        slow.add_metric([camera.name], bool(camera.slowness))
         faces.add_metric([camera.name], camera.faces)
         if camera.age_s is not None:
             age.add_metric([camera.name], camera.age_s)
@@ -101,7 +107,7 @@ def _of_cameras(cameras: tuple[CameraHealth, ...]) -> Iterator[Metric]:
             events.add_metric([camera.name, kind], number)
             if EventKind(kind).is_alert:
                 alerts.add_metric([camera.name, kind], number)
-    yield from (frames, dropped, restarts, sees, age, faces, verdicts, alerts, events)
+    yield from (frames, dropped, restarts, sees, slow, age, faces, verdicts, alerts, events)
 
 
 def _of_queues(queues: tuple[QueueHealth, ...]) -> Iterator[Metric]:

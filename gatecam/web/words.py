@@ -10,7 +10,7 @@ import yaml
 
 from gatecam.errors import ConfigError
 from gatecam.types import Verdict
-from gatecam.words import CAMERA_MESSAGES, MESSAGES
+from gatecam.words import MESSAGES, REASON_MESSAGES
 
 MAX_BYTES = 64 * 1024
 MAX_LETTERS = 80  # what can be read at three metres
@@ -89,5 +89,5 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
 
 
 def camera_words() -> dict[str, dict[str, str]]:
-    """Why a camera does not see, by its word and language: for the operator."""
-    return {str(why): {"ko": korean, "en": english} for why, (korean, english) in CAMERA_MESSAGES.items()}
+    """Return why an event of a camera was told, by its word and language: for the operator."""
+    return {str(why): {"ko": korean, "en": english} for why, (korean, english) in REASON_MESSAGES.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,21 @@ def test_a_camera_that_does_not_see_is_told_with_its_reason_and_exits_1(gatecam,
     assert "\nthe disk of the event log is full\n" in ended.out
     assert "│ yard [b] │ lost: no frame for 3 s │ 12 s" in ended.out
     assert "none since the start" in ended.out
+
+
+def test_a_program_that_is_too_slow_says_so_everywhere_and_exits_1(gatecam, folder):
+    slow = health(
+        replace(GATE, slowness="few_frames"), troubles=("camera gate: too slow: …",), cores_in_use=1.0
+    )
+    with StatusServer(lambda: slow):
+        ended, as_json = gatecam("status"), gatecam("status", "--json")
+    assert (ended.code, as_json.code) == (1, 1)
+    assert ended.out.startswith("gatecam sees and is too slow (")
+    assert "100% of the cores in use" in ended.out
+    assert "\ncamera gate: too slow: …\n" in ended.out
+    assert "│ gate   │ sees, too slow │" in ended.out
+    said = json.loads(as_json.out)
+    assert (said["too_slow"], said["sees"], said["cameras"][0]["slowness"]) == (True, True, "few_frames")
 
 
 def test_frames_that_nobody_judges_are_no_sight(gatecam, folder):

@@ -10,8 +10,8 @@ import pytest
 
 from gatecam.config import ChatConfig
 from gatecam.errors import OutputError
-from gatecam.notify.chat import ChatOutput, chat_outputs
-from gatecam.types import Event, EventKind, StoredEvent, Verdict
+from gatecam.notify.chat import ChatOutput, chat_outputs, message
+from gatecam.types import Blindness, Event, EventKind, Slowness, StoredEvent, Verdict
 from tests.receiver import Receiver
 
 pytest.importorskip("apprise")
@@ -53,6 +53,14 @@ def test_a_camera_that_does_not_see_is_told_in_both_languages(chat, receiver):
     )
 
 
+@pytest.mark.parametrize("reason", [*Blindness, *Slowness])
+def test_every_reason_has_words(reason):
+    kind = EventKind.TOO_SLOW if reason in [*Slowness] else EventKind.CAMERA_BLIND
+    title, body = message(stored(kind, reason=reason).event)
+    assert title.removeprefix("gatecam gate: ") in body
+    assert any("가" <= letter <= "힣" for letter in body)
+
+
 @pytest.mark.parametrize(
     ("people", "kind", "verdict", "told"),
     [
@@ -60,6 +68,7 @@ def test_a_camera_that_does_not_see_is_told_in_both_languages(chat, receiver):
         (True, EventKind.MASK_MISSING, Verdict.NONE, True),
         (True, EventKind.MASK_OK, Verdict.CORRECT, False),
         (False, EventKind.CAMERA_OK, Verdict.UNKNOWN, True),
+        (False, EventKind.FAST_ENOUGH, Verdict.UNKNOWN, True),
     ],
 )
 def test_people_are_told_only_if_asked_and_thanks_never(chat, receiver, people, kind, verdict, told):

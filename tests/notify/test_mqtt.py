@@ -159,6 +159,9 @@ def test_what_holds_now_is_retained_for_who_comes_later(broker):
         assert later.wait(f"gatecam/{NAME}/presence", "OFF")
         assert later.wait(f"gatecam/{NAME}/verdict", "nobody")
         assert later.wait(f"gatecam/{NAME}/reason", '{"reason": "covered"}')
+        output.note(Presence("문 앞", 1, Verdict.NONE, slowness="late"))
+        assert later.wait(f"gatecam/{NAME}/reason", '{"reason": "late"}')
+        assert later.wait(f"gatecam/{NAME}/problem", "ON")
     assert later.wait("gatecam/status", "offline")
     later.end()
 

@@ -55,7 +55,9 @@ def behind(tmp_path) -> Iterator[Behind]:
     gate = CameraHealth(
         "gate", "open", age_s=0.1, frames=500, events={"mask_missing": 3, "mask_ok": 1}, people={"none": 3}
     )
-    health = Health("0.1.0", 7, 60.0, "cpu", cameras=(gate,), queues=(QueueHealth("log", 2, 40, 1, 0),))
+    health = Health(
+        "0.1.0", 7, 60.0, "cpu", cameras=(gate,), queues=(QueueHealth("log", 2, 40, 1, 0),), cores_in_use=0.5
+    )
     with closing(EventStore(SqliteDatabase(tmp_path / "events.sqlite3"))) as store:
         for hours_ago in range(5):
             at = (NOW - timedelta(hours=hours_ago)).isoformat(timespec="milliseconds")

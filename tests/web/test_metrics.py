@@ -35,6 +35,8 @@ def samples(browser) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         ("gatecam_frames_dropped_total", {"camera": "gate"}, 0),
         ("gatecam_reader_restarts_total", {"camera": "gate"}, 0),
         ("gatecam_camera_sees", {"camera": "gate"}, 1),
+        ("gatecam_camera_too_slow", {"camera": "gate"}, 0),
+        ("gatecam_cores_in_use_ratio", {}, 0.5),
         ("gatecam_camera_age_seconds", {"camera": "gate"}, 0.1),
         ("gatecam_faces", {"camera": "gate"}, 0),
         ("gatecam_verdicts_total", {"camera": "gate", "verdict": "none"}, 3),

@@ -2,7 +2,7 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const VERDICTS = { none: "no mask", incorrect: "mask worn wrong", correct: "mask worn right", unknown: "not sure yet" };
-const KINDS = { mask_missing: "no mask", mask_incorrect: "mask worn wrong", mask_reminder: "reminder", mask_ok: "mask put right", camera_blind: "camera does not see", camera_ok: "camera sees again" };
+const KINDS = { mask_missing: "no mask", mask_incorrect: "mask worn wrong", mask_reminder: "reminder", mask_ok: "mask put right", camera_blind: "camera does not see", camera_ok: "camera sees again", too_slow: "too slow", fast_enough: "fast enough again" };
 const POLL_MS = 3000, CHARTS_MS = 30000;
 let csrf = "", cameras = [], words = {}, asked = new URLSearchParams(), newest = 0, oldest = 0;
 let isPaused = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -87,10 +87,10 @@ async function showHealth() {
     watchLive("", live);
   } else if (names.join("\n") !== cameras.join("\n")) return location.reload();
   health.cameras.forEach((one, place) => showRate($("cameras").children[place], one));
-  $("summary").textContent = health.sees ? "All cameras see." : "A camera does not see.";
+  $("summary").textContent = (health.sees ? "All cameras see." : "A camera does not see.") + (health.too_slow ? " gatecam is too slow." : "");
   $("troubles").textContent = health.troubles.join("\n");
   const hours = Math.floor(health.up_s / 3600), minutes = Math.floor(health.up_s / 60) % 60, alert = health.last_alert;
-  const facts = [["Runs for", `${hours} h ${minutes} min`], ["Device", health.device], ["Memory", told(health.memory_mib, "MiB")], ["Load of the cores", told(health.load === null ? null : 100 * health.load, "%")],
+  const facts = [["Runs for", `${hours} h ${minutes} min`], ["Device", health.device], ["Memory", told(health.memory_mib, "MiB")], ["Cores in use", told(health.cores_in_use === null ? null : 100 * health.cores_in_use, "%")],
     ["Disk left", told(health.free_disk_mb === null ? null : health.free_disk_mb / 1000, "GB")],
     ["Version", health.version], ["Last alert", alert ? `${KINDS[alert.kind] || alert.kind}, ${alert.camera}, ${when(alert.at)}` : "none"]];
   $("machine").replaceChildren(...facts.flatMap(([name, value]) => {
@@ -136,7 +136,7 @@ function query() {
   return asked;
 }
 function fill(row, one) {
-  const isCamera = one.kind.startsWith("camera");
+  const isCamera = Boolean(one.reason);
   row.dataset.kind = one.kind;
   [when(one.at), KINDS[one.kind] || one.kind, one.camera, isCamera ? "" : `#${one.person}`, isCamera ? why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
 }
