@@ -74,6 +74,11 @@ class CameraConfig(Section):
     read_timeout_s: float = Field(
         default=2.0, ge=0.5, le=120, description="time without a frame before the camera counts as lost, in s"
     )
+    rtsp_transport: Literal["auto", "tcp", "udp"] = Field(
+        default="auto",
+        description="how the pictures of an rtsp:// camera travel; auto tries TCP, then UDP, and stays with "
+        "what works",
+    )
 
     @field_validator("source", mode="before")
     @classmethod

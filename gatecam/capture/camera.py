@@ -41,6 +41,7 @@ class Camera:
         self._start_at_s = 0.0
         self._failure = ""  # why the last reader failed
         self._longest_open_s = 0.0
+        self._method = 0  # which of the reader's methods gave pictures, kept for the next reader
         self._seen_index = -1
         self._seen_s: float | None = None
         self._sight = ""
@@ -85,6 +86,14 @@ class Camera:
         if (kind, reason) != (self.state.kind, self.state.reason):
             self.state = CameraState(kind, reason, self._since_s(kind, now_s))
 
+    @property
+    def deadline_s(self) -> float:
+        """When the reader will have said or shown something, in monotonic time.
+
+        A reader that goes on to another method of reading moves its deadline.
+        """
+        return self._reader.deadline_s if self._reader else self._start_at_s
+
     def close(self) -> None:
         """End the reader process, within a second; `tick` would start another."""
         if self._reader is not None:
@@ -99,6 +108,7 @@ class Camera:
                 self._source_settings(),
                 self.config.open_timeout_s,
                 self._longest_open_s,
+                self._method,
                 self._seen_index + 1,
                 now_s,
                 self._command,
@@ -113,7 +123,13 @@ class Camera:
     def _source_settings(self) -> SourceSettings:
         config = self.config
         return SourceSettings(
-            self._source, config.width, config.height, config.fps, config.read_timeout_s, config.max_fps
+            self._source,
+            config.width,
+            config.height,
+            config.fps,
+            config.read_timeout_s,
+            config.max_fps,
+            config.rtsp_transport,
         )
 
     def _listen(self, reader: ReaderProcess, now_s: float) -> None:
@@ -125,6 +141,7 @@ class Camera:
             self._pauses.reset()
         status = reader.memory.status
         self._longest_open_s = max(self._longest_open_s, status.longest_open_s)
+        self._method = status.method or self._method
         failure = reader.failure(now_s)
         if failure:
             self._failure = self._sentence(failure)
@@ -225,7 +242,7 @@ class Cameras:
     def _require_picture(self, camera: Camera) -> None:
         deadline_s = time.monotonic() + camera.config.open_timeout_s
         while camera.state.kind is CameraCondition.OPENING and not self._stopping:
-            if time.monotonic() > deadline_s:
+            if time.monotonic() > max(deadline_s, camera.deadline_s):
                 reason = NO_STREAM if is_url(camera.config.source) else NO_DEVICE
                 where = redacted(camera.config.source)
                 raise CameraError(f"camera {camera.name} ({where}) {reason}.")

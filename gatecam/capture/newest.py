@@ -47,6 +47,7 @@ _HEAD = np.dtype(
         ("sequence", "u8"),  # of what follows
         ("phase", "u8"),
         ("longest_open_s", "f8"),
+        ("method", "u8"),
         ("reason", "S256"),
         ("slots", _SLOT, (_SLOTS,)),
     ],
@@ -69,13 +70,15 @@ class Phase(IntEnum):
 class Status:
     """What a reader says of itself.
 
-    `reason` is why the last stream ended or did not open, empty once a picture has come;
+    `reason` is why the last stream ended or did not open, empty once a picture has come.
     `longest_open_s` is the longest that a stream took to its first picture, 0 if none ever gave one.
+    `method` is the `sources.Method` that gave the last picture, 0 before the first.
     """
 
     phase: Phase
     reason: str
     longest_open_s: float
+    method: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +158,16 @@ class NewestWriter(_Memory):
         self._head["newest"][0] = slot + 1
         self.ring()
 
-    def tell(self, phase: Phase, deadline_s: float, reason: str, longest_open_s: float) -> None:
+    def tell(
+        self, phase: Phase, deadline_s: float, reason: str, longest_open_s: float, method: int = 0
+    ) -> None:
         """Say what the reader is doing, and by when it will have said or shown something else."""
         self.promise(deadline_s)
         self._head["sequence"][0] |= 1
         self._head["phase"][0] = phase
         self._head["reason"][0] = reason.encode("ascii", "replace")
         self._head["longest_open_s"][0] = longest_open_s
+        self._head["method"][0] = method
         self._head["sequence"][0] += 1
         self.ring()
 
@@ -229,7 +235,7 @@ class NewestReader(_Memory):
             if not head["sequence"] % 2 and self._head["sequence"][0] == head["sequence"]:
                 phase = Phase(min(int(head["phase"]), Phase.PAUSING))
                 reason = bytes(head["reason"]).decode("ascii", "replace")
-                self._status = Status(phase, reason, float(head["longest_open_s"]))
+                self._status = Status(phase, reason, float(head["longest_open_s"]), int(head["method"]))
                 break
         return self._status
 

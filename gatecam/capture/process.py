@@ -29,6 +29,7 @@ class ReaderProcess:
         source: Which camera.
         open_timeout_s: How long the first opening may take.
         longest_open_s: What the camera took to its first picture so far, 0 if there was none.
+        method: The `sources.Method` that gave pictures so far, 0 if there were none.
         first_index: The index of its first frame.
         now_s: The monotonic time.
         command: The program; settings are written to its standard input, as they may hold a password.
@@ -42,6 +43,7 @@ class ReaderProcess:
         source: SourceSettings,
         open_timeout_s: float,
         longest_open_s: float,
+        method: int,
         first_index: int,
         now_s: float,
         command: Sequence[str] = COMMAND,
@@ -54,7 +56,7 @@ class ReaderProcess:
             self.bell_fd, write_fd = os.pipe()
             try:
                 settings = ReaderSettings(
-                    source, open_timeout_s, longest_open_s, first_index, memory_fd, write_fd
+                    source, open_timeout_s, longest_open_s, first_index, memory_fd, write_fd, method
                 )
                 self._process = _start(command, settings, source.read_timeout_s)
             except BaseException:
@@ -66,14 +68,18 @@ class ReaderProcess:
             os.close(memory_fd)
         os.set_blocking(self.bell_fd, False)
 
+    @property
+    def deadline_s(self) -> float:
+        """When the process will have said or shown something, unless it hangs, in monotonic time."""
+        return self.memory.deadline_s or self.started_s + self._silence_s
+
     def failure(self, now_s: float) -> str:
         """Why the process is of no more use, to go on after the camera's name; empty while it is."""
         code = self._process.poll()
         if code is None:
             with contextlib.suppress(BlockingIOError):  # the bell has not rung since the last time
                 os.read(self.bell_fd, _DRAIN_BYTES)
-            deadline_s = self.memory.deadline_s or self.started_s + self._silence_s
-            return "hung, so its reader was ended" if now_s > deadline_s else ""
+            return "hung, so its reader was ended" if now_s > self.deadline_s else ""
         status = self.memory.status
         if code == UNKNOWN_ERROR and status.reason:
             return status.reason

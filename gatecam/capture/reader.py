@@ -31,8 +31,10 @@ from gatecam.capture.sources import (
     NO_STREAM,
     STALLED,
     UNFIT,
-    GarbledError,
+    Method,
+    OtherMethodError,
     Shot,
+    SilentError,
     SourceSettings,
     shots,
     silence,
@@ -54,7 +56,8 @@ class ReaderSettings:
     """What the process is told: its camera, how long it may take to open, and its ends of the connections.
 
     `longest_open_s` is the longest that an earlier reader of the camera took to its first picture, 0 if
-    there was none; frames count up from `first_index`.
+    there was none. `method` is the one by which that reader got pictures, or 0. Frames count up from
+    `first_index`.
     """
 
     source: SourceSettings
@@ -63,6 +66,7 @@ class ReaderSettings:
     first_index: int
     memory_fd: int
     bell_fd: int
+    method: int = 0
 
     def to_json(self) -> bytes:
         """One line."""
@@ -90,7 +94,7 @@ class Reader:
         settings: ReaderSettings,
         writer: NewestWriter,
         look: Look,
-        open_shots: Callable[[SourceSettings, float, bool], Iterator[Shot]] = shots,
+        open_shots: Callable[[SourceSettings, float, Method], Iterator[Shot]] = shots,
     ) -> None:
         self._settings = settings
         self._writer = writer
@@ -101,7 +105,7 @@ class Reader:
         self._last_s = 0.0
         self._longest_open_s = settings.longest_open_s
         self._reason = ""
-        self._is_garbled = False
+        self._method = settings.method  # the one that gave pictures, 0 before the first
 
     def run(self) -> NoReturn:
         """Read until this process is ended."""
@@ -109,13 +113,23 @@ class Reader:
             time.sleep(self.attempt())
 
     def attempt(self) -> float:
-        """Open the camera and read until it ends; the pause before the next attempt, in s."""
+        """Open the camera, read until it ends, and return the pause before the next attempt, in s.
+
+        A method that does not read the stream is no failure as long as there is another one to try.
+        """
         started_s = time.monotonic()
-        try:
-            self._read(started_s)
-        except CameraError as error:
-            self._reason = str(error)
-            self._is_garbled = isinstance(error, GarbledError)
+        told: CameraError | None = None
+        for method in sorted(self._settings.source.methods(), key=lambda each: each != self._method):
+            index = self._index
+            try:
+                self._read(method)
+            except CameraError as error:
+                if told is None or self._index > index:
+                    told = error
+                is_last = not isinstance(error, OtherMethodError)
+                if is_last or (self._method and isinstance(error, SilentError)):
+                    break  # a camera that was read before is off rather than changed
+        self._reason = str(told)
         ended_s = time.monotonic()
         pause_s = self._pauses.after(started_s, ended_s)
         self._tell(Phase.PAUSING, ended_s + pause_s)
@@ -128,22 +142,25 @@ class Reader:
             return self._settings.open_timeout_s
         return min(self._settings.open_timeout_s, max(MIN_REOPEN_S, 2 * self._longest_open_s))
 
-    def _read(self, started_s: float) -> None:
+    def _read(self, method: Method) -> None:
+        """Read by one method until it ends, which is an error."""
+        started_s = time.monotonic()
         limit_s = self.open_limit_s
         self._tell(Phase.OPENING, started_s + limit_s)
         heard_s = None
-        with closing(self._open_shots(self._settings.source, limit_s, self._is_garbled)) as found:  # type: ignore[type-var]
+        with closing(self._open_shots(self._settings.source, limit_s, method)) as found:  # type: ignore[type-var]
             for shot in found:
                 is_late = heard_s is not None and shot.time_s > heard_s + self._settings.source.read_timeout_s
                 if is_late:  # with a picture, it is what a library makes of half a one at its time-out
                     raise CameraError(UNFIT if shot.image is None else STALLED)
                 if shot.image is not None:
+                    self._method = method
                     self._put(shot.image, shot.time_s, None if heard_s else shot.time_s - started_s)
                     heard_s = shot.time_s
                 elif shot.is_left_out:
                     heard_s = shot.time_s
                 elif heard_s is None and shot.time_s > started_s + limit_s:
-                    raise CameraError(NO_STREAM)
+                    raise OtherMethodError(NO_STREAM)
 
     def _put(self, image: Image, shot_s: float, open_s: float | None) -> None:
         """Publish a picture; `open_s` is how long the first of a stream took."""
@@ -161,7 +178,7 @@ class Reader:
         self._tell(Phase.OPEN, deadline_s)
 
     def _tell(self, phase: Phase, deadline_s: float) -> None:
-        self._writer.tell(phase, deadline_s + GRACE_S, self._reason, self._longest_open_s)
+        self._writer.tell(phase, deadline_s + GRACE_S, self._reason, self._longest_open_s, self._method)
 
 
 def main() -> None:

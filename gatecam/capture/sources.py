@@ -2,6 +2,12 @@
 
 Network streams are not read by OpenCV, which scales every picture to the size of the first and gives up
 at half a picture; PyAV passes over what it cannot decode, and adds no delay.
+
+Some network streams can be read by more than one `Method`. The reader process tries them in turn:
+
+    CameraError             no method helps: nobody answers, the password is wrong, the stream ended
+      OtherMethodError      another method may read the stream
+        SilentError         the same, but it was only found out by waiting
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import IntEnum
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
@@ -18,7 +25,14 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
-from av.error import ExitError, FFmpegError, InvalidDataError
+from av.error import (
+    ExitError,
+    FFmpegError,
+    HTTPForbiddenError,
+    HTTPNotFoundError,
+    HTTPUnauthorizedError,
+    InvalidDataError,
+)
 from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -39,12 +53,25 @@ ENDED = "ended its stream"
 UNFIT = "sends only what cannot be shown: damaged pictures, or larger ones than 7680 x 4320"
 GARBLED = "sends garbage between its pictures"
 
+# Answers to RTSP that no other transport changes: the camera is not there, or lets nobody in
+_FINAL = (HTTPUnauthorizedError, HTTPForbiddenError, HTTPNotFoundError, ConnectionError)
+
+
+class Method(IntEnum):
+    """How a camera is read."""
+
+    DEVICE = 1  # OpenCV
+    DEMUXED = 2  # the stream's container is understood by FFmpeg; RTSP comes over TCP
+    JPEGS = 3  # JPEG pictures are looked for between whatever else the stream sends
+    UDP = 4  # as `DEMUXED`, but RTSP comes over UDP
+
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
     """Where a camera is, what a USB camera is asked for, and how long its stream may be silent.
 
-    More than `max_fps` pictures a second are left out; None wants all.
+    More than `max_fps` pictures a second are left out; None wants all. `rtsp_transport` is tcp, udp, or auto
+    to try both.
     """
 
     source: str
@@ -53,6 +80,18 @@ class SourceSettings:
     fps: float
     read_timeout_s: float
     max_fps: float | None = None
+    rtsp_transport: str = "auto"
+
+    def methods(self) -> tuple[Method, ...]:
+        """Return the methods that may read the camera, the most likely one first."""
+        scheme = self.source.partition("://")[0].lower()
+        if not is_url(self.source):
+            return (Method.DEVICE,)
+        if scheme == "rtsp":  # FFmpeg reads rtsps over TCP alone
+            return {"tcp": (Method.DEMUXED,), "udp": (Method.UDP,)}.get(
+                self.rtsp_transport, (Method.DEMUXED, Method.UDP)
+            )
+        return (Method.DEMUXED, Method.JPEGS) if scheme in ("http", "https") else (Method.DEMUXED,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,28 +121,32 @@ class _Cap:
         return False
 
 
-class GarbledError(CameraError):
-    """What lies between the pictures of a stream is not understood; `shots` can pass over it."""
+class OtherMethodError(CameraError):
+    """The stream cannot be read by this method; another one may read it."""
 
 
-def shots(settings: SourceSettings, open_timeout_s: float, is_garbled: bool) -> Iterator[Shot]:
-    """What a camera gives, from now on; ending or closing the iterator frees the camera.
+class SilentError(OtherMethodError):
+    """The stream gave nothing in the time that it has to open."""
+
+
+def shots(settings: SourceSettings, open_timeout_s: float, method: Method) -> Iterator[Shot]:
+    """Yield what a camera gives from now on. Closing the iterator frees the camera.
 
     Args:
         settings: Which camera.
         open_timeout_s: How long a network stream may take to open.
-        is_garbled: Look for JPEG pictures between whatever else a network stream sends.
+        method: One of the camera's methods.
 
     Raises:
-        GarbledError: the stream could be read so only.
-        CameraError: it does not open, ended or stalled; its text goes on after the camera's name.
+        OtherMethodError: another method may read the stream.
+        CameraError: the camera does not open, ended or stalled. The text goes on after the camera's name.
     """
-    if is_garbled:
-        yield from _garbled_shots(settings, open_timeout_s)
-    elif is_url(settings.source):
-        yield from _stream_shots(settings, open_timeout_s)
-    else:
+    if method is Method.DEVICE:
         yield from device_shots(_open_device(settings), settings.max_fps)
+    elif method is Method.JPEGS:
+        yield from _jpeg_shots(settings, open_timeout_s)
+    else:
+        yield from _stream_shots(settings, open_timeout_s, method)
 
 
 def silence() -> None:
@@ -115,8 +158,8 @@ def silence() -> None:
 # Network streams ---------------------------------------------------------------------------------
 
 
-def _stream_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
-    with _told_failures(_open_stream(settings, open_timeout_s)) as container:
+def _stream_shots(settings: SourceSettings, open_timeout_s: float, method: Method) -> Iterator[Shot]:
+    with _told_failures(_open_stream(settings, open_timeout_s, method)) as container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise CameraError(NO_VIDEO)
@@ -130,28 +173,31 @@ def _stream_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[S
             yield from found or [Shot(time_s, None)]
 
 
-def _garbled_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
-    """JPEG pictures between anything; FFmpeg only brings the bytes (its demuxer `data`)."""
-    scanner, cap = JpegScanner(), _Cap(settings.max_fps)
-    with _told_failures(_open_stream(settings, open_timeout_s, "data")) as container:
+def _jpeg_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
+    """Yield JPEG pictures between anything else. FFmpeg only brings the bytes (its demuxer `data`)."""
+    scanner, cap, has_found = JpegScanner(), _Cap(settings.max_fps), False
+    with _told_failures(_open_stream(settings, open_timeout_s, Method.JPEGS)) as container:
         for packet in container.demux():
             time_s = monotonic()
             found = [
                 Shot(time_s, None, True) if cap.leaves_out(time_s) else Shot(time_s, _from_jpeg(each))
                 for each in scanner.feed(bytes(packet))
             ]
+            has_found = has_found or bool(found)
             yield from found or [Shot(time_s, None)]
+        if not has_found:
+            raise OtherMethodError(NO_STREAM)
 
 
 @contextmanager
 def _told_failures(container: InputContainer) -> Iterator[InputContainer]:
-    """A stream to read to its end, which is a `CameraError` whatever the end is."""
+    """Close a stream after its end, and raise a `CameraError` whatever the end is."""
     try:
         yield container
     except ExitError as error:  # the time-out of reading
         raise CameraError(STALLED) from error
     except InvalidDataError as error:
-        raise (GarbledError if container.format.name == "mpjpeg" else CameraError)(GARBLED) from error
+        raise (OtherMethodError if container.format.name == "mpjpeg" else CameraError)(GARBLED) from error
     except FFmpegError as error:
         raise CameraError(ENDED) from error
     finally:
@@ -159,23 +205,24 @@ def _told_failures(container: InputContainer) -> Iterator[InputContainer]:
     raise CameraError(ENDED)
 
 
-def _open_stream(
-    settings: SourceSettings, open_timeout_s: float, demuxer: str | None = None
-) -> InputContainer:
+def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method) -> InputContainer:
+    is_rtsp = settings.source.lower().startswith("rtsp")
     try:
         container: InputContainer = av.open(
             settings.source,
-            format=demuxer,
-            options={"rtsp_transport": "tcp"},
+            format="data" if method is Method.JPEGS else None,
+            options={"rtsp_transport": "udp" if method is Method.UDP else "tcp"},
             timeout=(open_timeout_s, settings.read_timeout_s),
             **ANY_METADATA,
         )
         return container
+    except ExitError as error:
+        raise (SilentError if is_rtsp else CameraError)(NO_STREAM) from error
     except InvalidDataError as error:
-        is_http = settings.source.lower().startswith("http")
-        raise (GarbledError if is_http else CameraError)(NO_STREAM) from error
+        raise OtherMethodError(NO_STREAM) from error
     except (FFmpegError, ValueError) as error:
-        raise CameraError(NO_STREAM) from error
+        is_open_question = is_rtsp and not isinstance(error, _FINAL)
+        raise (OtherMethodError if is_open_question else CameraError)(NO_STREAM) from error
 
 
 def _from_jpeg(data: bytes) -> Image | None:

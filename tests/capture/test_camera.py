@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from gatecam.capture.camera import Camera, Cameras
 from gatecam.config import CameraConfig
 from gatecam.errors import CameraError
 from gatecam.types import CameraCondition, CameraState, Frame
-from tests.streams import MjpegServer, Viewer, jpeg, noise, part
+from tests.streams import BOUNDARY, MjpegServer, Viewer, jpeg, noise, part
 
 LIMIT_S = 20.0  # for anything that a test waits for
 HANGS = (sys.executable, "-c", "import threading; threading.Event().wait()")
@@ -136,9 +137,51 @@ def test_a_camera_that_is_not_there_is_refused_in_a_sentence_without_its_passwor
 
 def test_a_camera_that_accepts_and_says_nothing_is_refused_in_time():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        config = camera_at(f"http://127.0.0.1:{silent.getsockname()[1]}/", open_timeout_s=0.5)
+        config = camera_at(f"http://127.0.0.1:{silent.getsockname()[1]}/", open_timeout_s=1.5)
         with pytest.raises(CameraError, match="gives no picture"), Cameras([config]):
             pass
+
+
+def odd_parts(boundary: bytes, kind: bytes, first: bytes) -> Callable[[Viewer], None]:
+    """Return the plan of a camera whose parts FFmpeg does not take for Motion JPEG."""
+    rest = b"Content-Type: " + kind + b"\r\n\r\n" + jpeg() + b"\r\n"
+
+    def plan(viewer: Viewer) -> None:
+        viewer.send(first + rest)
+        while True:
+            viewer.send(boundary + rest)
+            viewer.wait(0.03)
+
+    return plan
+
+
+ODD = {
+    "no boundary before the first part": odd_parts(BOUNDARY, b"image/jpeg", b""),
+    "boundary without dashes": odd_parts(b"frame\r\n", b"image/jpeg", b"frame\r\n"),
+    "type image/jpg": odd_parts(BOUNDARY, b"image/jpg", BOUNDARY),
+}
+
+
+def test_trying_the_second_reading_method_is_no_failure_among_several_cameras():
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(MjpegServer(plan=plan)) for name, plan in ODD.items()}
+        told = Told()
+        cameras = Cameras([camera_at(server.url, name) for name, server in servers.items()], told)
+        with cameras as frames:
+            frames_until(frames, lambda: all(camera._taken_index >= 3 for camera in cameras.cameras))
+        assert all(told.kinds(name)[-1] == "open" and "lost" not in told.kinds(name) for name in ODD)
+
+
+def test_the_reading_method_of_an_only_camera_is_remembered_by_its_next_reader():
+    with MjpegServer(plan=ODD["type image/jpg"]) as server:
+        cameras = Cameras([camera_at(server.url)])
+        with cameras as frames:
+            camera = cameras.cameras[0]
+            frames_until(frames, lambda: camera.state.sees)
+            assert server.connections == 2
+            os.kill(reader_pid(camera), signal.SIGKILL)
+            frames_until(frames, lambda: camera.restarts == 1 and camera._reader and camera._taken_index > 40)
+    assert server.connections == 3
 
 
 @pytest.mark.parametrize("source", ["/dev/video-none", "99", "door.mp4"])

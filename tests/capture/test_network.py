@@ -1,4 +1,4 @@
-"""Cameras that are no Motion JPEG over HTTP: RTSP and MPEG-TS, killed and back."""
+"""Cameras that are no Motion JPEG over HTTP: RTSP by each transport, MPEG-TS, killed and back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gatecam.capture.camera import Camera
+from gatecam.capture.camera import Camera, Cameras
 from gatecam.config import CameraConfig
+from gatecam.errors import CameraError
 from gatecam.types import CameraCondition
 from tests.streams import free_port
 
@@ -73,11 +74,43 @@ def comes_back(command: list[str], source: str) -> None:
         camera.close()
 
 
+needs_rtsp_server = pytest.mark.skipif(
+    not has_rtsp_server(), reason="needs GStreamer's RTSP server for the system's Python"
+)
+
+
+def rtsp_server(port: int, transport: str = "any", method: str = "none") -> list[str]:
+    return [SYSTEM_PYTHON, str(RTSP_SERVER), str(port), transport, method]
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not has_rtsp_server(), reason="needs GStreamer's RTSP server for the system's Python")
+@needs_rtsp_server
 def test_an_rtsp_camera_that_is_killed_comes_back():
     port = free_port()
-    comes_back([SYSTEM_PYTHON, str(RTSP_SERVER), str(port)], f"rtsp://127.0.0.1:{port}/live")
+    comes_back(rtsp_server(port), f"rtsp://127.0.0.1:{port}/live")
+
+
+@needs_rtsp_server
+@pytest.mark.parametrize(("transport", "method"), [("udp", "digest"), ("tcp", "basic")])
+def test_an_rtsp_camera_of_one_transport_wants_its_password_and_is_never_lost(transport, method):
+    port, states = free_port(), []
+    with running(rtsp_server(port, transport, method)):
+        config = CameraConfig(source=f"rtsp://cam:p%40ss:w%23rd%2F1%3F@127.0.0.1:{port}/live")
+        with Cameras([config], lambda name, state: states.append(state.kind)) as frames:
+            assert any(frame.image.shape == (240, 320, 3) for new in frames for frame in new)
+        assert CameraCondition.LOST not in states
+        wrong = config.model_copy(update={"source": f"rtsp://cam:wrong@127.0.0.1:{port}/live"})
+        with pytest.raises(CameraError, match="check the address, user and password"), Cameras([wrong]):
+            pass
+
+
+@needs_rtsp_server
+def test_the_setting_of_the_transport_rules_out_the_other_one():
+    port = free_port()
+    with running(rtsp_server(port, "udp")):
+        config = CameraConfig(source=f"rtsp://127.0.0.1:{port}/live", rtsp_transport="tcp")
+        with pytest.raises(CameraError, match="gives no picture"), Cameras([config]):
+            pass
 
 
 @pytest.mark.slow

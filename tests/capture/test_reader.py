@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gatecam.capture.newest import NewestReader, NewestWriter, Phase, create_memory
 from gatecam.capture.reader import Reader, ReaderSettings
-from gatecam.capture.sources import STALLED, GarbledError, Shot, SourceSettings
+from gatecam.capture.sources import STALLED, Method, OtherMethodError, Shot, SilentError, SourceSettings
 from gatecam.errors import CameraError
 
 SOURCE = SourceSettings("http://user:secret@camera/", 640, 480, 30.0, 2.0)
@@ -23,10 +24,10 @@ class Script:
 
     def __init__(self, *openings: tuple[list[Shot], CameraError]) -> None:
         self.openings = list(openings)
-        self.opened: list[tuple[float, bool]] = []
+        self.opened: list[tuple[float, Method]] = []
 
-    def __call__(self, source: SourceSettings, open_timeout_s: float, is_garbled: bool) -> Iterator[Shot]:
-        self.opened.append((open_timeout_s, is_garbled))
+    def __call__(self, source: SourceSettings, open_timeout_s: float, method: Method) -> Iterator[Shot]:
+        self.opened.append((open_timeout_s, method))
         found, error = self.openings.pop(0)
         yield from found
         raise error
@@ -40,9 +41,10 @@ def build() -> Iterator[Build]:
     """A reader of a script, and the other end of its memory."""
     fds = [create_memory(), *os.pipe()]
 
-    def reader_of(script: Script, longest_open_s=0.0, first_index=0, **parts) -> tuple[Reader, NewestReader]:
-        settings = ReaderSettings(SOURCE, OPEN_TIMEOUT_S, longest_open_s, first_index, fds[0], fds[2])
-        look = parts.pop("look", lambda image, time_s: "")
+    def reader_of(
+        script: Script, longest_open_s=0.0, first_index=0, source=SOURCE, method=0, look=lambda *_: ""
+    ) -> tuple[Reader, NewestReader]:
+        settings = ReaderSettings(source, OPEN_TIMEOUT_S, longest_open_s, first_index, fds[0], fds[2], method)
         reader = Reader(settings, NewestWriter(fds[0], fds[2]), look, open_shots=script)
         return reader, NewestReader(fds[0])
 
@@ -124,15 +126,46 @@ def test_a_camera_that_gave_pictures_is_not_waited_for_as_long_as_a_new_one(buil
     script = Script(([], ENDED))
     reader, _ = build(script, longest_open_s=longest_open_s)
     reader.attempt()
-    assert script.opened == [(limit_s, False)]
+    assert script.opened == [(limit_s, Method.DEMUXED)]
 
 
-def test_garbage_is_passed_over_by_the_next_opening_only(build):
-    script = Script(([shot()], GarbledError("garbage")), ([shot()], ENDED), ([], ENDED))
-    reader, _ = build(script)
-    for _ in range(3):
-        reader.attempt()
-    assert [is_garbled for _, is_garbled in script.opened] == [False, True, False]
+OTHER, SILENT = OtherMethodError("no method"), SilentError("silent")
+RTSP = replace(SOURCE, source="rtsp://camera/")
+
+
+def test_another_method_is_tried_at_once_without_a_failure_and_remembered(build):
+    seen = []
+    script = Script(([], OTHER), ([shot()], ENDED), ([shot()], ENDED), ([shot()], ENDED))
+    reader, memory = build(script, look=lambda *_: seen.append(memory.status.reason) or "")
+    reader.attempt()
+    reader.attempt()
+    assert seen == ["", "ended its stream"]  # not the first method's error
+    again, _ = build(script, method=memory.status.method)
+    again.attempt()
+    assert [method for _, method in script.opened] == [Method.DEMUXED, *[Method.JPEGS] * 3]
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "errors", "tried"),
+    [
+        (SOURCE, 0, [OTHER, OTHER], [Method.DEMUXED, Method.JPEGS]),
+        (SOURCE, Method.JPEGS, [OTHER, OTHER], [Method.JPEGS, Method.DEMUXED]),
+        (SOURCE, 0, [ENDED], [Method.DEMUXED]),
+        (RTSP, 0, [OTHER, OTHER], [Method.DEMUXED, Method.UDP]),
+        (RTSP, 0, [SILENT, SILENT], [Method.DEMUXED, Method.UDP]),
+        (RTSP, Method.UDP, [SILENT], [Method.UDP]),  # it is off, and TCP would be asked in vain
+        (replace(RTSP, rtsp_transport="tcp"), 0, [OTHER], [Method.DEMUXED]),
+        (replace(RTSP, rtsp_transport="udp"), 0, [OTHER], [Method.UDP]),
+        (replace(SOURCE, source="udp://127.0.0.1:9"), 0, [OTHER], [Method.DEMUXED]),
+        (replace(SOURCE, source="/dev/video0"), 0, [ENDED], [Method.DEVICE]),
+    ],
+)
+def test_methods_are_tried_in_turn_and_the_first_error_is_told(build, source, method, errors, tried):
+    script = Script(*[([], error) for error in errors])
+    reader, memory = build(script, source=source, method=method)
+    assert reader.attempt() == pytest.approx(0.5, abs=0.1)
+    assert [method for _, method in script.opened] == tried
+    assert memory.status.reason == str(errors[0])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +176,8 @@ def test_garbage_is_passed_over_by_the_next_opening_only(build):
     ],
 )
 def test_a_stream_without_a_picture_is_left_even_while_it_sends(build, comes, said):
-    reader, memory = build(Script(([shot(*each) for each in comes], ENDED)))
+    device = replace(SOURCE, source="/dev/video0")  # has one method
+    reader, memory = build(Script(([shot(*each) for each in comes], ENDED)), source=device)
     reader.attempt()
     assert said in memory.status.reason
 

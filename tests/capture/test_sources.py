@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gatecam.capture import sources
-from gatecam.capture.sources import GarbledError, SourceSettings, device_shots, shots
+from gatecam.capture.sources import Method, OtherMethodError, SourceSettings, device_shots, shots
 from gatecam.errors import CameraError
 from tests.streams import MjpegServer, Viewer, jpeg, noise, part
 
@@ -80,7 +80,7 @@ def test_a_usb_camera_is_asked_for_motion_jpeg_size_and_rate(monkeypatch):
     monkeypatch.setattr(sources.cv2, "VideoCapture", Device)
     monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(CameraError):
-        next(shots(SourceSettings("/dev/v4l/by-id/usb-HD-index0", 1280, 720, 25.0, 1.0), 1.0, False))
+        next(shots(SourceSettings("/dev/v4l/by-id/usb-HD-index0", 1280, 720, 25.0, 1.0), 1.0, Method.DEVICE))
     assert asked == [
         ("/dev/v4l/by-id/usb-HD-index0", cv2.CAP_V4L2),
         (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),  # before the size, or it is not kept
@@ -90,8 +90,8 @@ def test_a_usb_camera_is_asked_for_motion_jpeg_size_and_rate(monkeypatch):
     ]
 
 
-def stream(server, is_garbled=False):
-    return shots(SourceSettings(server.url, 640, 480, 30.0, 0.5), 1.0, is_garbled)
+def stream(server, method=Method.DEMUXED):
+    return shots(SourceSettings(server.url, 640, 480, 30.0, 0.5), 1.0, method)
 
 
 def test_pictures_of_a_stream_are_rgb_of_their_own_size_whatever_they_are():
@@ -130,9 +130,9 @@ def garbage_between(viewer: Viewer) -> None:
 
 def test_garbage_between_pictures_is_told_and_can_be_passed_over():
     with MjpegServer(plan=garbage_between) as server:
-        with pytest.raises(GarbledError, match="garbage"):
+        with pytest.raises(OtherMethodError, match="garbage"):
             list(stream(server))
-        assert len(images_of(stream(server, is_garbled=True), 50)) == 50
+        assert len(images_of(stream(server, Method.JPEGS), 50)) == 50
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_garbage_alone_is_no_stream():
             viewer.send(noise(10_000, seed))
 
     with MjpegServer(plan=plan) as server:
-        for is_garbled in (False, True):
+        for method in (Method.DEMUXED, Method.JPEGS):
             with pytest.raises(CameraError):
-                list(stream(server, is_garbled))
+                list(stream(server, method))
 
 
 def test_no_more_pictures_come_than_are_wanted(monkeypatch):
@@ -180,6 +180,6 @@ def test_no_more_pictures_come_than_are_wanted(monkeypatch):
 def test_a_stream_has_pictures_left_out_too():
     with MjpegServer() as server:
         settings = SourceSettings(server.url, 640, 480, 30.0, 0.5, max_fps=10.0)
-        found = list(itertools.islice(shots(settings, 1.0, False), 30))
+        found = list(itertools.islice(shots(settings, 1.0, Method.DEMUXED), 30))
     assert sum(shot.image is not None for shot in found) <= 12
     assert sum(shot.is_left_out for shot in found) >= 18
