@@ -1,6 +1,6 @@
 """Floor 1: what the program says of itself: one line an event on standard error, for people or as JSON.
 
-Every line passes one formatter, which takes passwords out of addresses and keeps a line one line.
+Every line passes one formatter, which takes secrets out of addresses and keeps a line one line.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import sys
 import time
 import traceback
@@ -19,13 +18,12 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
+from gatecam.addresses import hide_secrets
+
 Field = str | int | float | bool | None
 
 ONCE_IN_S = 10.0
 TEXTS_KEPT = 1000  # of those said in the last seconds: unlike ones without end must not fill the memory
-
-_USER = re.compile(r"([A-Za-z][\w+.-]*://)\S*@")
-_QUERY = re.compile(r"([A-Za-z][\w+.-]*://[^\s?]*\?)\S+?(?=[)\]}>'\",.:;]*(?:\s|$))")
 
 
 def set_up(as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,15 +54,6 @@ def with_fields(**fields: Field) -> dict[str, dict[str, Field]]:
     return {"fields": fields}
 
 
-def without_passwords(text: str) -> str:
-    """A text whose addresses have neither user, password nor query.
-
-    >>> without_passwords("no answer from rtsp://admin:p@ss/w@10.0.0.5/live?token=1, trying again")
-    'no answer from rtsp://***@10.0.0.5/live?***, trying again'
-    """
-    return _QUERY.sub(r"\1***", _USER.sub(r"\1***@", text))
-
-
 class PlainFormatter(logging.Formatter):
     """One line for people: `gatecam: text`, and of an error what it is and where it was raised."""
 
@@ -73,7 +62,7 @@ class PlainFormatter(logging.Formatter):
         text = record.getMessage()
         if (error := _error_of(record)) is not None:
             text = f"{text}: {_in_words(error)}"
-        return without_passwords(f"gatecam: {_one_line(text)}")
+        return hide_secrets(f"gatecam: {_one_line(text)}")
 
 
 class JsonFormatter(logging.Formatter):
@@ -202,7 +191,7 @@ def _as_json(value: object) -> Field:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return without_passwords(str(value))
+    return hide_secrets(str(value))
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -72,7 +72,9 @@ def too_slow(camera: str, pace: Pace, device: str) -> str:
         pace: of the camera.
         device: what runs the networks.
     """
-    openvino = ", or use OpenVINO: `pip install 'gatecam[openvino]'` and device: auto" if device == "cpu" else ""
+    openvino = (
+        ", or use OpenVINO: `pip install 'gatecam[openvino]'` and device: auto" if device == "cpu" else ""
+    )
     return (
         f"camera {camera}: too slow: {pace.judged_fps:.1f} of {pace.given_fps:.1f} frames/s are judged, "
         f"{pace.age_s:.1f} s after they were taken. Choose a smaller picture, a larger detector.min_face_px, "

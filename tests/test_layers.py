@@ -32,7 +32,7 @@ FLOORS = {
     ],
     2: ["ports", "reload", "pace"],
     1: ["config", "cores", "geometry", "telemetry", "logs", "locks", "charts", "pages", "words"],
-    0: ["types", "labels", "errors", "folders"],
+    0: ["types", "labels", "errors", "folders", "addresses"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

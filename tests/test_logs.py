@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 
 from gatecam import logs
-from gatecam.logs import say, set_up, with_fields, without_passwords
+from gatecam.logs import say, set_up, with_fields
 
 log = logging.getLogger("gatecam.capture.camera")
 
@@ -99,21 +99,8 @@ def test_an_error_is_one_plain_line_and_a_whole_trace_in_json(said):
     assert "secret" not in full
 
 
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("open rtsp://admin:1234@10.0.0.5:554/live now", "open rtsp://***@10.0.0.5:554/live now"),
-        ("rtsp://a:p@ss/w:rd@h/x", "rtsp://***@h/x"),
-        ("'HTTPS://a:b@h'", "'HTTPS://***@h'"),
-        ("from http://a:b@h/ to rtsp+tcp://c:d@i/.", "from http://***@h/ to rtsp+tcp://***@i/."),
-        ("http://cam/v.cgi?user=a&pwd=b: gone", "http://cam/v.cgi?***: gone"),
-        ("(http://cam/?t=1) http://x/?a=b", "(http://cam/?***) http://x/?***"),
-        ("mail to me@home about http://cam/live", "mail to me@home about http://cam/live"),
-        ("what? nothing: a:b@c", "what? nothing: a:b@c"),
-    ],
-)
-def test_addresses_are_told_without_user_password_and_query(text, safe, said):
-    assert without_passwords(text) == safe
+def test_lines_show_no_secrets_of_addresses(said):
+    text, safe = "open rtsp://admin:1234@10.0.0.5/user/x1/ now", "open rtsp://***@10.0.0.5/user/***/ now"
     for as_json in (False, True):
         set_up(as_json)
         say(text, source=text)

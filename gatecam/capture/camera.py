@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-from gatecam.capture.devices import is_url, redacted, require_camera, stable_source
+from gatecam.addresses import ENCODE, has_raw_password, hide_in_source
+from gatecam.capture.devices import is_url, require_camera, stable_source
 from gatecam.capture.pauses import Pauses
 from gatecam.capture.process import COMMAND, ReaderProcess
 from gatecam.capture.sources import NO_DEVICE, NO_STREAM, STALLED, SourceSettings
@@ -116,7 +117,7 @@ class Camera:
         except CameraError as error:
             self._failure = str(error)
         except OSError as error:
-            self._failure = self._sentence(f"gets no reader ({error.strerror})")
+            self._failure = self.sentence(f"gets no reader ({error.strerror})")
         if self._reader is None:
             self._start_at_s = now_s + self._pauses.after(now_s, now_s)
 
@@ -144,11 +145,11 @@ class Camera:
         self._method = status.method or self._method
         failure = reader.failure(now_s)
         if failure:
-            self._failure = self._sentence(failure)
+            self._failure = self.sentence(failure)
             self._is_ending = True
             reader.kill()
         elif status.reason:
-            self._failure = self._sentence(status.reason)
+            self._failure = self.sentence(status.reason)
 
     def _let_go(self, reader: ReaderProcess, now_s: float) -> None:
         """Have another reader started, once this one has ended: two cannot hold one device."""
@@ -164,7 +165,7 @@ class Camera:
         if self._failure:
             return CameraCondition.LOST, self._failure
         if self._seen_s is not None:
-            return CameraCondition.LOST, self._sentence(STALLED)
+            return CameraCondition.LOST, self.sentence(STALLED)
         return CameraCondition.OPENING, ""
 
     def _since_s(self, kind: CameraCondition, now_s: float) -> float:
@@ -174,8 +175,11 @@ class Camera:
             return self.state.since_s
         return self._seen_s
 
-    def _sentence(self, reason: str) -> str:
-        return f"camera {self.name} ({redacted(self._source)}) {reason}."
+    def sentence(self, reason: str) -> str:
+        """Return a sentence for the operator from what goes on after the camera's name."""
+        if reason == NO_STREAM and has_raw_password(self._source):
+            reason = f"{reason}; {ENCODE}"
+        return f"camera {self.name} ({hide_in_source(self._source)}) {reason}."
 
 
 class Cameras:
@@ -243,9 +247,7 @@ class Cameras:
         deadline_s = time.monotonic() + camera.config.open_timeout_s
         while camera.state.kind is CameraCondition.OPENING and not self._stopping:
             if time.monotonic() > max(deadline_s, camera.deadline_s):
-                reason = NO_STREAM if is_url(camera.config.source) else NO_DEVICE
-                where = redacted(camera.config.source)
-                raise CameraError(f"camera {camera.name} ({where}) {reason}.")
+                raise CameraError(camera.sentence(NO_STREAM if is_url(camera.config.source) else NO_DEVICE))
             self._pause()
             self._tick()
         if camera.state.kind is CameraCondition.LOST:

@@ -7,19 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+from gatecam.addresses import hide_in_source
 from gatecam.errors import CameraError
 
 URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
 ROOT = Path("/")
-
-
-def redacted(source: str) -> str:
-    """A camera's address without user, password and query, fit for a message.
-
-    >>> redacted("rtsp://admin:p@ss@10.0.0.5/live?token=1")
-    'rtsp://***@10.0.0.5/live?***'
-    """
-    return re.sub(r"\?.*", "?***", re.sub(r"^(\w+://)?.*@", r"\1***@", source))
 
 
 def is_url(source: str) -> bool:
@@ -64,7 +56,7 @@ def require_camera(source: str) -> None:
         return
     if not (source.isdecimal() or source.startswith("/dev/")):
         raise CameraError(
-            f"camera {redacted(source)}: expected an index (0), a device (/dev/video0) or an address"
+            f"camera {hide_in_source(source)}: expected an index (0), a device (/dev/video0) or an address"
             " (rtsp:// or http://); recorded files are for `gatecam replay`."
         )
     if sys.platform == "linux":

@@ -23,7 +23,7 @@ from typing import NoReturn
 
 import cv2
 
-from gatecam.capture.devices import redacted
+from gatecam.addresses import hide_in_source
 from gatecam.capture.newest import NewestWriter, Phase
 from gatecam.capture.pauses import Pauses
 from gatecam.capture.sight import Sight
@@ -190,9 +190,8 @@ def main() -> None:
     try:
         Reader(settings, writer, Sight().look).run()
     except Exception as error:
-        text = f"{type(error).__name__}: {error}".replace(
-            settings.source.source, redacted(settings.source.source)
-        )
+        address = settings.source.source
+        text = f"{type(error).__name__}: {error}".replace(address, hide_in_source(address))
         writer.tell(Phase.PAUSING, time.monotonic() + GRACE_S, f"stopped its reader ({text})", 0.0)
         raise SystemExit(UNKNOWN_ERROR) from error
 

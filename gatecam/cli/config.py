@@ -22,12 +22,12 @@ app = typer.Typer(no_args_is_help=True, help="Show, explain, check or describe t
 def show(
     config: ConfigOption = None,
     passwords: Annotated[
-        bool, typer.Option("--passwords", help="Print users, passwords and queries of addresses as they are.")
+        bool, typer.Option("--passwords", help="Print addresses as they are, with their passwords.")
     ] = False,
 ) -> None:
     """Print the settings that hold, as YAML; a comment says where each that was set comes from.
 
-    Users, passwords and queries of addresses are left out.
+    What may be a password in an address is shown as ***.
     """
     from gatecam.cli.explaining import KEY, face_note
     from gatecam.config import load, to_yaml
@@ -70,16 +70,16 @@ def schema() -> None:
 
 
 def _without_passwords(section: S) -> S:
-    """Settings whose addresses have neither user, password nor query."""
+    """Return settings whose addresses show no secret."""
     from pydantic import BaseModel
 
-    from gatecam.logs import without_passwords
+    from gatecam.addresses import hide_secrets
 
     def hidden(value: object) -> object:
         if isinstance(value, BaseModel):
             return _without_passwords(value)
         if isinstance(value, tuple):
             return tuple(map(hidden, value))
-        return without_passwords(value) if isinstance(value, str) else value
+        return hide_secrets(value) if isinstance(value, str) else value
 
     return section.model_copy(update={name: hidden(value) for name, value in section})

@@ -1,0 +1,100 @@
+"""Hides the secrets of addresses in whatever is shown: messages, logs, pages and settings.
+
+An address may hold a password as `user:password@`, in its query, or in its path, as cameras of many makers
+want it. What is left names the host, its port, and those parts of the path that are surely no secret.
+"""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+ENCODE = "write the characters # / ? @ of a password as %23 %2F %3F %40"
+
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
+_IN_TEXT = re.compile(r"([A-Za-z][\w+.-]*://)(\S+?)(?=[)\]}>'\",.:;]*(?:\s|$))")
+_PARTS = re.compile(r"([^/?#]*)([^?#]*)([?#]?)", re.DOTALL)  # host, path, what begins the query
+_HOST = re.compile(r"(?:\[[\w:.%]*\]|[^:\[\]]*)(?::\d*)?")
+_LONGEST_PART = 40
+# Parts of paths that many makers use, with numbers of up to three digits
+_HARMLESS = re.compile(
+    r"(?:live|stream(?:ing)?|channels?|ch|cam(?:era)?s?|video|media|main|sub|primary|secondary|first|second|third"
+    r"|h26[45]|hevc|mpeg|mp|m3u8|mjpe?g|jpe?g|motion|image|img|snap(?:shot)?|preview|input|profile|onvif|axis"
+    r"|cgi|bin|realmonitor|unicast|multicast|rtsp|rtp|sdp|smp|amp|ts|av|udp|tcp|track|quality|view|web|api|isapi"
+    r"|high|low|hd|sd|door|entrance|gate|front|back|left|right|north|south|east|west|in|out|c|s"
+    r"|[-_.]|(?<!\d)\d{1,3}(?!\d))+",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[A-Za-z][a-z]{0,11}(?:\.[a-z]{2,4})?")
+_BEFORE_SECRET = re.compile(
+    r"(?:user|usr|login|log_?in|account|admin|administrator|root|guest|viewer|operator|pass|passwd|passw(?:or[dt])?"
+    r"|pwd?|psw|auth|token|(?:api[-_]?)?key|secret|session|sid|cred(?:ential)?|(?:web)?hook|service)"
+    r"(?:name|id|s)?\d{0,3}",
+    re.IGNORECASE,
+)
+
+
+def hide_secrets(text: str) -> str:
+    """Return a text whose addresses show no user, password, query or other secret.
+
+    >>> hide_secrets("no answer from rtsp://admin:p@ss/w@10.0.0.5/live?token=1, trying again")
+    'no answer from rtsp://***@10.0.0.5/live?***, trying again'
+    """
+    return _IN_TEXT.sub(lambda found: found[1] + _without_secrets(found[2]), text)
+
+
+def hide_in_source(source: str) -> str:
+    """Return a camera's source without secrets, also where it lacks its scheme or has spaces.
+
+    >>> hide_in_source("10.0.0.5/user=admin&password=s3cret&channel=1")
+    '10.0.0.5/***'
+    """
+    if source.isdecimal() or source.startswith("/dev/"):
+        return source
+    found = _SCHEME.match(source)
+    scheme = found[0] if found else ""
+    return scheme + _without_secrets(source[len(scheme) :])
+
+
+def has_raw_password(address: str) -> bool:
+    """Check if a `#`, `/` or `?` of a password seems to end the name of the host."""
+    rest = address.partition("://")[2]
+    host, _, _ = _split(rest)
+    return "@" in rest[len(host) :] or not _is_host(host)
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    found = _PARTS.match(rest)
+    assert found is not None  # it matches the empty text
+    return found[1], found[2], found[3]
+
+
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text.rpartition("@")[2]) is not None
+
+
+def _without_secrets(rest: str) -> str:
+    """Hide the secrets of an address whose scheme was cut off.
+
+    Everything before the last @ may be a password with raw characters.
+    """
+    _, at, address = rest.rpartition("@")
+    host, path, mark = _split(address)
+    shown = host if _is_host(host) else HIDDEN
+    return f"{HIDDEN + at if at else ''}{shown}{_safe_path(path)}{mark + HIDDEN if mark else ''}"
+
+
+def _safe_path(path: str) -> str:
+    shown, is_next, is_hiding = [], False, False
+    for part in path.split("/"):
+        is_harmless = len(part) <= _LONGEST_PART and bool(_HARMLESS.fullmatch(part))
+        is_safe = not part or (not is_next and (is_harmless or (not is_hiding and _is_word(part))))
+        shown.append(part if is_safe else HIDDEN)
+        is_next = is_safe and bool(_BEFORE_SECRET.fullmatch(part))
+        is_hiding = is_next or (is_hiding and not (is_safe and is_harmless))
+    return "/".join(shown)
+
+
+def _is_word(part: str) -> bool:
+    """Check if a part of a path is a plain word, such as `driveway` or `Door.cgi`."""
+    return _WORD.fullmatch(part) is not None
