@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gatecam.errors import CameraError
 from gatecam.folders import runtime_folder
+
+POLL_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,7 @@ def lock_open_file(fd: int) -> str | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = _holder(os.fstat(fd))
+        pid = lock_holder(os.fstat(fd))
         return "another gatecam" if pid is None else f"another gatecam (process {pid})"
     except OSError as error:
         log.warning("There are no locks here (%s): take care that no other gatecam runs.", error.strerror)
@@ -66,6 +70,42 @@ class Turn:
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
+
+
+@contextmanager
+def folder_lock(folder: Path, patience_s: float = 30.0) -> Iterator[None]:
+    """Hold a folder while the block runs, so that one program at a time creates or renames files in it.
+
+    The lock is on the folder itself and leaves no file behind. Where there are no locks, the block just runs.
+
+    Raises:
+        TimeoutError: another program has held the folder for `patience_s`.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        end_s = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end_s:
+                    raise TimeoutError(
+                        errno.ETIMEDOUT, "another gatecam holds the folder", str(folder)
+                    ) from None
+                time.sleep(POLL_S)
+            except OSError as error:
+                log.warning("There are no locks here (%s): let one gatecam alone use it.", error.strerror)
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(fd)
 
 
 @contextmanager
@@ -116,11 +156,12 @@ def camera_identity(source: str, system: Path = Path("/")) -> str:
     return source if source.startswith("/dev/v4l/by-id/") else f"/{device.relative_to(system.resolve())}"
 
 
-def _holder(file: os.stat_result, table: Path = Path("/proc/locks")) -> int | None:
-    """The process that Linux lists as the holder of the lock on a file; None where that is not known.
+def lock_holder(file: os.stat_result, kind: str = "FLOCK", table: Path = Path("/proc/locks")) -> int | None:
+    """Return the process that Linux lists as the holder of a writing lock on a file; None where not known.
 
     A line is `1: FLOCK  ADVISORY  WRITE 4711 08:02:1234 0 EOF`: process, device and inode of the file
     (proc_locks(5)). Stacked file systems tell another device there, so that the inode has to do for them.
+    SQLite's locks are of the kind POSIX.
     """
     try:
         rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()]
@@ -130,7 +171,7 @@ def _holder(file: os.stat_result, table: Path = Path("/proc/locks")) -> int | No
     pids = {
         row[5].rpartition(":")[0]: int(row[4])
         for row in rows
-        if len(row) >= 6 and row[1] == "FLOCK" and row[5].rpartition(":")[2] == inode
+        if len(row) >= 6 and row[1] == kind and row[3] == "WRITE" and row[5].rpartition(":")[2] == inode
     }
     device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
     return pids.get(device, next(iter(pids.values()), None))

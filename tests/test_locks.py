@@ -129,7 +129,7 @@ def test_a_file_system_without_locks_says_so_and_goes_on(tmp_path, caplog, monke
 
 
 def test_a_holder_that_the_system_does_not_list_is_told_without_its_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "_holder", lambda file: None)
+    monkeypatch.setattr(locks, "lock_holder", lambda file: None)
     with (
         camera_lock("gate", URL, tmp_path),
         pytest.raises(CameraError, match="is used by another gatecam: end"),
@@ -151,9 +151,9 @@ def test_the_holder_is_read_from_the_list_of_locks(tmp_path):
         f"3: -> FLOCK  ADVISORY  WRITE 14 {device}:{status.st_ino} 0 EOF\n"
         f"4: FLOCK  ADVISORY  WRITE 15 {device}:1{status.st_ino} 0 EOF\n"
     )
-    assert locks._holder(status, table) == 13
+    assert locks.lock_holder(status, table=table) == 13
     table.write_text(other)
-    assert locks._holder(status, table) == 11
+    assert locks.lock_holder(status, table=table) == 11
     table.write_text("")
-    assert locks._holder(status, table) is None
-    assert locks._holder(status, tmp_path / "missing") is None
+    assert locks.lock_holder(status, table=table) is None
+    assert locks.lock_holder(status, table=tmp_path / "missing") is None

@@ -6,44 +6,39 @@ A database raises `OutputError` for all that can go wrong with it, in a sentence
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 from gatecam.errors import ConfigError, MissingExtraError, OutputError
+from gatecam.locks import lock_holder
 from gatecam.store.migrate import migrate
+from gatecam.store.sqlite_file import (
+    BUSY_MS,
+    CORRUPT,
+    IOERR,
+    NOTADB,
+    SUFFIXES,
+    SqliteFile,
+    code_of,
+    release,
+    share,
+)
 
-BUSY_MS = 5000  # longest wait for another program's transaction
 CONNECT_S = 5
 STATEMENT_MS = 20_000
 ROW_BYTES = 150  # of PostgreSQL's, for a row's place in four indexes
-WAL_BYTES = 4 * 1024 * 1024  # what a checkpoint leaves of the write-ahead log, at most
-NOTADB = 26  # SQLITE_NOTADB: https://sqlite.org/rescode.html
-CORRUPT = (11, NOTADB)  # SQLITE_CORRUPT
-MAGIC = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html, section 1.3
-SUFFIXES = (".sqlite3", ".sqlite", ".db")
 OTHER = 1  # SQLITE_ERROR: no such column, a table that is there already
 CLOSED = (3, 8, 14)  # SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
-LATER = (5, 10, 13)  # SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: no reason not to start
-PRAGMAS = (
-    f"busy_timeout = {BUSY_MS}",
-    "auto_vacuum = INCREMENTAL",  # of a new file: it can shrink without being written anew
-    "journal_mode = WAL",
-    "synchronous = FULL",
-    "secure_delete = ON",  # what was deleted is overwritten, not only forgotten
-    f"journal_size_limit = {WAL_BYTES}",
-)
-
-log = logging.getLogger(__name__)
+HELD = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+LATER = (*HELD, IOERR, 13)  # SQLITE_FULL: no reason not to start
 
 
 class Database(Protocol):
@@ -69,20 +64,22 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
-    """A file that may be used by several programs; what was committed is on the disk.
+    """One user's view of a file that other parts of this process and other programs may use as well.
 
-    A file that is damaged is set aside, beside its place, and a new one begun. A file that is moved away
-    or deleted while it is used gives way to a new one.
+    What was committed is on the disk. A damaged file is set aside, beside its place, and a new one begun. A
+    file that is moved away or deleted while it is used gives way to a new one.
     """
 
     def __init__(self, path: Path, mends: bool = True) -> None:
-        """Open the file, or make it, of mode 600, and bring its tables up to date.
+        """Open the file and bring its tables up to date.
 
-        A full disk is no reason to raise: the program may have been restarted because of it.
+        A full disk and a locked file are no reason to raise: the program may have been restarted because
+        of them.
 
         Args:
             path: the file.
-            mends: set it aside if it is damaged; else that raises, as for who only asks.
+            mends: create the file if it is missing (mode 600), and set it aside if it is damaged. Without
+                it both raise, which suits a command that only asks.
 
         Raises:
             OutputError: the file cannot be opened, or is none of a store.
@@ -90,32 +87,35 @@ class SqliteDatabase:
         self.name = str(path)
         self._path, self._mends = path, mends
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._identity: tuple[int, int] | None = None
-        self._damaged = False
+        self._file: SqliteFile | None = None
         try:
-            self._ready()
-        except sa.exc.DBAPIError as error:
-            if _code(error) not in LATER:
+            with self._shared().lend(mends):
+                pass
+        except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+            if code_of(error) not in LATER:
+                self.close()
                 raise self._problem(error) from error
-        except OSError as error:
-            raise self._problem(error) from error
+        except OutputError:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self, writing: bool = False) -> Iterator[Connection]:
-        """A connection in a transaction; one that is `writing` has the file to itself from the start."""
+        """Return a connection in a transaction; a `writing` one has the file to itself from the start."""
+        file = self._shared()
         try:
             begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
-            with self._ready().execution_options(gatecam_begin=begin).begin() as connection:
+            with (
+                file.lend(self._mends) as engine,
+                engine.execution_options(gatecam_begin=begin).begin() as connection,
+            ):
                 yield connection
-        except sa.exc.DBAPIError as error:
-            self._damaged = _code(error) in CORRUPT
-            raise self._problem(error) from error
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+            file.note(code_of(error))
             raise self._problem(error) from error
 
     def used_bytes(self) -> int:
-        """What the tables take, without space that deleted rows left."""
+        """Return what the tables take, without space that deleted rows left."""
         with self.transaction() as connection:
             pages, free, size = (
                 connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -128,76 +128,62 @@ class SqliteDatabase:
 
         False where another program that reads kept the log from being emptied for some seconds.
         """
+        file = self._shared()
         try:
-            connection: Any = self._ready().raw_connection()
-            try:
+            with file.lend(self._mends) as engine, closing(engine.raw_connection()) as connection:
+                one: Any = connection
                 # A script is stepped to its end: each step frees one page.
-                connection.executescript("PRAGMA incremental_vacuum;")
-                (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                one.executescript("PRAGMA incremental_vacuum;")
+                (is_busy, *_) = one.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not is_busy
-            finally:
-                connection.close()
         except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+            file.note(code_of(error))
             raise self._problem(error) from error
 
     def close(self) -> None:
-        """Close all connections; the file opens again when it is used again."""
+        """Give the file back; it opens again when it is used again.
+
+        The connections close when all other users in this process have closed it too.
+        """
         with self._lock:
-            self._dispose()
+            if self._file is not None:
+                release(self._file)
+                self._file = None
 
-    def _ready(self) -> Engine:
-        """The engine of the file that stands under the path now."""
+    def _shared(self) -> SqliteFile:
         with self._lock:
-            if self._engine is not None and not self._damaged and _identity(self._path) == self._identity:
-                return self._engine
-            self._dispose()
-            if self._damaged:
-                self._set_aside()
-            try:
-                return self._open()
-            except sa.exc.DBAPIError as error:
-                self._dispose()
-                if _code(error) not in CORRUPT or not (self._mends and _may_be_store(self._path)):
-                    raise
-            self._set_aside()
-            return self._open()
-
-    def _open(self) -> Engine:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(self._path)), pool_size=8, max_overflow=8
-        )
-        event.listen(self._engine, "connect", _prepare)
-        event.listen(self._engine, "begin", _begin)
-        alone = self._engine.execution_options(gatecam_begin="BEGIN IMMEDIATE")
-        with alone.begin() as connection:
-            migrate(connection, self.name)
-        self._identity = _identity(self._path)
-        return self._engine
-
-    def _dispose(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
-
-    def _set_aside(self) -> None:
-        aside = self._path.with_name(f"{self._path.name}.damaged-{time.time_ns() // 1_000_000}")
-        for end in ("", "-wal", "-shm"):
-            part = self._path.with_name(self._path.name + end)
-            if part.exists():
-                part.replace(aside.with_name(aside.name + end))
-        self._damaged = False
-        log.warning("%s is damaged: it is kept as %s, and a new one begun.", self._path, aside.name)
+            if self._file is None:
+                self._file = share(self._path)
+            return self._file
 
     def _problem(self, error: Exception) -> OutputError:
-        if isinstance(error, sa.exc.DBAPIError) and _code(error) == NOTADB and not _may_be_store(self._path):
+        if code_of(error) == NOTADB and self._path.suffix not in SUFFIXES:
             return OutputError(f"{self._path}: is another kind of file: choose another store.path.")
         reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
         return OutputError(
-            f"{self._path}: the store cannot be used ({reason}): {_advice(error)}, or choose another file as "
-            "store.path."
+            f"{self._path}: the store cannot be used ({reason}): {self._advice(error)}, or choose another "
+            "file as store.path."
         )
+
+    def _advice(self, error: Exception) -> str:
+        """Return what to do about a file that cannot be used."""
+        code = code_of(error)
+        number = error.errno if isinstance(error, OSError) else None
+        if os.path.isdir(self._path):
+            return "it is a folder: name a file in it"
+        if code in HELD:
+            return f"{_holder(self._path)} holds it: end that program, or wait until it is done"
+        if number == errno.ETIMEDOUT:
+            return "another gatecam has been checking it for long: end that one, or wait until it is done"
+        if number == errno.ENOENT:
+            return "`gatecam run` begins one"
+        if code in CLOSED or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return "run gatecam as the user whose it is, or let this one write to it and to its folder"
+        if code == OTHER:
+            return "it is another program's, or damaged: put it elsewhere"
+        if code in CORRUPT:
+            return "it is damaged: `gatecam run` sets it aside and begins a new one"
+        return "make space or mend the disk"
 
 
 class PostgresDatabase:
@@ -266,44 +252,16 @@ class PostgresDatabase:
         self._engine.dispose()
 
 
-def _may_be_store(path: Path) -> bool:
-    """Whether a file is a database, or was one by its name: no other must ever be put away."""
-    with suppress(OSError), path.open("rb") as file:
-        return path.suffix in SUFFIXES or file.read(len(MAGIC)) in (MAGIC, b"")
-    return False
+def _holder(path: Path) -> str:
+    """Return in words which program holds the lock that all others wait for, as far as that is known."""
+    for part in (path, path.with_name(f"{path.name}-shm")):
+        with suppress(OSError):
+            if (pid := lock_holder(part.stat(), "POSIX")) is not None:
+                return f"another program (process {pid}{_name(pid)})"
+    return "another program"
 
 
-def _prepare(connection: sqlite3.Connection, record: object) -> None:
-    connection.isolation_level = None  # Python's own transactions leave CREATE TABLE out
-    for setting in PRAGMAS:
-        connection.execute(f"PRAGMA {setting}").close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("gatecam_begin", "BEGIN"))
-
-
-def _code(error: sa.exc.DBAPIError) -> int:
-    """The primary result code of an error of SQLite's."""
-    return int(getattr(error.orig, "sqlite_errorcode", 0) or 0) & 0xFF
-
-
-def _advice(error: Exception) -> str:
-    """What to do about a file that cannot be used."""
-    code = _code(error) if isinstance(error, sa.exc.DBAPIError) else None
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EISDIR:
-        return "it is a folder: name a file in it"
-    if code in CLOSED or number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "run gatecam as the user whose it is, or let this one write to it and to its folder"
-    if code == OTHER:
-        return "it is another program's, or damaged: put it elsewhere"
-    return "make space or mend the disk"
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return f", {Path(f'/proc/{pid}/comm').read_text(encoding='utf-8', errors='replace').strip()}"
+    return ""

@@ -6,6 +6,9 @@ import csv
 import errno
 import io
 import json
+import os
+import sys
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -106,7 +109,7 @@ def test_a_folder_in_the_place_of_the_store_is_one_sentence(gatecam, tmp_path, m
     monkeypatch.setenv("GATECAM_STORE_PATH", str(tmp_path))
     ended = gatecam(command)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert f"{tmp_path}: the store cannot be used (Is a directory): it is a folder: name a file" in ended.err
+    assert f"{tmp_path}: the store cannot be used (unable to open database file): it is a folder" in ended.err
 
 
 def test_a_store_in_a_folder_of_another_user_is_not_one_that_is_missing(gatecam, kept, monkeypatch):
@@ -114,7 +117,6 @@ def test_a_store_in_a_folder_of_another_user_is_not_one_that_is_missing(gatecam,
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("gatecam.app.Path.stat", refuse)
-    monkeypatch.setattr("gatecam.store.engine.os.open", refuse)
     ended = gatecam("events")
     assert ended.code == 2
     assert "(Permission denied): run gatecam as the user whose it is" in ended.err
@@ -132,6 +134,30 @@ def test_privacy_tells_what_is_kept_and_where_it_goes(gatecam, kept, tmp_path, m
     assert "30 days, at most 200 MB" in said
     assert "Events leave this machine by: webhook.url." in said
     assert "log.jsonl.1" in said
+
+
+@pytest.fixture
+def opened(kept) -> Iterator[list[Path]]:
+    """The files beside the store that Python code opens; SQLite's own opening does not count."""
+    seen: list[Path] = []
+    hooks = [lambda path: seen.append(Path(os.fsdecode(path)))]
+
+    def hear(what, words):  # an audit hook stays for the life of the process
+        if hooks and what == "open" and isinstance(words[0], str | bytes):
+            hooks[0](words[0])
+
+    sys.addaudithook(hear)
+    yield seen
+    hooks.clear()
+
+
+@pytest.mark.parametrize(
+    "words", [["events"], ["report", "--out", "page.html"], ["privacy"], ["privacy", "--erase", "--yes"]]
+)
+def test_no_code_but_sqlite_opens_the_store(gatecam, kept, opened, words):
+    """Closing such a descriptor would drop the locks that SQLite holds for this process."""
+    assert gatecam(*words).code == 0
+    assert not [path for path in opened if path.name.startswith(kept.name)]
 
 
 def test_erasing_leaves_nothing(gatecam, kept, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -13,11 +14,13 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from gatecam.errors import OutputError
-from gatecam.store import engine
+from gatecam.store import sqlite_file
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
 
@@ -103,12 +106,50 @@ def test_a_file_damaged_while_it_is_used_is_set_aside_at_the_next_try(store, sql
     with sqlite_path.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(sqlite_path.stat().st_size - 4096))
-    store._database._engine.dispose()  # nothing of it is in memory
+    store._database._file._engine.dispose()  # nothing of it is in memory
     with pytest.raises(OutputError, match="the store cannot be used"):
         store.append([told()])
     store.append([told()])
     assert store.count() == 1
-    assert len(list(sqlite_path.parent.glob("events.sqlite3.damaged-*"))) >= 1
+    assert len(asides(sqlite_path)) == 1
+
+
+def test_a_healthy_file_that_seemed_damaged_stays_in_use(store, sqlite_path, told, caplog):
+    """SQLite says so of a healthy file whose log another program has deleted."""
+    store.append([told()])
+    for _ in range(3):
+        with pytest.raises(OutputError, match="it is damaged"), store._database.transaction():
+            raise malformed()
+        store.append([told()])
+    assert (store.count(), asides(sqlite_path)) == (4, [])
+    assert caplog.text.count("passed its check") == 1
+
+
+def test_a_file_is_checked_only_when_nothing_in_the_process_uses_it(store, told, monkeypatch):
+    monkeypatch.setattr(sqlite_file, "QUIET_S", 0.0)
+    with store._database.transaction():
+        store._database._file.note(11)
+        with pytest.raises(OutputError, match="may be damaged, but is in use: it is checked at the next try"):
+            store.append([told()])
+    store.append([told()])
+    assert store.count() == 1
+
+
+def test_two_programs_that_meet_one_damage_set_one_file_aside(sqlite_path):
+    programs = [sqlite_file.SqliteFile(sqlite_path) for _ in range(2)]  # not shared, as in two processes
+    for program in programs:
+        with program.lend(mends=True):
+            pass
+    for program in programs:
+        program.close()
+    sqlite_path.write_bytes(b"x" * sqlite_path.stat().st_size)
+    for program in programs:
+        program.note(11)
+    for program in programs:
+        with program.lend(mends=True) as engine, engine.begin() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        program.close()
+    assert len(asides(sqlite_path)) == 1
 
 
 def test_a_file_that_is_deleted_gives_way_to_a_new_one(store, sqlite_path, told):
@@ -118,6 +159,41 @@ def test_a_file_that_is_deleted_gives_way_to_a_new_one(store, sqlite_path, told)
     store.append([told(after_s=1)])
     with closing(sqlite3.connect(sqlite_path)) as other:
         assert other.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_a_file_that_is_moved_without_its_log_keeps_what_the_log_held(store, sqlite_path, told):
+    store.append([told()])
+    moved = sqlite_path.rename(sqlite_path.with_name("moved.sqlite3"))
+    store.append([told(), told()])
+    assert [count(path) for path in (moved, sqlite_path)] == ["1", "2"]
+
+
+def test_a_reader_leaves_the_log_to_a_program_with_two_stores(store, sqlite_path, told):
+    """As `run --web` has: one for what comes and one for the pages."""
+    store.append([told()])
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as pages:
+        assert count(sqlite_path) == "1"
+        store.append([told()])
+        assert count(sqlite_path) == "2"
+        assert pages.count() == 2
+    assert count(sqlite_path) == "2"
+    assert {path.name for path in sqlite_path.parent.iterdir()} == {
+        "events.sqlite3",
+        "events.sqlite3-wal",
+        "events.sqlite3-shm",
+    }
+
+
+def test_a_process_has_one_object_for_a_file_whatever_it_is_called(store, sqlite_path, told, monkeypatch):
+    (link := sqlite_path.with_name("link.sqlite3")).symlink_to(sqlite_path)
+    monkeypatch.chdir(sqlite_path.parent)
+    for name in (link, Path(sqlite_path.name)):
+        with closing(SqliteDatabase(name)) as other:
+            assert other._file is store._database._file
+    store.append([told()])
+    assert store.count() == 1
+    store.close()
+    assert not sqlite_file._files
 
 
 def test_two_programs_share_a_store(store, sqlite_path, told):
@@ -135,7 +211,7 @@ def test_what_is_erased_is_gone_from_the_disk(store, sqlite_path, told):
 
 
 def test_bytes_that_a_reader_keeps_on_the_disk_are_told(store, sqlite_path, told, monkeypatch):
-    monkeypatch.setattr(engine, "PRAGMAS", (*engine.PRAGMAS, "busy_timeout = 50"))
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
     store.append([told(camera="a-name-to-be-forgotten")])
     store.close()
     with closing(sqlite3.connect(sqlite_path)) as other:
@@ -174,7 +250,7 @@ def test_a_file_that_this_user_may_not_write_is_one_sentence(sqlite_path, monkey
     def refuse(*words):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("gatecam.store.engine.os.open", refuse)
+    monkeypatch.setattr("gatecam.store.sqlite_file.os.open", refuse)
     with pytest.raises(OutputError, match=r": run gatecam as the user whose it is, or let this one write"):
         SqliteDatabase(sqlite_path)
 
@@ -185,6 +261,26 @@ def test_a_file_of_which_nothing_may_be_written_is_one_sentence(store, told):
         connection.exec_driver_sql("PRAGMA query_only = ON")
     with pytest.raises(OutputError, match=r"readonly database\): run gatecam as the user whose it is"):
         store.append([told()])
+
+
+def test_a_store_that_another_program_holds_is_told_with_that_program(sqlite_path, store, told, monkeypatch):
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
+    store.close()
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('BEGIN IMMEDIATE'); print(flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", script, str(sqlite_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        holder.stdout.readline()
+        with pytest.raises(OutputError) as problem:
+            store.append([told()])
+        holder.communicate()
+    store.append([told()])
+    who = rf"another program \(process {holder.pid}, python.*\)" if sys.platform == "linux" else "another"
+    assert re.search(
+        rf"\(database is locked\): {who}.* holds it: end that program, or wait", f"{problem.value}"
+    )
 
 
 def test_a_database_with_the_tables_of_another_program_is_one_sentence(tmp_path):
@@ -211,6 +307,28 @@ def test_a_full_disk_is_one_sentence_and_it_goes_on_when_there_is_space(small_di
             again.append([told(after_s=2)])
         assert kept % 500 == 1
         assert store.count() == kept + 1
+
+
+def asides(path):
+    """The files that were set aside, without their logs."""
+    return [
+        one for one in path.parent.glob(f"{path.name}.damaged-*") if not one.name.endswith(("-wal", "-shm"))
+    ]
+
+
+def malformed():
+    """Give the error by which SQLite tells a damaged file."""
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return sa.exc.DatabaseError("SELECT 1", None, error)
+
+
+def count(path):
+    """Have another program count the events."""
+    script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1])\n"
+    script += "print(c.execute('select count(*) from events').fetchone()[0]); c.close()"
+    words = [sys.executable, "-S", "-E", "-c", script, path]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def fill(path):

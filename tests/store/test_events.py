@@ -178,6 +178,7 @@ def test_a_store_of_a_newer_gatecam_or_another_program_is_refused(store, revisio
     database = store._database
     again = SqliteDatabase if isinstance(database, SqliteDatabase) else PostgresDatabase
     place = database._path if isinstance(database, SqliteDatabase) else database.name
+    store.close()
     with (
         pytest.raises(OutputError, match="was made by a newer gatecam or another"),
         closing(again(place)) as newer,

@@ -1,0 +1,257 @@
+"""Floor 3: the SQLite files of this process: each is opened once, created, checked and set aside here.
+
+POSIX drops every lock that a process has on a file when the process closes any descriptor of that file.
+SQLite knows this and keeps such descriptors open. Any other code that opens and closes the file makes other
+programs believe that nobody uses it, and they delete its write-ahead log. So nothing here opens the file
+except SQLite, and a process has one object for each file (`share`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+
+from gatecam.errors import OutputError
+from gatecam.locks import folder_lock
+from gatecam.store.migrate import migrate
+
+BUSY_MS = 5000  # longest wait for another program's transaction
+WAL_BYTES = 4 * 1024 * 1024  # what a checkpoint leaves of the write-ahead log, at most
+QUIET_S = 30.0  # longest wait for this process's own transactions before the file is checked
+CHECK_EVERY_S = 60.0  # a file that passed its check is not checked again for so long
+IOERR = 10  # SQLITE_IOERR: https://sqlite.org/rescode.html
+NOTADB = 26  # SQLITE_NOTADB
+CORRUPT = (11, NOTADB)  # SQLITE_CORRUPT
+SUFFIXES = (".sqlite3", ".sqlite", ".db")
+PRAGMAS = (
+    "auto_vacuum = INCREMENTAL",  # of a new file: it can shrink without being written anew
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",  # what was deleted is overwritten, not only forgotten
+    f"journal_size_limit = {WAL_BYTES}",
+)
+
+log = logging.getLogger(__name__)
+
+_files: dict[Path, SqliteFile] = {}
+_files_lock = threading.Lock()
+
+
+def share(path: Path) -> SqliteFile:
+    """Return this process's object for a file, for one more user; `release` gives it back."""
+    real = Path(os.path.realpath(path))
+    with _files_lock:
+        file = _files.setdefault(real, SqliteFile(real))
+        file.users += 1
+        return file
+
+
+def release(file: SqliteFile) -> None:
+    """Give a shared file back; its connections close with the last user."""
+    with _files_lock:
+        file.users -= 1
+        if not file.users:
+            del _files[file.path]
+            file.close()
+
+
+class SqliteFile:
+    """The connections of this process to one file.
+
+    A file that is moved away or deleted while it is used gives way to a new one. A file that a check proves
+    to be damaged is set aside, beside its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open nothing yet; `path` is absolute and has no links."""
+        self.path = path
+        self.users = 0  # kept by `share` and `release`
+        self._state = threading.Condition()
+        self._engine: Engine | None = None
+        self._identity: tuple[int, int] | None = None
+        self._lent = 0
+        self._failed = False  # the connections cannot be relied on
+        self._suspect = False  # SQLite took the file for damaged
+        self._passed_s = -CHECK_EVERY_S
+
+    @contextmanager
+    def lend(self, mends: bool) -> Iterator[Engine]:
+        """Lend the engine of the file that is under the path now.
+
+        Args:
+            mends: whether the file is created if it is missing, and set aside if it is damaged.
+        """
+        with self._state:
+            engine = self._ready(mends)
+            self._lent += 1
+        try:
+            yield engine
+        finally:
+            with self._state:
+                self._lent -= 1
+                self._state.notify_all()
+
+    def note(self, code: int) -> None:
+        """Take note of an error's primary result code: after some the next user gets new connections."""
+        with self._state:
+            self._suspect |= code in CORRUPT
+            self._failed |= code in (IOERR, *CORRUPT)
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._state:
+            self._dispose()
+
+    def _ready(self, mends: bool) -> Engine:
+        if self._engine is not None and _identity(self.path) != self._identity:
+            self._complete_moved_file()
+            self._dispose()
+        if self._suspect and mends:
+            self._examine()
+        if self._failed:
+            self._dispose()
+        if self._engine is not None:
+            return self._engine
+        try:
+            return self._open(mends)
+        except sa.exc.DBAPIError as error:
+            if code_of(error) not in CORRUPT or not mends:
+                raise
+            self._suspect = True
+        self._examine()
+        return self._open(mends)
+
+    def _open(self, mends: bool) -> Engine:
+        if mends:
+            self._create()
+        elif not self.path.exists():
+            raise FileNotFoundError(2, "there is no such file", str(self.path))
+        engine = sa.create_engine(
+            "sqlite://", creator=self._connect, poolclass=sa.QueuePool, pool_size=8, max_overflow=8
+        )
+        self._engine = engine
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        try:
+            with engine.execution_options(gatecam_begin="BEGIN IMMEDIATE").begin() as connection:
+                migrate(connection, str(self.path))
+        except BaseException:
+            self._dispose()
+            raise
+        self._identity = _identity(self.path)
+        return engine
+
+    def _connect(self) -> sqlite3.Connection:
+        """Connect to the file, which must exist: SQLite would create one that others may read."""
+        return sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY_MS / 1000, check_same_thread=False
+        )
+
+    def _create(self) -> None:
+        """Create the file for its user alone, if it is missing.
+
+        The descriptor may be closed here: no connection can exist to a file that did not exist before. A log
+        that an earlier file left would spoil the new one. Who still uses that file has the log open.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.path.exists():
+            return
+        with folder_lock(self.path.parent), suppress(FileExistsError):
+            if not self.path.exists():
+                for end in ("-wal", "-shm"):
+                    self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+    def _complete_moved_file(self) -> None:
+        """Bring what the log holds into a file that was moved away without its log."""
+        assert self._engine is not None
+        with suppress(sa.exc.SQLAlchemyError, sqlite3.Error), closing(self._engine.raw_connection()) as one:
+            one.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _dispose(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+        self._failed = False
+
+    def _examine(self) -> None:
+        """Set the file aside if a check by a fresh connection proves that it is damaged.
+
+        One program at a time does this, and each checks for itself: the file that another has begun in place
+        of a damaged one passes, and stays.
+
+        Raises:
+            OutputError: the file is in use in this process, so that nothing can be proved.
+            sqlite3.Error: the check could not be made, or the file is no database and not ours.
+        """
+        if not self._state.wait_for(lambda: self._lent == 0, QUIET_S):
+            raise OutputError(f"{self.path}: may be damaged, but is in use: it is checked at the next try.")
+        if not self._suspect or time.monotonic() - self._passed_s < CHECK_EVERY_S:
+            return
+        self._dispose()
+        with folder_lock(self.path.parent):
+            checked = _identity(self.path)
+            problem = None if checked is None else self._damage()
+            if problem is None:
+                self._passed_s = time.monotonic()
+                log.warning("%s seemed to be damaged, but passed its check: it stays in use.", self.path)
+            elif _identity(self.path) == checked:
+                self._set_aside(problem)
+        self._suspect = False
+
+    def _damage(self) -> str | None:
+        """Return what a complete check finds wrong with the file, or None."""
+        try:
+            with closing(self._connect()) as connection:
+                (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            code = code_of(error)
+            was_ours = self.path.suffix in SUFFIXES or _identity(self.path) == self._identity
+            if code not in CORRUPT or (code == NOTADB and not was_ours):
+                raise
+            return str(error)
+        return None if said == "ok" else str(said)
+
+    def _set_aside(self, problem: str) -> None:
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns() // 1_000_000}")
+        for end in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + end).rename(aside.with_name(aside.name + end))
+        log.warning(
+            "%s is damaged (%s): it is kept as %s, and a new one begun.",
+            self.path,
+            " ".join(problem.split()),
+            aside.name,
+        )
+
+
+def code_of(error: BaseException) -> int:
+    """Return the primary result code of an error of SQLite's, or 0."""
+    return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _prepare(connection: sqlite3.Connection, record: object) -> None:
+    connection.isolation_level = None  # Python's own transactions leave CREATE TABLE out
+    for setting in PRAGMAS:
+        connection.execute(f"PRAGMA {setting}").close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("gatecam_begin", "BEGIN"))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
