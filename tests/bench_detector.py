@@ -31,7 +31,7 @@ from gatecam.config import Config, DetectorConfig  # noqa: E402
 from gatecam.keyframes import KeyFrames  # noqa: E402
 from gatecam.tracking import FaceTracker  # noqa: E402
 from gatecam.types import Detection, Face, Frame, Image, Prediction  # noqa: E402
-from gatecam.vision.detector import Detector, build_detector  # noqa: E402
+from gatecam.vision.detector.build import Detector, build_detector  # noqa: E402
 from gatecam.vision.device import pick_backend  # noqa: E402
 
 ROUNDS, FRAMES, MEMORY_FRAMES = 5, 12, 20_000

@@ -14,7 +14,7 @@ from gatecam.capture.video import VideoFile
 from gatecam.config import DetectorConfig
 from gatecam.training.drawing import Wear
 from gatecam.types import Detection, Image
-from gatecam.vision.mtcnn import MtcnnDetector
+from gatecam.vision.detector.stock import MtcnnDetector
 from tests.clips import (
     DEMO_S,
     NEAR_FACE_PX,

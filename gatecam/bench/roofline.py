@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from gatecam.config import Config
-from gatecam.vision.cascade_parts import sheet_of
 from gatecam.vision.classifier import ByHead, load_classifier, runnable
-from gatecam.vision.detector import load_detector
-from gatecam.vision.detector_networks import O_SIZE, R_SIZE
+from gatecam.vision.detector.build import load_detector
+from gatecam.vision.detector.cascade_parts import sheet_of
+from gatecam.vision.detector.networks import O_SIZE, R_SIZE
 from gatecam.vision.device import Backend
 from gatecam.vision.network import fold_batch_norms
 from gatecam.vision.openvino import OpenVinoNetwork

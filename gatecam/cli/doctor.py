@@ -266,7 +266,7 @@ def _cpu() -> Iterator[Row]:
 
 def _weights(config_path: Path | None) -> Iterator[Row]:
     """The shipped weights, and those that the settings name if they are others."""
-    from gatecam.vision.detector import STOCK
+    from gatecam.vision.detector.build import STOCK
     from gatecam.vision.weights import find_weights, load_detector_weights, load_weights, verify_all
 
     statuses = verify_all()

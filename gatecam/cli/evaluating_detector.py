@@ -57,7 +57,7 @@ from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.score_plots import require_matplotlib
 from gatecam.training.split import parts_of
 from gatecam.types import Image
-from gatecam.vision.detector import STOCK, Detector
+from gatecam.vision.detector.build import STOCK, Detector
 from gatecam.vision.weights import find_weights, hash_of
 
 ALL = "all"  # pictures, whatever their part

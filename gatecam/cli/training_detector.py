@@ -14,8 +14,8 @@ from gatecam.cli.stopping import stop_on_signals
 from gatecam.training.detector_recipe import DetectorRecipe
 from gatecam.training.detector_validation import set_operating_point, validate
 from gatecam.training.learn_detector import DetectorTrainer, Report, prepare
-from gatecam.vision.detector import save_detector
-from gatecam.vision.detector_networks import ARCHITECTURE
+from gatecam.vision.detector.build import save_detector
+from gatecam.vision.detector.networks import ARCHITECTURE
 from gatecam.vision.device import pick_device
 from gatecam.vision.weights import DetectorSpec
 

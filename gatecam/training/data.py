@@ -26,8 +26,8 @@ from gatecam.geometry import expand, iou, square
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
+from gatecam.vision.detector.stock import MtcnnDetector
 from gatecam.vision.device import pick_device
-from gatecam.vision.mtcnn import MtcnnDetector
 
 PATCH_PX = 160
 SURROUNDINGS = 0.7  # of the face's square, kept around it for jitter

@@ -20,7 +20,7 @@ from gatecam.training.drawing import dress
 from gatecam.training.rates import Interval, interval, resampled, rounded
 from gatecam.training.rows import Problem, Row
 from gatecam.types import Detection, Floats, Image
-from gatecam.vision.detector import Detector
+from gatecam.vision.detector.build import Detector
 
 FACES = 500  # at most: the error is then known to about a thousandth of the eye distance
 BARE = MASK_LABELS.index("none")

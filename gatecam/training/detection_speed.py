@@ -15,7 +15,7 @@ import torch
 from gatecam.config import DetectorConfig
 from gatecam.training.detections import Progress
 from gatecam.types import Image
-from gatecam.vision.detector import Detector
+from gatecam.vision.detector.build import Detector
 
 SIZES_PX = ((640, 480), (1280, 720))
 FRAMES = 6

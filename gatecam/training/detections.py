@@ -21,7 +21,7 @@ from gatecam.geometry import clip, iou
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.split import image_name
 from gatecam.types import Box, Detection
-from gatecam.vision.detector import Detector
+from gatecam.vision.detector.build import Detector
 
 SAME_FACE_IOU = 0.5
 IGNORED_SHARE = 0.5  # of a detection that lies in an ignored box

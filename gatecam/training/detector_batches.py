@@ -12,7 +12,7 @@ from gatecam.training.mining import NOTHING
 from gatecam.training.scenes import Scene
 from gatecam.training.windows import Sources, Windows, windows
 from gatecam.types import Floats
-from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE
+from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE
 
 EMPTY_SHARE, PORTRAIT_SHARE = 0.2, 0.22  # of the scenes of a batch of crops
 BARE_SHARE = 0.45  # of its portraits

@@ -14,7 +14,7 @@ from gatecam.training.detection_landmarks import LandmarkScore
 from gatecam.training.detection_score import DetectorScore, Rate, rate
 from gatecam.training.detection_speed import Speed
 from gatecam.training.detections import Match
-from gatecam.vision.detector import STOCK, Detector, build_detector
+from gatecam.vision.detector.build import STOCK, Detector, build_detector
 from gatecam.vision.device import pick_backend
 
 # Low enough that stock ends at a precision of a third; lower ones cost minutes and find hardly a face more.

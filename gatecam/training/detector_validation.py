@@ -17,8 +17,8 @@ from gatecam.training.detections import SAME_FACE_IOU, Match, Truth, match
 from gatecam.training.mining import BEFORE, Miner
 from gatecam.training.scenes import Scene
 from gatecam.types import Floats
-from gatecam.vision.cascade import CascadeDetector
-from gatecam.vision.detector_networks import Networks
+from gatecam.vision.detector.cascade import CascadeDetector
+from gatecam.vision.detector.networks import Networks
 
 KEPT_SHARE = 0.995  # of the faces that are left, which P-Net and R-Net must each keep
 PRECISION = 0.96  # of what O-Net takes for a face

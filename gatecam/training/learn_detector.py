@@ -36,8 +36,8 @@ from gatecam.training.mining import BEFORE, MINED_THRESHOLDS, NOTHING, Miner
 from gatecam.training.runs import SAVE_EVERY_S, make_folder, require_finite, resume, save
 from gatecam.training.windows import Windows
 from gatecam.types import Floats
-from gatecam.vision.detector import load_detector
-from gatecam.vision.detector_networks import Networks
+from gatecam.vision.detector.build import load_detector
+from gatecam.vision.detector.networks import Networks
 from gatecam.vision.device import pick_device
 from gatecam.vision.weights import hash_of
 

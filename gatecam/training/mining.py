@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from gatecam.types import Floats, Image
-from gatecam.vision.cascade import Candidates, CascadeDetector
-from gatecam.vision.cascade_parts import View
-from gatecam.vision.detector_networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, ONet, RNet
-from gatecam.vision.picture import Picture
+from gatecam.vision.detector.cascade import Candidates, CascadeDetector
+from gatecam.vision.detector.cascade_parts import View
+from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, ONet, RNet
+from gatecam.vision.detector.picture import Picture
 
 # So low that what is handed on holds more mistakes than in use, and the next network sees the next harder.
 MINED_THRESHOLDS = {

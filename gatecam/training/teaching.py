@@ -22,8 +22,8 @@ from gatecam.training.data import file_state
 from gatecam.training.rows import Problem
 from gatecam.training.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
+from gatecam.vision.detector.stock import MtcnnDetector
 from gatecam.vision.device import pick_device
-from gatecam.vision.mtcnn import MtcnnDetector
 
 LONGEST_PX = 720  # of a scene; larger pictures are shrunk
 MIN_FACE_PX = 20

@@ -15,9 +15,9 @@ from gatecam.errors import DeviceError
 from gatecam.geometry import iou, region_box, shift
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
-from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.classifier import FaceClassifier
-from gatecam.vision.detector import build_detector
+from gatecam.vision.detector.build import build_detector
+from gatecam.vision.detector.cascade_fixed import FixedCascade
 from gatecam.vision.device import (
     Backend,
     first_line,

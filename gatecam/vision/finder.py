@@ -12,7 +12,7 @@ from torch import Tensor
 from gatecam.config import Config
 from gatecam.errors import DeviceError
 from gatecam.types import Box, Image
-from gatecam.vision.detector import build_detector
+from gatecam.vision.detector.build import build_detector
 from gatecam.vision.device import Backend, first_line
 from gatecam.vision.openvino import describe_openvino
 

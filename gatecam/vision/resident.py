@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from gatecam.types import Box, Detection, Floats, Prediction
-from gatecam.vision.cascade_fixed import FixedCascade
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.crops import crop_gathered
+from gatecam.vision.detector.cascade_fixed import FixedCascade
 from gatecam.vision.upload import Uploaded, sent
 
 JUDGED = 8  # rows a frame that are judged at once

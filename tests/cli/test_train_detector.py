@@ -16,9 +16,9 @@ from gatecam.cli.training_detector import Wanted, train_and_save
 from gatecam.config import DetectorConfig
 from gatecam.training import detector_stages
 from gatecam.training.detector_recipe import DetectorRecipe
-from gatecam.vision.cascade import CascadeDetector
-from gatecam.vision.detector import build_detector, load_detector
-from gatecam.vision.detector_networks import ARCHITECTURE
+from gatecam.vision.detector.build import build_detector, load_detector
+from gatecam.vision.detector.cascade import CascadeDetector
+from gatecam.vision.detector.networks import ARCHITECTURE
 from gatecam.vision.device import Backend
 from tests.portraits import write_portraits
 

@@ -8,7 +8,7 @@ import torch
 
 from gatecam.training.candidates import _targets, crops, pairwise_iou, squares
 from gatecam.training.scenes import Scene
-from gatecam.vision.cascade import crop_squares
+from gatecam.vision.detector.cascade import crop_squares
 from tests.training.portrait_scenes import BOX, LANDMARKS, empty_scene_of, portrait_scene_of
 
 MARGIN = 0.3

@@ -13,7 +13,7 @@ from gatecam.config import DetectorConfig
 from gatecam.training.detection_landmarks import _by_state, _error, score_landmarks
 from gatecam.training.rows import Row
 from gatecam.types import Box, Detection
-from gatecam.vision.mtcnn import MtcnnDetector
+from gatecam.vision.detector.stock import MtcnnDetector
 
 CPU = torch.device("cpu")
 

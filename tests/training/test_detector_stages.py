@@ -11,7 +11,7 @@ import torch
 from gatecam.training.candidates import Crops
 from gatecam.training.detector_recipe import DetectorRecipe
 from gatecam.training.detector_stages import Learner, Stage
-from gatecam.vision.detector_networks import R_SIZE, RNet
+from gatecam.vision.detector.networks import R_SIZE, RNet
 
 CPU = torch.device("cpu")
 RECIPE = DetectorRecipe(precision="fp32", learning_rate=1e-3)

@@ -23,7 +23,7 @@ from gatecam.training.detector_validation import (
 from gatecam.training.mining import Miner
 from gatecam.training.scenes import empty_scene
 from gatecam.types import Box, Detection
-from gatecam.vision.detector_networks import Networks
+from gatecam.vision.detector.networks import Networks
 
 CPU = torch.device("cpu")
 FACE = Box(40, 40, 100, 100)

@@ -20,8 +20,8 @@ from gatecam.training.learn_detector import DetectorTrainer, Report, prepare
 from gatecam.training.rows import Row
 from gatecam.training.runs import schedule
 from gatecam.types import Box
-from gatecam.vision.detector import load_detector, save_detector
-from gatecam.vision.detector_networks import ARCHITECTURE, Networks
+from gatecam.vision.detector.build import load_detector, save_detector
+from gatecam.vision.detector.networks import ARCHITECTURE, Networks
 from gatecam.vision.weights import DetectorSpec
 from tests.training.portrait_scenes import BOX, empty_scene_of, portrait_scene_of
 

@@ -8,7 +8,7 @@ import torch
 
 from gatecam.training.scenes import Scene
 from gatecam.training.windows import CELLS, OTHER_SIDES, OWN_SIDES, WINDOW_PX, Sources, _targets, windows
-from gatecam.vision.detector_networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
+from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
 from tests.training.portrait_scenes import empty_scene_of, portrait_scene_of
 
 

@@ -22,7 +22,7 @@ from gatecam.ports import FaceAnalyzer
 from gatecam.telemetry import Telemetry
 from gatecam.types import Image
 from gatecam.vision import device as devices
-from gatecam.vision.detector_networks import CompiledNetworks
+from gatecam.vision.detector.networks import CompiledNetworks
 from gatecam.vision.device import pick_backend
 from gatecam.vision.finder import LowFaceFinder
 from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino

@@ -17,8 +17,8 @@ from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Expected, Face, Image
 from gatecam.vision import resident
 from gatecam.vision.analyzer import TorchAnalyzer
-from gatecam.vision.cascade_fixed import FixedCascade
-from gatecam.vision.detector import load_detector
+from gatecam.vision.detector.build import load_detector
+from gatecam.vision.detector.cascade_fixed import FixedCascade
 from gatecam.vision.resident import Asked, ResidentAnalysis
 from gatecam.vision.upload import upload
 from gatecam.vision.weights import find_weights

@@ -10,11 +10,11 @@ from torch import nn
 
 from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
-from gatecam.vision.cascade import CascadeDetector
-from gatecam.vision.detector import build_detector, load_detector, save_detector
-from gatecam.vision.detector_networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks
+from gatecam.vision.detector.build import build_detector, load_detector, save_detector
+from gatecam.vision.detector.cascade import CascadeDetector
+from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks
+from gatecam.vision.detector.stock import MtcnnDetector
 from gatecam.vision.device import Backend
-from gatecam.vision.mtcnn import MtcnnDetector
 from gatecam.vision.weights import DetectorSpec
 
 CPU = Backend("cpu")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.vision.picture import Picture
-from gatecam.vision.pyramid import GREY, MEAN, SMALLEST_LEVEL_PX, STD, Pyramid, sheet_places
+from gatecam.vision.detector.picture import Picture
+from gatecam.vision.detector.pyramid import GREY, MEAN, SMALLEST_LEVEL_PX, STD, Pyramid, sheet_places
 
 
 def ramp(height: int, width: int) -> torch.Tensor:

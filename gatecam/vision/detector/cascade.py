@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gatecam.config import DetectorConfig
 from gatecam.types import Box, Detection, Floats
-from gatecam.vision.cascade_parts import (
+from gatecam.vision.detector.cascade_parts import (
     CHUNK,
     FACE_SHARE,
     FACES,
@@ -33,7 +33,7 @@ from gatecam.vision.cascade_parts import (
     sheet_of,
     views_of,
 )
-from gatecam.vision.detector_networks import (
+from gatecam.vision.detector.networks import (
     O_MARGIN,
     O_SIZE,
     R_MARGIN,
@@ -44,10 +44,10 @@ from gatecam.vision.detector_networks import (
     ONet,
     RNet,
 )
+from gatecam.vision.detector.picture import Picture
+from gatecam.vision.detector.pyramid import GREY, normalised
 from gatecam.vision.memory import Trimmer
 from gatecam.vision.ops import nms
-from gatecam.vision.picture import Picture
-from gatecam.vision.pyramid import GREY, normalised
 
 Hints = Sequence[Sequence[Box] | None]
 

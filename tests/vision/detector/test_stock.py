@@ -21,7 +21,7 @@ from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
 from gatecam.geometry import iou
 from gatecam.types import Box, Detection, Image
-from gatecam.vision.mtcnn import Candidates, IntegralImages, MtcnnDetector, _load, _nms_by_smaller
+from gatecam.vision.detector.stock import Candidates, IntegralImages, MtcnnDetector, _load, _nms_by_smaller
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from gatecam.types import Floats, Image
-from gatecam.vision.pyramid import GREY, level_depth, levels_of, resized
+from gatecam.vision.detector.pyramid import GREY, level_depth, levels_of, resized
 
 
 class Picture:

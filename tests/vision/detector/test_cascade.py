@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from gatecam.config import DetectorConfig
 from gatecam.geometry import iou
 from gatecam.types import Box
-from gatecam.vision.cascade import CascadeDetector, crop_squares
-from gatecam.vision.cascade_fixed import FixedCascade
-from gatecam.vision.detector_networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks
+from gatecam.vision.detector.cascade import CascadeDetector, crop_squares
+from gatecam.vision.detector.cascade_fixed import FixedCascade
+from gatecam.vision.detector.networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks
 
 CPU = torch.device("cpu")
 

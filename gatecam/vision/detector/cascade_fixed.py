@@ -16,7 +16,8 @@ from torch import Tensor
 
 from gatecam.config import DetectorConfig
 from gatecam.types import Box, Detection
-from gatecam.vision.cascade_parts import (
+from gatecam.vision.crops import squares_of
+from gatecam.vision.detector.cascade_parts import (
     CHUNK,
     FACE_SHARE,
     FACES,
@@ -30,8 +31,7 @@ from gatecam.vision.cascade_parts import (
     sheet_of,
     views_of,
 )
-from gatecam.vision.crops import squares_of
-from gatecam.vision.detector_networks import (
+from gatecam.vision.detector.networks import (
     O_MARGIN,
     O_SIZE,
     R_MARGIN,
@@ -42,7 +42,7 @@ from gatecam.vision.detector_networks import (
     ONet,
     RNet,
 )
-from gatecam.vision.pyramid import GREY, Pyramid, normalised
+from gatecam.vision.detector.pyramid import GREY, Pyramid, normalised
 from gatecam.vision.upload import sent
 
 ROUNDS = 12  # of suppression, so that their number does not depend on the boxes

@@ -13,9 +13,9 @@ from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
 from gatecam.types import Box, Detection
 from gatecam.vision.backbone import fold_batch_norms
-from gatecam.vision.cascade import CascadeDetector
-from gatecam.vision.cascade_fixed import FixedCascade
-from gatecam.vision.detector_networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
+from gatecam.vision.detector.cascade import CascadeDetector
+from gatecam.vision.detector.cascade_fixed import FixedCascade
+from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
 from gatecam.vision.device import Backend
 from gatecam.vision.graphs import CROP_SIZES, FRAME_SIZES, GraphedNetwork
 from gatecam.vision.openvino import OpenVinoNetwork
@@ -56,7 +56,7 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
-        from gatecam.vision.mtcnn import MtcnnDetector  # brings all of torchvision, a second
+        from gatecam.vision.detector.stock import MtcnnDetector  # brings all of torchvision, a second
 
         return MtcnnDetector(config, backend.device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from gatecam.config import DetectorConfig
 from gatecam.geometry import shift
 from gatecam.types import Box, Detection, Floats
-from gatecam.vision.detector_networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
-from gatecam.vision.pyramid import Place, sheet_places
+from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
+from gatecam.vision.detector.pyramid import Place, sheet_places
 
 PROPOSED, REFINED, FACES = 400, 128, 96  # candidates of a frame that P-Net, R-Net and O-Net may hand on
 P_IOU, R_IOU = 0.6, 0.6  # above which the weaker of two boxes goes

@@ -1,0 +1,1 @@
+"""Find faces: the cascade, its networks, and the stock MTCNN."""
