@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +20,7 @@ from PIL import ImageDraw, ImageFont, ImageOps
 
 from gatecam.config import Region
 from gatecam.errors import OutputError
+from gatecam.files import write_output
 from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
 from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
@@ -218,20 +217,10 @@ def save_image(path: Path, image: Image) -> None:
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         expected = ", ".join(PICTURE_SUFFIXES)
         raise OutputError(f"{path}: expected a picture name that ends in {expected}: choose one of these.")
-    partial = path.with_name(f".{path.stem[:40]}-{os.getpid()}{path.suffix}")
-    try:
-        encoded = io.BytesIO()
-        kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
-        PIL.Image.fromarray(image).save(encoded, kind, quality=90)
-        partial.write_bytes(encoded.getvalue())
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        reason = error.strerror or error
-        raise OutputError(
-            f"{path}: cannot be written ({reason}): choose a folder that exists, is yours and has space."
-        ) from error
+    encoded = io.BytesIO()
+    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    PIL.Image.fromarray(image).save(encoded, kind, quality=90)
+    write_output(path, encoded.getvalue())
 
 
 def _track_label(track: Track) -> str:

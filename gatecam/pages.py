@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from gatecam.errors import OutputError
+from gatecam.files import write_output
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -73,14 +73,7 @@ class Page:
             f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
             f"<body>{''.join(self._parts)}</body></html>"
         )
-        part = path.with_name(path.name + ".part")
-        try:
-            part.write_text(html, encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}); choose another place."
-            ) from error
+        write_output(path, html)
 
 
 def _image(data: bytes, alt: str) -> str:

@@ -31,7 +31,7 @@ FLOORS = {
         "service",
     ],
     2: ["ports", "reload", "pace"],
-    1: ["config", "cores", "geometry", "telemetry", "logs", "locks", "charts", "pages", "words"],
+    1: ["config", "cores", "files", "geometry", "telemetry", "logs", "locks", "charts", "pages", "words"],
     0: ["types", "labels", "errors", "folders", "addresses"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gatecam.bench.result import ALIKE, CAPTURE, CLIP_PARTS, PLAIN, Clip, Measure, Result
 from gatecam.charts import HEIGHT, WIDTH, Series, nice_top, stacked_bars
-from gatecam.errors import OutputError
+from gatecam.files import write_output
 from gatecam.pages import Page
 
 TITLES = {
@@ -145,10 +145,7 @@ def write_chart(result: Result, path: Path) -> None:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {step * len(drawings)}" '
         f'font-family="system-ui, sans-serif"><rect width="100%" height="100%" fill="#fff"/>{placed}</svg>\n'
     )
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
+    write_output(path, text)
 
 
 def _title(drawing: str) -> str:

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gatecam.errors import ConfigError, OutputError
+from gatecam.errors import ConfigError
+from gatecam.files import write_output
 
 FAMILY = "gatecam-bench/"
 FORMAT = FAMILY + "2"
@@ -93,14 +94,7 @@ class Result:
         Raises:
             OutputError: the file cannot be written.
         """
-        made = path.with_name(path.name + ".part")
-        try:
-            made.write_text(json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n", encoding="utf-8")
-            made.replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}); choose another place."
-            ) from error
+        write_output(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
 
 
 def read_result(path: Path) -> Result:

@@ -17,6 +17,7 @@ from gatecam.cli.loading import load_all
 from gatecam.cli.outputs import require_apart, require_folder
 from gatecam.cli.progress import progress
 from gatecam.errors import DataError, OutputError
+from gatecam.files import write_output
 from gatecam.training.data import Faces
 from gatecam.training.evaluation import MIN_TO_FIT, Evaluation, SetReport, fitted_temperatures, report_of
 from gatecam.training.judged import Judged, judge, pictures_of
@@ -71,7 +72,7 @@ def evaluate_and_print(wanted: Wanted) -> None:
     print_evaluation(evaluation)
     if wanted.json_file is not None:
         text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
-        wanted.json_file.write_text(text, encoding="utf-8")
+        write_output(wanted.json_file, text)
         print(f"scores: {wanted.json_file}")
     if wanted.page is not None:
         page_of(evaluation, sets).write(wanted.page)

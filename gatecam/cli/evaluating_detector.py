@@ -19,6 +19,7 @@ from gatecam.cli.outputs import require_apart, require_folder
 from gatecam.cli.progress import progress
 from gatecam.config import DetectorConfig
 from gatecam.errors import DataError, SourceError
+from gatecam.files import write_output
 from gatecam.labels import MASK_LABELS
 from gatecam.training.detection_landmarks import LandmarkScore, score_landmarks
 from gatecam.training.detection_page import (
@@ -113,7 +114,7 @@ def evaluate_and_print(wanted: Wanted) -> None:
     first = next(iter(said.values()))
     if wanted.json_file is not None:
         text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
-        wanted.json_file.write_text(text, encoding="utf-8")
+        write_output(wanted.json_file, text)
         print(f"scores: {wanted.json_file}")
     if wanted.page is not None:
         page_of(evaluation, first.at_thresholds, first.on_empty).write(wanted.page)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from gatecam.capture.images import IMAGE_SUFFIXES
 from gatecam.errors import OutputError
+from gatecam.files import Replacement, cannot_write, ordinary_file
 
 
 def numbered(names: Iterable[str]) -> list[str]:
@@ -35,26 +35,30 @@ def require_folder(path: Path) -> None:
     Raises:
         OutputError: there is no folder for it, or it is a folder itself.
     """
-    if not path.parent.is_dir():
+    target = _target(path) or path
+    if not target.parent.is_dir():
         raise OutputError(f"{path}: its folder does not exist; make it, or choose another name.")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give the name of a file.")
 
 
 def require_writable(path: Path) -> None:
-    """Make sure before long work, by a file that is gone at once, that one can be written after it.
+    """Make sure before long work that a file can be written after it, by making one that is gone at once.
 
     Raises:
         OutputError: there is no folder for it, or nothing can be written there, or it is a folder itself.
     """
     require_folder(path)
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem[:40]}-"):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written there ({error.strerror}); choose another place."
-        ) from error
+    if _target(path) is not None:
+        Replacement(path).discard()
+
+
+def require_ordinary(path: Path) -> None:
+    """Make sure before long work that a file can be written after it that no device or pipe can stand for.
+
+    Raises:
+        OutputError: as `require_writable`, or for a device or a pipe.
+    """
+    require_folder(path)
+    Replacement(path).discard()
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -74,6 +78,14 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         if identity in written:
             raise OutputError(f"{path}: is asked for twice; give each output a name of its own.")
         written.add(identity)
+
+
+def _target(path: Path) -> Path | None:
+    """Return the ordinary file behind a path's links, None for a device or a pipe."""
+    try:
+        return ordinary_file(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _identity(path: Path) -> tuple[int, int] | str:

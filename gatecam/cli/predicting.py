@@ -16,6 +16,7 @@ from gatecam.cli.progress import progress
 from gatecam.config import Config
 from gatecam.draw import PICTURE_SUFFIXES, draw_faces, save_image
 from gatecam.errors import OutputError, SourceError
+from gatecam.files import open_stream
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.ports import FaceFinder
 from gatecam.telemetry import Telemetry
@@ -127,12 +128,7 @@ def _progress(stack: ExitStack, total: int, stream: IO[str]) -> Report:
 def _open(out: Path | None, stack: ExitStack) -> IO[str]:
     if out is None:
         return sys.stdout
-    try:
-        return stack.enter_context(out.open("w", encoding="utf-8"))
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}): choose a file in a folder that exists."
-        ) from error
+    return stack.enter_context(open_stream(out))
 
 
 def _drawn_names(pictures: Sequence[Path], folder: Path) -> list[Path]:

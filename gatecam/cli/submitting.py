@@ -6,7 +6,6 @@ detector finds none, the place where the others' faces are is judged instead.
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from gatecam.cli.outputs import require_apart, require_folder
 from gatecam.cli.predicting import read_batches
 from gatecam.cli.progress import progress
 from gatecam.config import Config
-from gatecam.errors import DataError, OutputError
+from gatecam.errors import DataError
+from gatecam.files import write_table
 from gatecam.labels import class_id
 from gatecam.telemetry import Telemetry
 from gatecam.training.layouts import UNLABELLED, open_collection
@@ -174,13 +174,5 @@ def _cut(image: Image, box: Box, margin: float) -> Image:
 
 
 def _write(out: Path, wanted: Sequence[Wanted], answers: Sequence[int]) -> None:
-    try:
-        # names of files need not be UTF-8
-        with out.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(
-                (picture.image_id, answer) for picture, answer in zip(wanted, answers, strict=True)
-            )
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another file.") from error
+    rows = ((picture.image_id, answer) for picture, answer in zip(wanted, answers, strict=True))
+    write_table(out, [COLUMNS, *rows])

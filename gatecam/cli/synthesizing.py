@@ -12,6 +12,7 @@ from gatecam.cli.loading import open_all, tell_problems
 from gatecam.cli.outputs import require_folder
 from gatecam.cli.progress import progress
 from gatecam.errors import OutputError
+from gatecam.files import write_output
 from gatecam.training.contest import SEVEN
 from gatecam.training.split import image_name, read_split
 from gatecam.training.synthesize import Synthesis, candidates_of, contact_sheet, synthesize
@@ -65,7 +66,7 @@ def _check_sheet(sheet: Path) -> None:
 def _write_sheet(done: Synthesis, out: Path, sheet: Path) -> None:
     picture = cv2.cvtColor(contact_sheet(done, out, SHEET_PEOPLE), cv2.COLOR_RGB2BGR)
     _, coded = cv2.imencode(sheet.suffix.lower(), picture)
-    sheet.write_bytes(coded.tobytes())
+    write_output(sheet, coded.tobytes())
 
 
 def _print(done: Synthesis, out: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gatecam.cli.evaluating import evaluate_sets, held_out, judge_all, print_evaluation
 from gatecam.cli.loading import load_all
-from gatecam.cli.outputs import require_apart, require_folder
+from gatecam.cli.outputs import require_apart, require_ordinary
 from gatecam.cli.progress import progress
 from gatecam.cli.stopping import stop_on_signals
 from gatecam.training.data import Faces
@@ -51,7 +51,7 @@ def train_and_save(wanted: Wanted, recipe: Recipe) -> bool:
     Raises:
         GatecamError: the words, the data or a disk are not fit for it.
     """
-    require_folder(wanted.out)
+    require_ordinary(wanted.out)
     require_apart([wanted.out], [*wanted.data, *filter(None, (wanted.split, wanted.start))])
     workers = Workers.joined()
     with workers.together():

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gatecam.cli.loading_scenes import Loaded, Pictures, load_pictures
-from gatecam.cli.outputs import require_apart, require_folder
+from gatecam.cli.outputs import require_apart, require_ordinary
 from gatecam.cli.progress import progress
 from gatecam.cli.stopping import stop_on_signals
 from gatecam.training.detector_recipe import DetectorRecipe
@@ -40,7 +40,7 @@ def train_and_save(wanted: Wanted, recipe: DetectorRecipe) -> bool:
         GatecamError: the words, the data or a disk are not fit for it.
     """
     pictures = wanted.pictures
-    require_folder(wanted.out)
+    require_ordinary(wanted.out)
     read = [
         *pictures.data,
         *pictures.no_faces,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from gatecam.errors import OutputError
+from gatecam.files import open_stream
 from gatecam.types import Event, StoredEvent
 
 
@@ -62,10 +63,7 @@ class JsonLinesSink:
         """
         self._name = str(target) if isinstance(target, Path) else getattr(target, "name", "stream")
         self._owned = isinstance(target, Path)
-        try:
-            self._stream = _open(target) if isinstance(target, Path) else target
-        except OSError as error:
-            raise cannot_write(self._name, error) from error
+        self._stream = open_stream(target, "ascii", "\n") if isinstance(target, Path) else target
 
     def send(self, event: Event) -> None:
         """Write the event's line.
@@ -95,7 +93,3 @@ def cannot_write(name: str, error: OSError) -> OutputError:
         f"{name}: events cannot be written ({error.strerror or error}): "
         "choose a file in a folder that exists, is yours and has space."
     )
-
-
-def _open(path: Path) -> IO[str]:
-    return path.open("w", encoding="ascii", newline="\n")

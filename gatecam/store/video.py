@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ from PIL import ImageOps
 
 from gatecam.cores import usable_cores
 from gatecam.errors import OutputError
+from gatecam.files import Replacement
 from gatecam.types import Image
 
 TICKS_PER_S = 60_000  # whole ticks at 24, 25, 30, 50, 60 and 29.97 frames/s; MPEG-4 allows 65535 at most
@@ -55,8 +55,7 @@ class VideoWriter:
         if not (math.isfinite(fps) and fps > 0):
             raise ValueError(f"fps: expected a number above 0, got {fps}")
         self._path = path
-        # The whole path, because FFmpeg takes `name:` at the start of a relative one for a protocol.
-        self._partial = path.absolute().with_name(f".{path.stem[:40]}-{os.getpid()}{path.suffix}")
+        self._new: Replacement | None = None
         self._fps = min(fps, MAX_FPS)  # players do not show a last frame that is shorter
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
@@ -69,17 +68,20 @@ class VideoWriter:
         """Create the temporary file.
 
         Raises:
-            OutputError: the folder is missing or not writable, or `path` is a folder.
+            OutputError: the folder is missing or not writable, or `path` is no ordinary file.
         """
-        if self._path.is_dir():
-            raise OutputError(f"{self._path}: is a folder: give the name of a file.")
+        self._new = Replacement(self._path)
         options = {"movflags": "+faststart"} if self._path.suffix.lower() == ".mp4" else {}
         try:
-            self._partial.touch()  # FFmpeg opens the file with the first frame, which is late for a refusal
             self._container = av.open(
-                str(self._partial), "w", format=FORMATS[self._path.suffix.lower()], options=options
+                # The whole path, because FFmpeg takes `name:` at the start of a relative one for a protocol.
+                str(self._new.part.absolute()),
+                "w",
+                format=FORMATS[self._path.suffix.lower()],
+                options=options,
             )
         except (av.FFmpegError, OSError) as error:
+            self._new.discard()
             raise self._cannot_write(error) from error
         return self
 
@@ -153,7 +155,7 @@ class VideoWriter:
     def _finish(self) -> None:
         """Flush the encoder, write the index, rename; on failure take the remains away."""
         container, self._container = self._container, None
-        if container is None:
+        if container is None or self._new is None:
             return
         try:
             try:
@@ -162,11 +164,11 @@ class VideoWriter:
             finally:
                 container.close()
             if self._stream is None:
-                self._partial.unlink(missing_ok=True)
+                self._new.discard()
             else:
-                os.replace(self._partial, self._path)
+                self._new.finish()
         except (av.FFmpegError, OSError) as error:
-            self._partial.unlink(missing_ok=True)
+            self._new.discard()
             raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: Exception) -> OutputError:

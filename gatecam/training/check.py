@@ -7,13 +7,12 @@ photograph that both have: the shipped network tells masks, genders and ages, no
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gatecam.errors import OutputError
+from gatecam.files import write_table
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.training.check_duplicates import Pair, groups_of
 from gatecam.training.check_files import Examined
@@ -188,15 +187,7 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("kind", "finding", "collection", "image", "part", "detail"))
-            writer.writerows(_lines(findings))
-        unfinished.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
+    write_table(path, [("kind", "finding", "collection", "image", "part", "detail"), *_lines(findings)])
 
 
 def _lines(findings: Sequence[Finding]) -> Iterator[tuple[str, int, str, str, str, str]]:

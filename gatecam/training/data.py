@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from gatecam.capture.images import read_image
 from gatecam.config import DetectorConfig
 from gatecam.errors import DataError, SourceError
+from gatecam.files import replacing
 from gatecam.geometry import expand, iou, square
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.tables import relative
@@ -185,14 +185,10 @@ def _read_cache(cache: Path, stamp: str) -> tuple[_Cuts, list[Problem]] | None:
 
 def _write_cache(cache: Path, stamp: str, cuts: _Cuts, problems: Sequence[Problem]) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    part = cache.with_suffix(f".{os.getpid()}.npz")
     told = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
     arrays = {field.name: getattr(cuts, field.name) for field in fields(_Cuts)}
-    try:
+    with replacing(cache) as part:
         np.savez(part, stamp=stamp, problems=told, **arrays)
-        part.replace(cache)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

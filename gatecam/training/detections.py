@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from gatecam.capture.images import read_image
-from gatecam.errors import DataError, OutputError, SourceError
+from gatecam.errors import DataError, SourceError
+from gatecam.files import write_table
 from gatecam.geometry import clip, iou
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.split import image_name
@@ -222,13 +223,9 @@ def write_false(path: Path, matches: Iterable[Match]) -> int:
         OutputError: the file cannot be written.
     """
     lines = [(m.truth.image, d.box, d.score) for m in matches for d in m.false]
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*COLUMNS, "score"])
-            for image, box, score in lines:
-                corners = (f"{value:.1f}" for value in (box.x1, box.y1, box.x2, box.y2))
-                writer.writerow([image, *corners, f"{score:.4f}"])
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
+    rows = [
+        (image, *(f"{value:.1f}" for value in (box.x1, box.y1, box.x2, box.y2)), f"{score:.4f}")
+        for image, box, score in lines
+    ]
+    write_table(path, [(*COLUMNS, "score"), *rows])
     return len(lines)

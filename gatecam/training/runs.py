@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from gatecam.errors import DataError, OutputError
+from gatecam.files import replacing, write_output
 
 SAVE_EVERY_S = 60.0
 CHECKPOINT, PART, LOG = "checkpoint.pt", "checkpoint.part", "log.jsonl"
@@ -47,14 +48,11 @@ def save(folder: Path, log: Sequence[Mapping[str, Any]], made_of: str, state: Ma
     Raises:
         OutputError: they cannot be written; those before are whole.
     """
-    part = folder / PART
     try:
-        part.write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
-        part.replace(folder / LOG)
-        torch.save({"made_of": made_of, **state}, part)
-        part.replace(folder / CHECKPOINT)
+        write_output(folder / LOG, "".join(json.dumps(line) + "\n" for line in log))
+        with replacing(folder / CHECKPOINT) as part:
+            torch.save({"made_of": made_of, **state}, part)
     except (OSError, RuntimeError) as error:  # torch has its own for a full disk
-        part.unlink(missing_ok=True)
         raise _unwritable(folder, error) from error
 
 

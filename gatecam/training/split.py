@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.errors import DataError, OutputError
+from gatecam.errors import DataError
+from gatecam.files import write_table
 from gatecam.training.rows import Collection, Row
 from gatecam.training.tables import relative
 
@@ -133,15 +134,7 @@ def write_split(path: Path, collections: Sequence[Collection], parts: Sequence[S
         for collection, of_rows in zip(collections, parts, strict=True)
         for row, part in zip(collection.rows, of_rows, strict=True)
     }
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows((*name, part) for name, part in lines.items())
-        unfinished.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
+    write_table(path, [COLUMNS, *((*name, part) for name, part in lines.items())])
 
 
 def read_split(path: Path, collections: Sequence[Collection]) -> list[list[str]]:

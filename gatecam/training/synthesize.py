@@ -21,6 +21,7 @@ import numpy as np
 
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, OutputError
+from gatecam.files import write_output
 from gatecam.labels import GENDER_LABELS, MASK_LABELS
 from gatecam.training.contest import SEVEN
 from gatecam.training.data import Portrait, portraits
@@ -260,9 +261,7 @@ def _lines(rows: Iterable[Sequence[str]]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    write_output(path, text)
 
 
 SHEET_PX, LABEL_PX = 128, 16

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from gatecam.capture.images import read_image
 from gatecam.config import DetectorConfig
 from gatecam.errors import SourceError
+from gatecam.files import replacing
 from gatecam.training.data import file_state
 from gatecam.training.rows import Problem
 from gatecam.training.tables import relative
@@ -145,13 +145,9 @@ def _write_cache(
     cache: Path, stamp: str, images: Sequence[Path], teaching: Teaching, problems: Sequence[Problem]
 ) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    part = cache.with_suffix(f".{os.getpid()}.npz")
     told = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
     of_image = [teaching.found.get(str(image)) for image in images]
     counts = np.array([-1 if rows is None else len(rows) for rows in of_image])  # -1: cannot be read
     rows = np.concatenate([np.zeros((0, 15), np.float32), *(rows for rows in of_image if rows is not None)])
-    try:
+    with replacing(cache) as part:
         np.savez(part, stamp=stamp, problems=told, counts=counts, rows=rows)
-        part.replace(cache)
-    finally:
-        part.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gatecam.errors import ModelError
+from gatecam.files import replacing, write_output
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.vision.crops import CropSpec
 
@@ -197,15 +198,11 @@ def save_detector_weights(path: Path, tensors: dict[str, Tensor], spec: Detector
 
 
 def _write(path: Path, tensors: dict[str, Tensor], spec: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-    part.chmod(0o644)  # safetensors writes for the owner alone
-    values = {**spec, "sha256": hash_of(part)}
-    part.replace(path)
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    spec_part = path.with_suffix(".json.part")
-    spec_part.write_text(text, encoding="utf-8")
-    spec_part.replace(path.with_suffix(".json"))
+    with replacing(path) as part:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+        part.chmod(0o644)  # safetensors writes for the owner alone
+        values = {**spec, "sha256": hash_of(part)}
+    write_output(path.with_suffix(".json"), json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def hash_of(path: Path) -> str:

@@ -402,13 +402,13 @@ def test_what_cannot_be_is_told_before_anything_is_measured(words, kind, said, t
 
 
 def test_where_nothing_can_be_written_it_is_told_before(tmp_path, monkeypatch):
-    def refused(**_):
-        raise PermissionError(13, "Permission denied")
+    def refused(path):
+        raise OutputError(f"{path}: cannot be written (Permission denied)")
 
-    monkeypatch.setattr(outputs.tempfile, "NamedTemporaryFile", refused)
+    monkeypatch.setattr(outputs, "Replacement", refused)
     result = run("--page", str(tmp_path / "b.html"))
     assert isinstance(result.exception, OutputError)
-    assert re.search(r"cannot be written there \(Permission denied\)", str(result.exception))
+    assert re.search(r"cannot be written \(Permission denied\)", str(result.exception))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here a GPU is")

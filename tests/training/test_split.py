@@ -196,5 +196,5 @@ def test_a_split_that_cannot_be_read_or_written_is_told(tmp_path):
         DataError, match=r"cannot be read \(No such file or directory\); give a split file\.$"
     ):
         read_split(tmp_path / "none.csv", [])
-    with pytest.raises(OutputError, match=r"cannot be written \(No such file .*\); choose another place\.$"):
+    with pytest.raises(OutputError, match=r"cannot be written \(No such file .*\); choose a folder .*\.$"):
         write_split(tmp_path / "none" / "split.csv", [contest(1)], [["train"] * 7])

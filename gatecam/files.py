@@ -1,0 +1,164 @@
+"""Writes the files that users name: ordinary files are replaced whole, devices and pipes are written to."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from gatecam.errors import OutputError
+
+
+def write_output(path: Path, data: str | bytes) -> None:
+    """Write a file whole, in place of an ordinary one, or into a device or a pipe.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    try:
+        if ordinary_file(path) is None:
+            with open(path, "wb", opener=_open_in_place) as file:
+                file.write(raw)
+        else:
+            with replacing(path) as part:
+                part.write_bytes(raw)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows as CSV, as `write_output` writes a text."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_output(path, text.getvalue())
+
+
+def open_stream(path: Path, encoding: str = "utf-8", newline: str | None = None) -> IO[str]:
+    """Open a file that grows line by line: an ordinary one is emptied, a device or a pipe is written to.
+
+    Raises:
+        OutputError: the file cannot be opened.
+    """
+    try:
+        ordinary_file(path)
+        return open(path, "w", encoding=encoding, newline=newline, opener=_open_in_place)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the name of an empty file that takes the place of `path` at the end, unless an error ends it.
+
+    Raises:
+        OutputError: `path` is no ordinary file, or the new file cannot be made or renamed.
+    """
+    new = Replacement(path)
+    try:
+        yield new.part
+        new.finish()
+    except BaseException:
+        new.discard()
+        raise
+
+
+class Replacement:
+    """A new file beside an ordinary one, whose place it takes when it is finished.
+
+    A link stays, and the file that it points to is replaced. Other hard links keep the old content.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the new file, empty.
+
+        Raises:
+            OutputError: `path` is no ordinary file, or the new file cannot be made.
+        """
+        self._path = path
+        try:
+            target = ordinary_file(path)
+            if target is None:
+                raise OutputError(f"{path}: is a device or a pipe; give the name of an ordinary file.")
+            self._target = target
+            self.part = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
+            open(self.part, "xb").close()  # never one that is there, nor what a link of that name points to
+            if target.exists():
+                self.part.chmod(stat.S_IMODE(target.stat().st_mode))
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def finish(self) -> None:
+        """Give the new file its name.
+
+        Raises:
+            OutputError: it cannot be renamed.
+        """
+        try:
+            os.replace(self.part, self._target)
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+
+    def discard(self) -> None:
+        """Remove the new file, as far as it is there."""
+        with suppress(OSError):
+            self.part.unlink()
+
+
+def ordinary_file(path: Path) -> Path | None:
+    """Return the ordinary file behind a path's links, whether it exists or not; None for a device or a pipe.
+
+    This program's own output counts as a device, even where a shell sends it to a file: `/dev/stdout`.
+
+    Raises:
+        OutputError: `path` is a folder, or something else that takes no bytes.
+        OSError: `path` cannot be looked up, for example because links go in a circle.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Path(os.path.realpath(path))
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"{path}: is a folder; give the name of a file.")
+    if _own_stream(path) is not None or stat.S_ISCHR(status.st_mode) or stat.S_ISFIFO(status.st_mode):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{path}: is a disk or a socket; give the name of a file.")
+    return Path(os.path.realpath(path))
+
+
+def cannot_write(path: Path | str, error: OSError) -> OutputError:
+    """Return the error that says why a file cannot be written, and what to do."""
+    if error.errno == errno.ENXIO:
+        return OutputError(f"{path}: nobody reads from this pipe; start its reader first.")
+    return OutputError(
+        f"{path}: cannot be written ({error.strerror or error}); choose a folder that exists, is yours and "
+        "has space."
+    )
+
+
+def _own_stream(path: Path) -> IO[str] | None:
+    """Return standard output or standard error, if `path` is the file that it goes to."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # no stream, or one without a descriptor
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                return stream
+    return None
+
+
+def _open_in_place(path: str, flags: int) -> int:
+    """Open without waiting for a pipe's reader; go on where this program's own output stands."""
+    if (stream := _own_stream(Path(path))) is not None:
+        stream.flush()
+        return os.dup(stream.fileno())
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    os.set_blocking(fd, True)
+    return fd
