@@ -1,4 +1,4 @@
-"""Floor 1: one HTML file that a browser shows without a network: text, tables and embedded pictures."""
+"""Floor 2: one HTML file that a browser shows without a network: text, tables and embedded pictures."""
 
 from __future__ import annotations
 

@@ -367,7 +367,7 @@ def test_a_picture_is_saved_in_rgb_under_any_name(name, tmp_path):
         ("picture.gif", r"expected a picture name that ends in \.jpg"),
         ("picture", r"expected a picture name that ends in \.jpg"),
         ("missing/picture.png", "No such file or directory"),
-        ("folder.png", "Is a directory"),
+        ("folder.png", "is a folder"),
         ("file.txt/picture.png", "Not a directory"),
     ],
 )

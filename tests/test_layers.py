@@ -30,8 +30,8 @@ FLOORS = {
         "veil",
         "service",
     ],
-    2: ["ports", "reload", "pace"],
-    1: ["config", "cores", "files", "geometry", "telemetry", "logs", "locks", "charts", "pages", "words"],
+    2: ["pages", "ports", "reload", "pace"],
+    1: ["config", "cores", "files", "geometry", "telemetry", "logs", "locks", "charts", "words"],
     0: ["types", "labels", "errors", "folders", "addresses"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}

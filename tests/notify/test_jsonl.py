@@ -72,7 +72,7 @@ def test_only_events_of_a_camera_have_a_reason(kind):
 def test_a_file_that_cannot_be_opened_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match=r"missing.*cannot be written \(No such file"):
         JsonLinesSink(tmp_path / "missing" / "events.jsonl")
-    with pytest.raises(OutputError, match="Is a directory"):
+    with pytest.raises(OutputError, match="is a folder"):
         JsonLinesSink(tmp_path)
 
 
