@@ -79,6 +79,11 @@ class CameraConfig(Section):
         description="how the pictures of an rtsp:// camera travel; auto tries TCP, then UDP, and stays with "
         "what works",
     )
+    other_hosts: bool = Field(
+        default=False,
+        description="whether the address of the camera may lead to other hosts and ports, by redirects and "
+        "playlists (HLS)",
+    )
 
     @field_validator("source", mode="before")
     @classmethod

@@ -131,6 +131,7 @@ class Camera:
             config.read_timeout_s,
             config.max_fps,
             config.rtsp_transport,
+            config.other_hosts,
         )
 
     def _listen(self, reader: ReaderProcess, now_s: float) -> None:

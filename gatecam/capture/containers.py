@@ -1,4 +1,4 @@
-"""What FFmpeg does not do of itself: take any metadata, and tell whether a video file was cut off.
+"""What FFmpeg does not do of itself: take any metadata, read one file alone, and tell if it was cut off.
 
 FFmpeg reads a cut file as if it ended there, and durations are too coarse to tell a cut from
 audio that is longer than the picture. The structure of the file is exact: a box, segment or
@@ -18,6 +18,13 @@ import av
 # Old metadata is not always UTF-8; PyAV took an error for it before version 19, unless it was told not to.
 _VERSION = int(av.__version__.split(".")[0])
 ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if _VERSION < 19 else {}
+
+# Formats that read other files or addresses than the one that they stand in
+_LEADS_ELSEWHERE = {
+    *("concat", "concatf", "dash", "hls", "hls,applehttp", "imf", "rtp", "rtsp", "sap", "sdp", "vobsub"),
+    *("webm_dash_manifest", "lavfi"),
+}
+FILM_FORMATS = ",".join(sorted(av.formats_available - _LEADS_ELSEWHERE))  # FFmpeg's `format_whitelist`
 
 EBML_HEADER = 0x1A45DFA3
 MATROSKA_SEGMENT = 0x18538067

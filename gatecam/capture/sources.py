@@ -12,6 +12,7 @@ Some network streams can be read by more than one `Method`. The reader process t
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.error import (
+    ArgumentError,
     ExitError,
     FFmpegError,
     HTTPForbiddenError,
@@ -38,9 +40,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from gatecam.capture.containers import ANY_METADATA
 from gatecam.capture.devices import is_url
 from gatecam.capture.jpegs import JpegScanner
+from gatecam.capture.network import PLAYLIST, open_stream
 from gatecam.capture.newest import MAX_PIXELS
 from gatecam.errors import CameraError
 from gatecam.types import Image
@@ -71,7 +73,7 @@ class SourceSettings:
     """Where a camera is, what a USB camera is asked for, and how long its stream may be silent.
 
     More than `max_fps` pictures a second are left out; None wants all. `rtsp_transport` is tcp, udp, or auto
-    to try both.
+    to try both. With `other_hosts` the camera may lead to other addresses.
     """
 
     source: str
@@ -81,6 +83,7 @@ class SourceSettings:
     read_timeout_s: float
     max_fps: float | None = None
     rtsp_transport: str = "auto"
+    other_hosts: bool = False
 
     def methods(self) -> tuple[Method, ...]:
         """Return the methods that may read the camera, the most likely one first."""
@@ -208,18 +211,18 @@ def _told_failures(container: InputContainer) -> Iterator[InputContainer]:
 def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method) -> InputContainer:
     is_rtsp = settings.source.lower().startswith("rtsp")
     try:
-        container: InputContainer = av.open(
+        return open_stream(
             settings.source,
-            format="data" if method is Method.JPEGS else None,
-            options={"rtsp_transport": "udp" if method is Method.UDP else "tcp"},
-            timeout=(open_timeout_s, settings.read_timeout_s),
-            **ANY_METADATA,
+            timeout_s=(open_timeout_s, settings.read_timeout_s),
+            demuxer="data" if method is Method.JPEGS else None,
+            rtsp_transport="udp" if method is Method.UDP else "tcp",
+            other_hosts=settings.other_hosts,
         )
-        return container
     except ExitError as error:
         raise (SilentError if is_rtsp else CameraError)(NO_STREAM) from error
-    except InvalidDataError as error:
-        raise OtherMethodError(NO_STREAM) from error
+    except (InvalidDataError, ArgumentError) as error:  # damaged, or of no format that is allowed
+        is_playlist = not settings.other_hosts and re.search(r"\.(m3u8|mpd)\b", settings.source)
+        raise (CameraError(PLAYLIST) if is_playlist else OtherMethodError(NO_STREAM)) from error
     except (FFmpegError, ValueError) as error:
         is_open_question = is_rtsp and not isinstance(error, _FINAL)
         raise (OtherMethodError if is_open_question else CameraError)(NO_STREAM) from error

@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from gatecam.capture.containers import ANY_METADATA, is_cut_off
+from gatecam.capture.containers import ANY_METADATA, FILM_FORMATS, is_cut_off
 from gatecam.capture.losses import Losses
 from gatecam.cores import usable_cores
 from gatecam.errors import SourceError
@@ -118,11 +118,11 @@ class VideoFile:
             return None
 
     def _opened(self, hardware: HWAccel | None) -> InputContainer:
-        # "file:" keeps a name with a colon from being taken for a protocol; the whitelist keeps a
-        # playlist from opening network addresses
+        # "file:" keeps a name with a colon from being taken for a protocol; the whitelists keep a
+        # playlist from opening network addresses and other files
         container: InputContainer = av.open(
             f"file:{self.path}",
-            options={"protocol_whitelist": "file"},
+            options={"protocol_whitelist": "file", "format_whitelist": FILM_FORMATS},
             **ANY_METADATA,
             hwaccel=hardware,
         )

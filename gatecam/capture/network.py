@@ -1,0 +1,227 @@
+"""Opens network streams by FFmpeg, which may reach nothing but the camera's own address.
+
+What a camera sends is not trusted: a playlist or a redirect would have FFmpeg fetch from any host, and from
+other ports of this machine. So FFmpeg gets a list of protocols and formats and follows no redirect. One that
+stays on the address of the camera is followed here.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPMessage
+from typing import IO
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from gatecam.addresses import hide_in_source
+from gatecam.capture.containers import ANY_METADATA
+from gatecam.errors import CameraError
+
+ELSEWHERE = "sends gatecam to another address ({}); give that one, or set other_hosts to true for the camera"
+PLAYLIST = "sends a playlist (HLS), which may name other addresses; set other_hosts to true for the camera"
+
+_PROTOCOLS = {
+    "http": "http,tcp",
+    "https": "https,httpproxy,tls,tcp",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsp,rtp,udp,tls,tcp",
+    "tcp": "tcp",
+    "udp": "udp",
+}
+_FORMATS = (
+    "mpjpeg,mjpeg,jpeg_pipe,image2pipe,png_pipe,mpegts,mpeg,h264,hevc,m4v,mpegvideo,flv,asf,ogg,avi,nut"
+    ",mov,matroska,webm,data,rtsp"
+)
+_PLAYLISTS = ",hls,dash"
+_PLAYLIST_PROTOCOLS = ",crypto,http,https,httpproxy,tls,tcp"
+_DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+
+
+def open_stream(
+    source: str,
+    *,
+    timeout_s: tuple[float, float],
+    demuxer: str | None = None,
+    rtsp_transport: str = "tcp",
+    other_hosts: bool = False,
+) -> InputContainer:
+    """Open the stream of a camera's address.
+
+    Args:
+        source: The address.
+        timeout_s: How long it may take to open, and to wait for data then.
+        demuxer: The name of FFmpeg's demuxer, or None to find out.
+        rtsp_transport: How RTSP brings its pictures, "tcp" or "udp".
+        other_hosts: Follow redirects and playlists to wherever they lead.
+
+    Raises:
+        CameraError: the camera leads elsewhere.
+        FFmpegError: the stream cannot be opened.
+        ValueError: the address is none.
+    """
+    scheme = source.partition("://")[0].lower()
+    options = _options(scheme, rtsp_transport, other_hosts)
+
+    def opened(address: str) -> InputContainer:
+        container: InputContainer = av.open(
+            address, format=demuxer, options=options, timeout=timeout_s, **ANY_METADATA
+        )
+        return container
+
+    if other_hosts:
+        return opened(source)
+    if scheme.startswith("rtsp"):
+        with _rtsp_redirects_refused(source):
+            return opened(source)
+    try:
+        return opened(source)
+    except FFmpegError as error:
+        # FFmpeg says no more of a redirect that it may not follow
+        target = _followed(source, timeout_s[0]) if error.errno == errno.EIO and "http" in scheme else source
+        if target == source:
+            raise
+        return opened(target)
+
+
+def _options(scheme: str, rtsp_transport: str, other_hosts: bool) -> dict[str, str]:
+    protocols, formats = _PROTOCOLS[scheme], _FORMATS
+    if other_hosts:
+        protocols, formats = protocols + _PLAYLIST_PROTOCOLS, formats + _PLAYLISTS
+    options = {"protocol_whitelist": protocols, "format_whitelist": formats}
+    if scheme.startswith("rtsp"):
+        options["rtsp_transport"] = rtsp_transport
+    elif scheme.startswith("http") and not other_hosts:
+        options["max_redirects"] = "0"
+    return options
+
+
+# HTTP ---------------------------------------------------------------------------------------------
+
+
+class _OwnRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects that stay on one address."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Return the next request.
+
+        Raises:
+            CameraError: it would go elsewhere.
+        """
+        if not _is_same_address(req.full_url, newurl):
+            fp.close()
+            raise CameraError(_elsewhere(newurl))
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _followed(source: str, timeout_s: float) -> str:
+    """Return the address that a camera's redirects lead to, or the source itself if there is no answer.
+
+    Raises:
+        CameraError: they lead elsewhere.
+    """
+    parts = urlsplit(source)
+    user, at, host = parts.netloc.rpartition("@")
+    plain = parts._replace(netloc=host).geturl()
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, plain, unquote(parts.username or ""), unquote(parts.password or ""))
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPBasicAuthHandler(passwords),
+        urllib.request.HTTPDigestAuthHandler(passwords),
+        _OwnRedirects(),
+    )
+    try:
+        with opener.open(plain, timeout=timeout_s) as answer:
+            found = urlsplit(answer.geturl())
+    except (OSError, HTTPException, ValueError):  # an HTTPError is an OSError
+        return source
+    return source if found == urlsplit(plain) else found._replace(netloc=user + at + found.netloc).geturl()
+
+
+# RTSP ---------------------------------------------------------------------------------------------
+
+
+class _RedirectGuard(logging.Handler):
+    """Leaves no file descriptor for a connection as soon as FFmpeg says that it follows a redirect."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self._source = source
+        self.target = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Read what FFmpeg says. This happens in the thread that is about to connect."""
+        _, found, target = record.getMessage().strip().partition("Redirecting to ")
+        if found and not _is_same_address(self._source, target):
+            self.target = target
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@contextmanager
+def _rtsp_redirects_refused(source: str) -> Iterator[None]:
+    """Let FFmpeg open a stream that is redirected to no other address.
+
+    FFmpeg follows redirects of RTSP to anywhere and has no option against it, but it logs them before.
+
+    Raises:
+        CameraError: the camera leads elsewhere.
+    """
+    guard, logger, level = _RedirectGuard(source), logging.getLogger("libav"), av.logging.get_level()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    logger.addHandler(guard)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    av.logging.set_skip_repeated(False)  # the same redirect comes with every attempt
+    av.logging.set_level(av.logging.INFO)
+    try:
+        yield
+    except FFmpegError as error:
+        if guard.target:
+            raise CameraError(_elsewhere(guard.target)) from error
+        raise
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        av.logging.set_level(level)
+        logger.removeHandler(guard)
+
+
+# Both ---------------------------------------------------------------------------------------------
+
+
+def _is_same_address(source: str, target: str) -> bool:
+    """Check if two addresses have one host and port; http may become https on the usual ports.
+
+    >>> _is_same_address("http://cam/", "https://CAM/live"), _is_same_address("http://cam/", "http://cam:22/")
+    (True, False)
+    """
+    try:
+        ours, theirs = _endpoint(urlsplit(source)), _endpoint(urlsplit(target))
+    except ValueError:  # a port that is none
+        return False
+    is_upgrade = (ours[1:], theirs[1:]) == (("http", 80), ("https", 443))
+    return ours[0] == theirs[0] and (ours[1:] == theirs[1:] or is_upgrade)
+
+
+def _endpoint(parts: SplitResult) -> tuple[str | None, str, int | None]:
+    return parts.hostname, parts.scheme, parts.port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+def _elsewhere(target: str) -> str:
+    where = urlsplit(target)._replace(path="", query="", fragment="").geturl()
+    return ELSEWHERE.format(hide_in_source(where)[:80])
