@@ -303,7 +303,9 @@ def build_live_sinks(
         observers: list[Callable[[Presence], None]] = []
         couriers = _start_couriers(config, stores, telemetry, on_trouble, observers, stack)
         totals = ClassTotals(_now())
-        stack.callback(Housekeeping(stores, config.store, totals, _now).close)
+        files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
+        keeping = Housekeeping(stores, config.store, totals, _now, running_s, on_trouble, files)
+        stack.callback(keeping.close)
         queues: list[Queue] = []
         told: Sink = FanOut([])
         if print_events:
@@ -414,6 +416,13 @@ def open_store(config: Config) -> EventStore:
 
 def _now() -> datetime:
     return datetime.now().astimezone()
+
+
+def running_s() -> float:
+    """Return the seconds since the machine's start. Nobody sets this clock, and sleep does not stop it."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def time_of_day(time_s: float) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatecam.errors import OutputError
+from gatecam.store.clock import DAY_MS, SANE_MS
 from gatecam.store.engine import Database
 from gatecam.store.tables import cursors, events, totals
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
@@ -187,11 +188,10 @@ class EventStore:
             return int(connection.execute(query).scalar_one())
 
     def span_ms(self) -> tuple[int, int] | None:
-        """The times of the oldest and the newest event."""
-        with self._database.transaction() as connection:
-            oldest, newest = connection.execute(
-                sa.select(sa.func.min(events.c.at_ms), sa.func.max(events.c.at_ms))
-            ).one()
+        """Return the times of the oldest and the newest event, or None without events."""
+        ends = (sa.select(of(events.c.at_ms)).scalar_subquery() for of in (sa.func.min, sa.func.max))
+        with self._database.transaction() as connection:  # each alone is one look at the index
+            oldest, newest = connection.execute(sa.select(*ends)).one()
         return None if oldest is None else (oldest, newest)
 
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
@@ -255,10 +255,36 @@ class EventStore:
         """What the events take on the disk."""
         return self._database.used_bytes()
 
-    def delete_before(self, before_ms: int, before_day: str) -> int:
-        """Delete events of before a time and totals of before a day; how many events went."""
+    def has_before(self, before_ms: int, before_day: str) -> bool:
+        """Check whether there are events of before a time, or totals of before a day."""
+        old = sa.exists().where(events.c.at_ms >= SANE_MS, events.c.at_ms < before_ms)
+        old_totals = sa.exists().where(totals.c.day < before_day)
+        with self._database.transaction() as connection:
+            return bool(connection.execute(sa.select(sa.or_(old, old_totals))).scalar_one())
+
+    def spans_ms(self, until_ms: int) -> list[tuple[int, int]]:
+        """Return the times of the first and the last event of each day (UTC) that has any, oldest first."""
+        at, day = events.c.at_ms, events.c.at_ms // DAY_MS
+        query = sa.select(sa.func.min(at), sa.func.max(at)).where(at.between(SANE_MS, until_ms))
+        with self._database.transaction() as connection:
+            return [(first, last) for first, last in connection.execute(query.group_by(day).order_by(day))]
+
+    def delete_before(self, before_ms: int, before_day: str, now_ms: int) -> int:
+        """Delete events of before a time and totals of before a day, and return how many events went.
+
+        The clock may have been wrong when an event was stored. So one stays that was stored after a younger
+        one. One whose time cannot be right goes with its neighbours.
+        """
+        at, number = events.c.at_ms, events.c.id
+        is_sane = at.between(SANE_MS, now_ms)
+        old, young = is_sane & (at < before_ms), is_sane & (at >= before_ms)
+        oldest_young = sa.select(number).where(young).order_by(number).limit(1)
         with self._database.transaction(writing=True) as connection:
-            gone = connection.execute(sa.delete(events).where(events.c.at_ms < before_ms)).rowcount
+            gone = 0
+            end = connection.execute(oldest_young).scalar() or _last_id(connection) + 1
+            last = connection.execute(sa.select(sa.func.max(number)).where(old, number < end)).scalar()
+            if last is not None:
+                gone = connection.execute(sa.delete(events).where(number <= last)).rowcount
             gone_totals = connection.execute(sa.delete(totals).where(totals.c.day < before_day)).rowcount
         if gone or gone_totals:
             self._database.shrink()

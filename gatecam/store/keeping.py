@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from gatecam.config import StoreConfig
 from gatecam.errors import OutputError
+from gatecam.store.clock import DAY_MS, ClockGuard, to_ms
 from gatecam.store.events import EventStore
 from gatecam.store.totals import ClassTotals
 
@@ -27,6 +30,9 @@ class Housekeeping:
         config: StoreConfig,
         totals: ClassTotals,
         clock: Callable[[], datetime],
+        running_s: Callable[[], float],
+        on_trouble: Callable[[str, str | None], None] = lambda name, text: None,
+        files: Sequence[Path] = (),
         period_s: float = PERIOD_S,
     ) -> None:
         """Start the thread, with a first turn at once.
@@ -36,11 +42,16 @@ class Housekeeping:
             config: for how long, and how large.
             totals: asked for those that are due.
             clock: tells the time of day.
+            running_s: a clock that nobody sets, in s.
+            on_trouble: told `clock` and what is wrong with it, None when that is over.
+            files: files that gatecam writes; one that is newer than the clock shows that the clock is behind.
             period_s: time from turn to turn.
         """
         self._stores, self._config, self._totals = stores, config, totals
-        self._clock, self._period_s = clock, period_s
+        self._clock, self._running_s, self._period_s = clock, running_s, period_s
+        self._guard, self._files, self._on_trouble = ClockGuard(clock(), running_s()), files, on_trouble
         self._trouble = ""
+        self._clock_trouble: str | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
         self._thread.start()
@@ -53,7 +64,7 @@ class Housekeeping:
     def _work(self) -> None:
         while True:
             try:
-                tidy(self._stores, self._config, self._totals, self._clock())
+                self._turn()
             except OutputError as error:
                 if str(error) != self._trouble:
                     self._trouble = str(error)
@@ -63,18 +74,58 @@ class Housekeeping:
             if self._closing.wait(self._period_s):
                 return
 
+    def _turn(self) -> None:
+        now = self._clock()
+        newest_ms = max((*_newest(self._stores), *_written(self._files)), default=0)
+        self._guard.tick(now, self._running_s(), newest_ms)
+        tidy(self._stores, self._config, self._totals, self._guard, now)
+        self._tell(self._guard.trouble())
 
-def tidy(stores: Sequence[EventStore], config: StoreConfig, totals: ClassTotals, now: datetime) -> None:
-    """One turn.
+    def _tell(self, trouble: str | None) -> None:
+        """Log a trouble with the clock when it begins and when it ends, but not each change of its words."""
+        if trouble and not self._clock_trouble:
+            log.warning("%s", trouble)
+        elif self._clock_trouble and not trouble:
+            log.warning("The clock is plausible again: old events are deleted as store.keep_days says.")
+        if trouble != self._clock_trouble:
+            self._on_trouble("clock", trouble)
+        self._clock_trouble = trouble
+
+
+def tidy(
+    stores: Sequence[EventStore], config: StoreConfig, totals: ClassTotals, guard: ClockGuard, now: datetime
+) -> None:
+    """Write totals that are due, and delete what is too old or too much.
 
     Raises:
         OutputError: a store failed.
     """
     if due := totals.due(now):
         stores[0].add_totals(due)
-    oldest = now - timedelta(days=config.keep_days)
     for store in stores:
-        gone = store.delete_before(round(oldest.timestamp() * 1000), f"{oldest:%Y-%m-%d}")
+        gone = _delete_old(store, config.keep_days, guard, now)
         gone += store.delete_beyond(config.keep_mb * MB)
         if gone:
             log.info("%s: %d events were deleted, as store.keep_days and keep_mb say.", store.name, gone)
+
+
+def _delete_old(store: EventStore, keep_days: int, guard: ClockGuard, now: datetime) -> int:
+    """Delete what is older than some days for certain, and return how many events went."""
+    by_clock = now - timedelta(days=keep_days)
+    if not store.has_before(to_ms(by_clock), f"{by_clock:%Y-%m-%d}"):
+        return 0
+    oldest_ms = guard.oldest_ms(store.spans_ms(to_ms(now)), keep_days * DAY_MS)
+    day = datetime.fromtimestamp(oldest_ms / 1000, tz=now.tzinfo)
+    return store.delete_before(oldest_ms, f"{day:%Y-%m-%d}", to_ms(now))
+
+
+def _newest(stores: Sequence[EventStore]) -> Iterator[int]:
+    for store in stores:
+        if (span := store.span_ms()) is not None:
+            yield span[1]
+
+
+def _written(files: Sequence[Path]) -> Iterator[int]:
+    for path in files:
+        with suppress(OSError):
+            yield path.stat().st_mtime_ns // 1_000_000

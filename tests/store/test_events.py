@@ -122,7 +122,7 @@ def test_totals_add_up(store):
 def test_old_events_and_totals_are_deleted(store, told):
     store.append([told(after_s=-90), told(after_s=-1), told()])
     store.add_totals([Total("2026-11-23", "gate", 17, 12), Total("2026-11-24", "gate", 17, 10)])
-    assert store.delete_before(NOON_MS, "2026-11-24") == 2
+    assert store.delete_before(NOON_MS, "2026-11-24", NOON_MS) == 2
     assert [stored.event.time_s for stored in store.backlog(0, 10).events] == [0]
     assert store.totals("2026-01-01", "2026-12-31") == [Total("2026-11-24", "gate", 17, 10)]
 

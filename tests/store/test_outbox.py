@@ -217,7 +217,11 @@ def loses(store, start, told, monkeypatch):
         courier = start(output, **words)
         store.append([told(after_s=i) for i in range(10)])
         wait_until(lambda: courier.failed > 0)
-        store.delete_before(round((NOON.timestamp() + number - 0.5) * 1000), "2026-11-24")
+        store.delete_before(
+            round((NOON.timestamp() + number - 0.5) * 1000),
+            "2026-11-24",
+            round(NOON.timestamp() * 1000) + 10**6,
+        )
         wait_until(lambda: courier.dropped == number)
         return courier
 

@@ -1,0 +1,161 @@
+"""Floor 3: guards what is deleted by age against a wall clock that is wrong.
+
+A clock without a battery starts in 1970, a time server moves it by years, and a wrong one may be a year
+ahead. So an event's age is the time that is known to have passed since: while this program ran, and while
+events came. A long silence counts only if a time server confirms the clock, and a jump never counts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+JUMP_MS = HOUR_MS  # the wall clock moved by so much other than the monotonic one
+SILENCE_MS = 7 * DAY_MS  # longest time without an event that an unconfirmed clock is believed
+SANE_MS = round(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)  # no event is older than gatecam
+AGREE_S = 60.0
+STA_UNSYNC = 0x40  # adjtimex(2): no time server has set the clock lately
+ASK_S = 5.0
+BUSCTL = ("busctl", "get-property", "org.freedesktop.timedate1", "/org/freedesktop/timedate1")
+ADVICE = "Set the clock, or let the machine reach a time server. Until then nothing is deleted because of it."
+
+Spans = Sequence[tuple[int, int]]  # the first and the last event of each day that has any, oldest first
+
+
+class ClockGuard:
+    """Says how old an event must be to be deleted. Times come as arguments, in ms or s since some start."""
+
+    def __init__(
+        self, now: datetime, running_s: float, is_confirmed: Callable[[datetime], bool] | None = None
+    ) -> None:
+        """Begin with the times of the program's start.
+
+        Args:
+            now: the wall clock.
+            running_s: a clock that nobody sets.
+            is_confirmed: tells whether a time server has set the wall clock; by default the system is asked.
+        """
+        self._is_confirmed = is_confirmed or confirmed_by_time_server
+        self._now, self._offset_ms = now, to_ms(now) - running_s * 1000
+        self._steady_ms = to_ms(now)  # the wall clock is known to run evenly since then
+        self._moved: tuple[datetime, datetime] | None = None
+        self._gap: tuple[int, int] | None = None
+        self._newest_ms = 0
+
+    def tick(self, now: datetime, running_s: float, newest_ms: int) -> None:
+        """Take the time. Call this before each turn of deleting.
+
+        Args:
+            now: the wall clock.
+            running_s: the clock that nobody sets.
+            newest_ms: time of the newest event and of the newest file that gatecam wrote.
+        """
+        offset_ms = to_ms(now) - running_s * 1000
+        if abs(offset_ms - self._offset_ms) >= JUMP_MS:
+            self._steady_ms, self._moved = to_ms(now), (self._now, now)
+        self._now, self._offset_ms, self._newest_ms, self._gap = now, offset_ms, newest_ms, None
+
+    def oldest_ms(self, spans: Spans, keep_ms: int) -> int:
+        """Return the time before which events are surely older than `keep_ms`."""
+        end, left = to_ms(self._now), keep_ms
+        for start, stop in self._unproven(spans):
+            if end - stop >= left:
+                break
+            left -= end - stop
+            end = start
+            self._gap = self._gap or (start, stop)
+        return max(0, end - left)
+
+    def trouble(self) -> str | None:
+        """Return what is wrong with the clock, as a sentence for the operator, or None."""
+        now_ms = to_ms(self._now)
+        is_fresh = self._moved is not None and now_ms - self._steady_ms < DAY_MS
+        is_behind = self._newest_ms > now_ms + DAY_MS or now_ms < SANE_MS
+        if not (is_fresh or is_behind or self._gap) or self._is_confirmed(self._now):
+            return None
+        if is_fresh and self._moved:
+            before, after = self._moved
+            return f"The clock jumped from {before:%Y-%m-%d %H:%M} to {after:%Y-%m-%d %H:%M}. {ADVICE}"
+        if is_behind:
+            known = (
+                "gatecam is newer" if now_ms < SANE_MS else f"events or files are of {_day(self._newest_ms)}"
+            )
+            return f"The clock says {self._now:%Y-%m-%d}, but {known}. {ADVICE}"
+        assert self._gap is not None
+        start, stop = map(_day, self._gap)
+        return (
+            f"The clock may have jumped: the events end at {start} and go on at {stop}, it says "
+            f"{self._now:%Y-%m-%d} now, and no time server confirms that. {ADVICE}"
+        )
+
+    def _unproven(self, spans: Spans) -> Iterator[tuple[int, int]]:
+        """Yield the times that may not have passed, newest first, as start and end in ms."""
+        later, is_jump = self._steady_ms, self._moved is not None
+        for first, last in reversed(spans):
+            if first >= self._steady_ms:
+                continue
+            silence_ms = later - last
+            if is_jump or (silence_ms > SILENCE_MS and not self._is_confirmed(self._now)):
+                yield last, max(last, later)
+            later, is_jump = min(later, first), False
+
+
+def to_ms(moment: datetime) -> int:
+    """Return a time as ms since 1970."""
+    return round(moment.timestamp() * 1000)
+
+
+def _day(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000):%Y-%m-%d}"
+
+
+class _Timex(ctypes.Structure):
+    """`struct timex` of adjtimex(2), as far as it is read here."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        *((name, ctypes.c_long) for name in ("offset", "freq", "maxerror", "esterror")),
+        ("status", ctypes.c_int),
+        *((name, ctypes.c_long) for name in ("constant", "precision", "tolerance", "tv_sec", "tv_usec")),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+def confirmed_by_time_server(now: datetime) -> bool:
+    """Check whether a time server has set the machine's clock, and that clock says `now`.
+
+    The kernel is asked, and where it does not answer, as under systemd's ProtectClock=, systemd's timedated.
+    """
+    state = _ask_kernel() or _ask_systemd()
+    return state is not None and state[0] and abs(state[1] - now.timestamp()) < AGREE_S
+
+
+def _ask_kernel() -> tuple[bool, float] | None:
+    """Whether the clock is synchronised, and what it says in s since 1970. None without an answer."""
+    if sys.platform != "linux":
+        return None
+    state = _Timex()
+    with suppress(OSError, AttributeError):
+        if ctypes.CDLL(None).adjtimex(ctypes.byref(state)) >= 0:
+            return not state.status & STA_UNSYNC, float(state.tv_sec)
+    return None
+
+
+def _ask_systemd() -> tuple[bool, float] | None:
+    words = [
+        *BUSCTL,
+        "org.freedesktop.timedate1",
+        "NTPSynchronized",
+        "TimeUSec",
+    ]  # b true, t 1795989725000000
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=ASK_S, check=True).stdout.split()
+        return said[1] == "true", int(said[3]) / 1e6
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
