@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from gatecam.config import Config, WebConfig
 from gatecam.web.guard import MAX_BODY_BYTES, PUBLIC
 from gatecam.web.login import is_local
-from gatecam.web.sessions import Sessions
+from gatecam.web.sessions import Session, Sessions
 from gatecam.web.site import build_app
 from gatecam.web.tokens import Role
 from tests.web.conftest import BEARER, DOOR_BEARER, HOST, METRICS_BEARER, ORIGIN, TOKENS, Browser
@@ -258,6 +258,18 @@ def test_a_session_ends(site):
     assert sessions.read(value) is not None
     now_s[0] += 12 * 3600 + 1
     assert sessions.read(value) is None
+
+
+def test_a_clock_that_is_ahead_for_a_while_brings_no_logged_out_cookie_back():
+    now_s = [1000.0]
+    sessions = Sessions(TOKENS, False, lambda: now_s[0])
+    cookies = [sessions.issue(Role.OPERATOR).partition("=")[2].partition(";")[0] for _ in range(2)]
+    sessions.revoke(sessions.read(cookies[0]))
+    now_s[0] += 400 * 86_400
+    sessions.revoke(Session(Role.OPERATOR, 0, "another"))
+    now_s[0] = 1000.0
+    assert sessions.read(cookies[0]) is None
+    assert sessions.read(cookies[1]) is not None
 
 
 def test_with_tls_the_cookie_is_bound_to_it():
