@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.inputs import require_there
+
 app = typer.Typer(
     help="Measure gatecam on this machine, beside the plain loop and beside what the machine can do.",
     invoke_without_command=True,
@@ -48,6 +50,7 @@ def bench(
     """Measure gatecam on this machine: minutes, in which nothing else should run."""
     if context.invoked_subcommand is not None:
         return
+    require_there([video])
     from gatecam.cli.benching import Asked, measure_all
 
     measure_all(Asked(video, device, parts, 1 if quick else rounds, json, page, chart))
@@ -59,6 +62,7 @@ def compare(
     after: Annotated[Path, typer.Argument(metavar="B", help="The same of another version or machine.")],
 ) -> None:
     """Tell how the figures of B stand to those of A; what lies within the rounds' spread is no change."""
+    require_there([before, after])
     from gatecam.cli.benching import print_comparison
 
     if not print_comparison(before, after):

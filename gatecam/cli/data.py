@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.inputs import require_there
 from gatecam.cli.options import CacheOption, DataArgument
 
 app = typer.Typer(no_args_is_help=True, help="Count, check, synthesize or split labelled pictures.")
@@ -67,6 +68,7 @@ def check(
 
     Exit code 1 where damage or a leak between the parts spoils scores.
     """
+    require_there([split])
     from gatecam.cli.checking import check_and_print
 
     check_and_print(data, split, page, csv_file, labels, weights, folds, cache)
@@ -91,6 +93,7 @@ def synthesize(
     Run again after a stop, it goes on from what is there. All seven show the pose of the one picture they
     come from.
     """
+    require_there([split])
     from gatecam.cli.synthesizing import synthesize_and_print
 
     synthesize_and_print(data, out, people, seed, split, part, sheet)

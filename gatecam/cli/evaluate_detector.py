@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatecam.cli.evaluate import Part
+from gatecam.cli.inputs import require_there
 from gatecam.cli.options import SplitOption, SplitSeedOption
 
 BoxedDataOption = Annotated[
@@ -80,6 +81,7 @@ def evaluate_detector(
     split_seed: SplitSeedOption = 0,
 ) -> None:
     """Score a face detector, beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
+    require_there([*data, known, *(empty or []), *(landmarks or [])])
     from gatecam.cli.evaluating_detector import Wanted, evaluate_and_print
 
     wanted = Wanted(

@@ -7,6 +7,15 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.inputs import require_there
+
+
+def check_there(value: Path | list[Path] | None) -> Path | list[Path] | None:
+    """Return an option's paths, once they are known to be there; for `callback`."""
+    require_there(value if isinstance(value, list) else [value])
+    return value
+
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -37,6 +46,7 @@ DataArgument = Annotated[
         metavar="DATA...",
         help="Folders or CSV files of labelled pictures, in any layout.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 
@@ -47,6 +57,7 @@ DataOption = Annotated[
         metavar="PATH",
         help="A folder or CSV file of labelled pictures, in any layout; may be given several times.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 
@@ -61,5 +72,6 @@ SplitOption = Annotated[
         metavar="FILE",
         help="What `gatecam data split` wrote; without it a fifth or a tenth is held out, by hash.",
         show_default=False,
+        callback=check_there,
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.inputs import require_there
 from gatecam.cli.options import BlurOption, ConfigOption
 from gatecam.errors import OutputError
 
@@ -37,6 +38,7 @@ def predict(
     config: ConfigOption = None,
 ) -> None:
     """Find and judge the faces of pictures; unreadable ones are listed and skipped, with exit code 1."""
+    require_there(paths)
     from gatecam.config import load
 
     settings = load(config).config.for_any_picture()

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from gatecam.app import build_analyzer, build_crop_classifier, build_finder
 from gatecam.capture.images import find_images, read_image
+from gatecam.cli.inputs import say_loading
 from gatecam.cli.outputs import numbered, require_apart
 from gatecam.cli.progress import progress
 from gatecam.config import Config
@@ -18,6 +19,7 @@ from gatecam.draw import PICTURE_SUFFIXES, draw_faces, save_image
 from gatecam.errors import OutputError, SourceError
 from gatecam.files import open_stream
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.logs import say
 from gatecam.ports import FaceFinder
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Face, Image, Prediction
@@ -27,6 +29,30 @@ BATCH_PIXELS = 24_000_000  # or fewer, once they hold so many: a batch of large 
 
 Judge = Callable[[Sequence[Image]], list[list[Face]]]
 Report = Callable[[int], None]
+
+
+class Tally:
+    """Counts pictures, and their faces by the likeliest state of the mask."""
+
+    def __init__(self) -> None:
+        self._pictures = 0
+        self._masks = [0, 0, 0]
+
+    def add(self, class_ids: Iterable[int]) -> None:
+        """Take in the faces of one picture, by their classes."""
+        self._pictures += 1
+        for class_id in class_ids:
+            self._masks[class_id // 6] += 1
+
+    def say(self, rest: str) -> None:
+        """Say on standard error what was found, and then the rest of the line."""
+        right, wrong, none = self._masks
+        found = f"{_count(self._pictures, 'picture')}, {_count(sum(self._masks), 'face')}"
+        say(f"{found}: {right} with the mask worn right, {wrong} worn wrong, {none} without; {rest}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def predict_all(
@@ -45,18 +71,23 @@ def predict_all(
         stream = _open(out, stack)
         if annotate:
             _make_folder(annotate)
+        say_loading()
         judge = _crop_judge(config) if crops else build_analyzer(config, Telemetry()).analyze
         finder = build_finder(config, thorough=True) if annotate and blur else None
         tick = _progress(stack, len(pictures), stream)
         unreadable: dict[int, str] = {}
+        tally = Tally()
         for batch in read_batches(enumerate(pictures), unreadable):
             for (index, image), faces in zip(batch, judge([image for _, image in batch]), strict=True):
+                tally.add(face.prediction.class_id for face in faces)
                 stream.write(json.dumps(picture_to_dict(pictures[index], faces)) + "\n")
                 if target := drawn[index]:
                     save_image(target, draw_faces(image, faces, _hidden(image, faces, finder)))
             tick(batch[-1][0] + 1)
     for sentence in unreadable.values():
         print(f"gatecam: skipped {sentence}", file=sys.stderr)
+    places = f"written to {out or 'standard output'}" + (f", drawn in {annotate}" if annotate else "")
+    tally.say(f"{places}; {len(unreadable)} skipped")
     return len(unreadable)
 
 

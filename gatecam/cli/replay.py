@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.inputs import missing_of
 from gatecam.cli.options import BlurOption, ConfigOption
+from gatecam.errors import SourceError
 
 
 def replay(
@@ -29,6 +31,9 @@ def replay(
     config: ConfigOption = None,
 ) -> None:
     """Judge every frame of recorded video, and tell what a live camera would have told."""
+    missing = missing_of(videos)
+    if len(missing) == len(videos):  # of several the others are replayed
+        raise SourceError("\n".join(missing))
     from gatecam.cli.replaying import Outputs, replay_all
     from gatecam.config import load
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from gatecam.app import Replay, build_analyzer, build_finder, open_replay
 from gatecam.capture.prefetch import prefetch
+from gatecam.capture.recording import open_recording
 from gatecam.cli.console import open_console
-from gatecam.cli.outputs import numbered, require_apart
+from gatecam.cli.inputs import say_loading
+from gatecam.cli.outputs import numbered, require_apart, require_folder
 from gatecam.cli.progress import progress
 from gatecam.cli.summary import print_latencies, print_people, print_searches, seconds
 from gatecam.cli.window import Window, open_window
@@ -19,6 +21,7 @@ from gatecam.draw import MAX_MOMENTS, Banner, annotate, contact_sheet, save_imag
 from gatecam.errors import SourceError
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.pipeline import People
+from gatecam.ports import FaceFinder
 from gatecam.store.video import VideoWriter, require_video_name
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Event, Image, Step
@@ -58,7 +61,11 @@ def replay_all(
     """
     jobs = _jobs(videos, outputs.video)
     written = [outputs.events, outputs.sheet, *(job.drawn for job in jobs)]
+    for job in jobs:
+        if job.drawn is not None:
+            require_folder(job.drawn)
     require_apart([path for path in written if path], videos)
+    _require_one(config, jobs)
     work = _Work(config, outputs, config.privacy.blur_faces if blur is None else blur)
     failed = work.run(jobs, show)
     if len(failed) < len(jobs):
@@ -86,12 +93,31 @@ def _jobs(videos: Sequence[Path], drawn: Path | None) -> list[_Job]:
     ]
 
 
+def _require_one(config: Config, jobs: Sequence[_Job]) -> None:
+    """Check before the networks load that at least one recording can be opened.
+
+    Raises:
+        SourceError: none can; one sentence each.
+    """
+    failed = []
+    for job in jobs:
+        if job.path.exists() and not (job.path.is_file() or job.path.is_dir()):
+            return  # a pipe gives its bytes once
+        try:
+            with open_recording(job.path, config.replay.image_fps, job.camera):
+                return
+        except SourceError as error:
+            failed.append(str(error))
+    raise SourceError("\n".join(failed))
+
+
 class _Work:
     """One call of the command: what its videos share."""
 
     def __init__(self, config: Config, outputs: Outputs, blur: bool) -> None:
         self._config, self._outputs = config, outputs
-        self._finder = build_finder(config) if blur and (outputs.video or outputs.sheet) else None
+        self._blur = blur and bool(outputs.video or outputs.sheet)
+        self._finder: FaceFinder | None = None
         self._moments: list[tuple[str, Image]] = []
         self._quit = self._several = False
         self.telemetry, self.people = Telemetry(), People()
@@ -105,7 +131,10 @@ class _Work:
             log = self._open_events(stack)
             self._open_sheet(stack)
             window = open_window(stack) if show else None
+            say_loading()
             analyzer = build_analyzer(self._config, self.telemetry)
+            if self._blur:
+                self._finder = build_finder(self._config)
             self.notes.append(f"networks: on {analyzer.device}: {analyzer.reason}")
             for job in jobs:
                 try:

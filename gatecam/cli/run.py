@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gatecam.capture.devices import require_camera
 from gatecam.cli.kiosk_unit import START_LIMIT_S
 from gatecam.cli.options import ConfigOption
 from gatecam.cli.stopping import EndedEarly, stop_on_signals
@@ -43,10 +44,14 @@ def run(
         try:
             if in_service():
                 hold_back(Notifier(), START_LIMIT_S)  # before the settings, which may be what fails
-            from gatecam.cli.running import watch
             from gatecam.config import load
 
-            watch(load(config), camera, headless, web, stop)
+            loaded = load(config)
+            if not in_service() and (camera is not None or not loaded.config.cameras):
+                require_camera(camera or loaded.config.camera.source)
+            from gatecam.cli.running import watch
+
+            watch(loaded, camera, headless, web, stop)
         except EndedEarly:
             if in_service():
                 forget_starts()

@@ -15,8 +15,9 @@ import numpy as np
 
 from gatecam.app import build_analyzer, build_crop_classifier
 from gatecam.capture.images import find_images
+from gatecam.cli.inputs import say_loading
 from gatecam.cli.outputs import require_apart, require_folder
-from gatecam.cli.predicting import read_batches
+from gatecam.cli.predicting import Tally, read_batches
 from gatecam.cli.progress import progress
 from gatecam.config import Config
 from gatecam.errors import DataError
@@ -54,6 +55,7 @@ def submit_all(config: Config, paths: Sequence[Path], out: Path, crops: bool) ->
     wanted, left_out = _all_wanted(paths)
     pictures = [picture.path for picture in wanted]
     require_apart([out], [*pictures, *(_table(path) for path in paths)])
+    say_loading()
     judging = _Judging(config, pictures)
     if crops:
         judging.judge_at(None, range(len(pictures)))
@@ -62,6 +64,11 @@ def submit_all(config: Config, paths: Sequence[Path], out: Path, crops: bool) ->
     for sentence in judging.unreadable.values():
         print(f"gatecam: answered {UNREADABLE_CLASS} unseen: {sentence}", file=sys.stderr)
     _write(out, wanted, judging.answers)
+    tally = Tally()
+    for index, answer in enumerate(judging.answers):
+        if index not in judging.unreadable:
+            tally.add([answer])
+    tally.say(f"written to {out}; {len(judging.unreadable)} answered unseen, {left_out} left out")
     return len(judging.unreadable) + left_out
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedOption
+from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedOption, check_there
 
 AUGMENTATIONS = "border,rotation,backlight,colour,resolution,blur,noise,jpeg,jitter,flip,erasing"
 
@@ -18,7 +18,10 @@ Out = Annotated[
 Init = Annotated[
     Path | None,
     typer.Option(
-        "--init", metavar="FILE", help="Start from these weights of the same backbone (.safetensors)."
+        "--init",
+        metavar="FILE",
+        help="Start from these weights of the same backbone (.safetensors).",
+        callback=check_there,
     ),
 ]
 RunDir = Annotated[

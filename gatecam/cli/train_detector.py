@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gatecam.cli.inputs import require_there
 from gatecam.cli.options import CacheOption, SplitOption, SplitSeedOption
 from gatecam.cli.train import Ema, LearningRate, Out, RunDir, Seed
 
@@ -83,6 +84,7 @@ def train_detector(
 
     Only the part train of the pictures is learnt from. Masks are drawn on copies of its bare faces.
     """
+    require_there([*data, *(no_faces or []), unboxed, start])
     from gatecam.cli.loading_scenes import Pictures
     from gatecam.cli.training_detector import Wanted, train_and_save
     from gatecam.training.detector_recipe import DetectorRecipe

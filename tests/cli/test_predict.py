@@ -41,7 +41,12 @@ def lines_of(text: str):
 def test_a_line_is_as_the_design_has_it(gatecam, one_face, save_picture):
     save_picture("a.jpg")
     ended = gatecam("predict", "a.jpg")
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
+    assert ended.err.splitlines() == [
+        "gatecam: loading the networks…",
+        "gatecam: 1 picture, 1 face: 0 with the mask worn right, 0 worn wrong, 1 without; "
+        "written to standard output; 0 skipped",
+    ]
     assert lines_of(ended.out) == [
         {
             "image": "a.jpg",
@@ -92,17 +97,20 @@ def test_unreadable_pictures_are_told_and_skipped_with_exit_1(gatecam, one_face,
     ended = gatecam("predict", "folder")
     assert ended.code == 1
     assert [line["image"] for line in lines_of(ended.out)] == [f"folder/{number}.jpg" for number in range(3)]
-    assert [line.split(":")[1] for line in ended.err.splitlines()] == [
+    assert [line.split(":")[1] for line in ended.err.splitlines()[1:]] == [
         " skipped folder/0a.jpg",
         " skipped folder/2a.jpg",
+        " 3 pictures, 3 faces",
     ]
+    assert ended.err.endswith("3 without; written to standard output; 2 skipped\n")
 
 
 def test_nothing_but_unreadable_pictures_is_exit_1_as_well(gatecam, one_face, tmp_path):
     (tmp_path / "a.jpg").write_text("no picture")
     ended = gatecam("predict", "a.jpg", "--out", "out.jsonl")
     assert ended.code == 1
-    assert ended.err.count("\n") == 1
+    assert ended.err.splitlines()[1].startswith("gatecam: skipped a.jpg: ")
+    assert "0 pictures, 0 faces" in ended.err.splitlines()[2]
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
