@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gatecam.errors import CameraError
-from gatecam.folders import runtime_folder
+from gatecam.folders import open_lock, runtime_folder
 
 POLL_S = 0.05
 
@@ -57,7 +57,7 @@ class Turn:
         """Whether this program has the turn, from now on or since before; never waits."""
         with self._asking:
             if self._fd is None:
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+                fd = open_lock(self._path)
                 if lock_open_file(fd) is None:
                     self._fd = fd
                 else:
@@ -125,7 +125,7 @@ def camera_lock(name: str, source: str, folder: Path | None = None) -> Iterator[
     fd = None
     try:
         path = (folder or runtime_folder()) / f"camera-{key}.lock"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = open_lock(path)
     except OSError as error:
         log.warning("Camera %s has no lock (%s): take care that no other gatecam uses it.", name, error)
     try:

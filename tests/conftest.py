@@ -30,6 +30,14 @@ def own_data(tmp_path_factory) -> Iterator[None]:
 
 
 @pytest.fixture
+def no_umask() -> Iterator[None]:
+    """A user who lets others read and write all that his programs make."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
 def make_face() -> MakeFace:
     """Builds a face from its middle, side and mask state, with probability `sure` for that state."""
 

@@ -32,7 +32,7 @@ FLOORS = {
     ],
     2: ["pages", "ports", "reload", "pace"],
     1: ["config", "cores", "files", "geometry", "telemetry", "logs", "locks", "charts", "words"],
-    0: ["types", "labels", "errors", "folders", "addresses"],
+    0: ["types", "labels", "errors folders", "addresses"],
 }
 ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

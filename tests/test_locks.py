@@ -13,7 +13,7 @@ import pytest
 
 from gatecam import locks
 from gatecam.errors import CameraError
-from gatecam.locks import camera_identity, camera_lock, lock_open_file
+from gatecam.locks import Turn, camera_identity, camera_lock, lock_open_file
 
 URL = "rtsp://admin:secret@10.0.0.5/live"
 HOLD = (
@@ -56,6 +56,16 @@ def test_a_child_of_a_killed_program_does_not_keep_its_lock(tmp_path):
     finally:
         os.kill(child, signal.SIGKILL)
         holder.stdout.close()
+
+
+def test_a_lock_that_others_could_hold_is_closed_to_them(tmp_path):
+    with camera_lock("gate", URL, tmp_path):
+        (lock,) = tmp_path.iterdir()
+    lock.chmod(0o666)
+    turn = Turn(lock)
+    assert turn.is_ours()
+    turn.end()
+    assert lock.stat().st_mode & 0o777 == 0o600
 
 
 def test_unlike_cameras_do_not_meet(tmp_path):

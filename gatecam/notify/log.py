@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gatecam.errors import OutputError
+from gatecam.folders import close_to_others
 from gatecam.locks import lock_open_file
 from gatecam.notify.jsonl import cannot_write, event_to_line
 from gatecam.notify.queue import QueuedSink
@@ -37,8 +38,9 @@ class LogFile:
     """A file that only grows by whole lines which are on the disk, held by one program at a time.
 
     A half line that a kill left behind is cut off when the file is opened: nobody was told of its event.
-    A file that is moved away while it is written, as log rotation does, gives way to a new one. Devices
-    and pipes are written to as they are: they have no lock, no end to mend and nothing to sync.
+    A file that is moved away while it is written, as log rotation does, gives way to a new one. Its mode is
+    600: it says when people came and went. Devices and pipes are written to as they are: they have no lock,
+    no end to mend and nothing to sync.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,7 +107,7 @@ class LogFile:
         try:
             fd = os.open(self._path, flags)
         except FileNotFoundError:
-            fd = os.open(self._path, flags | os.O_CREAT, 0o666)
+            fd = os.open(self._path, flags | os.O_CREAT, 0o600)
             _sync_folder(self._path.parent)
         try:
             self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
@@ -115,6 +117,8 @@ class LogFile:
                         f"{self._path} is written by {holder}: end that one first, or choose another "
                         "file as notify.log."
                     )
+                if not self._path.is_symlink():  # as /dev/stdout is, or a link that the user made
+                    close_to_others(self._path)
                 _mend_end(fd, self._path)
         except BaseException:
             os.close(fd)

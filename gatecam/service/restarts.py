@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatecam.folders import runtime_folder
+from gatecam.folders import read_own, replace_own, runtime_folder
 from gatecam.service.notify_socket import Notifier
 
 MANY_STARTS = 5  # within the window; one more is held back
@@ -100,10 +100,9 @@ def _memory() -> Path | None:
 
 
 def _read(path: Path) -> Starts:
-    """What is remembered; nothing where there is no file, or one that makes no sense."""
+    """Return what is remembered: nothing where there is no file, or one that makes no sense."""
     try:
-        with path.open("rb") as file:
-            fields = json.loads(file.read(MAX_FILE_BYTES))
+        fields = json.loads(read_own(path, MAX_FILE_BYTES))
         times_s, pause_s = tuple(float(s) for s in fields["times_s"]), float(fields["pause_s"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return Starts()
@@ -112,9 +111,8 @@ def _read(path: Path) -> Starts:
 
 
 def _write(path: Path, starts: Starts) -> None:
-    new = path.with_suffix(".new")
+    text = json.dumps({"times_s": starts.times_s, "pause_s": starts.pause_s})
     try:
-        new.write_text(json.dumps({"times_s": starts.times_s, "pause_s": starts.pause_s}), encoding="ascii")
-        new.replace(path)
+        replace_own(path, text.encode("ascii"))
     except OSError as error:
         log.warning("Starts cannot be counted (%s): a program that fails at once is not held back.", error)

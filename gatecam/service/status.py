@@ -126,7 +126,8 @@ def _listen(path: Path) -> socket.socket:
     new.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(new))
+        listener.bind(str(new))  # fails where anything has this name, and follows no link
+        new.chmod(0o600)
         listener.listen(WAITING_CLIENTS)
         listener.setblocking(False)
         new.replace(path)

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 
 from gatecam.errors import OutputError
+from gatecam.folders import close_to_others, create_own, own_folder
 from gatecam.locks import folder_lock
 from gatecam.store.migrate import migrate
 
@@ -48,7 +49,7 @@ _files_lock = threading.Lock()
 
 def share(path: Path) -> SqliteFile:
     """Return this process's object for a file, for one more user; `release` gives it back."""
-    real = Path(os.path.realpath(path))
+    real = Path(os.path.realpath(path.parent), path.name)  # a link as the file itself is refused
     with _files_lock:
         file = _files.setdefault(real, SqliteFile(real))
         file.users += 1
@@ -72,7 +73,7 @@ class SqliteFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open nothing yet; `path` is absolute and has no links."""
+        """Open nothing yet; `path` is absolute, and its folder has no links."""
         self.path = path
         self.users = 0  # kept by `share` and `release`
         self._state = threading.Condition()
@@ -131,10 +132,13 @@ class SqliteFile:
         return self._open(mends)
 
     def _open(self, mends: bool) -> Engine:
+        if not mends and not self.path.exists():
+            raise FileNotFoundError(2, "there is no such file", str(self.path))
+        own_folder(self.path.parent)
         if mends:
             self._create()
-        elif not self.path.exists():
-            raise FileNotFoundError(2, "there is no such file", str(self.path))
+        for end in ("", "-wal", "-shm"):  # SQLite gives new ones the mode of the first
+            close_to_others(self.path.with_name(self.path.name + end))
         engine = sa.create_engine(
             "sqlite://", creator=self._connect, poolclass=sa.QueuePool, pool_size=8, max_overflow=8
         )
@@ -162,14 +166,13 @@ class SqliteFile:
         The descriptor may be closed here: no connection can exist to a file that did not exist before. A log
         that an earlier file left would spoil the new one. Who still uses that file has the log open.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.path.exists():
             return
         with folder_lock(self.path.parent), suppress(FileExistsError):
             if not self.path.exists():
                 for end in ("-wal", "-shm"):
                     self.path.with_name(self.path.name + end).unlink(missing_ok=True)
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                create_own(self.path)
 
     def _complete_moved_file(self) -> None:
         """Bring what the log holds into a file that was moved away without its log."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hmac
 import json
 import logging
-import os
 import secrets
-import stat
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from gatecam.errors import OutputError
+from gatecam.folders import close_to_others, own_folder, read_own, replace_own
 
 FILE = "web-tokens.json"
 BYTES = 32
@@ -50,13 +48,18 @@ class Tokens:
 
 
 def load_tokens(folder: Path) -> Tokens:
-    """The tokens of a folder; new ones where there are none yet.
+    """Return the tokens of a folder, and make new ones where there are none yet.
 
     Raises:
-        OutputError: they cannot be read or written.
+        OutputError: they cannot be read or written, or other users can write to the folder.
     """
     path = folder / FILE
-    _close(folder)
+    try:
+        own_folder(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be made or looked at ({error.strerror}): mend its mode or owner."
+        ) from error
     try:
         return _read(path)
     except FileNotFoundError:
@@ -75,21 +78,10 @@ def load_tokens(folder: Path) -> Tokens:
     return tokens
 
 
-def _close(folder: Path) -> None:
-    """Who may write to the folder could put tokens of his own there."""
-    with suppress(OSError):
-        if stat.S_IMODE(folder.stat().st_mode) & 0o022:
-            folder.chmod(0o700)
-            log.warning("%s could be written by others; its mode is 700 now.", folder)
-
-
 def _read(path: Path) -> Tokens:
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        given = json.loads(file.read(4096))
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        path.chmod(0o600)
+    if close_to_others(path):
         log.warning("%s could be read by others; its mode is 600 again. Delete it to have new tokens.", path)
+    given = json.loads(read_own(path, 4096))
     tokens = Tokens(**given)
     if not all(isinstance(one, str) and len(one) >= BYTES for one in asdict(tokens).values()):
         raise ValueError("too short")
@@ -97,12 +89,4 @@ def _read(path: Path) -> Tokens:
 
 
 def _write(path: Path, tokens: Tokens) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f".{path.name}-{os.getpid()}")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, (json.dumps(asdict(tokens)) + "\n").encode("ascii"))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    part.replace(path)
+    replace_own(path, (json.dumps(asdict(tokens)) + "\n").encode("ascii"))

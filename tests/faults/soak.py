@@ -535,7 +535,7 @@ def end(program: Program, record: Record) -> None:
 def small_disk(place: Path) -> Iterator[Path | None]:
     """A file system of 1 MiB in memory at `place`; only a folder, and None, where none may be mounted."""
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(place)]
     if subprocess.run(command, capture_output=True).returncode != 0:
         yield None
         return

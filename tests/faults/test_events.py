@@ -72,7 +72,9 @@ def small_disk(tmp_path):
     """A file system of 64 KiB in memory."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", place], capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip("a file system can be mounted by root alone")
     yield place

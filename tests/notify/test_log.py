@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import resource
+import stat
 import subprocess
 import sys
 import threading
@@ -46,6 +47,25 @@ def ids(path):
 
 
 # The file
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_the_log_is_its_users_alone_whatever_it_was(path, is_there, no_umask):
+    if is_there:
+        path.touch(0o666)
+    LogFile(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_that_the_user_made_is_written_to_as_it_is(path, make_event):
+    there = path.with_name("there")
+    there.touch(0o644)
+    path.symlink_to(there)
+    file = LogFile(path)
+    file.append([make_event(1)])
+    file.close()
+    assert ids(there) == [1]
+    assert stat.S_IMODE(there.stat().st_mode) == 0o644
 
 
 def test_events_are_added_and_synced_before_append_returns(path, make_event, monkeypatch):

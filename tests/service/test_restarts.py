@@ -157,6 +157,15 @@ def test_a_memory_that_cannot_be_written_is_told_and_holds_nothing_up(machine, c
     assert "Starts cannot be counted" in caplog.text
 
 
+def test_a_planted_temporary_file_is_not_written_to(machine):
+    there = machine.memory.with_name("shadow")
+    there.touch()
+    machine.memory.with_suffix(".new").symlink_to(there)
+    machine.start()
+    assert there.read_text() == ""
+    assert machine.memory.stat().st_mode & 0o777 == 0o600
+
+
 def test_without_any_folder_that_is_told_and_holds_nothing_up(machine, monkeypatch, caplog):
     def none():
         raise PermissionError(13, "cannot be written")

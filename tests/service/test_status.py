@@ -76,6 +76,12 @@ def connected(path: Path) -> socket.socket:
     return client
 
 
+def test_the_socket_is_its_users_alone(folder, no_umask):
+    with StatusServer(pytest.fail):
+        (path,) = folder.iterdir()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_whoever_asks_hears_the_snapshot_of_that_moment(folder):
     moments = iter([1.0, 2.0])
     with StatusServer(lambda: Health("0.1.0", PID, next(moments), "cpu")):

@@ -32,8 +32,36 @@ def store(sqlite_path) -> Iterator[EventStore]:
         yield made
 
 
-def test_the_file_is_its_users_alone(store, sqlite_path):
-    assert stat.S_IMODE(sqlite_path.stat().st_mode) == 0o600
+@pytest.mark.parametrize("mends", [True, False])
+def test_the_files_are_their_users_alone_whatever_they_were(sqlite_path, told, no_umask, mends):
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as store:
+        store.append([told()])
+        assert modes_of(sqlite_path) == [0o600] * 3
+    sqlite_path.chmod(0o666)
+    for path in files_of(sqlite_path)[1:]:  # as a program that was killed leaves them
+        path.touch(0o666)
+    with closing(EventStore(SqliteDatabase(sqlite_path, mends))) as again:
+        assert again.count() == 1
+        assert modes_of(sqlite_path) == [0o600] * 3
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+def test_a_link_in_place_of_a_file_is_refused(tmp_path, end):
+    there = tmp_path / "shadow"
+    there.touch(0o644)
+    if end:
+        SqliteDatabase(tmp_path / "store.db").close()
+    (tmp_path / f"store.db{end}").symlink_to(there)
+    with pytest.raises(OutputError, match=r"is a link, which is not followed here: delete it"):
+        SqliteDatabase(tmp_path / "store.db")
+    assert stat.S_IMODE(there.stat().st_mode) == 0o644
+
+
+def test_a_folder_that_others_can_write_is_refused(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(OutputError, match=r"^\S+: other users can write to it \(mode 777\)"):
+        SqliteDatabase(tmp_path / "store.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_is_written_ahead_and_to_the_disk(store):
@@ -185,9 +213,9 @@ def test_a_reader_leaves_the_log_to_a_program_with_two_stores(store, sqlite_path
 
 
 def test_a_process_has_one_object_for_a_file_whatever_it_is_called(store, sqlite_path, told, monkeypatch):
-    (link := sqlite_path.with_name("link.sqlite3")).symlink_to(sqlite_path)
+    (link := sqlite_path.parents[1] / "link").symlink_to(sqlite_path.parent)
     monkeypatch.chdir(sqlite_path.parent)
-    for name in (link, Path(sqlite_path.name)):
+    for name in (link / sqlite_path.name, Path(sqlite_path.name)):
         with closing(SqliteDatabase(name)) as other:
             assert other._file is store._database._file
     store.append([told()])
@@ -246,11 +274,11 @@ def test_a_place_that_cannot_be_is_one_sentence(tmp_path, place, advice):
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
-def test_a_file_that_this_user_may_not_write_is_one_sentence(sqlite_path, monkeypatch, number):
+def test_a_folder_that_this_user_may_not_write_is_one_sentence(sqlite_path, monkeypatch, number):
     def refuse(*words):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("gatecam.store.sqlite_file.os.open", refuse)
+    monkeypatch.setattr("gatecam.store.sqlite_file.create_own", refuse)
     with pytest.raises(OutputError, match=r": run gatecam as the user whose it is, or let this one write"):
         SqliteDatabase(sqlite_path)
 
@@ -343,13 +371,22 @@ def append_until_it_fails(store, event):
         store.append([event] * 500)
 
 
+def files_of(path: Path) -> list[Path]:
+    """A store's file and the two that SQLite keeps beside it."""
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
+def modes_of(path: Path) -> list[int]:
+    return [stat.S_IMODE(one.stat().st_mode) for one in files_of(path)]
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 1 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
     if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "none", place], capture_output=True
     ).returncode:
         pytest.skip("no file system may be mounted here")
     yield place

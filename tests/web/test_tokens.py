@@ -64,14 +64,22 @@ def test_a_damaged_file_is_told_and_left_alone(tmp_path, text):
 
 def test_a_folder_that_cannot_be_had_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be (read|written)"):
+    with pytest.raises(OutputError, match=r"cannot be made or looked at \(Not a directory\)"):
         load_tokens(tmp_path / "file" / "folder")
 
 
-def test_a_folder_that_others_could_write_is_told_and_closed(tmp_path, caplog):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    folder.chmod(0o777)
-    load_tokens(folder)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert "could be written by others; its mode is 700 now." in caplog.text
+def test_a_folder_that_others_can_write_is_refused(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(OutputError, match=r"other users can write to it \(mode 777\)"):
+        load_tokens(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_place_of_the_file_is_refused(tmp_path):
+    there = tmp_path / "there"
+    load_tokens(there)
+    (tmp_path / FILE).symlink_to(there / FILE)
+    with pytest.raises(
+        OutputError, match=r"cannot be read \(is a link, which is not followed here: delete it"
+    ):
+        load_tokens(tmp_path)
