@@ -36,7 +36,7 @@ COPY --from=build /opt/gatecam /opt/gatecam
 COPY config.yaml /etc/gatecam/config.yaml
 # RUNTIME_DIRECTORY tells gatecam that nobody sits in front of it: it waits for cameras, and starts too often
 # are held back.
-ENV PATH=/opt/gatecam/bin:$PATH RUNTIME_DIRECTORY=/run/gatecam PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
+ENV PATH=/opt/gatecam/bin:$PATH RUNTIME_DIRECTORY=/run/gatecam STATE_DIRECTORY=/var/lib/gatecam PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
 USER gatecam
 WORKDIR /var/lib/gatecam
 VOLUME ["/var/lib/gatecam", "/var/log/gatecam"]

@@ -22,7 +22,7 @@ from gatecam.capture.recording import Recording, open_recording
 from gatecam.config import Config
 from gatecam.cores import set_openmp, usable_cores
 from gatecam.errors import DeviceError, MissingExtraError, OutputError
-from gatecam.folders import state_folder
+from gatecam.folders import STORE, state_folder
 from gatecam.keyframes import KeyFrames
 from gatecam.locks import Turn, camera_lock
 from gatecam.notify.chat import chat_outputs
@@ -383,7 +383,7 @@ def build_site(config: Config, running: Running) -> Site:
 
 def store_path(config: Config) -> Path:
     """Where the store's file lies."""
-    return state_folder() / "events.sqlite3" if config.store.path is None else Path(config.store.path)
+    return state_folder() / STORE if config.store.path is None else Path(config.store.path)
 
 
 def has_store_file(config: Config) -> bool:

@@ -19,6 +19,9 @@ from pathlib import Path
 from gatecam.errors import OutputError
 
 SERVICE_FOLDER = Path("/run/gatecam")  # what systemd makes for the unit's RuntimeDirectory=gatecam
+SERVICE_STATE = Path("/var/lib/gatecam")  # the unit's StateDirectory=gatecam, in a container the volume
+SERVICE_CONFIG = Path("/etc/gatecam/config.yaml")
+STORE = "events.sqlite3"  # the store's name in a folder of data
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not hang the program
 
@@ -158,6 +161,18 @@ def readable_folders(env: Mapping[str, str] | None = None) -> list[Path]:
     """The folders in which programs of this user, and for root the service's, may have left sockets."""
     found = dict.fromkeys([*_candidates(os.environ if env is None else env), SERVICE_FOLDER])
     return [folder for folder in found if _trusted(folder)]
+
+
+def is_service_readable() -> bool:
+    """Check whether this machine has a service's data, and this user is root or the service's own user.
+
+    A `STATE_DIRECTORY` that names another folder takes precedence.
+    """
+    if os.environ.get("STATE_DIRECTORY", os.fspath(SERVICE_STATE)) != os.fspath(SERVICE_STATE):
+        return False
+    if sys.platform == "win32" or not os.path.isdir(SERVICE_STATE):
+        return False
+    return os.getuid() in (0, SERVICE_STATE.stat().st_uid)
 
 
 def _candidates(env: Mapping[str, str]) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import ConfigOption
+from gatecam.cli.options import StateConfigOption
 
 
 class Form(StrEnum):
@@ -52,7 +52,7 @@ def events(
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="How they are written.")] = Form.TABLE,
-    config: ConfigOption = None,
+    config: StateConfigOption = None,
 ) -> None:
     """Print events from the store, oldest first."""
     from gatecam.cli.listing import print_events

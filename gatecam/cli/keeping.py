@@ -14,9 +14,9 @@ from rich.text import Text
 
 from gatecam.app import has_store_file, store_path
 from gatecam.cli.console import open_console
-from gatecam.config import Config, load
+from gatecam.cli.state import find_state
+from gatecam.config import Config
 from gatecam.errors import OutputError
-from gatecam.folders import state_folder
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.web.tokens import FILE as TOKENS
@@ -33,10 +33,11 @@ def print_kept(config: Path | None) -> None:
     Raises:
         OutputError: a store cannot be read.
     """
-    settings = load(config).config
+    state = find_state(config, "gatecam privacy")
+    settings = state.config
     console = open_console()
     table = Table("what", "where", "how much", "for how long", header_style="bold", expand=False)
-    for row in _kept(settings):
+    for row in _kept(settings, state.folder):
         table.add_row(*map(Text, row))
     console.print(table)
     for line in _leaves(settings):
@@ -49,7 +50,7 @@ def erase_all(config: Path | None, yes: bool) -> None:
     Raises:
         OutputError: something cannot be erased.
     """
-    settings = load(config).config
+    settings = find_state(config, "gatecam privacy --erase").config
     files = _files(settings)
     with ExitStack() as stack:
         stores = [stack.enter_context(closing(store)) for store in _stores(settings)]
@@ -105,7 +106,7 @@ def _named(path: Path, end: str) -> list[Path]:
     )
 
 
-def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
+def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]:
     keep = f"{settings.store.keep_days} days, at most {settings.store.keep_mb} MB"
     for store in _stores(settings):
         with closing(store):
@@ -119,7 +120,7 @@ def _kept(settings: Config) -> Iterator[tuple[str, str, str, str]]:
         yield "events", str(store_path(settings)), "nothing yet", keep
     for kind, path in _files(settings):
         yield kind, str(path), f"{path.stat().st_size / MB:.1f} MB", "until you delete it"
-    tokens = state_folder() / TOKENS
+    tokens = folder / TOKENS
     if tokens.is_file():
         yield "tokens of the pages", str(tokens), "nothing of people", "until you delete it"
     yield "pictures of people", "nowhere", "none", "not kept"

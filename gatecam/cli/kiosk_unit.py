@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Sequence
 
 from gatecam.errors import ServiceError
+from gatecam.folders import SERVICE_CONFIG, SERVICE_STATE
 
-CONFIG = "/etc/gatecam/config.yaml"
-STATE = "/var/lib/gatecam"
+CONFIG = str(SERVICE_CONFIG)
+STATE = str(SERVICE_STATE)
 LOGS = "/var/log/gatecam"
 SERVICE, PAGE = "gatecam.service", "gatecam-page.service"
 START_LIMIT_S = 120  # of the unit: weights are read and networks warmed on a slow disk

@@ -14,7 +14,7 @@ from rich.table import Table
 from gatecam.app import open_store
 from gatecam.cli.console import open_console
 from gatecam.cli.events import Form
-from gatecam.config import load
+from gatecam.cli.state import find_state
 from gatecam.errors import ConfigError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.table import csv_parts
@@ -45,7 +45,7 @@ def print_events(
     )
     if asked.since_ms is not None and asked.until_ms is not None and asked.since_ms >= asked.until_ms:
         raise ConfigError(f"--since: expected a time before that of --until, {until!r}, got {since!r}")
-    with closing(open_store(load(config).config)) as store:
+    with closing(open_store(find_state(config, "gatecam events").config)) as store:
         expect_cameras(store, cameras)
         if form is Form.TABLE:
             _print_table(store, asked, limit or TABLE_ROWS)

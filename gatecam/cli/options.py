@@ -26,6 +26,16 @@ ConfigOption = Annotated[
     ),
 ]
 
+StateConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file. Without it: the service's for root, else ./config.yaml, else the defaults.",
+        show_default=False,
+    ),
+]
+
 BlurOption = Annotated[
     bool | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import ConfigOption
+from gatecam.cli.options import StateConfigOption
 
 
 def privacy(
@@ -14,7 +14,7 @@ def privacy(
         bool, typer.Option("--erase", help="Erase all events, totals and logs for good, after a question.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without the question.")] = False,
-    config: ConfigOption = None,
+    config: StateConfigOption = None,
 ) -> None:
     """Print what gatecam keeps of people, where, for how long, and what leaves the machine."""
     from gatecam.cli.keeping import erase_all, print_kept

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import ConfigOption
+from gatecam.cli.options import StateConfigOption
 
 
 def report(
@@ -22,7 +22,7 @@ def report(
     camera: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of this camera only.", show_default=False)
     ] = None,
-    config: ConfigOption = None,
+    config: StateConfigOption = None,
 ) -> None:
     """Write a page on one day: people by the hour, masks worn right, outages of cameras, totals."""
     from gatecam.cli.reporting import write_report

@@ -10,7 +10,8 @@ import typer
 
 from gatecam.app import has_store_file, open_store, store_path
 from gatecam.cli.listing import expect_cameras
-from gatecam.config import Config, load
+from gatecam.cli.state import find_state
+from gatecam.config import Config
 from gatecam.errors import ConfigError
 from gatecam.store.day_page import day_page, summary
 from gatecam.store.engine import SqliteDatabase
@@ -26,13 +27,14 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
     """
     asked = _day(day)
     path = out or Path(f"report-{asked:%Y-%m-%d}.html")
-    settings = load(config).config
+    settings = find_state(config, "gatecam report").config
     with closing(open_store(settings)) as store:
         expect_cameras(store, [] if camera is None else [camera])
         page, sums = day_page(store, _totals(settings, asked, camera), asked, camera)
+        name = store.name
     page.write(path)
     typer.echo(f"{asked:%Y-%m-%d}: {summary(sums)}")
-    typer.echo(f"The page is {path}.")
+    typer.echo(f"The page is {path}, from {name}.")
 
 
 def _totals(settings: Config, day: date, camera: str | None) -> list[Total]:

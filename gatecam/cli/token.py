@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import ConfigOption
+from gatecam.cli.options import StateConfigOption
 from gatecam.web.tokens import Role
 
 
@@ -20,23 +20,23 @@ def token(
     camera: Annotated[
         str | None, typer.Option(metavar="NAME", help="Whose page the link opens; else the first camera's.")
     ] = None,
-    config: ConfigOption = None,
+    config: StateConfigOption = None,
 ) -> None:
     """Print what lets into the pages; the first call makes it. Who has it gets in: keep it to yourself."""
     from urllib.parse import quote
 
-    from gatecam.config import load
+    from gatecam.cli.state import find_state
     from gatecam.errors import ConfigError
-    from gatecam.folders import state_folder
     from gatecam.web.tokens import load_tokens
 
-    text = load_tokens(state_folder()).of(whose)
+    state = find_state(config, "gatecam token")
+    text = load_tokens(state.folder).of(whose)
     if camera is not None and not (link and whose is Role.DOOR):
         raise ConfigError("--camera: chooses the page of a link to the door: `gatecam token door --link`.")
     if link:
         if whose is Role.METRICS:
             raise ConfigError("--link: Prometheus has no browser: give it the token alone.")
-        settings = load(config).config
+        settings = state.config
         web, names = settings.web, [one.camera.name for one in settings.watched]
         if camera is not None and camera not in names:
             raise ConfigError(f"--camera: expected one of {', '.join(names)}, got {camera!r}")

@@ -45,6 +45,7 @@ def gatecam(monkeypatch, capsys, tmp_path) -> RunGatecam:
     monkeypatch.setenv("GATECAM_NOTIFY_SOUND", "false")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("gatecam.folders.SERVICE_STATE", tmp_path / "no-service")
     monkeypatch.delenv("DISPLAY", raising=False)
 
     def run(*words: str | Path) -> Ended:

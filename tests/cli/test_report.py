@@ -42,7 +42,7 @@ def test_a_day_is_a_page_and_a_sentence(gatecam, kept, tmp_path):
     said = "4 people came; 75 % wore their mask right (3), 0 wrong, 1 had none. "
     said += "1 put it right after they were told."
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"2026-11-24: {said}\nThe page is report-2026-11-24.html.\n"
+    assert ended.out == f"2026-11-24: {said}\nThe page is report-2026-11-24.html, from {kept}.\n"
     page = (tmp_path / "report-2026-11-24.html").read_text()
     assert said in page
     assert "<title>12: mask worn right 3</title>" in page

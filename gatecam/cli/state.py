@@ -1,0 +1,64 @@
+"""Floor 6: whose data a command answers for: the service's on this machine, or this user's own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecam import folders
+from gatecam.app import has_store_file
+from gatecam.config import Config, load
+from gatecam.errors import ServiceError
+from gatecam.logs import say
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The settings, and the folder that holds tokens and, unless `store.path` says otherwise, the store."""
+
+    config: Config
+    folder: Path
+
+
+def find_state(path: Path | None, command: str) -> State:
+    """Return the settings and the data folder that a command reads, and say so if they are the service's.
+
+    The service's are taken for root and for the service's own user. Another settings file, given by `path`,
+    stands for this user's own data.
+
+    Args:
+        path: what `--config` says.
+        command: the command, for a message: `gatecam events`.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        ServiceError: there is a service whose data this user may not read, and nothing of this user's own.
+    """
+    if path is not None and path.absolute() != folders.SERVICE_CONFIG:
+        return State(load(path).config, folders.state_folder())
+    if not folders.is_service_readable():
+        state = State(load(path).config, folders.state_folder())
+        if os.path.isdir(folders.SERVICE_STATE) and not (state.folder.is_dir() or _has_store(state.config)):
+            raise ServiceError(
+                f"gatecam is a service here, and its data are in {folders.SERVICE_STATE}: ask as root, with "
+                f"`sudo {command}`."
+            )
+        return state
+    settings = folders.SERVICE_CONFIG if folders.SERVICE_CONFIG.is_file() else None
+    say(
+        f"answers for the service: data of {folders.SERVICE_STATE}, "
+        f"{f'settings of {settings}' if settings else 'default settings'} (--config FILE: your own data)"
+    )
+    return State(_within(load(settings).config, folders.SERVICE_STATE), folders.SERVICE_STATE)
+
+
+def _has_store(config: Config) -> bool:
+    return config.store.url is not None or has_store_file(config)
+
+
+def _within(config: Config, folder: Path) -> Config:
+    """Name the files of the settings as the service does, which works in its data folder."""
+    store = config.store.model_copy(update={"path": os.fspath(folder / (config.store.path or folders.STORE))})
+    log = config.notify.log and os.fspath(folder / config.notify.log)
+    return config.model_copy(update={"store": store, "notify": config.notify.model_copy(update={"log": log})})
