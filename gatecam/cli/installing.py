@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ SYSUSERS_FILES = {
     PAGE: Path("etc/sysusers.d/gatecam-page.conf"),
 }
 TMPFILES_FILE = Path("etc/tmpfiles.d/gatecam.conf")
+PREFIXES = ("usr/local/bin", "usr/bin")  # where an image has gatecam without an environment of its own
 BOOTED = Path("/run/systemd/system")  # is there where systemd runs the machine (sd_booted(3))
 PAGE_NEEDS = {"cage": "cage", "chromium": "chromium", "Xwayland": "xwayland"}  # program: its package
 WORDS = 10  # last lines of the journal that `status` prints
@@ -65,11 +67,12 @@ def install(config: Path | None, page: str | None, root: Path | None, dry_run: b
     base = root or SYSTEM
     if root is not None:
         _require_folder(root)
+        _require_no_token(page)
     elif not dry_run:
         _require_systemd()
         _require_reachable()
         _require_browser(page)
-    files = _files(base, config, page)
+    files = _files(base, config, page, in_image=root is not None)
     if dry_run:
         typer.echo("\n".join(f"# {base / file.path}\n{file.text}" for file in files), nl=False)
         return
@@ -136,25 +139,53 @@ def print_status() -> None:
 # What is written -------------------------------------------------------------------------------
 
 
-def _files(base: Path, config: Path | None, page: str | None) -> list[File]:
+def _files(base: Path, config: Path | None, page: str | None, in_image: bool) -> list[File]:
     """All files of this installation, the settings among them where there are none yet."""
-    parts = (Path(sys.executable), Path(sys.base_prefix), Path(gatecam.__file__))
+    python = Path(sys.executable)
+    parts = [python, Path(sys.base_prefix), Path(gatecam.__file__)]
+    if in_image:
+        python = python_of_image(base)
+        parts = [python]
     home = "read-only" if any(part.is_relative_to("/home") for part in parts) else "yes"
     # -P: what lies in the working folder, which the service can write, is not imported.
-    command = [sys.executable, "-P", "-m", "gatecam", "run", "--headless", "--config", CONFIG]
+    command = [str(python), "-P", "-m", "gatecam", "run", "--headless", "--config", CONFIG]
     files = [
         File(UNITS / SERVICE, service_unit(command, home)),
         File(SYSUSERS_FILES[SERVICE], SYSUSERS),
         File(TMPFILES_FILE, TMPFILES),
     ]
     if page is not None:
-        files += [File(UNITS / PAGE, page_unit(page), 0o600), File(SYSUSERS_FILES[PAGE], PAGE_SYSUSERS)]
+        unit = page_unit(page, str(python), home)
+        files += [File(UNITS / PAGE, unit, 0o600), File(SYSUSERS_FILES[PAGE], PAGE_SYSUSERS)]
     settings = File(Path(CONFIG).relative_to("/"), _settings(config), 0o640)
     there = base / settings.path
     if not there.exists():
         return [*files, settings]
     load(there, env={})  # but not where its log lies: `systemctl edit` may have allowed more folders
     return files
+
+
+def python_of_image(root: Path) -> Path:
+    """Return the interpreter that has gatecam in an image, by its path as the image sees it.
+
+    That is the one that runs this program if it lies in the image, else one beside an installed `gatecam`.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    root, own = root.absolute(), Path(sys.executable)
+    if own.is_relative_to(root) and root != SYSTEM:
+        return SYSTEM / own.relative_to(root)
+    for folder in (root / "opt/gatecam/bin", *sorted(root.glob("opt/*/bin")), *map(root.joinpath, PREFIXES)):
+        command = folder / "gatecam"
+        if command.is_file() and not command.is_symlink():
+            for name in ("python", "python3"):
+                if os.path.lexists(folder / name):  # a link whose target is there only in the image
+                    return SYSTEM / (folder / name).relative_to(root)
+    raise ServiceError(
+        f"--root {root}: has no gatecam that the service could start: install it there first, for "
+        f"example with `chroot {root} python3 -m venv /opt/gatecam` and that one's pip."
+    )
 
 
 def _settings(config: Path | None) -> str:
@@ -224,6 +255,15 @@ def _tell_installed(
 def _require_folder(root: Path) -> None:
     if not root.is_dir():
         raise ServiceError(f"--root {root}: is no folder; give the folder that holds the system's etc.")
+
+
+def _require_no_token(page: str | None) -> None:
+    if page is not None and re.search("[#?&]token=", page):
+        raise ServiceError(
+            "--page: holds a token of this machine, which opens nothing in the image: leave #token=... out. "
+            "The image makes its own at its first start; then run `sudo gatecam kiosk install --page` there, "
+            "with the link that its own `gatecam token door --link` prints."
+        )
 
 
 def _require_systemctl() -> None:

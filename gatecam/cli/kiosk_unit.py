@@ -79,6 +79,11 @@ RuntimeDirectoryMode=0700
 # The times of the last starts lie there.
 RuntimeDirectoryPreserve=restart
 
+# Three times what one camera took (1.3 GB), far below what would starve the machine. Above the first bound it
+# is slowed down, above the second ended and started again. Many or large cameras want more.
+MemoryHigh=3G
+MemoryMax=4G
+
 ProtectSystem=strict
 ProtectHome={protect_home}
 PrivateTmp=yes
@@ -128,6 +133,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart={command}
+# The command waits for a screen by itself, and longer and longer where the browser ends again and again.
 Restart=always
 RestartSec=3
 
@@ -149,8 +155,12 @@ WorkingDirectory=/var/lib/gatecam-page
 Environment=HOME=/var/lib/gatecam-page
 StateDirectory=gatecam-page
 StateDirectoryMode=0700
+RuntimeDirectory=gatecam-page
+RuntimeDirectoryMode=0700
+# The times of the last starts lie there.
+RuntimeDirectoryPreserve=restart
 ProtectSystem=strict
-ProtectHome=yes
+ProtectHome={protect_home}
 PrivateTmp=yes
 InaccessiblePaths=-/etc/gatecam
 NoNewPrivileges=yes
@@ -190,13 +200,24 @@ def service_unit(command: Sequence[str], protect_home: str) -> str:
     )
 
 
-def page_unit(url: str) -> str:
-    """The unit that shows a page in full screen: Chromium in Cage, a compositor for one window, on tty7.
+def page_unit(url: str, python: str, protect_home: str) -> str:
+    """Return the unit that shows a page in full screen: Chromium in Cage, on tty7.
+
+    Cage is a compositor for one window.
+
+    Args:
+        url: of the page.
+        python: the interpreter that gatecam runs with.
+        protect_home: as for `service_unit`.
 
     Raises:
         ServiceError: `url` is no web address.
     """
     browser = [
+        python,
+        "-P",
+        "-m",
+        "gatecam.service.screen",
         "/usr/bin/cage",
         "-d",
         "--",
@@ -210,7 +231,7 @@ def page_unit(url: str) -> str:
         "--user-data-dir=/var/lib/gatecam-page/chromium",
         web_address(url),
     ]
-    return PAGE_UNIT.format(command=quoted(browser))
+    return PAGE_UNIT.format(command=quoted(browser), protect_home=protect_home)
 
 
 def web_address(url: str) -> str:

@@ -57,7 +57,12 @@ class Starts:
         return Starts((*recent, now_s + pause_s)[-MANY_STARTS - 1 :], pause_s)
 
 
-def hold_back(notifier: Notifier, start_limit_s: float, wait: Callable[[float], None] = time.sleep) -> None:
+def hold_back(
+    notifier: Notifier,
+    start_limit_s: float,
+    wait: Callable[[float], None] = time.sleep,
+    what: str = "opens the camera",
+) -> None:
     """Note this start, and wait if there were too many: call it before anything that may fail.
 
     The manager is told to grant `start_limit_s` more after the wait. Memory of starts lies in the
@@ -68,6 +73,7 @@ def hold_back(notifier: Notifier, start_limit_s: float, wait: Callable[[float], 
         notifier: told what the program waits for.
         start_limit_s: how long the start may take after the wait.
         wait: takes the seconds; a signal's exception may end it.
+        what: the program does after the wait, in words.
     """
     path = _memory()
     if path is None:
@@ -76,7 +82,7 @@ def hold_back(notifier: Notifier, start_limit_s: float, wait: Callable[[float], 
     _write(path, starts)
     if not starts.pause_s:
         return
-    text = f"started too often within a minute: waits {starts.pause_s:g} s before it opens the camera"
+    text = f"started too often within a minute: waits {starts.pause_s:g} s before it {what}"
     log.warning("%s.", text.capitalize())
     notifier.status(text)
     notifier.extend_start(starts.pause_s + start_limit_s)

@@ -20,6 +20,7 @@ from gatecam.errors import ServiceError
 UNITS = "etc/systemd/system"
 UNIT = f"{UNITS}/gatecam.service"
 SETTINGS = "etc/gatecam/config.yaml"
+OPT = "opt/gatecam/bin"
 PAGE = "http://127.0.0.1:8000/?door=1%20a&lang=$ko"
 NEEDS_ANALYZE = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here"
@@ -30,12 +31,16 @@ NEEDS_ANALYZE = pytest.mark.skipif(
 def root(tmp_path) -> Path:
     """The files of another system."""
     root = tmp_path / "image"
-    root.mkdir()
+    (root / OPT).mkdir(parents=True)
+    (root / OPT / "gatecam").touch()
+    (root / OPT / "python").symlink_to("/usr/bin/python3.of-the-image")
     return root
 
 
 def files_of(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    """The files below a folder but for the installed gatecam."""
+    paths = (path for path in folder.rglob("*") if not path.is_dir() and path.parent != folder / OPT)
+    return {str(path.relative_to(folder)) for path in paths}
 
 
 def value(unit: str, name: str) -> str:
@@ -79,12 +84,18 @@ def test_the_unit_is_supervised_backs_off_by_itself_and_is_not_root(gatecam, roo
         "RuntimeDirectory": "gatecam",
         "StateDirectory": "gatecam",
         "ExecReload": "/bin/kill -HUP $MAINPID",
+        "MemoryHigh": "3G",
+        "MemoryMax": "4G",
     }.items():
         assert value(unit, name) == wanted
 
 
-def test_the_units_command_starts_this_gatecam(gatecam, root, tmp_path):
-    gatecam("kiosk", "install", "--root", root)
+def test_the_units_command_starts_this_gatecam(gatecam, machine, monkeypatch, root, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setattr(installing, "SYSTEM", root)
+    for name in ("_require_systemd", "_require_reachable", "_start"):
+        monkeypatch.setattr(installing, name, lambda *given: None)
+    gatecam("kiosk", "install")
     words = shlex.split(value((root / UNIT).read_text(), "ExecStart"))
     assert words[0] == sys.executable
     assert words[4:] == ["run", "--headless", "--config", "/etc/gatecam/config.yaml"]
@@ -94,6 +105,52 @@ def test_the_units_command_starts_this_gatecam(gatecam, root, tmp_path):
     )
     assert helped.returncode == 0
     assert "--headless" in helped.stdout
+
+
+@pytest.mark.parametrize(
+    ("python", "seen"),
+    [
+        ("opt/gatecam/bin/python", "/opt/gatecam/bin/python"),
+        ("opt/door/bin/python3", "/opt/door/bin/python3"),
+        ("usr/local/bin/python3", "/usr/local/bin/python3"),
+        ("usr/bin/python3", "/usr/bin/python3"),
+    ],
+)
+def test_an_images_units_start_the_images_own_gatecam(gatecam, root, python, seen):
+    shutil.rmtree(root / "opt")
+    (root / python).parent.mkdir(parents=True)
+    (root / python).symlink_to("/only/in/the/image")
+    (root / python).with_name("gatecam").touch()
+    (root / "usr/local/bin").mkdir(parents=True, exist_ok=True)
+    (root / "usr/local/bin/door").symlink_to("/opt/gatecam/bin/gatecam")
+    assert gatecam("kiosk", "install", "--root", root, "--page", PAGE).code == 0
+    for unit in ("gatecam.service", "gatecam-page.service"):
+        text = (root / UNITS / unit).read_text()
+        assert shlex.split(value(text, "ExecStart"))[0] == seen
+        assert sys.prefix not in text
+
+
+def test_a_gatecam_that_runs_in_the_image_is_named_by_its_path_there(gatecam, root, monkeypatch):
+    monkeypatch.setattr(installing.sys, "executable", str(root / "srv/venv/bin/python"))
+    gatecam("kiosk", "install", "--root", root)
+    assert shlex.split(value((root / UNIT).read_text(), "ExecStart"))[0] == "/srv/venv/bin/python"
+
+
+def test_an_image_without_gatecam_is_refused(gatecam, root):
+    shutil.rmtree(root / "opt")
+    ended = gatecam("kiosk", "install", "--root", root)
+    assert (ended.code, files_of(root)) == (2, set())
+    assert "has no gatecam that the service could start: install it there first" in ended.err
+
+
+@pytest.mark.parametrize(
+    "page", ["http://127.0.0.1:8790/login#token=abc", "http://a/login?next=/door#token=abc"]
+)
+def test_no_token_of_this_machine_gets_into_an_image(gatecam, root, page):
+    ended = gatecam("kiosk", "install", "--root", root, "--page", page)
+    assert (ended.code, files_of(root)) == (2, set())
+    assert "--page: holds a token of this machine" in ended.err
+    assert "abc" not in ended.err
 
 
 def test_given_settings_become_the_services_and_are_never_overwritten(gatecam, root, tmp_path):
@@ -386,7 +443,7 @@ def test_words_are_written_as_systemd_reads_them(word, written):
 
 def test_a_page_that_is_no_address_raises():
     with pytest.raises(ServiceError, match="expected a web address"):
-        page_unit("javascript:alert(1)")
+        page_unit("javascript:alert(1)", sys.executable, "yes")
 
 
 @pytest.fixture
@@ -396,7 +453,7 @@ def units(tmp_path) -> Path:
     folder.mkdir()
     command = [sys.executable, "-m", "gatecam"]
     (folder / "gatecam.service").write_text(service_unit(command, "yes"))
-    page = page_unit(PAGE).replace("/usr/bin/cage", sys.executable)
+    page = page_unit(PAGE, sys.executable, "yes")
     (folder / "gatecam-page.service").write_text(page)
     return folder
 
