@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,11 @@ from typing import Any
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from PIL import UnidentifiedImageError
 
+from gatecam.capture.formats import IMAGE_SUFFIXES, open_image
 from gatecam.errors import SourceError
 from gatecam.types import Image
 
-IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
-)
 BACKGROUND = (255, 255, 255)  # behind transparent pixels: what viewers show
 
 EXIF_ORIENTATION = 0x0112
@@ -37,32 +33,17 @@ UPRIGHT = {
 
 
 def read_image(path: Path) -> Image:
-    """One picture, upright, as (H, W, 3) uint8 RGB.
+    """Read one picture, upright, as (H, W, 3) uint8 RGB.
 
-    Of an animation the first frame is taken; transparent pixels become white; 16-bit and float
-    greys are scaled to 8 bits.
+    Of an animation the first frame is taken. Transparent pixels become white. 16-bit and float greys are
+    scaled to 8 bits.
 
     Raises:
         SourceError: if the picture is missing, truncated, too large or not a picture.
     """
-    if not path.is_file():
-        raise SourceError(f"{path}: there is no such picture; check the path.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata and size: nothing a user can act on
-            with PIL.Image.open(path) as image:
-                image.load()
-                return _rgb(_upright(image))
-    except UnidentifiedImageError as error:
-        raise SourceError(
-            f"{path}: not a picture in a format that gatecam reads; convert it to JPEG."
-        ) from error
-    except PIL.Image.DecompressionBombError as error:
-        raise SourceError(f"{path}: the picture has too many pixels; scale it down.") from error
-    except PermissionError as error:
-        raise SourceError(f"{path}: may not be read; change its permissions.") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-        raise SourceError(f"{path}: the picture is damaged; replace or remove it.") from error
+    with open_image(path) as image:
+        image.load()
+        return to_rgb(image)
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
@@ -107,6 +88,11 @@ def _natural(path: Path) -> tuple[list[list[str | int]], str]:
     return parts, str(path)
 
 
+def to_rgb(image: PIL.Image.Image) -> Image:
+    """Turn a decoded picture upright and make it (H, W, 3) uint8 RGB."""
+    return _rgb(_upright(image))
+
+
 def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
     orientation = None
     with contextlib.suppress(Exception):  # broken metadata leaves the pixels good
@@ -126,10 +112,14 @@ def _rgb(image: PIL.Image.Image) -> Image:
 
 
 def _eight_bit(grey: NDArray[Any]) -> Image:
-    """Scale 16-bit, 32-bit or float greys; the range is told by the type or, failing that, the peak."""
-    values = np.nan_to_num(grey.astype(np.float64))
-    if grey.dtype == np.uint16 or values.max() > 255:
-        values = values / 257
-    elif grey.dtype.kind == "f" and values.max() <= 1:
-        values = values * 255
-    return values.round().clip(0, 255).astype(np.uint8)
+    """Scale 16-bit, 32-bit or float greys. The type tells the range or, failing that, the peak."""
+    scaled = np.empty(grey.shape, np.uint8)
+    peak = max(float(np.nan_to_num(row).max()) for row in grey)  # row by row: doubles take much memory
+    for row, into in zip(grey, scaled, strict=True):
+        values = np.nan_to_num(row.astype(np.float64))
+        if grey.dtype == np.uint16 or peak > 255:
+            values = values / 257
+        elif grey.dtype.kind == "f" and peak <= 1:
+            values = values * 255
+        into[:] = values.round().clip(0, 255)
+    return scaled

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gatecam.capture.folder import ImageFolder
-from gatecam.capture.images import IMAGE_SUFFIXES
+from gatecam.capture.formats import IMAGE_SUFFIXES
 from gatecam.capture.video import VideoFile
 from gatecam.ports import FrameSource
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from gatecam.capture.images import IMAGE_SUFFIXES
+from gatecam.capture.formats import IMAGE_SUFFIXES
 from gatecam.errors import OutputError
 from gatecam.files import Replacement, cannot_write, ordinary_file
 

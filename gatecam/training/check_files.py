@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import PIL.Image
 
+from gatecam.capture.formats import FORMATS, open_image
 from gatecam.capture.images import read_image
 from gatecam.errors import SourceError
 from gatecam.types import Image
@@ -58,13 +58,9 @@ def examine_pictures(paths: Sequence[Path], progress: Progress) -> list[Examined
 def _examine(path: Path) -> Examined:
     black = np.zeros((GREY_PX, GREY_PX), np.uint8)
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            return Examined(path, "the file is empty", "", black)
         image = read_image(path)
     except SourceError as error:
         return Examined(path, str(error).removeprefix(f"{path}: ").split(";")[0], "", black)
-    except OSError as error:
-        return Examined(path, f"cannot be read ({error.strerror})", "", black)
     if fault := _fault(image):
         return Examined(path, fault, "", black)
     grey = cv2.resize(
@@ -93,7 +89,8 @@ def _oddity(path: Path, image: Image) -> str:
         return f"very large: {size}"
     if max(height, width) > MOST_ASPECT * min(height, width):
         return f"very long: {size}"
-    with PIL.Image.open(path) as opened:
+    with open_image(path) as opened:
         kind = "JPEG" if opened.format == "MPO" else opened.format  # a phone's JPEG with a second picture
-    expected = PIL.Image.registered_extensions().get(path.suffix.lower())
-    return "" if kind == expected else f"a {kind} file, though its name ends in {path.suffix or 'nothing'}"
+    if path.suffix.lower() in FORMATS.get(kind or "", ()):
+        return ""
+    return f"a {kind} file, though its name ends in {path.suffix or 'nothing'}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gatecam.capture.images import IMAGE_SUFFIXES
+from gatecam.capture.formats import IMAGE_SUFFIXES
 from gatecam.labels import GENDER_LABELS
 from gatecam.training import words
 from gatecam.training.rows import UNKNOWN, Row

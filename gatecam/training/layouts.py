@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gatecam.capture.images import IMAGE_SUFFIXES
+from gatecam.capture.formats import IMAGE_SUFFIXES
 from gatecam.errors import DataError
 from gatecam.training import contest, words
 from gatecam.training.rows import UNKNOWN, Collection, Row

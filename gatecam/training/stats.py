@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import PIL.Image
-
+from gatecam.capture.formats import open_image
+from gatecam.errors import SourceError
 from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS, class_id, class_parts
 from gatecam.training.rows import UNKNOWN, Collection, Problem, Row
 from gatecam.training.tables import relative
@@ -158,7 +157,7 @@ def measure(collection: Collection, progress: Progress) -> Measured:
     for done, image in enumerate(images, start=1):
         try:
             measured.sizes[_size(image)] += 1
-        except Exception:  # Pillow's readers raise nearly anything on damaged data
+        except SourceError:
             what = "picture cannot be opened" if image.exists() else "picture is missing"
             measured.problems.append(
                 Problem(relative(image, collection.folder), what, "counted by its label")
@@ -168,10 +167,8 @@ def measure(collection: Collection, progress: Progress) -> Measured:
 
 
 def _size(image: Path) -> tuple[int, int]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about metadata and size: nothing a user can act on
-        with PIL.Image.open(image) as opened:
-            return opened.size
+    with open_image(image) as opened:
+        return opened.size
 
 
 def by_kind(problems: Iterable[Problem]) -> dict[str, list[Problem]]:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gatecam.capture.images import IMAGE_SUFFIXES
+from gatecam.capture.formats import IMAGE_SUFFIXES
 from gatecam.errors import DataError
 from gatecam.training.rows import Problem
 
