@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -146,7 +147,10 @@ def open_replay(
     on_gpu = analyzer.device == "cuda"
     recording = open_recording(path, config.replay.image_fps, camera, on_gpu and config.replay.hardware)
     batch = config.replay.batch
-    with recording as frames, closing(prefetch(timed(frames, telemetry), 2 * batch)) as ahead:
+    with (
+        recording as frames,
+        closing(prefetch(timed(frames, telemetry), 2 * batch, attrgetter("pixels"))) as ahead,
+    ):
         pipeline = build_pipeline(config, analyzer, recording.camera, telemetry, batch, whole=on_gpu)
         yield Replay(recording, pipeline.steps(ahead))
 

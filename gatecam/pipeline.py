@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.telemetry import Telemetry
-from gatecam.types import Box, Event, Expected, Face, Frame, Step, Track, Verdict
+from gatecam.types import HELD_PIXELS, Box, Event, Expected, Face, Frame, Step, Track, Verdict
 
 PEOPLE_KEPT = 1000  # latest people that a summary tells of one by one; memory stays flat over months
 CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays all day has more
@@ -90,10 +90,11 @@ def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) ->
 
 
 def _groups(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """Yield groups of up to `size` frames, smaller ones where frames are large."""
     group: list[Frame] = []
     for frame in frames:
         group.append(frame)
-        if len(group) == size:
+        if len(group) == size or sum(each.pixels for each in group) >= HELD_PIXELS:
             yield group
             group = []
     if group:

@@ -92,6 +92,9 @@ class Box:
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
 
+HELD_PIXELS = 2 * 7680 * 4320  # of the frames that wait at one place, 200 MB: two of 8K, eight of 4K
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of a camera or file: `time_s` is monotonic, `image` is (H, W, 3) uint8 RGB."""
@@ -104,6 +107,12 @@ class Frame:
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3:
             raise ValueError(f"image: expected shape (H, W, 3), got {self.image.shape}")
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels the picture has."""
+        height, width = self.image.shape[:2]
+        return int(height * width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from gatecam.geometry import expand, iou
 from gatecam.ports import FaceFinder
-from gatecam.types import Box, Step
+from gatecam.types import HELD_PIXELS, Box, Step
 
 AHEAD_S = 0.4  # a face is searched for at least that often: pictures wait so long
 BEHIND_S = 1.0  # after which a face that was there is not blurred any more
@@ -84,7 +84,7 @@ class Cover(Generic[T]):
         if self._veil.wants_search(now_s):
             self._search(step, self._finder)
         self._held.append((step, note))
-        while not 0 <= now_s - self._held[0][0].frame.time_s < AHEAD_S:
+        while not 0 <= now_s - self._held[0][0].frame.time_s < AHEAD_S or self._holds_too_much():
             yield self._next(self._finder)
 
     def rest(self) -> Iterator[tuple[Step, T, tuple[Box, ...]]]:
@@ -93,6 +93,10 @@ class Cover(Generic[T]):
             self._search(self._held[-1][0], self._finder)
         while self._finder is not None and self._held:
             yield self._next(self._finder)
+
+    def _holds_too_much(self) -> bool:
+        """Check whether frames that are large, or that follow each other fast, take too much memory."""
+        return sum(step.frame.pixels for step, _ in self._held) > 2 * HELD_PIXELS
 
     def _search(self, step: Step, finder: FaceFinder) -> None:
         self._veil.note_search(step.frame.time_s, finder.find(step.frame.image))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from gatecam.pipeline import CHANGES_KEPT, PEOPLE_KEPT, People, Pipeline, advance, timed
+from gatecam.pipeline import CHANGES_KEPT, PEOPLE_KEPT, People, Pipeline, _groups, advance, timed
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Event, EventKind, Expected, Face, Frame, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
@@ -215,3 +215,9 @@ def test_frames_of_many_cameras_are_searched_together_and_each_is_planned_for_it
     assert analyzer.hints[0] is None
     assert analyzer.hints[1] is not None
     assert advance(analyzer, []) == []
+
+
+def test_large_frames_are_analysed_in_smaller_groups():
+    frame = np.broadcast_to(np.zeros(3, np.uint8), (4320, 7680, 3))
+    groups = [len(group) for group in _groups([Frame("gate", i, i / 10, frame) for i in range(5)], 8)]
+    assert groups == [2, 2, 1]

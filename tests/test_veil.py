@@ -115,3 +115,13 @@ def test_boxes_of_one_face_become_one_that_covers_all():
     assert len(kept) < 8
     assert all(covers(kept, box) for box in (*walk, other))
     assert merged([]) == []
+
+
+def test_large_steps_wait_only_until_they_take_much_memory():
+    frame = np.broadcast_to(np.zeros(3, np.uint8), (4320, 7680, 3))
+    cover = Cover[int](FakeFinder())
+    waiting = []
+    for index in range(12):  # all within the time that small steps wait
+        known = len(list(cover.add(Step(Frame("gate", index, index / 1000, frame), (), (), ()), index)))
+        waiting.append((waiting[-1] if waiting else 0) + 1 - known)
+    assert max(waiting) == 4

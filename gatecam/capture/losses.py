@@ -25,6 +25,7 @@ class Losses:
         self._read = 0
         self._undecodable = 0
         self._damaged = 0
+        self._too_large = 0
         self._last_is_damaged = False
         self._ended_early = False
         self._has_gap = False
@@ -45,6 +46,10 @@ class Losses:
         """Note a packet that gave no picture."""
         self._undecodable += 1
         self._last_is_damaged = True
+
+    def note_too_large(self) -> None:
+        """Note a picture that was not decoded because it has too many pixels."""
+        self._too_large += 1
 
     def note_picture(self, time_s: float, is_damaged: bool) -> None:
         """Note a picture that could be decoded, perhaps in part only."""
@@ -83,9 +88,15 @@ class Losses:
             parts.append(f"a part of the file is damaged: {read} could be read")
         if self._undecodable:
             parts.append(f"{_frames(self._undecodable, 'damaged ')} could not be decoded")
+        if self._too_large:
+            parts.append(f"{_frames(self._too_large)} of too many pixels {_were(self._too_large)} left out")
         if self._damaged:
             parts.append(f"{_frames(self._damaged, 'damaged ')} could be decoded in part")
         return "; ".join(parts) or None
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _frames(count: int, kind: str = "") -> str:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
+
+from gatecam.types import HELD_PIXELS
 
 T = TypeVar("T")
 
 
-def prefetch(items: Iterator[T], size: int) -> Generator[T, None, None]:
-    """The same items in the same order, up to `size` of them made ahead by one background thread.
+def prefetch(
+    items: Iterator[T], size: int, pixels: Callable[[T], int] | None = None
+) -> Generator[T, None, None]:
+    """Yield the same items in the same order, up to `size` of them made ahead by one background thread.
+
+    Where `pixels` tells how many an item has, no more are made ahead than have `HELD_PIXELS` together.
 
     The thread starts with the first item asked for. It ends with the items, or when the returned
     generator is closed or dropped; closing waits for the item in the making. What `items` raises is
     raised here, after the items before it.
     """
-    buffer = _Buffer[T](size)
+    buffer = _Buffer[T](size, pixels or (lambda item: 0))
     thread = threading.Thread(target=buffer.fill, args=(items,), name="prefetch", daemon=True)
     thread.start()
     try:
@@ -30,8 +36,9 @@ def prefetch(items: Iterator[T], size: int) -> Generator[T, None, None]:
 class _Buffer(Generic[T]):
     """A bounded queue between two threads that either side can end."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, pixels: Callable[[T], int]) -> None:
         self._size = max(1, size)
+        self._pixels = pixels
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._error: BaseException | None = None
@@ -56,8 +63,11 @@ class _Buffer(Generic[T]):
 
     def _wait_for_room(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
+            self._changed.wait_for(lambda: self._closed or self._has_room())
             return not self._closed
+
+    def _has_room(self) -> bool:
+        return len(self._items) < self._size and sum(map(self._pixels, self._items)) < HELD_PIXELS
 
     def drain(self) -> Iterator[T]:
         """Take items until they end; raises what ended them."""

@@ -24,6 +24,8 @@ from av.video.stream import VideoStream
 
 from gatecam.capture.containers import ANY_METADATA, FILM_FORMATS, is_cut_off
 from gatecam.capture.losses import Losses
+from gatecam.capture.newest import MAX_PIXELS
+from gatecam.capture.squared import square_rgb
 from gatecam.cores import usable_cores
 from gatecam.errors import SourceError
 from gatecam.types import Frame, Image
@@ -34,6 +36,8 @@ NO_PICTURE = "no picture can be decoded from it; export or record the video agai
 DEFAULT_FPS = 25.0  # where a file tells no believable rate
 MAX_FPS = 1000.0
 MIN_STEP_S = 0.001  # between pictures that claim the same time
+# Decoders refuse larger pictures before they take memory for them, also where the size changes midway.
+LIMITS = {"max_pixels": str(MAX_PIXELS)}
 REWIND_S = 0.5  # a clock that goes back further than this was restarted: a joined recording
 
 
@@ -94,6 +98,12 @@ class VideoFile:
             raise SourceError(f"{self.path}: {NO_PICTURE}")
         if not isinstance(stream, VideoStream) or _is_cover(stream):
             raise SourceError(f"{self.path}: the file has no video in it, only sound or data; give a video.")
+        if (pixels := stream.width * stream.height) > MAX_PIXELS:
+            raise SourceError(
+                f"{self.path}: frames of {pixels / 1e6:.0f} megapixels are more than the "
+                f"{MAX_PIXELS / 1e6:.0f} that gatecam reads; make the video smaller."
+            )
+        stream.codec_context.options = LIMITS
         # frame threads lose good pictures before a damaged end, and how many depends on the machine
         stream.thread_type = "SLICE"
         stream.codec_context.thread_count = usable_cores()  # FFmpeg itself knows no container's quota
@@ -122,7 +132,7 @@ class VideoFile:
         # playlist from opening network addresses and other files
         container: InputContainer = av.open(
             f"file:{self.path}",
-            options={"protocol_whitelist": "file", "format_whitelist": FILM_FORMATS},
+            options={"protocol_whitelist": "file", "format_whitelist": FILM_FORMATS, **LIMITS},
             **ANY_METADATA,
             hwaccel=hardware,
         )
@@ -141,7 +151,8 @@ class VideoFile:
             pts_s = None if picture.pts is None else float(picture.pts * _time_base(picture, stream))
             time_s = clock.tell(pts_s)
             self._losses.note_picture(time_s, picture.is_corrupt)
-            yield Frame(self.camera, index, time_s, _upright_rgb(picture, converter))
+            image = square_rgb(picture, stream.sample_aspect_ratio, MAX_PIXELS, converter)
+            yield Frame(self.camera, index, time_s, _upright(image, picture))
 
     def _pictures(self, stream: VideoStream) -> Iterator[VideoFrame]:
         """Decode packet by packet; a packet that cannot be decoded is counted and passed over."""
@@ -171,7 +182,10 @@ class VideoFile:
         try:
             return stream.decode(packet)
         except FFmpegError:
-            self._losses.note_undecodable()
+            if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
+                self._losses.note_too_large()
+            else:
+                self._losses.note_undecodable()
             return []
 
 
@@ -263,8 +277,7 @@ def _states_length(stream: VideoStream, format_name: str) -> bool:
     return format_name not in {"mpegts", "mpeg"} and not is_fragmented
 
 
-def _upright_rgb(picture: VideoFrame, converter: VideoReformatter) -> Image:
-    image = converter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+def _upright(image: Image, picture: VideoFrame) -> Image:
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if not isinstance(matrix, SideData):
         return np.ascontiguousarray(image)  # rows of an odd width are padded

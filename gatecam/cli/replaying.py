@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from gatecam.app import Replay, build_analyzer, build_finder, open_replay
@@ -175,7 +176,7 @@ class _Work:
         """The steps; where they are drawn, the next ones are analysed meanwhile."""
         if not (self._outputs.video or self._outputs.sheet):
             return replay.steps
-        return stack.enter_context(closing(prefetch(replay.steps, STEPS_AHEAD)))
+        return stack.enter_context(closing(prefetch(replay.steps, STEPS_AHEAD, attrgetter("frame.pixels"))))
 
     def _open_events(self, stack: ExitStack) -> JsonLinesSink | None:
         if self._outputs.events is None:

@@ -30,6 +30,7 @@ def write_video(
     sound_s: float = 0.0,
     noise: bool = False,
     pix_fmt: str = "yuv420p",
+    pixel_ratio: Fraction = Fraction(0),  # not told
 ) -> Path:
     """A video of 64 x 48 px whose frame `i` is `level_of(i)` grey, with its top left quarter white."""
     rng = np.random.default_rng(7)
@@ -37,6 +38,7 @@ def write_video(
         stream = container.add_stream(codec, rate=fps, options=codec_options or {})
         stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
         stream.codec_context.time_base = Fraction(1, fps)
+        stream.codec_context.sample_aspect_ratio = pixel_ratio
         if rotation is not None:
             stream.set_display_rotation(rotation[0], hflip=rotation[1], vflip=rotation[2])
         sound = container.add_stream("mp2", rate=44100) if sound_s else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from gatecam.capture.prefetch import prefetch
+from gatecam.types import HELD_PIXELS
 
 
 def threads() -> list[threading.Thread]:
@@ -81,3 +82,17 @@ def test_an_error_of_the_consumer_ends_the_thread():
 def test_nothing_starts_before_the_first_item_is_asked_for():
     prefetch(iter(range(3)), 2)
     assert not threads()
+
+
+def test_large_items_are_made_ahead_only_until_they_take_much_memory():
+    made = []
+
+    def source() -> Iterator[int]:
+        for item in range(20):
+            made.append(item)
+            yield item
+
+    items = prefetch(source(), 8, lambda item: HELD_PIXELS // 2)
+    assert [next(items), next(items)] == [0, 1]
+    items.close()
+    assert len(made) <= 5  # two taken, two that wait, one in the making

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from gatecam.capture import video
+from gatecam.capture.squared import square_size
 from gatecam.capture.video import VideoFile
 from gatecam.errors import SourceError
 
@@ -123,15 +125,67 @@ def test_a_phone_video_is_turned_upright(tmp_path, write_video, rotation):
 
 def test_pictures_may_change_size_midway(tmp_path, write_video):
     first = write_video(tmp_path / "a.h264", frames=5)
-    with av.open(str(tmp_path / "b.h264"), "w") as container:
+    second = larger_h264(tmp_path / "b.h264")
+    (tmp_path / "c.h264").write_bytes(first.read_bytes() + second.read_bytes())
+    _, frames = read(tmp_path / "c.h264")
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 5 + [(96, 128, 3)] * 5
+
+
+@pytest.mark.parametrize(
+    ("pixel_ratio", "size", "rotation"),
+    [
+        (Fraction(4, 3), (48, 85), None),
+        (Fraction(16, 11), (48, 93), None),
+        (Fraction(3, 4), (64, 64), None),
+        (Fraction(4, 3), (85, 48), TURNS[1]),
+    ],
+)
+def test_oblong_pixels_are_made_square(tmp_path, write_video, pixel_ratio, size, rotation):
+    path = write_video(tmp_path / "a.mp4", frames=2, pixel_ratio=pixel_ratio, rotation=rotation)
+    image = read(path)[1][0].image
+    assert image.shape[:2] == size
+    is_white = image.mean(axis=2) > 245
+    assert abs(is_white.any(axis=1).sum() - size[0] // 2) <= 2  # a quarter of the picture, as it was
+    assert abs(is_white.any(axis=0).sum() - size[1] // 2) <= 2
+
+
+def test_no_square_picture_is_larger_than_gatecam_reads():
+    assert square_size(7680, 4320, Fraction(2), 7680 * 4320) == (7680, 2160)
+    assert square_size(64, 48, Fraction(1000), 7680 * 4320) == (64, 48)
+    assert square_size(64, 48, Fraction(1001, 1000), 7680 * 4320) == (64, 48)
+
+
+@pytest.fixture
+def small_limit(monkeypatch):
+    """Let no more pixels be read than those of the videos that the tests write."""
+    monkeypatch.setattr(video, "MAX_PIXELS", 64 * 48)
+    monkeypatch.setitem(video.LIMITS, "max_pixels", str(64 * 48))
+
+
+def larger_h264(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         for _ in range(5):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((96, 128, 3), np.uint8))))
         container.mux(stream.encode(None))
-    (tmp_path / "c.h264").write_bytes(first.read_bytes() + (tmp_path / "b.h264").read_bytes())
-    _, frames = read(tmp_path / "c.h264")
-    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 5 + [(96, 128, 3)] * 5
+    return path
+
+
+@pytest.mark.usefixtures("small_limit")
+def test_a_film_of_too_large_frames_is_refused(tmp_path):
+    with pytest.raises(SourceError, match=r"a\.mp4: frames of 0 megapixels are more than the 0"):
+        read(larger_h264(tmp_path / "a.mp4"))
+
+
+@pytest.mark.usefixtures("small_limit")
+def test_frames_that_grow_too_large_midway_are_left_out(tmp_path, write_video):
+    first = write_video(tmp_path / "a.h264", frames=5)
+    second = larger_h264(tmp_path / "b.h264")
+    (tmp_path / "c.h264").write_bytes(first.read_bytes() + second.read_bytes())
+    film, frames = read(tmp_path / "c.h264")
+    assert {frame.image.shape for frame in frames} == {(48, 64, 3)}
+    assert "of too many pixels" in film.loss
 
 
 @pytest.mark.parametrize(

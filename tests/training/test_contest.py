@@ -178,7 +178,7 @@ def test_files_of_systems_are_told_of_once_and_odd_files_each(tree):
     (folder / "notes.txt").write_text("x")
     (folder / "mask1.bmp").write_bytes(b"x")
     mask2 = next(folder.glob("mask2.*"))
-    mask2.rename(folder / "mask2.jfif")
+    mask2.rename(folder / "mask2.jfi")
     mask3 = next(folder.glob("mask3.*"))
     mask3.rename(folder / "mask3.txt").write_bytes(b"no picture")
     next(folder.glob("mask4.*")).write_bytes(b"")
@@ -197,7 +197,7 @@ def test_files_of_systems_are_told_of_once_and_odd_files_each(tree):
         "picture is there twice, with two endings",
         "mask1.jpg is taken",
     )
-    assert by_place[f"{where}/mask2.jfif"] == ("ending is odd: .jfif", "taken, as it is a picture")
+    assert by_place[f"{where}/mask2.jfi"] == ("ending is odd: .jfi", "taken, as it is a picture")
     assert by_place[f"{where}/mask3.txt"] == ("ending is odd: .txt", "left out")
     assert by_place[f"{where}/mask4.JPG"] == ("picture is empty", "left out")
     assert by_place[f"{where}/notes.txt"][0].startswith("file is none of mask1, mask2")
