@@ -42,7 +42,7 @@ soak: .venv/.ready
 outage: .venv/.ready
 	$(BIN)/python -m tests.faults.outage $(or $(MINUTES),10)
 
-# torch with its CUDA libraries is about 5 GB: minutes, the first time
+# about 7 GB of disk, most of it torch with its CUDA libraries: minutes, the first time
 .venv/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "gatecam needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
