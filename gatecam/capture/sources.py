@@ -25,6 +25,7 @@ from typing import Any, Protocol
 import av
 import cv2
 import numpy as np
+from av.codec import CodecContext
 from av.container import InputContainer
 from av.error import (
     ArgumentError,
@@ -36,6 +37,7 @@ from av.error import (
     InvalidDataError,
 )
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -54,6 +56,9 @@ STALLED = "sends nothing any more"
 ENDED = "ended its stream"
 UNFIT = "sends only what cannot be shown: damaged pictures, or larger ones than 7680 x 4320"
 GARBLED = "sends garbage between its pictures"
+
+# Decoders refuse larger pictures before they take memory for them
+LIMITS = {"max_pixels": str(MAX_PIXELS)}
 
 # Answers to RTSP that no other transport changes: the camera is not there, or lets nobody in
 _FINAL = (HTTPUnauthorizedError, HTTPForbiddenError, HTTPNotFoundError, ConnectionError)
@@ -166,28 +171,31 @@ def _stream_shots(settings: SourceSettings, open_timeout_s: float, method: Metho
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise CameraError(NO_VIDEO)
-        stream.codec_context.thread_count = 1  # frames must not be held back, nor those who judge them
-        converter, cap = VideoReformatter(), _Cap(settings.max_fps)
+        decoder, converter, cap = stream.codec_context, VideoReformatter(), _Cap(settings.max_fps)
+        decoder.thread_count = 1  # frames must not be held back, nor those who judge them
+        decoder.options = LIMITS
         for packet in container.demux():
             time_s = monotonic()
             found = (
-                _decoded(packet, converter, cap, time_s) if packet.stream is stream and packet.size else []
+                _decoded(packet, decoder, converter, cap, time_s)
+                if packet.stream is stream and packet.size
+                else []
             )
             yield from found or [Shot(time_s, None)]
 
 
 def _jpeg_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
-    """Yield JPEG pictures between anything else. FFmpeg only brings the bytes (its demuxer `data`)."""
+    """Yield JPEG pictures between anything else. FFmpeg's demuxer `data` only brings the bytes."""
     scanner, cap, has_found = JpegScanner(), _Cap(settings.max_fps), False
+    decoder, converter = CodecContext.create("mjpeg", "r"), VideoReformatter()
+    decoder.options = LIMITS
     with _told_failures(_open_stream(settings, open_timeout_s, Method.JPEGS)) as container:
         for packet in container.demux():
             time_s = monotonic()
-            found = [
-                Shot(time_s, None, True) if cap.leaves_out(time_s) else Shot(time_s, _from_jpeg(each))
-                for each in scanner.feed(bytes(packet))
-            ]
-            has_found = has_found or bool(found)
-            yield from found or [Shot(time_s, None)]
+            for data in scanner.feed(bytes(packet)):
+                has_found = True
+                yield from _decoded(Packet(data), decoder, converter, cap, time_s)
+            yield Shot(time_s, None)
         if not has_found:
             raise OtherMethodError(NO_STREAM)
 
@@ -228,24 +236,14 @@ def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method
         raise (OtherMethodError if is_open_question else CameraError)(NO_STREAM) from error
 
 
-def _from_jpeg(data: bytes) -> Image | None:
-    try:
-        image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        if image is None or image.shape[0] * image.shape[1] > MAX_PIXELS:
-            return None
-        return _rgb(image)
-    except cv2.error:  # it claims to be larger than any picture
-        return None
-
-
-def _decoded(packet: Packet[Any], converter: VideoReformatter, cap: _Cap, time_s: float) -> list[Shot]:
-    """The pictures of a packet; none of one that cannot be decoded."""
+def _decoded(
+    packet: Packet[Any], decoder: VideoCodecContext, converter: VideoReformatter, cap: _Cap, time_s: float
+) -> list[Shot]:
+    """Return the pictures of a packet, or none if it cannot be decoded or is too large."""
     found = []
     try:
-        for picture in packet.decode():
-            if picture.width * picture.height > MAX_PIXELS:
-                found.append(Shot(time_s, None))
-            elif cap.leaves_out(time_s):
+        for picture in decoder.decode(packet):
+            if cap.leaves_out(time_s):
                 found.append(Shot(time_s, None, is_left_out=True))
             else:
                 image = converter.reformat(picture, format="rgb24").to_ndarray()

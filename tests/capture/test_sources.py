@@ -110,6 +110,20 @@ def test_pictures_of_a_stream_are_rgb_of_their_own_size_whatever_they_are():
     assert np.abs(found[1].astype(int) - 200).max() < 8
 
 
+@pytest.mark.parametrize("method", [Method.DEMUXED, Method.JPEGS])
+def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(method, monkeypatch):
+    monkeypatch.setitem(sources.LIMITS, "max_pixels", str(64 * 48))
+
+    def plan(viewer: Viewer) -> None:
+        for level in (40, 80, 120):
+            viewer.pictures(1, jpeg(250, 64, 49), period_s=0)
+            viewer.pictures(1, jpeg(level), period_s=0)
+
+    with MjpegServer(plan=plan) as server:
+        found = images_of(stream(server, method), 3)
+    assert [image.shape for image in found] == [(48, 64, 3)] * 3
+
+
 def test_half_a_picture_is_passed_over():
     def plan(viewer: Viewer) -> None:
         for _ in range(5):
