@@ -1,48 +1,118 @@
-"""Floor 4: slows down who tries tokens: after five failures each next one costs twice the wait."""
+"""Counts wrong tokens by client, logs them, and asks who goes on to wait.
+
+A wait refuses wrong tokens alone: a right one is always taken, so that nobody can lock others out. Nobody
+guesses one of 2**256 tokens, however fast. Waits and the log are there to be noticed.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 FREE = 5
 FIRST_WAIT_S = 15.0
 LONGEST_WAIT_S = 900.0
 FORGET_S = 3600.0
-MOST_ADDRESSES = 1000
+MOST_CLIENTS = 1000
+LINE_S = 60.0
+LINES = 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: an address, and the browser or program that it names itself."""
+
+    address: str
+    agent: str
 
 
 class Failures:
-    """Counts failures by address; of IPv6 by network, as one host has 2**64 addresses there."""
+    """Counts failures by client, and of IPv6 by network, as one host has 2**64 addresses there."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` is monotonic, in s."""
         self._clock = clock
-        self._of: OrderedDict[str, tuple[int, float]] = OrderedDict()  # number, and when the last was
+        self._of: OrderedDict[Client, tuple[int, float]] = OrderedDict()  # number, and when the last was
+        self._log = _Log(clock)
 
-    def wait_s(self, address: str) -> float:
-        """How long an address must wait before it may try again; 0 for at once."""
-        number, last_s = self._of.get(_network(address), (0, 0.0))
+    def wait_s(self, client: Client) -> float:
+        """Return how long a client's wrong tokens are refused with a wait; 0 for not at all."""
+        number, last_s = self._of.get(_key(client), (0, 0.0))
         if number < FREE:
             return 0.0
         wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (number - FREE))
         return max(0.0, last_s + wait_s - self._clock())
 
-    def note(self, address: str) -> None:
-        """Count a failure."""
-        key, now_s = _network(address), self._clock()
+    def note(self, client: Client) -> float:
+        """Count and log a wrong token. Return how long the client has to wait, from before it."""
+        self._log.note(network_of(client.address))
+        if (wait_s := self.wait_s(client)) > 0:
+            return wait_s
+        key, now_s = _key(client), self._clock()
         number, last_s = self._of.pop(key, (0, now_s))
         self._of[key] = (1 if now_s - last_s > FORGET_S else number + 1, now_s)
-        while len(self._of) > MOST_ADDRESSES:
+        while len(self._of) > MOST_CLIENTS:
             self._of.popitem(last=False)
+        return 0.0
 
-    def forget(self, address: str) -> None:
+    def note_link(self, client: Client) -> None:
+        """Log the wrong token of a link that a logged-in browser opened. It costs no wait."""
+        self._log.note(network_of(client.address))
+
+    def forget(self, client: Client) -> None:
         """Begin anew after a success."""
-        self._of.pop(_network(address), None)
+        self._of.pop(_key(client), None)
+
+    def tell(self) -> None:
+        """Log how many wrong tokens came since the last line, where a minute has passed."""
+        self._log.tell()
 
 
-def _network(address: str) -> str:
+class _Log:
+    """Writes one line for each address and minute, and no more than 20 in a minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()  # a line's time, and how many since
+        self._others = 0
+
+    def note(self, address: str) -> None:
+        """Log a wrong token, or count it."""
+        self.tell()
+        if address in self._since:
+            start_s, number = self._since[address]
+            self._since[address] = start_s, number + 1
+        elif len(self._since) < LINES:
+            self._since[address] = self._clock(), 0
+            log.warning("A wrong token came from %s.", address)
+        else:
+            self._others += 1
+
+    def tell(self) -> None:
+        """Log what was counted for a minute."""
+        while self._since:
+            address, (start_s, number) = next(iter(self._since.items()))
+            if self._clock() - start_s < LINE_S:
+                return
+            del self._since[address]
+            if number:
+                log.warning("%d more wrong tokens came from %s within a minute.", number, address)
+            if self._others:
+                log.warning("%d wrong tokens came from further addresses within a minute.", self._others)
+                self._others = 0
+
+
+def _key(client: Client) -> Client:
+    return Client(network_of(client.address), client.agent)
+
+
+def network_of(address: str) -> str:
+    """Return what an address is counted by: an IPv4 address itself, an IPv6 address's network of 64 bits."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,6 +1,8 @@
-"""Floor 4: what every request and WebSocket passes before any page: nothing is open by default.
+"""Checks every request and WebSocket before any page: nothing is open by default.
 
 Host ─► token or session ─► role ─► same origin and CSRF token ─► size and time of the body ─► the page
+
+What takes long (a WebSocket, a stream) ends with the session that it was asked by.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,12 +21,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatecam.config import WebConfig
-from gatecam.web.failures import Failures
+from gatecam.web.failures import Client, Failures
+from gatecam.web.places import Places
 from gatecam.web.sessions import Session, Sessions
 from gatecam.web.tokens import Role, Tokens
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_S = 10.0
+FOLLOW_S = 1.0  # in which a WebSocket follows the end of its session
+SESSION_OVER = 4401  # a WebSocket's close code
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC = ("/login", "/static/login.js", "/static/page.css", "/static/NanumSquareB.ttf")
 LOGIN_PATH = "/login"
@@ -70,8 +76,15 @@ class RefusedError(Exception):
         self.status, self.text, self.headers = status, text, tuple(headers)
 
 
+class _OverError(Exception):
+    """A stream's session is over."""
+
+
 class Guard:
-    """An ASGI application around another one; that finds who asks in `scope["state"]["visitor"]`."""
+    """An ASGI application around another one.
+
+    That finds in `scope["state"]` who asks (`visitor`, None for a stranger) and from where (`client`).
+    """
 
     def __init__(
         self,
@@ -80,8 +93,10 @@ class Guard:
         sessions: Sessions,
         failures: Failures,
         config: WebConfig,
+        places: Places,
     ) -> None:
-        """The pages may be asked by any address, this machine's name, and the settings' host and proxy."""
+        """Take the parts. Browsers may use any address, this machine's name, and `host` and `proxy`."""
+        self.places = places
         self._app, self._tokens, self._sessions, self._failures = app, tokens, sessions, failures
         self._proxy = None if config.proxy is None else config.proxy.lower()
         named = urlsplit(self._proxy or "").hostname or "localhost"
@@ -97,19 +112,51 @@ class Guard:
         guarded = self._with_headers(scope, send)
         try:
             visitor = self._check(scope)
-            scope.setdefault("state", {})["visitor"] = visitor
             if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
                 receive = await _whole_body(scope, receive)
         except RefusedError as refused:
             await _answer(scope, receive, guarded, refused)
         else:
-            await self._app(scope, receive, guarded)
+            if scope["type"] == "websocket" and visitor is not None and visitor.session is not None:
+                await self._follow(visitor.session, scope, receive, guarded)
+            else:
+                await self._app(scope, receive, guarded)
+
+    async def _follow(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run a WebSocket until it ends or its session does."""
+        place = self.places.of(_peer(scope))
+        task = asyncio.ensure_future(self._app(scope, receive, send))
+        try:
+            while not (await asyncio.wait({task}, timeout=FOLLOW_S))[0]:
+                if not self._sessions.holds(session):
+                    break
+            else:
+                await task
+                return
+            task.cancel()
+            await asyncio.wait({task})
+            with suppress(OSError, RuntimeError):
+                async with asyncio.timeout(FOLLOW_S):  # a client that reads nothing is not waited for
+                    await send(
+                        {"type": "websocket.close", "code": SESSION_OVER, "reason": "The session is over."}
+                    )
+                    return
+            if place is not None:
+                place.cut()
+        finally:
+            task.cancel()
 
     def _check(self, scope: Scope) -> Visitor | None:
         headers = Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        state["client"] = client = Client(self._address(scope, headers), headers.get("user-agent", "")[:200])
+        self._failures.tell()
         self._check_host(headers.get("host", ""))
         path = scope["path"]
-        visitor = self._visitor(scope, headers)
+        visitor = state["visitor"] = self._visitor(client, headers)
+        if (place := self.places.of(_peer(scope))) is not None:
+            role, session = (None, None) if visitor is None else (visitor.role, visitor.session)
+            self.places.settle(place, role, client.address, "" if session is None else session.id)
         if visitor is None and path not in PUBLIC:
             wanted = RefusedError(401, "A token is needed.", [("www-authenticate", "Bearer")])
             raise _to_login(scope, headers) or wanted
@@ -131,31 +178,43 @@ class Guard:
         except ValueError:
             raise RefusedError(400, "Ask by this machine's address or name.") from None
 
-    def _visitor(self, scope: Scope, headers: Headers) -> Visitor | None:
+    def _address(self, scope: Scope, headers: Headers) -> str:
+        """Return where a request comes from.
+
+        Only a proxy on this machine is believed, and of its header only the last address that is not this
+        machine's: the proxy wrote that one, and the browser what stands before it.
+        """
+        host = (_peer(scope) or ("", 0))[0]
+        if self._proxy is None or not _is_loopback(host):
+            return host
+        hops = ",".join(headers.getlist("x-forwarded-for")).split(",")
+        for hop in reversed([hop.strip() for hop in hops]):
+            if not _is_loopback(hop):
+                with suppress(ValueError):
+                    return str(ipaddress.ip_address(hop))
+                break
+        return host
+
+    def _visitor(self, client: Client, headers: Headers) -> Visitor | None:
         kind, _, token = headers.get("authorization", "").partition(" ")
-        address = scope["client"][0] if scope.get("client") else ""
         if kind.lower() == "bearer":
-            self.check_rate(address)
             if (role := self._tokens.role_of(token.strip())) is not None:
-                self._failures.forget(address)
+                self._failures.forget(client)
                 return Visitor(role, None)
-            self._failures.note(address)
+            if (wait_s := self._failures.note(client)) > 0:
+                again = [("retry-after", str(int(wait_s) + 1))]
+                raise RefusedError(429, "Too many wrong tokens. A right one is taken at once.", again)
             return None
         session = self._session(headers)
         return None if session is None else Visitor(session.role, session)
 
     def _session(self, headers: Headers) -> Session | None:
-        """Of the first cookie that holds one; other programs' cookies may have any form."""
+        """Return the session of the first cookie that has one. Other programs' cookies may have any form."""
         for part in ";".join(headers.getlist("cookie")).split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._sessions.cookie and (session := self._sessions.read(value)) is not None:
                 return session
         return None
-
-    def check_rate(self, address: str) -> None:
-        """Refuse an address that has failed too often of late."""
-        if (wait_s := self._failures.wait_s(address)) > 0:
-            raise RefusedError(429, "Too many wrong tokens.", [("retry-after", str(int(wait_s) + 1))])
 
     def _check_origin(self, scope: Scope, headers: Headers, visitor: Visitor | None) -> None:
         is_socket = scope["type"] == "websocket"
@@ -173,12 +232,20 @@ class Guard:
         if session is not None and not self._sessions.is_csrf_token(session, token):
             raise RefusedError(403, "The CSRF token is missing or wrong.")
 
+    def _holds(self, scope: Scope) -> bool:
+        visitor: Visitor | None = scope.get("state", {}).get("visitor")
+        return visitor is None or visitor.session is None or self._sessions.holds(visitor.session)
+
     def _with_headers(self, scope: Scope, send: Send) -> Send:
+        if self._proxy is not None and scope["type"] == "http":
+            scope["scheme"] = urlsplit(self._proxy).scheme  # of the addresses that a page is redirected to
         own = list(HEADERS)
         if self._is_secure:
             own.append(("strict-transport-security", "max-age=31536000"))
 
         async def guarded(message: Message) -> None:
+            if message.get("more_body") and not self._holds(scope):
+                raise _OverError
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 given = {name.lower() for name, _ in message.get("headers", [])}
                 more = [*own, ("cache-control", "no-store")]
@@ -202,6 +269,19 @@ def may_see(role: Role, path: str) -> bool:
     )
 
 
+def _peer(scope: Scope) -> tuple[str, int] | None:
+    """Return the address and port at the other end of the connection."""
+    return tuple(scope["client"]) if scope.get("client") else None
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
+
+
 def _to_login(scope: Scope, headers: Headers) -> RefusedError | None:
     """Leads a person to the login and back, also from unknown paths; None for a program."""
     if scope["type"] != "http" or scope["method"] != "GET" or "text/html" not in headers.get("accept", ""):
@@ -214,7 +294,7 @@ def _to_login(scope: Scope, headers: Headers) -> RefusedError | None:
 async def _whole_body(scope: Scope, receive: Receive) -> Receive:
     """Read a body that is neither too large nor too slow, for the page to have at once."""
     length = Headers(scope=scope).get("content-length", "0")
-    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+    if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY_BYTES:
         raise RefusedError(413, "The body is too large.")
     body = bytearray()
     try:

@@ -1,18 +1,20 @@
-"""Floor 4: the way in: a form, a session, and the way out."""
+"""The way in: a form or a link, a session, and the way out."""
 
 from __future__ import annotations
 
 import math
 import re
 import secrets
+from dataclasses import dataclass
 from html import escape
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
 
-from gatecam.web.failures import Failures
+from gatecam.web.failures import Client, Failures
 from gatecam.web.guard import Visitor, may_see
 from gatecam.web.sessions import Sessions
 from gatecam.web.static import Static
@@ -20,12 +22,15 @@ from gatecam.web.tokens import Role, Tokens
 
 WRONG = ("This token is wrong.", "토큰이 올바르지 않습니다.")
 OTHERS = ("That page is the operator's: log in with the operator's token.", "운영자 토큰으로 로그인하세요.")
+ODD = ("This is no login form: fill in the one at /login.", "로그인 양식이 올바르지 않습니다.")
+FORM_TYPE = "application/x-www-form-urlencoded"
+MOST_FIELDS = 8
 HOME = {Role.OPERATOR: "/", Role.DOOR: "/door"}
 
 
 def login_router(tokens: Tokens, sessions: Sessions, failures: Failures, static: Static) -> APIRouter:
-    """The routes `/login`, `/logout` and `/session`."""
-    router = APIRouter(include_in_schema=False)
+    """Make the routes `/login`, `/logout` and `/session`."""
+    router, desk = APIRouter(include_in_schema=False), _Desk(tokens, sessions, failures, static)
     run = secrets.token_hex(8)  # tells pages that gatecam was started anew: their words and scripts are old
 
     @router.get("/login")
@@ -36,19 +41,16 @@ def login_router(tokens: Tokens, sessions: Sessions, failures: Failures, static:
 
     @router.post("/login")
     async def log_in(request: Request) -> Response:
-        address = request.client.host if request.client else ""
-        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=8)
-        wanted = fields.get("next", [""])[0]
-        if (wait_s := failures.wait_s(address)) > 0:
-            headers = {"Retry-After": str(int(wait_s) + 1)}
-            return _form(static, wanted, _wait(wait_s), 429, headers)
-        role = tokens.role_of(fields.get("token", [""])[0].strip())
-        if role not in HOME:
-            failures.note(address)
-            return _form(static, wanted, WRONG, 401)
-        failures.forget(address)
-        place = wanted if is_local(wanted) and may_see(role, _path(wanted)) else HOME[role]
-        return Response(status_code=303, headers={"Location": place, "Set-Cookie": sessions.issue(role)})
+        given_type = request.headers.get("content-type", FORM_TYPE).partition(";")[0].strip().lower()
+        if given_type != FORM_TYPE:
+            return _form(static, "", ODD, 415)
+        try:
+            fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+        except ValueError:
+            return _form(static, "", ODD, 400)
+        given = {name: values[0] for name, values in fields.items()}
+        answer = desk.by_link if "link" in given else desk.by_form
+        return await run_in_threadpool(answer, request.state.client, request.state.visitor, given)
 
     @router.post("/logout")
     def log_out(request: Request) -> Response:
@@ -65,6 +67,43 @@ def login_router(tokens: Tokens, sessions: Sessions, failures: Failures, static:
     return router
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Looks at tokens and gives sessions."""
+
+    tokens: Tokens
+    sessions: Sessions
+    failures: Failures
+    static: Static
+
+    def by_form(self, client: Client, visitor: Visitor | None, given: dict[str, str]) -> Response:
+        """Log in by the form, in place of whatever session there is."""
+        wanted, role = given.get("next", ""), self.tokens.role_of(given.get("token", "").strip())
+        if role not in HOME:
+            if (wait_s := self.failures.note(client)) > 0:
+                return _form(self.static, wanted, _wait(wait_s), 429, {"Retry-After": str(int(wait_s) + 1)})
+            return _form(self.static, wanted, WRONG, 401)
+        self.failures.forget(client)
+        headers = {"Location": _place(role, wanted), "Set-Cookie": self.sessions.issue(role)}
+        return Response(status_code=303, headers=headers)
+
+    def by_link(self, client: Client, visitor: Visitor | None, given: dict[str, str]) -> Response:
+        """Log in by a link, which any page can open: it takes no session away, and lessens none."""
+        session = None if visitor is None else visitor.session
+        wanted, role = given.get("next", ""), self.tokens.role_of(given.get("token", "").strip())
+        if session is not None and role is not Role.OPERATOR:
+            if role not in HOME:
+                self.failures.note_link(client)
+            told = {"role": role if role in HOME else None, "place": _place(session.role, wanted, role)}
+            return JSONResponse(told)
+        if role not in HOME:
+            wait_s = self.failures.note(client)
+            return JSONResponse({"said": _wait(wait_s) if wait_s else WRONG}, 429 if wait_s else 401)
+        self.failures.forget(client)
+        headers = {"Set-Cookie": self.sessions.issue(role)}
+        return JSONResponse({"role": role, "place": _place(role, wanted)}, headers=headers)
+
+
 def _form(
     static: Static,
     wanted: str,
@@ -72,7 +111,7 @@ def _form(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """The form, which keeps where to go afterwards, under a sentence in English and Korean."""
+    """Return the form under a sentence in English and Korean. It keeps where to go afterwards."""
     page = static.text("login.html").replace('name="next" value=""', f'name="next" value="{escape(wanted)}"')
     if said is not None:
         english, korean = said
@@ -83,8 +122,21 @@ def _form(
 def _wait(wait_s: float) -> tuple[str, str]:
     seconds, minutes = int(wait_s) + 1, math.ceil(wait_s / 60)
     if seconds <= 90:
-        return f"Too many wrong tokens: try again in {seconds} s.", f"{seconds}초 뒤에 다시 시도하세요."
-    return f"Too many wrong tokens: try again in {minutes} minutes.", f"{minutes}분 뒤에 다시 시도하세요."
+        return (
+            f"Too many wrong tokens: enter the right one, or try again in {seconds} s.",
+            f"올바른 토큰을 입력하거나 {seconds}초 뒤에 다시 시도하세요.",
+        )
+    return (
+        f"Too many wrong tokens: enter the right one, or try again in {minutes} minutes.",
+        f"올바른 토큰을 입력하거나 {minutes}분 뒤에 다시 시도하세요.",
+    )
+
+
+def _place(role: Role, wanted: str, home: Role | None = None) -> str:
+    """Return the page that was asked for, or where the link or session leads when the role may not see it."""
+    if is_local(wanted) and may_see(role, _path(wanted)):
+        return wanted
+    return HOME.get(home or role, HOME[role])
 
 
 def _path(place: str) -> str:

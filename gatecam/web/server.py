@@ -1,4 +1,4 @@
-"""Floor 4: serves the pages from a thread of its own, and lets no client hold it up."""
+"""Serves the pages from a thread of its own, and lets no client hold it up."""
 
 from __future__ import annotations
 
@@ -8,59 +8,41 @@ import os
 import socket
 import ssl
 import threading
-from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gatecam.config import WebConfig
 from gatecam.errors import OutputError
+from gatecam.web.guard import Guard
+from gatecam.web.places import Listener, Places
 
 HEAD_S = 10.0  # in which a request's head must have come, and before it the handshake of TLS
 ANSWER_S = 120.0  # in which an answer must have been read
 KEEP_ALIVE_S = 5
-CONNECTIONS = 128  # besides WebSockets, which want a token
+BACKLOG = 128
 HEAD_BYTES = 16 * 1024
 MESSAGE_BYTES = 4096  # of a WebSocket, from a browser
+MOST_FRAMES = 16  # of such a message
 STOP_S = 2.0
 
 log = logging.getLogger(__name__)
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's, with an end to its patience: with heads that never come, and with who never reads.
-
-    Beyond `most` connections the oldest goes of the address that has the most of them, so that nobody can
-    take all places.
-    """
+    """uvicorn's, with an end to its patience: with heads that never come, and with who never reads."""
 
     head_s = HEAD_S
     answer_s = ANSWER_S
-    most = CONNECTIONS
 
     def connection_made(self, transport: Any) -> None:
-        """Make room if need be, and begin to wait for the first head."""
+        """Begin to wait for the first head."""
         super().connection_made(transport)
-        self.made_s = self.loop.time()
         self._timer = self.loop.call_later(self.head_s, self.cut)
-        others = [one for one in self.connections if isinstance(one, PatientProtocol) and one.is_open]
-        if len(others) > self.most:
-            places = Counter(one.address for one in others)
-            min(others, key=lambda one: (-places[one.address], one.made_s)).cut()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is not cut; those that are stay among the connections for a moment."""
-        return not self.transport.is_closing()
-
-    @property
-    def address(self) -> str:
-        """Where the client is."""
-        return self.client[0] if self.client else ""
 
     def data_received(self, data: bytes) -> None:
         """Once a head is whole, wait for its answer to be read."""
@@ -93,6 +75,28 @@ class PatientProtocol(H11Protocol):
         self._timer = self.loop.call_later(seconds, self.cut)
 
 
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """uvicorn's, with bounds for answers to pings that nobody reads and for the parts of a message."""
+
+    def pause_writing(self) -> None:
+        """Read nothing from a client that does not read."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on, unless messages are waiting."""
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def handle_cont(self, event: Any) -> None:
+        """Take a further part of a message."""
+        if len(self.frames) >= MOST_FRAMES:
+            self.transport.abort()
+        else:
+            super().handle_cont(event)
+
+
 class PatientLoop(asyncio.SelectorEventLoop):
     """asyncio's, which waits a minute for a handshake of TLS that never comes; this one does not."""
 
@@ -107,16 +111,16 @@ class WebServer:
     """A context manager that serves an application while its block runs, and ends within two seconds."""
 
     def __init__(
-        self, app: ASGIApp, config: WebConfig, on_trouble: Callable[[str], None] = log.warning
+        self, app: Guard, config: WebConfig, on_trouble: Callable[[str], None] = log.warning
     ) -> None:
         """`on_trouble` is told in a sentence if the thread ends by itself."""
-        self._config, self._on_trouble = config, on_trouble
+        self._config, self._on_trouble, self._places = config, on_trouble, app.places
         _check_certificate(config)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 http=PatientProtocol,
-                ws="websockets-sansio",
+                ws=BoundedSocket,
                 ws_max_size=MESSAGE_BYTES,
                 ws_per_message_deflate=False,  # pictures are compressed already
                 lifespan="off",
@@ -124,9 +128,8 @@ class WebServer:
                 log_level=logging.CRITICAL,
                 access_log=False,
                 server_header=False,
-                proxy_headers=config.proxy is not None,  # who asks, for the waits after wrong tokens
-                forwarded_allow_ips="127.0.0.1,::1",
-                limit_concurrency=2 * CONNECTIONS,
+                proxy_headers=False,  # the guard reads them
+                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=HEAD_BYTES,
@@ -152,7 +155,7 @@ class WebServer:
         Raises:
             OutputError: the address or port cannot be had.
         """
-        listener = _listen(self._config)
+        listener = _listen(self._config, self._places)
         self.port = listener.getsockname()[1]
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(listener, started), name="web", daemon=True)
@@ -194,16 +197,18 @@ class WebServer:
             self._on_trouble("the pages are gone: restart gatecam.")
 
 
-def _listen(config: WebConfig) -> socket.socket:
+def _listen(config: WebConfig, places: Places) -> Listener:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        listener = socket.create_server((config.host, config.port), family=family, backlog=CONNECTIONS)
+        made = socket.create_server((config.host, config.port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise OutputError(
             f"the pages cannot be served at {config.host}, port {config.port} ({reason}): choose another "
             "web.host or web.port."
         ) from error
+    listener = Listener(fileno=made.detach())
+    listener.places = places
     listener.setblocking(False)
     return listener
 

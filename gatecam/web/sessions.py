@@ -1,74 +1,158 @@
-"""Floor 4: sessions as signed cookies, so that a restart does not log the screen at the door out.
+"""Sessions of the pages: kept in a file, so that a restart neither ends one nor brings one back.
 
-A cookie is role, issue time, expiry, nonce and the HMAC-SHA256 of these; nothing is kept of it here but
-the nonces of those that were logged out.
+A cookie is a random number. Who it stands for is known here alone: a session that is not in the table is
+over, whatever the clock says. The clock can only end sessions, and removing one always ends it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import logging
 import secrets
-from collections.abc import Callable
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from gatecam.folders import read_own, replace_own
 from gatecam.web.tokens import Role, Tokens
 
 LIFETIME_S = {Role.OPERATOR: 12 * 3600, Role.DOOR: 400 * 86_400}
-MOST_REVOKED = 10_000
+MOST_SESSIONS = 200  # of a role
+MOST_BYTES = 1_000_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who somebody is, until when (s since 1970)."""
+    """Who somebody is, until when (monotonic, in s)."""
 
     role: Role
-    expires_s: int
-    nonce: str
+    id: str
+    ends_s: float
 
 
 class Sessions:
-    """Issues, reads and revokes cookies."""
+    """Issues, reads and revokes cookies. May be used by several threads.
 
-    def __init__(self, tokens: Tokens, is_secure: bool, clock: Callable[[], float]) -> None:
-        """`is_secure`: whether the pages are served by TLS; `clock`: the time of day, in s since 1970."""
-        self._key = tokens.key.encode()
-        self._is_secure, self._clock = is_secure, clock
-        self._revoked: dict[str, int] = {}  # until when, by nonce
+    The table holds a keyed hash of each cookie, so that new tokens end all sessions. While gatecam runs, time
+    is taken from a clock that cannot be set. In the file it is the time of day, and a session that was read
+    from there lasts no longer than a new one. Of a role's sessions beyond 200 the one goes that was used
+    least recently.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        is_secure: bool,
+        file: Path | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read the sessions of before.
+
+        Args:
+            tokens: whose key signs.
+            is_secure: whether browsers come by TLS.
+            file: where sessions are kept; None for nowhere.
+            clock: the time of day, in s since 1970.
+            monotonic: a clock that cannot be set, in s.
+        """
+        self._key, self._file = tokens.key.encode(), file
+        self._is_secure, self._clock, self._monotonic = is_secure, clock, monotonic
+        self._lock = threading.Lock()
+        self._of: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
         self.cookie = "__Host-gatecam" if is_secure else "gatecam"
+        self._load()
 
     def issue(self, role: Role) -> str:
-        """The `Set-Cookie` header of a new session."""
-        now_s = int(self._clock())
-        text = f"{role}.{now_s}.{now_s + LIFETIME_S[role]}.{secrets.token_urlsafe(16)}"
-        return self._header(f"{text}.{self._sign('session', text)}", LIFETIME_S[role])
+        """Begin a session and return its `Set-Cookie` header."""
+        value = secrets.token_urlsafe(32)
+        session = Session(role, self._sign("session", value), self._monotonic() + LIFETIME_S[role])
+        with self._lock:
+            self._drop(lambda one: one.ends_s <= self._monotonic())
+            same = [one.id for one in self._of.values() if one.role is role]
+            for old in same[: max(0, len(same) - MOST_SESSIONS + 1)]:
+                del self._of[old]
+            self._of[session.id] = session
+            self._save()
+        return self._header(value, LIFETIME_S[role])
 
     def read(self, value: str) -> Session | None:
-        """The session of a cookie's value; None if it is forged, over or revoked."""
-        text, _, signature = value.rpartition(".")
-        wanted = self._sign("session", text).encode()
-        if not hmac.compare_digest(signature.encode("utf-8", "surrogateescape"), wanted):
-            return None
-        role, _, expires_s, nonce = text.split(".")
-        session = Session(Role(role), int(expires_s), nonce)
-        return session if session.expires_s > self._clock() and nonce not in self._revoked else None
+        """Return the session of a cookie's value, None if there is none or it is over."""
+        session = self._of.get(self._sign("session", value))
+        return session if session is not None and self.holds(session) else None
+
+    def holds(self, session: Session) -> bool:
+        """Check that a session is neither over nor revoked, and note that it is in use."""
+        with self._lock:
+            if session.id not in self._of or session.ends_s <= self._monotonic():
+                return False
+            self._of.move_to_end(session.id)
+            return True
 
     def revoke(self, session: Session) -> str:
-        """Log a session out; the `Set-Cookie` header that takes its cookie away."""
-        # None is forgotten by the clock: one that was ahead would bring logged-out cookies back.
-        while len(self._revoked) >= MOST_REVOKED:
-            del self._revoked[next(iter(self._revoked))]
-        self._revoked[session.nonce] = session.expires_s
+        """End a session for good and return the `Set-Cookie` header that takes its cookie away."""
+        with self._lock:
+            self._drop(lambda one: one.id == session.id)
+            self._save()
         return self._header("", 0)
 
     def csrf_token(self, session: Session) -> str:
-        """What a request of the session that changes something must carry."""
-        return self._sign("csrf", session.nonce)
+        """Return what a request of the session that changes something must carry."""
+        return self._sign("csrf", session.id)
 
     def is_csrf_token(self, session: Session, token: str) -> bool:
-        """Whether a request carries the session's token."""
+        """Check that a request carries the session's token."""
         wanted = self.csrf_token(session).encode()
         return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), wanted)
+
+    def _drop(self, is_over: Callable[[Session], bool]) -> None:
+        for session in [one for one in self._of.values() if is_over(one)]:
+            del self._of[session.id]
+
+    def _load(self) -> None:
+        if self._file is None:
+            return
+        try:
+            rows = json.loads(read_own(self._file, MOST_BYTES))
+            self._of.update((one.id, one) for one in map(self._read_row, rows))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            self._of.clear()
+            log.warning("%s cannot be read (%s): all browsers have to log in again.", self._file, error)
+
+    def _read_row(self, row: Mapping[str, Any]) -> Session:
+        role, left_s = Role(row["role"]), float(row["expires_s"]) - self._clock()
+        return Session(role, str(row["id"]), self._monotonic() + min(LIFETIME_S[role], left_s))
+
+    def _save(self) -> None:
+        if self._file is None:
+            return
+        shift_s = self._clock() - self._monotonic()
+        rows = [
+            {"id": one.id, "role": one.role.value, "expires_s": round(one.ends_s + shift_s)}
+            for one in self._of.values()
+        ]
+        try:
+            replace_own(self._file, json.dumps(rows).encode() + b"\n")
+        except OSError as error:
+            with suppress(OSError):  # an old file would let in who has logged out since
+                self._file.unlink()
+            log.warning(
+                "%s cannot be written (%s), so that a restart would end all sessions: make space or correct "
+                "the folder's mode.",
+                self._file,
+                error.strerror,
+            )
 
     def _sign(self, purpose: str, text: str) -> str:
         message = f"{purpose}:{text}".encode("utf-8", "surrogateescape")

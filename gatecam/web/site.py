@@ -1,15 +1,15 @@
-"""Floor 4: the whole site: who may come in, the pages, the live pictures and the server, as one part."""
+"""Joins the whole site: who may come in, the pages, the live pictures and the server."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
-from starlette.types import ASGIApp
 
 from gatecam import __version__
 from gatecam.config import Config
@@ -24,11 +24,14 @@ from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
 from gatecam.web.login import login_router
 from gatecam.web.pages import Behind, door_router, operator_router
+from gatecam.web.places import MOST, Places
 from gatecam.web.server import WebServer
 from gatecam.web.sessions import Sessions
 from gatecam.web.static import Static, static_router
-from gatecam.web.tokens import Tokens, load_tokens
+from gatecam.web.tokens import Role, Tokens, load_tokens
 from gatecam.web.words import camera_words, door_words
+
+SESSIONS_FILE = "web-sessions-{port}.json"  # two programs with one folder have two ports
 
 
 class Site:
@@ -56,7 +59,7 @@ class Site:
         self._hub = Hub(cameras)
         behind = Behind(self._hub, self._store, running, words, camera_words())
         self._server = WebServer(
-            build_app(config, load_tokens(folder), behind), config.web, running.on_trouble
+            build_app(config, load_tokens(folder), behind, folder), config.web, running.on_trouble
         )
         self._pictures = LivePictures(config, self._hub, finder, self._server.call_soon)
         self._stack = ExitStack()
@@ -90,14 +93,25 @@ class Site:
         self._pictures.apply(config)
 
 
-def build_app(config: Config, tokens: Tokens, behind: Behind) -> ASGIApp:
-    """All routes behind the guard."""
+def build_app(
+    config: Config,
+    tokens: Tokens,
+    behind: Behind,
+    folder: Path | None = None,
+    most: Mapping[Role | None, int] = MOST,
+) -> Guard:
+    """Build all routes behind the guard.
+
+    Args:
+        config: what is served and how.
+        tokens: what lets in.
+        behind: what the pages show.
+        folder: where sessions are kept over a restart; None for nowhere.
+        most: how many connections each role may have.
+    """
     web = config.web
-    sessions, failures, static = (
-        Sessions(tokens, web.is_secure, time.time),
-        Failures(time.monotonic),
-        Static(),
-    )
+    file = None if folder is None else folder / SESSIONS_FILE.format(port=web.port)
+    sessions, failures, static = Sessions(tokens, web.is_secure, file), Failures(time.monotonic), Static()
     app = FastAPI(
         title="gatecam", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
@@ -109,7 +123,7 @@ def build_app(config: Config, tokens: Tokens, behind: Behind) -> ASGIApp:
     ):
         app.include_router(router)
     app.include_router(_metrics_router(behind.running))
-    return Guard(app, tokens, sessions, failures, web)
+    return Guard(app, tokens, sessions, failures, web, Places(most))
 
 
 def _metrics_router(running: Running) -> APIRouter:

@@ -21,6 +21,7 @@ from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Verdict
+from gatecam.web.guard import Guard
 from gatecam.web.live import Hub
 from gatecam.web.pages import Behind
 from gatecam.web.server import WebServer
@@ -70,9 +71,9 @@ def behind(tmp_path) -> Iterator[Behind]:
 
 
 @pytest.fixture
-def site(behind):
+def site(behind, tmp_path) -> Guard:
     """The ASGI application."""
-    return build_app(Config(), TOKENS, behind)
+    return build_app(Config(), TOKENS, behind, tmp_path)
 
 
 @pytest.fixture

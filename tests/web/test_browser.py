@@ -139,6 +139,7 @@ def visit(chromium, kiosk):
         )
         pages.append(SimpleNamespace(context=context, said=said))
         page.goto(kiosk.link(*words))
+        page.wait_for_url(lambda url: "/login" not in url)
         return page
 
     yield open_page
@@ -338,6 +339,34 @@ def test_a_second_link_in_one_browser_opens_its_page_as_the_first_did(chromium, 
             page.close()
 
 
+def test_bogus_links_of_a_foreign_page_keep_no_screen_out(chromium, server):
+    """Neither with a session nor without one; where gatecam does not answer, the page tries again."""
+    with chromium.new_context() as context:
+        page = context.new_page()
+        for _ in range(7):
+            page.goto(f"{server.url}login#token=bogus")
+            expect(page.get_by_role("alert")).to_be_visible()
+            page.goto("about:blank")
+        lost: list[str] = []
+
+        def lose_once(route) -> None:
+            is_lost = route.request.method == "POST" and not lost
+            lost.extend([route.request.url] * is_lost)
+            route.abort() if is_lost else route.continue_()
+
+        page.route("**/login", lose_once)
+        page.goto(f"{server.url}login#token={TOKENS.door}")
+        page.wait_for_url("**/door")
+        assert lost
+        page.unroute("**/login")
+        cookies = context.cookies()
+        for _ in range(7):
+            page.goto("about:blank")
+            page.goto(f"{server.url}login?next=/door#token=bogus")
+            page.wait_for_url("**/door")
+        assert context.cookies() == cookies
+
+
 def test_a_link_leads_to_its_camera_and_one_that_is_none_is_told(chromium, server, behind):
     page = door_of(server, chromium, place="door?camera=moon")
     wait_for_state(page, "refused")
@@ -346,6 +375,7 @@ def test_a_link_leads_to_its_camera_and_one_that_is_none_is_told(chromium, serve
     page.goto(f"{server.url}door?camera=gate")
     wait_for_state(page, "starting")
     page.context.clear_cookies()
+    page.evaluate("sessionStorage.clear()")
     page.goto(f"{server.url}door?camera=gate")
     page.get_by_label("Token").fill("wrong")
     page.keyboard.press("Enter")
@@ -358,9 +388,12 @@ def test_a_link_leads_to_its_camera_and_one_that_is_none_is_told(chromium, serve
     page.context.close()
 
 
-def test_pages_of_an_earlier_start_are_loaded_anew_and_lost_sessions_led_to_the_login(chromium, behind):
+def test_pages_of_an_earlier_start_are_loaded_anew_and_lost_sessions_led_to_the_login(
+    chromium, behind, tmp_path
+):
+    """The door has kept its link's token and comes back by itself."""
     config = WebConfig(port=free_port())
-    with WebServer(build_app(Config(), TOKENS, behind), config, pytest.fail) as server:
+    with WebServer(build_app(Config(), TOKENS, behind, tmp_path), config, pytest.fail) as server:
         door = door_of(server, chromium, place="door?camera=gate")
         wait_for_state(door, "starting")
         operator = door.context.browser.new_context().new_page()
@@ -375,14 +408,17 @@ def test_pages_of_an_earlier_start_are_loaded_anew_and_lost_sessions_led_to_the_
         "0.1.0", 7, 60.0, "cpu", cameras=(CameraHealth("yard", "open"), CameraHealth("gate", "open"))
     )
     other = replace(behind, hub=Hub(["yard", "gate"]), running=replace(behind.running, health=lambda: health))
-    with WebServer(build_app(Config(), TOKENS, other), config, pytest.fail):
+    with WebServer(build_app(Config(), TOKENS, other, tmp_path), config, pytest.fail):
         expect(door.locator("body")).to_have_attribute("data-state", "starting", timeout=WAIT_MS)
         assert not door.evaluate("window.isOld")
         expect(operator.locator("#cameras h3")).to_have_text(["yard", "gate"], timeout=WAIT_MS)
         assert not operator.evaluate("window.isOld")
     anew = replace(TOKENS, key="another-" + "k" * 40)
-    with WebServer(build_app(Config(), anew, other), config, pytest.fail):
-        door.wait_for_url("**/login?next=%2Fdoor%3Fcamera%3Dgate", timeout=WAIT_MS)
+    door.evaluate("window.isOld = true")
+    with WebServer(build_app(Config(), anew, other, tmp_path), config, pytest.fail):
+        operator.wait_for_url("**/login?next=%2F", timeout=WAIT_MS)
+        until(door, "!window.isOld && location.search === '?camera=gate' && document.body.dataset.state")
+        wait_for_state(door, "starting")
     door.context.close()
     operator.context.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
-from itertools import pairwise
 
 import pytest
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -13,9 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from gatecam.config import Config, WebConfig
 from gatecam.web.guard import MAX_BODY_BYTES, PUBLIC
 from gatecam.web.login import is_local
-from gatecam.web.sessions import Session, Sessions
 from gatecam.web.site import build_app
-from gatecam.web.tokens import Role
 from tests.web.conftest import BEARER, DOOR_BEARER, HOST, METRICS_BEARER, ORIGIN, TOKENS, Browser
 
 HTML = {"Accept": "text/html,*/*"}
@@ -204,7 +201,7 @@ def test_behind_a_proxy_its_address_is_our_own(behind):
     browser = Browser(build_app(Config(web=WebConfig(proxy="https://Gate.example")), TOKENS, behind))
     came = {"Host": "gate.example", "Origin": "https://gate.example", "X-Forwarded-For": "10.0.0.9"}
     answer = browser.ask("POST", "/login", data={"token": TOKENS.operator}, headers=came)
-    assert answer.headers["set-cookie"].startswith("__Host-gatecam=operator.")
+    assert answer.headers["set-cookie"].startswith("__Host-gatecam=")
     assert answer.headers["strict-transport-security"]
     cookie = {"Cookie": answer.headers["set-cookie"].split(";")[0], "Host": "gate.example"}
     csrf = browser.ask("GET", "/session", headers=cookie).json()["csrf_token"]
@@ -224,21 +221,9 @@ def test_behind_a_proxy_its_address_is_our_own(behind):
 def test_no_forged_cookie_opens_anything(site, browser):
     browser.log_in(TOKENS.door)
     real = browser.cookies["gatecam"]
-    role, issued, expires, nonce, signature = real.split(".")
-    later = str(int(expires) + 1)
-    for forged in (
-        f"operator.{issued}.{expires}.{nonce}.{signature}",
-        f"door.{issued}.{later}.{nonce}.{signature}",
-        f"door.{issued}.{expires}.{nonce}.{signature[:-1]}",
-        f"door.{issued}.{expires}.{nonce}.",
-        real[:-2] + "é0",
-        "....",
-        "",
-        "x" * 4000,
-    ):
+    for forged in (f"{real[:-1]}", f"{real}x", real.swapcase(), real[:-2] + "é0", "....", "", "x" * 4000):
         cookie = {"Cookie": f"gatecam={forged}".encode()}
         assert Browser(site).ask("GET", "/door", headers=cookie).status_code == 401, forged
-    assert role == "door"
     assert Browser(site).ask("GET", "/door", headers={"Cookie": f"gatecam={real}"}).status_code == 200
 
 
@@ -249,70 +234,6 @@ def test_cookies_of_other_programs_log_nobody_out(site, browser, others):
     browser.log_in(TOKENS.door)
     cookie = f"{others}gatecam={browser.cookies['gatecam']}"
     assert Browser(site).ask("GET", "/door", headers={"Cookie": cookie.encode()}).status_code == 200
-
-
-def test_a_session_ends(site):
-    now_s = [1_000_000.0]
-    sessions = Sessions(TOKENS, False, lambda: now_s[0])
-    value = sessions.issue(Role.OPERATOR).split(";")[0].partition("=")[2]
-    assert sessions.read(value) is not None
-    now_s[0] += 12 * 3600 + 1
-    assert sessions.read(value) is None
-
-
-def test_a_clock_that_is_ahead_for_a_while_brings_no_logged_out_cookie_back():
-    now_s = [1000.0]
-    sessions = Sessions(TOKENS, False, lambda: now_s[0])
-    cookies = [sessions.issue(Role.OPERATOR).partition("=")[2].partition(";")[0] for _ in range(2)]
-    sessions.revoke(sessions.read(cookies[0]))
-    now_s[0] += 400 * 86_400
-    sessions.revoke(Session(Role.OPERATOR, 0, "another"))
-    now_s[0] = 1000.0
-    assert sessions.read(cookies[0]) is None
-    assert sessions.read(cookies[1]) is not None
-
-
-def test_with_tls_the_cookie_is_bound_to_it():
-    cookie = Sessions(TOKENS, True, lambda: 0.0).issue(Role.DOOR)
-    assert cookie.startswith("__Host-gatecam=door.")
-    assert "; Secure" in cookie
-
-
-@pytest.mark.parametrize("way", ["login", "bearer"])
-def test_who_tries_tokens_has_to_wait_longer_and_longer_but_nobody_else(site, way):
-    bad, good = Browser(site, "192.0.2.7"), Browser(site, "192.0.2.8")
-
-    def attempt(browser: Browser, token: str):
-        if way == "login":
-            return browser.log_in(token)
-        return browser.ask("GET", "/api/status", headers={"Authorization": f"Bearer {token}"})
-
-    assert [attempt(bad, "wrong").status_code for _ in range(5)] == [401] * 5
-    refused = attempt(bad, TOKENS.operator)
-    assert refused.status_code == 429
-    assert 10 <= int(refused.headers["retry-after"]) <= 16
-    if way == "login":
-        assert f"try again in {refused.headers['retry-after']} s." in refused.text
-        assert f"{refused.headers['retry-after']}초 뒤에" in refused.text
-    assert attempt(good, TOKENS.operator).status_code in (200, 303)
-
-
-def test_waits_grow_to_a_quarter_of_an_hour_and_are_forgotten():
-    from gatecam.web.failures import Failures
-
-    now_s = [0.0]
-    failures = Failures(lambda: now_s[0])
-    waits = []
-    for _ in range(14):
-        failures.note("2001:db8::1")
-        waits.append(failures.wait_s("2001:db8::ffff"))
-        now_s[0] += waits[-1]
-    assert waits[:5] == [0, 0, 0, 0, 15]
-    assert all(b == min(900, 2 * a) for a, b in pairwise(waits[4:]))
-    assert failures.wait_s("2001:db8:1::1") == 0
-    for number in range(2000):
-        failures.note(f"10.0.{number // 250}.{number % 250}")
-    assert len(failures._of) == 1000
 
 
 @pytest.mark.parametrize(
@@ -344,6 +265,30 @@ def test_a_body_that_is_too_large_is_refused(browser):
     assert (
         browser.ask("POST", "/login", headers={"Content-Length": "-1"}, content=chunks()).status_code == 413
     )
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"content": "&".join(f"f{n}=1" for n in range(12)), "headers": FORM}, 400),
+        ({"content": "&" * 60_000, "headers": FORM}, 400),
+        ({"content": b"\xff\xfe\x00token=\x80", "headers": FORM}, 401),
+        ({"content": "token=%ff%00%ed%a0%80&next=%ed%a0%80%00", "headers": FORM}, 401),
+        ({"content": "link&token=%ff", "headers": FORM}, 401),
+        ({"content": "", "headers": FORM}, 401),
+        ({"content": b"token=x".ljust(9), "headers": {"Content-Type": b"\xff;charset=\xfe"}}, 415),
+        ({"files": {"token": TOKENS.operator}}, 415),
+        ({"json": {"token": TOKENS.operator}}, 415),
+        ({"content": "a", "headers": {**FORM, "Content-Length": "9" * 5000}}, 413),
+    ],
+)
+def test_a_form_that_is_none_is_refused_in_a_sentence(browser, sent, status):
+    answer = browser.ask("POST", "/login", **sent)
+    assert answer.status_code == status
+    assert re.search(r"login form|token is wrong|too large", answer.text)
 
 
 def test_a_body_that_does_not_come_is_given_up(browser, monkeypatch):

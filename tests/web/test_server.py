@@ -13,14 +13,22 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from gatecam.config import WebConfig
+from gatecam.config import Config, WebConfig
 from gatecam.errors import OutputError
 from gatecam.web import server as serving
+from gatecam.web.places import MOST
 from gatecam.web.server import PatientProtocol, WebServer
+from gatecam.web.site import build_app
 from tests.streams import free_port
+from tests.web.conftest import TOKENS
 
 FONT = b"GET /static/NanumSquareB.ttf HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 ASK = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+UPGRADE = (
+    f"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKENS.door}\r\n"
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+).encode()
 
 
 def connect(server: WebServer) -> socket.socket:
@@ -60,10 +68,9 @@ def test_who_never_reads_an_answer_is_cut_off(server, monkeypatch):
         assert ends(client)
 
 
-def test_nobody_can_take_all_places(site, monkeypatch):
+def test_nobody_can_take_all_places(behind):
     """Not by connections without a head, and not by ones that read no answers."""
-    monkeypatch.setattr(PatientProtocol, "most", 12)
-    monkeypatch.setattr(serving, "CONNECTIONS", 12)  # beyond twice as many all are refused
+    site = build_app(Config(), TOKENS, behind, most=dict.fromkeys(MOST, 12))
     with ExitStack() as stack:
         server = stack.enter_context(WebServer(site, WebConfig(port=free_port()), pytest.fail))
         for number in range(40):
@@ -94,6 +101,44 @@ def ends(client: socket.socket) -> bool:
         while data := client.recv(65536):
             got += len(data)
     return got < 6_000_000
+
+
+def test_no_more_handshakes_of_tls_are_waited_for_than_there_are_places(behind, certificate):
+    """Each costs an open file, of which the cameras and the store need some as well."""
+    site = build_app(Config(), TOKENS, behind, most=dict.fromkeys(MOST, 8))
+    with (
+        ExitStack() as stack,
+        WebServer(site, WebConfig(port=free_port(), **certificate), pytest.fail) as server,
+    ):
+        mute = [stack.enter_context(connect(server)) for _ in range(20)]
+        for client in mute[:16]:
+            assert client.recv(1) == b""
+
+
+def test_a_client_that_pings_and_reads_nothing_is_read_no_more(server):
+    """The answers to its pings would fill the memory."""
+    pings = (b"\x89\xfd\x00\x00\x00\x00" + b"x" * 125) * 1000
+    with closing(thirsty(server)) as client:
+        client.sendall(UPGRADE)
+        assert client.recv(12) == b"HTTP/1.1 101"
+        client.settimeout(1)
+        sent = 0
+        with suppress(TimeoutError):
+            while sent < 50_000_000:
+                sent += client.send(pings)
+    assert sent < 50_000_000
+
+
+@pytest.mark.parametrize("opcode", [0x01, 0x02])
+def test_a_message_in_any_number_of_empty_parts_ends_its_connection(server, opcode):
+    with connect(server) as client:
+        client.sendall(UPGRADE)
+        assert client.recv(12) == b"HTTP/1.1 101"
+        client.settimeout(3)
+        client.sendall(bytes([opcode]) + b"\x80\0\0\0\0" + b"\x00\x80\0\0\0\0" * 100)
+        with suppress(ConnectionResetError):
+            while client.recv(65536):
+                pass
 
 
 def test_it_ends_in_time_whoever_hangs_on(site):

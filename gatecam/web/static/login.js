@@ -1,8 +1,35 @@
-// The way in: a token that came behind the address' #, which no server sees.
+// The way in: a token that came behind the address' #, which no server sees. The door's token is kept by its tab,
+// so that the screen at the door comes back by itself when its session is over or gatecam does not answer.
 "use strict";
+const KEPT = "door-token", LONGEST_MS = 60000;
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
-  history.replaceState(null, "", location.pathname + location.search);
-  document.getElementById("token").value = given;
-  document.getElementById("form").submit();
+const next = new URLSearchParams(location.search).get("next") || "";
+const kept = next.startsWith("/door") ? sessionStorage.getItem(KEPT) : null;
+let pause = 1000;
+
+// A wrong token of a link is told once. Everything else is tried again, as is the door's token, which was right before.
+async function enter(token) {
+  try {
+    const answer = await fetch("/login", { method: "POST", body: new URLSearchParams({ token, next, link: 1 }) });
+    const told = await answer.json();
+    if (answer.ok) {
+      if (told.role === "door") sessionStorage.setItem(KEPT, token);
+      return location.replace(told.place);
+    }
+    if (told.said) say(...told.said);
+    if (answer.status === 401 && token !== kept) return;
+  } catch { /* gatecam does not answer */ }
+  setTimeout(enter, pause, token);
+  pause = Math.min(pause * 2, LONGEST_MS);
 }
+
+function say(english, korean) {
+  const line = document.getElementById("said"), words = document.createElement("span");
+  words.lang = "ko";
+  words.textContent = korean;
+  line.replaceChildren(`${english} `, words);
+  line.hidden = false;
+}
+
+if (given) history.replaceState(null, "", location.pathname + location.search);
+if (given || kept) enter(given || kept);

@@ -242,7 +242,7 @@ $("settings").onsubmit = (event) => event.preventDefault();
 $("filter").oninput = () => { $("csv").href = `/api/events.csv?${query()}`; };
 $("more").onclick = () => showOlder().catch(tell("found"));
 $("pause").onclick = () => { isPaused = !isPaused; showPause(); };
-$("logout").onclick = async () => { await fetch("/logout", { method: "POST", headers: { "X-CSRF-Token": csrf } }); location.href = "/login"; };
+$("logout").onclick = async () => { await fetch("/logout", { method: "POST", headers: { "X-CSRF-Token": csrf } }); sessionStorage.clear(); location.href = "/login"; };
 showPause();
 (async () => {
   csrf = (await session()).csrf_token;
