@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint check bench bench-cameras bench-detector bench-live bench-pages soak outage clean
+.PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages soak outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -18,6 +18,9 @@ lint: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit: .venv/.ready
+	$(BIN)/python tests/audit.py
 
 check: lint test
 
