@@ -19,6 +19,7 @@ from gatecam.config import Config
 from gatecam.errors import OutputError
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
+from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.tokens import FILE as TOKENS
 
 MB = 1_000_000
@@ -123,6 +124,8 @@ def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]
     tokens = folder / TOKENS
     if tokens.is_file():
         yield "tokens of the pages", str(tokens), "nothing of people", "until you delete it"
+    for path in sorted(folder.glob(SESSIONS.format(port="*"))):
+        yield "logins to the pages", str(path), "nothing of people", "until they end, 400 days at most"
     yield "pictures of people", "nowhere", "none", "not kept"
 
 

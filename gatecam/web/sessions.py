@@ -23,6 +23,7 @@ from typing import Any
 from gatecam.folders import read_own, replace_own
 from gatecam.web.tokens import Role, Tokens
 
+FILE = "web-sessions-{port}.json"  # two programs with one folder have two ports
 LIFETIME_S = {Role.OPERATOR: 12 * 3600, Role.DOOR: 400 * 86_400}
 MOST_SESSIONS = 200  # of a role
 MOST_BYTES = 1_000_000

@@ -26,12 +26,11 @@ from gatecam.web.login import login_router
 from gatecam.web.pages import Behind, door_router, operator_router
 from gatecam.web.places import MOST, Places
 from gatecam.web.server import WebServer
+from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.sessions import Sessions
 from gatecam.web.static import Static, static_router
 from gatecam.web.tokens import Role, Tokens, load_tokens
 from gatecam.web.words import camera_words, door_words
-
-SESSIONS_FILE = "web-sessions-{port}.json"  # two programs with one folder have two ports
 
 
 class Site:
@@ -110,7 +109,7 @@ def build_app(
         most: how many connections each role may have.
     """
     web = config.web
-    file = None if folder is None else folder / SESSIONS_FILE.format(port=web.port)
+    file = None if folder is None else folder / SESSIONS.format(port=web.port)
     sessions, failures, static = Sessions(tokens, web.is_secure, file), Failures(time.monotonic), Static()
     app = FastAPI(
         title="gatecam", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gatecam.folders import state_folder
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Verdict
@@ -127,6 +128,7 @@ def test_privacy_tells_what_is_kept_and_where_it_goes(gatecam, kept, tmp_path, m
     monkeypatch.setenv("GATECAM_WEBHOOK_URL", "http://127.0.0.1:9/")
     monkeypatch.setenv("GATECAM_NOTIFY_LOG", "log.jsonl")
     (tmp_path / "log.jsonl.1").write_text("x")
+    (state_folder() / "web-sessions-8790.json").write_text("[]")
     ended = gatecam("privacy")
     assert ended.code == 0
     said = " ".join(ended.out.split())
@@ -134,6 +136,7 @@ def test_privacy_tells_what_is_kept_and_where_it_goes(gatecam, kept, tmp_path, m
     assert "30 days, at most 200 MB" in said
     assert "Events leave this machine by: webhook.url." in said
     assert "log.jsonl.1" in said
+    assert "web-sessions-8790.json" in said
 
 
 @pytest.fixture

@@ -117,6 +117,9 @@ def test_however_many_connections_others_hold_the_operators_page_answers(small, 
                 if kind != "no head":
                     client.sendall(f"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n{words}\r\n".encode())
                     assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        role = Role.DOOR if "door" in kind else None
+        held = [one for one in small._places._places.values() if one.is_open and one.role is role]
+        assert 0 < len(held) <= MOST[role]
         assert operator.get("api/status").status_code == 200
         assert httpx.get(small.url, headers=BEARER).status_code == 200
         assert httpx.get(f"{small.url}door", headers=DOOR_BEARER).status_code == 200
