@@ -60,7 +60,7 @@ def open_stream(
         source: The address.
         timeout_s: How long it may take to open, and to wait for data then.
         demuxer: The name of FFmpeg's demuxer, or None to find out.
-        rtsp_transport: How RTSP brings its pictures, "tcp" or "udp".
+        rtsp_transport: How RTSP brings its pictures, "tcp", "udp", or "auto" for TCP where the camera has it.
         other_hosts: Follow redirects and playlists to wherever they lead.
 
     Raises:
@@ -98,6 +98,9 @@ def _options(scheme: str, rtsp_transport: str, other_hosts: bool) -> dict[str, s
         protocols, formats = protocols + _PLAYLIST_PROTOCOLS, formats + _PLAYLISTS
     options = {"protocol_whitelist": protocols, "format_whitelist": formats}
     if scheme.startswith("rtsp"):
+        if rtsp_transport == "auto":
+            # asks anew within one session: some cameras have none left for a second connection
+            rtsp_transport, options["rtsp_flags"] = "tcp+udp", "prefer_tcp"
         options["rtsp_transport"] = rtsp_transport
     elif scheme.startswith("http") and not other_hosts:
         options["max_redirects"] = "0"

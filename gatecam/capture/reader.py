@@ -23,7 +23,7 @@ from typing import NoReturn
 
 import cv2
 
-from gatecam.addresses import hide_in_source
+from gatecam.addresses import hide_in_source, hide_secrets
 from gatecam.capture.newest import NewestWriter, Phase
 from gatecam.capture.pauses import Pauses
 from gatecam.capture.sight import Sight
@@ -192,6 +192,7 @@ def main() -> None:
     except Exception as error:
         address = settings.source.source
         text = f"{type(error).__name__}: {error}".replace(address, hide_in_source(address))
+        text = hide_secrets(text)  # a redirect may have led to another one
         writer.tell(Phase.PAUSING, time.monotonic() + GRACE_S, f"stopped its reader ({text})", 0.0)
         raise SystemExit(UNKNOWN_ERROR) from error
 

@@ -46,6 +46,7 @@ from gatecam.capture.devices import is_url
 from gatecam.capture.jpegs import JpegScanner
 from gatecam.capture.network import PLAYLIST, open_stream
 from gatecam.capture.newest import MAX_PIXELS
+from gatecam.capture.squared import square_rgb
 from gatecam.errors import CameraError
 from gatecam.types import Image
 
@@ -68,9 +69,9 @@ class Method(IntEnum):
     """How a camera is read."""
 
     DEVICE = 1  # OpenCV
-    DEMUXED = 2  # the stream's container is understood by FFmpeg; RTSP comes over TCP
+    DEMUXED = 2  # the stream's container is understood by FFmpeg; RTSP comes over TCP, unless that is refused
     JPEGS = 3  # JPEG pictures are looked for between whatever else the stream sends
-    UDP = 4  # as `DEMUXED`, but RTSP comes over UDP
+    UDP = 4  # as `DEMUXED`, but RTSP is asked for UDP alone: where TCP was allowed and nothing came
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method
             settings.source,
             timeout_s=(open_timeout_s, settings.read_timeout_s),
             demuxer="data" if method is Method.JPEGS else None,
-            rtsp_transport="udp" if method is Method.UDP else "tcp",
+            rtsp_transport="udp" if method is Method.UDP else settings.rtsp_transport,
             other_hosts=settings.other_hosts,
         )
     except ExitError as error:
@@ -239,15 +240,18 @@ def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method
 def _decoded(
     packet: Packet[Any], decoder: VideoCodecContext, converter: VideoReformatter, cap: _Cap, time_s: float
 ) -> list[Shot]:
-    """Return the pictures of a packet, or none if it cannot be decoded or is too large."""
+    """Return the pictures of a packet, or none if it cannot be decoded or is too large.
+
+    The ratio of a JPEG picture's pixels is ignored, as browsers do: it is often wrong.
+    """
     found = []
     try:
         for picture in decoder.decode(packet):
+            ratio = None if decoder.name == "mjpeg" else decoder.sample_aspect_ratio
             if cap.leaves_out(time_s):
                 found.append(Shot(time_s, None, is_left_out=True))
             else:
-                image = converter.reformat(picture, format="rgb24").to_ndarray()
-                found.append(Shot(time_s, image.astype(np.uint8, copy=False)))
+                found.append(Shot(time_s, square_rgb(picture, ratio, MAX_PIXELS, converter)))
     except (FFmpegError, ValueError):
         return []
     return found

@@ -110,6 +110,14 @@ def test_pictures_of_a_stream_are_rgb_of_their_own_size_whatever_they_are():
     assert np.abs(found[1].astype(int) - 200).max() < 8
 
 
+@pytest.mark.parametrize(("ratio", "shape"), [((2, 1), (48, 128, 3)), ((1, 2), (96, 64, 3))])
+def test_pictures_of_oblong_pixels_are_squared(ratio, shape, write_video, tmp_path):
+    option = {"codec_options": {"tune": "zerolatency", "aspect": f"{ratio[0]}:{ratio[1]}"}}
+    film = write_video(tmp_path / "clip.ts", **option).read_bytes()
+    with MjpegServer(plan=lambda viewer: viewer.send(film), head=b"HTTP/1.0 200 OK\r\n\r\n") as server:
+        assert {image.shape for image in images_of(stream(server), 3)} == {shape}
+
+
 @pytest.mark.parametrize("method", [Method.DEMUXED, Method.JPEGS])
 def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(method, monkeypatch):
     monkeypatch.setitem(sources.LIMITS, "max_pixels", str(64 * 48))
