@@ -18,15 +18,15 @@ MakeTrack = Callable[..., Track]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_data(tmp_path_factory) -> Iterator[None]:
-    """Gatecam's own data lie in a folder of the tests, also for the programs that they start."""
-    before = os.environ.get("XDG_DATA_HOME")
-    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
-    yield
-    if before is None:
-        del os.environ["XDG_DATA_HOME"]
-    else:
-        os.environ["XDG_DATA_HOME"] = before
+def own_folders(tmp_path_factory) -> Iterator[None]:
+    """Keep gatecam's data, sockets and locks in folders of the tests, also for the programs that they start.
+
+    So tests that run side by side do not meet at the lock of a camera, nor with a gatecam of the developer's.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DATA_HOME", "RUNTIME_DIR"):
+            patch.setenv(f"XDG_{name}", str(tmp_path_factory.mktemp("xdg")))
+        yield
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import secrets
 import socket
 import threading
 import time
@@ -166,7 +167,13 @@ class MjpegServer:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody listens on, and that nobody is given by chance until it is used.
+
+    The system takes ports for outgoing connections from 32768 on (`net.ipv4.ip_local_port_range`).
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(
+            20_000
+        )  # tests that run side by side may have seeded `random` alike
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

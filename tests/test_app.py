@@ -43,11 +43,6 @@ from tests.streams import MjpegServer
 EVENT = Event(EventKind.MASK_MISSING, "door", 1, Verdict.NONE, 1.5, 37, 0.9)
 
 
-@pytest.fixture(autouse=True)
-def _own_runtime_folder(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-
-
 @pytest.fixture
 def pictures(tmp_path):
     for number in range(20):

@@ -198,9 +198,9 @@ def test_an_annotated_frame_costs_a_few_milliseconds():
     annotate(drawing, banner=MESSAGES[Verdict.NONE], blur=boxes)
     times_s = []
     for _ in range(20):
-        start = time.perf_counter()
+        start = time.process_time()  # a busy machine does not count
         annotate(drawing, banner=MESSAGES[Verdict.NONE], blur=boxes)
-        times_s.append(time.perf_counter() - start)
+        times_s.append(time.process_time() - start)
     assert min(times_s) < 0.005
 
 

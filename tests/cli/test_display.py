@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
@@ -30,10 +31,12 @@ def test_a_display_that_is_not_there_is_told(display, said):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an abstract socket is a matter of Linux")
-@pytest.mark.parametrize("display", [":61234", ":61234.0", "unix:61234"])
-def test_a_local_display_that_answers_is_named(display):
+@pytest.mark.parametrize("form", [":{}", ":{}.0", "unix:{}"])
+def test_a_local_display_that_answers_is_named(form):
+    number = 60_000 + os.getpid() % 4000  # no other test's that runs at the same time
+    display = form.format(number)
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind("\0/tmp/.X11-unix/X61234")
+        server.bind(f"\0/tmp/.X11-unix/X{number}")
         server.listen()
         assert x11_reachable(display) == (True, f"X11 display {display}")
 
