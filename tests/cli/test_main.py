@@ -16,11 +16,6 @@ from gatecam.errors import CameraError, GatecamError
 HEAVY = ("torch", "torchvision", "facenet_pytorch", "cv2", "av", "numpy", "pydantic")
 
 
-def gatecam_process(*words: str, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gatecam", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
-
-
 @pytest.fixture
 def main_raising(monkeypatch, capsys):
     """Runs `main` on a command that raises an error; gives the exit code and standard error."""
@@ -58,18 +53,19 @@ print([name for name in {HEAVY} if name in sys.modules])
 
 
 def test_the_version_is_told():
-    run = gatecam_process("--version")
+    command = [sys.executable, "-m", "gatecam", "--version"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stdout) == (0, f"gatecam {gatecam.__version__}\n")
 
 
 @pytest.mark.parametrize(
     "words", [["nonsense"], ["config", "show", "--nonsense"], ["config", "check", "a", "b"]]
 )
-def test_wrong_words_exit_2_without_a_traceback(words):
-    run = gatecam_process(*words)
-    assert run.returncode == 2
-    assert "Usage" in run.stderr
-    assert "Traceback" not in run.stderr
+def test_wrong_words_exit_2_without_a_traceback(gatecam, words):
+    ended = gatecam(*words)
+    assert ended.code == 2
+    assert "Usage" in ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_a_user_error_is_one_sentence_and_exit_2(main_raising):
