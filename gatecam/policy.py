@@ -29,6 +29,7 @@ class _Person:
     current: frozenset[EventKind] = frozenset()
     reminders: int = 0
     spoken_s: float = 0.0
+    came_s: float | None = None  # when the person was first told anything
     inherited: bool = False  # a later track of the same person carries on
 
 
@@ -63,8 +64,10 @@ class AlertPolicy:
             kind = self._due(person, track.verdict, time_s)
             if kind is not None:
                 first = not person.said_s
+                put_on = kind is EventKind.MASK_OK and not first and kind not in person.said_s
+                came_s = person.came_s if put_on else None
                 _note(person, kind, time_s)
-                told = Event(kind, self._camera, track.id, track.verdict, time_s, first=first)
+                told = Event(kind, self._camera, track.id, track.verdict, time_s, first=first, came_s=came_s)
                 events.append(replace(told, probability=track.probability))
         self._forget(tracks, time_s)
         return events
@@ -121,6 +124,7 @@ class AlertPolicy:
 def _note(person: _Person, kind: EventKind, time_s: float) -> None:
     """Remember that a person was told something."""
     person.spoken_s = person.said_s[kind] = time_s
+    person.came_s = time_s if person.came_s is None else person.came_s
     if kind is EventKind.MASK_REMINDER:
         person.reminders += 1
     elif kind is EventKind.MASK_OK:

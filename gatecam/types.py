@@ -198,6 +198,9 @@ class Event:
     events have; `first` marks the first that its person was told: one a person. An event of a camera has
     `track_id` 0, the verdict `UNKNOWN`, and in `reason` a `Blindness` or a `Slowness`: what is wrong, or
     was. `reason` is empty for a track.
+
+    The first `mask_ok` of a person who was alerted on coming has `came_s`: when that was, by the clock of
+    `time_s`. No other event has it.
     """
 
     kind: EventKind
@@ -210,6 +213,7 @@ class Event:
     reason: str = ""
     at: str = ""
     first: bool = field(default=False, compare=False)
+    came_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

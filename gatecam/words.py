@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gatecam.types import Blindness, Slowness, Verdict
+from gatecam.types import Blindness, Event, EventKind, Slowness, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,18 @@ MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
         )
     }
 )
+
+# What a `mask_ok` tells, in both languages: of a person who came with a mask, and of one who was alerted.
+WEARING = ("마스크 착용", "wearing a mask")
+PUT_ON = ("마스크를 썼습니다", "put a mask on")
+
+
+def event_label(event: Event) -> str:
+    """Return an event's kind for a table of events, with words where the kind does not say enough."""
+    if event.kind is not EventKind.MASK_OK:
+        return event.kind
+    return f"{event.kind} ({(WEARING if event.first else PUT_ON)[1]})"
+
 
 # Why a camera does not see, in both languages: for whoever stands before the screen.
 CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(

@@ -117,6 +117,28 @@ class TestOnePerson:
         once = ["mask_missing", *["mask_reminder"] * MAX_REMINDERS, "mask_ok"]
         assert kinds(said) == once * 2
 
+    def test_a_mask_that_goes_on_three_times_is_put_on_once(
+        self, policy: AlertPolicy, make_track: MakeTrack
+    ) -> None:
+        verdicts = [NONE, INCORRECT, CORRECT, *[NONE] * 5, CORRECT, *[NONE] * 5, CORRECT]
+        events = [
+            event
+            for second, verdict in enumerate(verdicts)
+            for event in policy.decide([make_track(second // 7, verdict)], 2.0 * second)  # it breaks up
+        ]
+        assert kinds((e.time_s, 0, e.kind) for e in events).count("mask_ok") == 3
+        assert [e.time_s for e in events if e.first] == [0.0]
+        assert [(e.time_s, e.came_s) for e in events if e.came_s is not None] == [(4.0, 0.0)]
+
+    def test_who_comes_with_a_mask_never_counts_as_putting_one_on(
+        self, policy: AlertPolicy, make_track: MakeTrack
+    ) -> None:
+        verdicts = [CORRECT, *[NONE] * 5, CORRECT, *[NONE] * 5, CORRECT]
+        scene = [(2.0 * n, [make_track(verdict=verdict)]) for n, verdict in enumerate(verdicts)]
+        events = [event for time_s, tracks in scene for event in policy.decide(tracks, time_s)]
+        assert [event.first for event in events if event.kind == "mask_ok"] == [True, False, False]
+        assert {event.came_s for event in events} == {None}
+
     def test_a_kind_is_not_repeated_within_the_cool_down_but_after_it(
         self, policy: AlertPolicy, make_track: MakeTrack
     ) -> None:

@@ -20,6 +20,7 @@ from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.table import csv_parts
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.types import EventKind, StoredEvent
+from gatecam.words import event_label
 
 TABLE_ROWS = 50
 AGO = {"m": "minutes", "h": "hours", "d": "days"}
@@ -112,7 +113,7 @@ def _print_table(store: EventStore, asked: EventFilter, limit: int) -> None:
         table.add_row(
             *(
                 console.render_str(part, markup=False)
-                for part in (time, event.kind, event.camera, person, why)
+                for part in (time, event_label(event), event.camera, person, why)
             )
         )
     console.print(table)

@@ -12,6 +12,7 @@ from gatecam.keyframes import Searched
 from gatecam.pipeline import Person
 from gatecam.telemetry import StageLatency, Telemetry
 from gatecam.types import Verdict
+from gatecam.words import event_label
 
 STYLES = {
     Verdict.CORRECT: "green",
@@ -59,7 +60,7 @@ def _verdicts(person: Person, moment: Callable[[float], str]) -> Text:
 
 
 def _events(person: Person, moment: Callable[[float], str]) -> str:
-    shown = ", ".join(f"{event.kind} {moment(event.time_s)}" for event in person.events)
+    shown = ", ".join(f"{event_label(event)} {moment(event.time_s)}" for event in person.events)
     left_out = person.event_count - len(person.events)
     return f"{shown} and {left_out} more" if left_out else shown
 

@@ -13,7 +13,7 @@ from gatecam.config import ChatConfig
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.secrets import read_secret
 from gatecam.types import Event, EventKind, StoredEvent
-from gatecam.words import MESSAGES, REASON_MESSAGES
+from gatecam.words import MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -93,6 +93,8 @@ def message(event: Event) -> tuple[str, str]:
         korean, english = "영상을 다시 제때 판정합니다", "Frames are judged in time again"
     elif event.kind.is_camera:
         korean, english = REASON_MESSAGES[event.reason]
+    elif event.kind is EventKind.MASK_OK:
+        korean, english = WEARING if event.first else PUT_ON
     else:
         korean, english = MESSAGES[event.verdict].korean, MESSAGES[event.verdict].english
     at = f"{datetime.fromisoformat(event.at):%Y-%m-%d %H:%M:%S}"

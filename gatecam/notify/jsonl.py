@@ -12,15 +12,15 @@ from gatecam.types import Event, StoredEvent
 
 
 def event_to_dict(event: Event) -> dict[str, str | int | float]:
-    """The fields of an event's line; time (s) and probability are rounded to 3 digits.
+    """Return the fields of an event's line. Time (s) and probability are rounded to 3 digits.
 
-    Events of a camera have `reason` as well, and live events `at`.
+    Events of a camera have `reason` as well, those of a person `first`, and live events `at`.
 
     >>> from gatecam.types import EventKind, Verdict
     >>> event_to_dict(Event(EventKind.MASK_MISSING, "gate", 3, Verdict.NONE, 1.23456, 37, 0.98765))
     ... # doctest: +NORMALIZE_WHITESPACE
     {'kind': 'mask_missing', 'camera': 'gate', 'track_id': 3, 'time_s': 1.235, 'frame': 37,
-     'verdict': 'none', 'probability': 0.988}
+     'verdict': 'none', 'probability': 0.988, 'first': False}
     """
     fields: dict[str, str | int | float] = {
         "kind": event.kind.value,
@@ -33,6 +33,8 @@ def event_to_dict(event: Event) -> dict[str, str | int | float]:
     }
     if event.kind.is_camera:
         fields["reason"] = event.reason
+    else:
+        fields["first"] = event.first
     if event.at:
         fields["at"] = event.at
     return fields

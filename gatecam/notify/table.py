@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from gatecam.types import StoredEvent
 
-COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id")
+COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id", "first")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
 PART = 16_384
 
@@ -20,8 +20,9 @@ def csv_parts(events: Iterable[StoredEvent]) -> Iterator[str]:
     writer.writerow(COLUMNS)
     for stored in events:
         event = stored.event
+        first = "" if event.kind.is_camera else str(event.first).lower()
         cells = (event.at, event.kind, event.camera, event.track_id, event.verdict, event.probability)
-        writer.writerow([_cell(str(cell)) for cell in (*cells, event.reason, stored.key)])
+        writer.writerow([_cell(str(cell)) for cell in (*cells, event.reason, stored.key, first)])
         if out.tell() > PART:
             yield out.getvalue()
             out.seek(0)

@@ -56,7 +56,7 @@ def summary(sums: Arrivals) -> str:
         return "Nobody came whose mask could be judged."
     return (
         f"{sums.people} people came; {100 * share:.0f} % wore their mask right ({sums.correct}), "
-        f"{sums.incorrect} wrong, {sums.none} had none. {sums.put_on} put it right after they were told."
+        f"{sums.incorrect} wrong, {sums.none} had none. {sums.put_on} put a mask on after they were told."
     )
 
 
@@ -77,10 +77,10 @@ def _add_hours(page: Page, hours: Sequence[Arrivals]) -> None:
     rows = [
         (f"{label}:00", one.people, one.correct, one.incorrect, one.none, one.put_on)
         for label, one in zip(labels, hours, strict=True)
-        if one.people or one.put_on
+        if one.people
     ]
     if rows:
-        page.table(("hour", "people", "right", "wrong", "none", "put right when told"), rows)
+        page.table(("hour", "people", "right", "wrong", "none", "put a mask on"), rows)
 
 
 def _add_days(page: Page, days: Sequence[tuple[date, Arrivals]]) -> None:

@@ -48,7 +48,7 @@ class EventFilter:
 class Arrivals:
     """People who came within a quarter of an hour, by how they wore their mask when first judged.
 
-    `put_on` counts those who put it right after they were told.
+    `put_on` counts those of `incorrect` and `none` who put a mask on after they were told, whenever that was.
     """
 
     start_ms: int
@@ -208,20 +208,26 @@ class EventStore:
             return sorted(connection.execute(sa.select(events.c.camera).distinct()).scalars())
 
     def arrivals(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[Arrivals]:
-        """The quarters of an hour of a time in which somebody came, in order."""
+        """Return the quarters of an hour of a time in which somebody came, in order."""
         quarter = (events.c.at_ms // QUARTER_MS).label("quarter")
         asked = EventFilter(since_ms, until_ms, () if camera is None else (camera,))
         came = _filtered(
             sa.select(quarter, events.c.verdict.label("what"), sa.func.count().label("people")), asked
         ).where(events.c.first)
-        put_on = _filtered(
-            sa.select(quarter, sa.literal("put_on").label("what"), sa.func.count().label("people")), asked
-        ).where(events.c.kind == EventKind.MASK_OK.value, ~events.c.first)
+        came_in = (events.c.came_ms // QUARTER_MS).label("quarter")
+        put_on = sa.select(came_in, sa.func.count().label("people")).where(
+            events.c.came_ms >= since_ms, events.c.came_ms < until_ms
+        )
+        if camera is not None:
+            put_on = put_on.where(events.c.camera == camera)
         found: dict[int, dict[str, int]] = {}
         with self._database.transaction() as connection:
-            for query in (came.group_by(quarter, events.c.verdict), put_on.group_by(quarter)):
-                for row in connection.execute(query):
-                    found.setdefault(row.quarter, {})[row.what] = row.people
+            for row in connection.execute(came.group_by(quarter, events.c.verdict)):
+                found.setdefault(row.quarter, {})[row.what] = row.people
+            for row in connection.execute(put_on.group_by(came_in)):
+                if there := found.get(row.quarter):  # else retention deleted the first event of that person
+                    asked_to = there.get("incorrect", 0) + there.get("none", 0)
+                    there["put_on"] = min(row.people, asked_to)
         return [Arrivals(start * QUARTER_MS, **found[start]) for start in sorted(found)]
 
     # Totals --------------------------------------------------------------------------------------
@@ -330,9 +336,12 @@ def _last_id(connection: Connection) -> int:
 
 
 def _row(key: str, event: Event) -> dict[str, object]:
+    at_ms = round(datetime.fromisoformat(event.at).timestamp() * 1000)
+    came_ms = None if event.came_s is None else at_ms - round((event.time_s - event.came_s) * 1000)
     return {
         "key": key,
-        "at_ms": round(datetime.fromisoformat(event.at).timestamp() * 1000),
+        "at_ms": at_ms,
+        "came_ms": came_ms,
         "kind": event.kind.value,
         "camera": event.camera,
         "track_id": event.track_id,
@@ -357,6 +366,7 @@ def _stored(row: Row[Any]) -> StoredEvent:
         row.reason,
         at=datetime.fromtimestamp(row.at_ms / 1000).astimezone().isoformat(timespec="milliseconds"),
         first=row.first,
+        came_s=None if row.came_ms is None else row.time_s - (row.at_ms - row.came_ms) / 1000,
     )
     return StoredEvent(row.id, row.key, event)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISIONS = ("0001",)  # of all migrations, oldest first; a test holds them and the tables together
+REVISIONS = ("0001", "0002")  # of all migrations, oldest first; a test holds them and the tables together
 
 metadata = MetaData()
 
@@ -26,7 +26,9 @@ events = Table(
     Column("probability", Float, nullable=False),
     Column("reason", String(32), nullable=False),
     Column("first", Boolean, nullable=False),  # the first that its person was told: one a person
+    Column("came_ms", BigInteger),  # when the person came who puts a mask on now, told to; one a person
     Index("events_at", "at_ms"),
+    Index("events_came", "came_ms"),
     Index("events_first", "first", "at_ms", "verdict", "camera"),  # answers the charts by itself
     sqlite_autoincrement=True,  # an id is never given twice, also after all events were erased
 )

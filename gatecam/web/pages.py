@@ -213,6 +213,7 @@ def _event(stored: StoredEvent) -> dict[str, Any]:
         "verdict": event.verdict.value,
         "probability": event.probability,
         "reason": event.reason,
+        "first": event.first,
     }
 
 

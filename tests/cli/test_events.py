@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -219,3 +220,15 @@ def test_privacy_tells_of_the_pages(gatecam, tmp_path):
     assert "Live pictures are served to the network (web.host), to who has a token; none is stored." in said
     assert "Faces on the page at the door are unreadable." in said
     assert "Faces on the operator's page are READABLE, as privacy.blur_operator is false." in said
+
+
+@pytest.mark.parametrize(("first", "word"), [(True, "wearing a mask"), (False, "put a mask on")])
+def test_who_came_with_a_mask_has_another_word_than_who_put_one_on(gatecam, kept, first, word, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with closing(EventStore(SqliteDatabase(kept))) as store:
+        store.append([replace(event(EventKind.MASK_OK, 0), first=first)])
+    assert f"mask_ok ({word})" in gatecam("events").out
+    line = gatecam("events", "--format", "json", "--limit", "1").out
+    assert json.loads(line)["first"] is first
+    (row,) = csv.DictReader(io.StringIO(gatecam("events", "--format", "csv", "--limit", "1").out))
+    assert row["first"] == str(first).lower()

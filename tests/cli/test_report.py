@@ -29,7 +29,7 @@ def kept(gatecam, tmp_path) -> Path:
     with closing(EventStore(SqliteDatabase(path))) as store:
         store.append([event(ok, Verdict.CORRECT, i, first=True) for i in range(3)])
         store.append([event(missing, Verdict.NONE, 3600, "yard <b>", first=True)])
-        store.append([event(ok, Verdict.CORRECT, 3610, "yard <b>")])
+        store.append([event(ok, Verdict.CORRECT, 3610, "yard <b>", came_s=-8.5)])
         store.append([event(EventKind.CAMERA_BLIND, Verdict.UNKNOWN, 7200, reason="covered")])
         store.append([event(EventKind.CAMERA_OK, Verdict.UNKNOWN, 7290, reason="covered")])
         store.append([event(missing, Verdict.NONE, 86_400, first=True)])
@@ -40,7 +40,7 @@ def kept(gatecam, tmp_path) -> Path:
 def test_a_day_is_a_page_and_a_sentence(gatecam, kept, tmp_path):
     ended = gatecam("report", "--day", "2026-11-24")
     said = "4 people came; 75 % wore their mask right (3), 0 wrong, 1 had none. "
-    said += "1 put it right after they were told."
+    said += "1 put a mask on after they were told."
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"2026-11-24: {said}\nThe page is report-2026-11-24.html, from {kept}.\n"
     page = (tmp_path / "report-2026-11-24.html").read_text()

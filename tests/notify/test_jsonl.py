@@ -20,7 +20,7 @@ def test_a_line_is_exactly_what_the_design_says(tmp_path):
     sink.send(Event(EventKind.MASK_MISSING, "gate", 3, Verdict.NONE, 1.23456, 37, 0.98765))
     assert path.read_bytes() == (
         b'{"kind": "mask_missing", "camera": "gate", "track_id": 3, "time_s": 1.235, "frame": 37, '
-        b'"verdict": "none", "probability": 0.988}\n'
+        b'"verdict": "none", "probability": 0.988, "first": false}\n'
     )  # before close: each line is flushed
     sink.close()
 
@@ -66,7 +66,7 @@ def test_a_live_event_has_the_time_of_day_last(make_event):
 def test_only_events_of_a_camera_have_a_reason(kind):
     fields = event_to_dict(Event(kind, "gate", 0, Verdict.UNKNOWN, 1.0, reason="frozen"))
     assert fields["kind"] == kind
-    assert fields.get("reason") == ("frozen" if kind.startswith("camera") else None)
+    assert fields.get("reason") == ("frozen" if kind.is_camera else None)
 
 
 def test_a_file_that_cannot_be_opened_is_an_output_error(tmp_path):

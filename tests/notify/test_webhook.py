@@ -53,6 +53,7 @@ def test_an_event_is_posted_with_its_key_and_a_signature_that_others_can_check(r
         "frame": 37,
         "verdict": "none",
         "probability": 0.98,
+        "first": False,
         "at": AT,
     }
     assert request.headers["idempotency-key"] == "a1b2"

@@ -68,6 +68,7 @@ def told() -> Callable[..., Event]:
         first: bool = True,
         track_id: int = 1,
         reason: str = "",
+        came_s: float | None = None,
     ) -> Event:
         at = datetime.fromtimestamp(NOON.timestamp() + after_s).astimezone()
         verdict = VERDICTS.get(kind, Verdict.UNKNOWN)
@@ -82,6 +83,7 @@ def told() -> Callable[..., Event]:
             reason,
             at=at.isoformat(timespec="milliseconds"),
             first=first,
+            came_s=came_s,
         )
 
     return build

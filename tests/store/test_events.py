@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 
 from gatecam.errors import ConfigError, OutputError
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
-from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
+from gatecam.store.events import QUARTER_MS, Arrivals, EventFilter, EventStore, Total
 from gatecam.store.tables import REVISIONS, metadata
 from gatecam.types import EventKind, StoredEvent
 from tests.store.conftest import NOON
@@ -71,7 +71,8 @@ def test_people_are_counted_once_by_how_they_came(store, told):
             told(ok, 60),
             told(wrong, 120),
             told(EventKind.MASK_REMINDER, 130, first=False),
-            told(ok, 140, first=False),
+            told(ok, 140, first=False, came_s=120),
+            told(ok, 200, first=False),
             told(EventKind.CAMERA_BLIND, 150, first=False),
             told(after_s=3600, camera="yard"),
         ]
@@ -84,6 +85,40 @@ def test_people_are_counted_once_by_how_they_came(store, told):
     assert store.arrivals(NOON_MS, NOON_MS + 2 * HOUR_MS, "yard") == [later]
     assert store.cameras() == ["gate", "yard"]
     assert store.span_ms() == (NOON_MS, NOON_MS + HOUR_MS)
+
+
+def test_who_puts_a_mask_on_is_counted_where_he_came(store, told):
+    """A quarter of an hour begins between the two events, and the mask goes off and on once more."""
+    start = NOON_MS + QUARTER_MS
+    quarter_s = QUARTER_MS / 1000
+    store.append([told(after_s=quarter_s - 5), told(EventKind.MASK_OK, 60, camera="yard")])
+    store.append([told(EventKind.MASK_OK, quarter_s + 5, first=False, came_s=quarter_s - 5)])
+    store.append([told(EventKind.MASK_MISSING, quarter_s + 20, first=False)])
+    store.append([told(EventKind.MASK_OK, quarter_s + 40, first=False)])
+    came = Arrivals(NOON_MS, correct=1, none=1, put_on=1)
+    assert store.arrivals(NOON_MS, start + QUARTER_MS) == [came]
+    assert store.arrivals(start, start + QUARTER_MS) == []
+    assert store.arrivals(NOON_MS, start, "yard") == [Arrivals(NOON_MS, correct=1)]
+    assert [one.event.came_s for one in store.find(EventFilter(), 3)] == [None, None, quarter_s - 5]
+
+
+def test_an_older_store_gets_the_column_and_counts_each_person_once(store, told):
+    wrong, ok, missing = EventKind.MASK_INCORRECT, EventKind.MASK_OK, EventKind.MASK_MISSING
+    store.append([told(missing), told(ok, 9, first=False), told(missing, 20, first=False)])
+    store.append([told(ok, 30, first=False), told(wrong, 40, track_id=2), told(ok, 50, track_id=3)])
+    store.append([told(missing, 60, first=False, track_id=3), told(ok, 70, first=False, track_id=3)])
+    store.append([told(ok, 7200, first=False, track_id=2)])  # of another run
+    with store._database.transaction(writing=True) as connection:
+        connection.exec_driver_sql("DROP INDEX events_came")
+        connection.exec_driver_sql("ALTER TABLE events DROP COLUMN came_ms")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    database = store._database
+    if isinstance(database, PostgresDatabase):
+        database._migrated = False
+    else:
+        store.close()
+    (found,) = store.arrivals(NOON_MS, NOON_MS + 3 * HOUR_MS)
+    assert found == Arrivals(NOON_MS, correct=1, incorrect=1, none=1, put_on=1)
 
 
 def test_a_new_output_begins_with_the_events_to_come(store, told):

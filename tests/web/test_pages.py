@@ -61,7 +61,7 @@ def test_older_events_follow_on_those_that_are_there(browser):
 
 def test_an_event_tells_no_gender_and_no_age(browser):
     (event, *_) = get(browser, "/api/events").json()["events"]
-    assert set(event) == {"id", "at", "kind", "camera", "person", "verdict", "probability", "reason"}
+    assert set(event) == {"id", "at", "kind", "camera", "person", "verdict", "probability", "reason", "first"}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const VERDICTS = { none: "no mask", incorrect: "mask worn wrong", correct: "mask worn right", unknown: "not sure yet" };
-const KINDS = { mask_missing: "no mask", mask_incorrect: "mask worn wrong", mask_reminder: "reminder", mask_ok: "mask put right", camera_blind: "camera does not see", camera_ok: "camera sees again", too_slow: "too slow", fast_enough: "fast enough again" };
+const KINDS = { mask_missing: "no mask", mask_incorrect: "mask worn wrong", mask_reminder: "reminder", mask_ok: "mask on", camera_blind: "camera does not see", camera_ok: "camera sees again", too_slow: "too slow", fast_enough: "fast enough again" };
 const POLL_MS = 3000, CHARTS_MS = 30000;
 let csrf = "", cameras = [], words = {}, asked = new URLSearchParams(), newest = 0, oldest = 0;
 let isPaused = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -17,6 +17,7 @@ const tell = (place) => (error) => { $(place).textContent = `Not shown: ${error.
 const told = (number, unit) => number === null ? "not known" : `${Math.round(number)} ${unit}`;
 const when = (at) => new Date(at).toLocaleString();
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+const what = (one) => one.kind !== "mask_ok" ? KINDS[one.kind] || one.kind : one.first ? "wearing a mask" : "put a mask on";
 const why = (reason) => words[reason]?.en || reason;
 function last(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -117,7 +118,7 @@ async function showPeople() {
   const told = await ask("/api/people").catch((error) => { $("hours").closest("section").classList.add("old"); throw error; });
   $("hours").closest("section").classList.remove("old");
   const share = told.share === null ? "" : `, ${Math.round(100 * told.share)} % with the mask worn right`;
-  $("people").textContent = `${count(told.people, "person", "people")}${share}; ${told.put_on} put it right after they were told.`;
+  $("people").textContent = `${count(told.people, "person", "people")}${share}; ${told.put_on} put a mask on after they were told.`;
   for (const name of ["hours", "days"]) [$(name).innerHTML, $(`${name}-table`).innerHTML] = [told[name], told[`${name}_table`]];
   if (isFirst) {
     $("days").scrollLeft = $("days").scrollWidth;
@@ -138,7 +139,7 @@ function query() {
 function fill(row, one) {
   const isCamera = Boolean(one.reason);
   row.dataset.kind = one.kind;
-  [when(one.at), KINDS[one.kind] || one.kind, one.camera, isCamera ? "" : `#${one.person}`, isCamera ? why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
+  [when(one.at), what(one), one.camera, isCamera ? "" : `#${one.person}`, isCamera ? why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
 }
 async function showEvents() {
   const wanted = asked = query(), told = await ask(`/api/events?${wanted}`);
