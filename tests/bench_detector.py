@@ -72,11 +72,6 @@ def turns(*works: Callable[[], object]) -> list[float]:
     return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 
-def uploaded(frames: Sequence[Image], device: torch.device) -> list[torch.Tensor]:
-    """Frames as the detector takes them."""
-    return [torch.from_numpy(frame).to(device, non_blocking=True) for frame in frames]
-
-
 def beside_library(video: Path, detector: Detector, library: MTCNN, device: torch.device) -> None:
     """Frame by frame, both sizes."""
     for size in SIZES:
@@ -84,7 +79,7 @@ def beside_library(video: Path, detector: Detector, library: MTCNN, device: torc
         frames = frames[:: max(1, len(frames) // FRAMES)][:FRAMES]
         theirs_s, ours_s = turns(
             lambda f=frames: [library.detect(frame) for frame in f],
-            lambda f=frames: [detector.detect(uploaded([frame], device)) for frame in f],
+            lambda f=frames: [detector.detect([frame]) for frame in f],
         )
         count = len(frames)
         print(
@@ -116,7 +111,7 @@ def faces_of(detector: Detector, image: Image, hints: object, device: torch.devi
     """The faces of one frame."""
     if hints is not None and not len(hints):
         return []
-    (found,) = detector.detect(uploaded([image], device), [hints])
+    (found,) = detector.detect([image], [hints])
     return [Face(detection, MASKED) for detection in found]
 
 
@@ -147,9 +142,7 @@ def in_batches(video: Path, detector: Detector, library: MTCNN, device: torch.de
     frames = read(video, SIZES[1], 32)
     for size in (1, 8, 32):
         batch = (frames * 32)[:size]
-        theirs_s, ours_s = turns(
-            lambda b=batch: library.detect(b), lambda b=batch: detector.detect(uploaded(b, device))
-        )
+        theirs_s, ours_s = turns(lambda b=batch: library.detect(b), lambda b=batch: detector.detect(b))
         print(f"batch {size}: library {size / theirs_s:.0f}, cascade {size / ours_s:.0f} frames/s")
 
 
@@ -162,7 +155,7 @@ def memory(detector: Detector, faces: Sequence[Image], device: torch.device) -> 
             now_mib = resident_mib()
             start_mib = start_mib or now_mib
             print(f"  {done:6} frames: {now_mib:.0f} MiB", flush=True)
-        detector.detect(uploaded([crowd(faces, rng)], device))
+        detector.detect([crowd(faces, rng)])
     print(f"memory: {resident_mib() - start_mib:+.0f} MiB over {MEMORY_FRAMES} frames")
 
 
@@ -208,7 +201,7 @@ def main() -> None:
     if device.type == "cuda":
         in_batches(video, detector, library, device)
     frame = read(video, SIZES[0], 1)[0]
-    (found,) = detector.detect(uploaded([frame], device))
+    (found,) = detector.detect([frame])
     memory(detector, cut(found, frame), device)
 
 

@@ -14,7 +14,7 @@ from gatecam.capture.video import VideoFile
 from gatecam.config import DetectorConfig
 from gatecam.training.drawing import Wear
 from gatecam.types import Detection, Image
-from gatecam.vision.detector.stock import MtcnnDetector
+from gatecam.vision.detector.stock import StockDetector
 from tests.clips import (
     DEMO_S,
     NEAR_FACE_PX,
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    return MtcnnDetector(DetectorConfig(), torch.device("cpu"))
+def detector() -> StockDetector:
+    return StockDetector(DetectorConfig(), torch.device("cpu"))
 
 
-def faces(detector: MtcnnDetector, images: Iterable[Image]) -> list[list[Detection]]:
-    return detector.detect([torch.from_numpy(image) for image in images])
+def faces(detector: StockDetector, images: Iterable[Image]) -> list[list[Detection]]:
+    return detector.detect(list(images))
 
 
 def standing(x: float, look: Look = "bare", face_px: float = NEAR_FACE_PX) -> Person:
@@ -70,12 +70,12 @@ def test_a_clip_has_the_asked_size_and_length(
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (1280, 720)])
-def test_no_face_is_found_in_the_empty_entrance(detector: MtcnnDetector, size: tuple[int, int]) -> None:
+def test_no_face_is_found_in_the_empty_entrance(detector: StockDetector, size: tuple[int, int]) -> None:
     assert faces(detector, draw_walk([], 1.0, size, fps=1)) == [[]]
 
 
 @pytest.mark.parametrize("look", ["bare", "hand", *Wear])
-def test_one_face_is_found_where_a_person_stands(detector: MtcnnDetector, look: Look) -> None:
+def test_one_face_is_found_where_a_person_stands(detector: StockDetector, look: Look) -> None:
     ((face,),) = faces(detector, draw_walk([standing(0.3, look)], 1.0, fps=1))
     assert face.box.center[0] == pytest.approx(0.3 * 640, abs=15)
     assert face.box.width == pytest.approx(NEAR_FACE_PX, rel=0.25)
@@ -88,7 +88,7 @@ def test_looks_differ_in_the_face_alone() -> None:
     assert 210 < columns.min() < columns.max() < 420
 
 
-def test_as_many_faces_are_found_as_people_stand_there(detector: MtcnnDetector) -> None:
+def test_as_many_faces_are_found_as_people_stand_there(detector: StockDetector) -> None:
     people = [standing(x, face_px=70) for x in (0.2, 0.5, 0.8)]
     ((*found,),) = faces(detector, draw_walk(people, 1.0, fps=1))
     assert sorted(round(face.box.center[0] / 640, 1) for face in found) == [0.2, 0.5, 0.8]
@@ -103,7 +103,7 @@ def test_who_is_nearer_hides_the_others(nearer_first: bool) -> None:
     assert np.array_equal(both[face], alone[face])
 
 
-def test_one_face_is_found_throughout_the_demo_until_the_person_walks_off(detector: MtcnnDetector) -> None:
+def test_one_face_is_found_throughout_the_demo_until_the_person_walks_off(detector: StockDetector) -> None:
     fps = 2
     found = faces(detector, draw_walk([visitor()], DEMO_S, fps=fps))
     counts = [len(here) for here in found]

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from gatecam.config import Config
-from gatecam.vision.classifier import ByHead, load_classifier, runnable
+from gatecam.vision.classifier import ByHead, load_classifier
 from gatecam.vision.detector.build import load_detector
-from gatecam.vision.detector.cascade_parts import sheet_of
+from gatecam.vision.detector.cascade import sheet_of
 from gatecam.vision.detector.networks import O_SIZE, R_SIZE
-from gatecam.vision.device import Backend
+from gatecam.vision.device import Backend, placed
 from gatecam.vision.network import fold_batch_norms
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import find_weights
@@ -95,7 +95,7 @@ class Runner:
                 case.network, case.pixels, case.any_size, is_small=case.is_small
             )
         else:
-            self._network = runnable(case.network, backend)
+            self._network = placed(case.network, backend)
         with torch.inference_mode():
             for _ in range(WARM_UPS):
                 self._network(self._pixels)

@@ -220,7 +220,7 @@ def _match_all(
     problems: list[Problem] = []
     paths = [truth.path for truth in truths]
     with progress(what, len(truths), "pictures") as tick:
-        for index, found in search(detectors, paths, contest.device, problems, tick):
+        for index, found in search(detectors, paths, problems, tick):
             for of_detector, detections in zip(matches, found, strict=True):
                 of_detector.append(match(truths[index], detections, min_face_px))
     tell_problems(what, problems)
@@ -232,7 +232,7 @@ def _match_all(
 def _landmarks(contest: Contestants, bare: Sequence[Row]) -> dict[str, dict[str, LandmarkScore]]:
     problems: list[Problem] = []
     with progress("draw masks", None, "faces") as tick:
-        scores = score_landmarks(contest.usual, bare, contest.device, problems, tick)
+        scores = score_landmarks(contest.usual, bare, problems, tick)
     tell_problems("landmarks", problems)
     return scores
 

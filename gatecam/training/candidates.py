@@ -14,8 +14,7 @@ from gatecam.training.looks import View, look, turn
 from gatecam.training.scenes import Scene
 from gatecam.types import Floats
 from gatecam.vision.detector.cascade import crop_squares
-from gatecam.vision.detector.picture import Picture
-from gatecam.vision.detector.pyramid import normalised
+from gatecam.vision.detector.pyramid import Picture, normalised
 
 FACE_IOU, PART_IOU, NONE_IOU = 0.55, 0.35, 0.3  # of squares; between the last two nothing is said
 IGNORED_SHARE = 0.3  # of a crop within an ignored face, from which it says nothing

@@ -15,7 +15,6 @@ from zipfile import BadZipFile
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gatecam.capture.images import read_image
@@ -26,7 +25,7 @@ from gatecam.geometry import expand, iou, square
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
-from gatecam.vision.detector.stock import MtcnnDetector
+from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import pick_device
 
 PATCH_PX = 160
@@ -234,12 +233,12 @@ def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Pr
         by_image.setdefault(row.image, []).append(index)
     cutter = _Cutter(collection)
     device = pick_device("auto")
-    detector = MtcnnDetector(DetectorConfig(min_face_px=20), device)
+    detector = StockDetector(DetectorConfig(min_face_px=20), device)
     images = list(by_image)
     for begin in range(0, len(images), BATCH):
         batch = images[begin : begin + BATCH]
         pictures = [picture for path in batch if (picture := cutter.read(path, by_image[path]))]
-        found = detector.detect([torch.from_numpy(picture.seen).to(device) for picture in pictures])
+        found = detector.detect([picture.seen for picture in pictures])
         for picture, detections in zip(pictures, found, strict=True):
             cutter.cut_picture(picture, by_image[picture.path], detections)
         progress(begin + len(batch), len(images))
@@ -358,7 +357,7 @@ class Portrait:
 def portraits(rows: Sequence[Row], notes: list[Problem]) -> Iterator[Portrait]:
     """The pictures of rows, one row a picture; those that cannot be read are added to `notes` instead."""
     device = pick_device("auto")
-    detector = MtcnnDetector(DetectorConfig(min_face_px=20), device)
+    detector = StockDetector(DetectorConfig(min_face_px=20), device)
     for begin in range(0, len(rows), BATCH):
         opened = []
         for row in rows[begin : begin + BATCH]:
@@ -366,7 +365,7 @@ def portraits(rows: Sequence[Row], notes: list[Problem]) -> Iterator[Portrait]:
                 opened.append((row, _picture(row.image, row.box is None)))
             except SourceError as error:
                 notes.append(Problem(str(row.image), f"picture cannot be read: {error}", "left out"))
-        found = detector.detect([torch.from_numpy(picture.seen).to(device) for _, picture in opened])
+        found = detector.detect([picture.seen for _, picture in opened])
         for (row, picture), detections in zip(opened, found, strict=True):
             faces = list(picture.faces_in(detections))
             match = _largest(faces) if row.box is None else _match(row.box, faces)

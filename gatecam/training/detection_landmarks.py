@@ -9,7 +9,6 @@ from itertools import islice
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gatecam.labels import MASK_LABELS
@@ -54,7 +53,6 @@ class _Drawn:
 def score_landmarks(
     detectors: Mapping[str, Detector],
     rows: Sequence[Row],
-    device: torch.device,
     problems: list[Problem],
     progress: Progress,
 ) -> dict[str, dict[str, LandmarkScore]]:
@@ -63,7 +61,6 @@ def score_landmarks(
     Args:
         detectors: by name.
         rows: bare faces, one a picture; at most `FACES` of them are drawn by chance, always the same ones.
-        device: that the detectors are on.
         problems: pictures that cannot be read are added.
         progress: called with the faces that are done.
     """
@@ -72,7 +69,7 @@ def score_landmarks(
     errors: dict[str, list[tuple[int, str, float]]] = {name: [] for name in detectors}
     drawn, done = _drawn(portraits(chosen, problems), len(chosen), progress), 0
     while batch := list(islice(drawn, BATCH)):
-        images = [torch.from_numpy(face.image).to(device) for face in batch]
+        images = [face.image for face in batch]
         for name, detector in detectors.items():
             for face, found in zip(batch, detector.detect(images), strict=True):
                 errors[name].append((face.state, face.key, _error(face.landmarks, found)))

@@ -61,7 +61,7 @@ def measure_speed(
         device=device,
     )
     runs: dict[str, Callable[[Image], object]] = {
-        name: partial(_detect, detector, device) for name, detector in detectors.items()
+        name: partial(_detect, detector) for name, detector in detectors.items()
     }
     runs[LIBRARY] = library.detect
     speeds = []
@@ -97,8 +97,8 @@ def _frame(image: Image, width: int, height: int) -> Image:
     return np.ascontiguousarray(scaled[y : y + height, x : x + width], np.uint8)
 
 
-def _detect(detector: Detector, device: torch.device, frame: Image) -> object:
-    return detector.detect([torch.from_numpy(frame).to(device)])
+def _detect(detector: Detector, frame: Image) -> object:
+    return detector.detect([frame])
 
 
 def _tell(progress: Progress, size: int, done: int) -> None:

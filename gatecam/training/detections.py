@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
 from gatecam.files import write_table
 from gatecam.geometry import clip, iou
 from gatecam.training.rows import Collection, Problem, Row
 from gatecam.training.split import image_name
-from gatecam.types import Box, Detection
+from gatecam.types import Box, Detection, Image
 from gatecam.vision.detector.build import Detector
 
 SAME_FACE_IOU = 0.5
@@ -138,7 +135,6 @@ def _overlap(a: Box, b: Box) -> float:
 def search(
     detectors: Sequence[Detector],
     paths: Sequence[Path],
-    device: torch.device,
     problems: list[Problem],
     progress: Progress,
 ) -> Iterator[tuple[int, list[list[Detection]]]]:
@@ -151,7 +147,7 @@ def search(
         opened = []
         for index in range(begin, min(begin + BATCH, len(paths))):
             try:
-                opened.append((index, torch.from_numpy(read_image(paths[index])).to(device)))
+                opened.append((index, read_image(paths[index])))
             except SourceError as error:
                 what = f"picture cannot be read: {str(error).removeprefix(f'{paths[index]}: ')}"
                 problems.append(Problem(str(paths[index]), what, "left out"))
@@ -162,7 +158,7 @@ def search(
         progress(min(begin + BATCH, len(paths)), len(paths))
 
 
-def _within(image: Tensor, detection: Detection) -> Detection:
+def _within(image: Image, detection: Detection) -> Detection:
     height, width = image.shape[:2]
     return replace(detection, box=clip(detection.box, width, height))
 

@@ -85,7 +85,7 @@ def _matches(
     detector = CascadeDetector(config, networks, device)
     matches = []
     for scene, truth in zip(held_out.scenes, held_out.truths, strict=True):
-        (found,) = detector.detect([torch.from_numpy(np.ascontiguousarray(scene.image))])
+        (found,) = detector.detect([scene.image])
         matches.append(match(truth, found, DEFAULT_FACE_PX))
         progress(len(matches), len(held_out.scenes))
     return matches

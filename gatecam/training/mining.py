@@ -7,9 +7,8 @@ import torch
 
 from gatecam.types import Floats, Image
 from gatecam.vision.detector.cascade import Candidates, CascadeDetector
-from gatecam.vision.detector.cascade_parts import View
 from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, ONet, RNet
-from gatecam.vision.detector.picture import Picture
+from gatecam.vision.detector.pyramid import Picture
 
 # So low that what is handed on holds more mistakes than in use, and the next network sees the next harder.
 MINED_THRESHOLDS = {
@@ -40,11 +39,9 @@ class Miner(CascadeDetector):
         return _rows(found.moved(found.boxes, outputs[:, 0]))
 
     def _handed_on(self, pictures: list[Picture], after: str) -> Candidates:
-        proposed = self._propose(pictures, [self._whole(picture) for picture in pictures])
+        smallest_px = [self._config.smallest_face_px(picture.size[1]) for picture in pictures]
+        proposed = self._propose(pictures, [None] * len(pictures), smallest_px)
         return proposed if after == "pnet" else self._refine(pictures, proposed)
-
-    def _whole(self, picture: Picture) -> View:
-        return View.of(*picture.size, None, self._config.smallest_face_px(picture.size[1]))
 
 
 def _rows(found: Candidates) -> Floats:

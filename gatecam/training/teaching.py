@@ -11,7 +11,6 @@ from zipfile import BadZipFile
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gatecam.capture.images import read_image
@@ -22,7 +21,7 @@ from gatecam.training.data import file_state
 from gatecam.training.rows import Problem
 from gatecam.training.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
-from gatecam.vision.detector.stock import MtcnnDetector
+from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import pick_device
 
 LONGEST_PX = 720  # of a scene; larger pictures are shrunk
@@ -92,7 +91,7 @@ def _teach(
     images: Sequence[Path], folder: Path, portraits: bool, progress: Progress
 ) -> tuple[Teaching, list[Problem]]:
     device = pick_device("auto")
-    detector = MtcnnDetector(DetectorConfig(weights="stock", min_face_px=MIN_FACE_PX), device)
+    detector = StockDetector(DetectorConfig(weights="stock", min_face_px=MIN_FACE_PX), device)
     found: dict[str, NDArray[np.float32]] = {}
     problems: list[Problem] = []
     for begin in range(0, len(images), BATCH):
@@ -103,7 +102,7 @@ def _teach(
             except SourceError as error:
                 what = f"picture cannot be read: {str(error).removeprefix(f'{path}: ')}"
                 problems.append(Problem(relative(path, folder), what, "left out"))
-        seen = [torch.from_numpy(np.ascontiguousarray(image)).to(device) for _, image, _ in opened]
+        seen = [image for _, image, _ in opened]
         for (path, _, border), faces in zip(opened, detector.detect(seen), strict=True):
             found[str(path)] = np.array([_row(face, border) for face in faces], np.float32).reshape(-1, 15)
         progress(min(begin + BATCH, len(images)), len(images))

@@ -14,8 +14,7 @@ from gatecam.training.rows import UNKNOWN
 from gatecam.training.scenes import Scene
 from gatecam.types import Floats, Image
 from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
-from gatecam.vision.detector.picture import Picture
-from gatecam.vision.detector.pyramid import normalised
+from gatecam.vision.detector.pyramid import Picture, normalised
 
 WINDOW_PX = 160  # of the level
 CELLS = WINDOW_PX // STRIDE_PX

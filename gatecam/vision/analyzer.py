@@ -12,12 +12,11 @@ from torch import Tensor
 
 from gatecam.config import Config, Geometry
 from gatecam.errors import DeviceError
-from gatecam.geometry import iou, region_box, shift
+from gatecam.geometry import iou, region_box
 from gatecam.telemetry import Telemetry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector.build import build_detector
-from gatecam.vision.detector.cascade_fixed import FixedCascade
 from gatecam.vision.device import (
     Backend,
     first_line,
@@ -27,8 +26,7 @@ from gatecam.vision.device import (
     torch_threads,
     why_cuda_failed,
 )
-from gatecam.vision.resident import Asked, ResidentAnalysis
-from gatecam.vision.upload import upload
+from gatecam.vision.windows import window_of
 
 T = TypeVar("T")
 
@@ -75,12 +73,9 @@ class TorchAnalyzer:
             self._load(config, _after(backend, error))
 
     def _build(self, config: Config, backend: Backend) -> None:
-        self._config, self._backend, self._device = config, backend, backend.device
+        self._config, self._backend = config, backend
         self._detector = build_detector(config.detector, backend)
         self._classifier = FaceClassifier(config.classifier.weights, backend)
-        self._resident: ResidentAnalysis | None = None
-        if backend.name == "cuda" and isinstance(self._detector, FixedCascade):
-            self._resident = ResidentAnalysis(self._detector, self._classifier, self._device)
 
     def apply(self, config: Config) -> None:
         """From the next frame on take thresholds, doors, regions and smallest faces from other settings."""
@@ -101,7 +96,7 @@ class TorchAnalyzer:
     ) -> list[list[Face]]:
         """The faces of each image, best first; what is given beside them as `FaceAnalyzer` has it.
 
-        An image whose hints are empty costs nothing, not even its upload.
+        An image whose hints are empty costs nothing.
         """
         given = [None] * len(images) if hints is None else hints
         asked = {i: boxes for i, boxes in enumerate(given) if boxes is None or len(boxes) > 0}
@@ -119,9 +114,7 @@ class TorchAnalyzer:
 
     def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
         """One prediction an image, each a face already cropped."""
-        return self._safely(
-            lambda: self._classifier.classify_crops([self._upload(image) for image in images])
-        )
+        return self._safely(lambda: self._classifier.classify_crops([_tensor(image) for image in images]))
 
     def _safely(self, compute: Callable[[], T]) -> T:
         """What is computed; where the GPU or OpenVINO fails, on the next best backend from then on."""
@@ -141,22 +134,13 @@ class TorchAnalyzer:
         geometry: Sequence[Geometry],
         known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
-        asked = _asked(images, hints, geometry)
-        if self._resident is not None:
-            with self._telemetry.stage("analyze", len(images)):
-                judged_at_once = self._resident.analyze(upload(images, self._device), asked)
-                return [
-                    [_face(face, prediction, _known(face, tracks)) for face, prediction in faces]
-                    for faces, tracks in zip(judged_at_once, known, strict=True)
-                ]
         with self._telemetry.stage("detect", len(images)):
-            frames = [self._upload(image) for image in images]
-            found = self._detect(frames, asked)
-        return self._judged(frames, found, known)
+            found = self._detect(images, hints, geometry)
+        return self._judged(images, found, known)
 
     def _judged(
         self,
-        frames: Sequence[Tensor],
+        images: Sequence[Image],
         found: Sequence[Sequence[Detection]],
         known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
@@ -166,7 +150,7 @@ class TorchAnalyzer:
             [face for face, old in zip(faces, olds, strict=True) if old is None]
             for faces, olds in zip(found, lent, strict=True)
         ]
-        judged = iter(self._classified(frames, new))
+        judged = iter(self._classified(images, new))
         return [
             [
                 _face(face, next(judged) if old is None else old, old)
@@ -175,30 +159,53 @@ class TorchAnalyzer:
             for faces, olds in zip(found, lent, strict=True)
         ]
 
-    def _classified(self, frames: Sequence[Tensor], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
+    def _classified(self, images: Sequence[Image], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
         """A prediction a face; the stage counts frames in which one is judged, as its percentiles tell."""
         judging = sum(bool(of_frame) for of_frame in faces)
         if not judging:
             return []
         with self._telemetry.stage("classify", judging):
-            return self._classifier.classify(frames, [self._boxes(of_frame) for of_frame in faces])
+            return self._classifier.classify(
+                [_tensor(image) for image in images], [_corners(of_frame) for of_frame in faces]
+            )
 
-    def _detect(self, frames: Sequence[Tensor], asked: Asked) -> list[list[Detection]]:
-        """Detect in views of the regions, in pixels of the frames."""
-        found = self._detector.detect(asked.views(frames), asked.hints, asked.smallest_px)
+    def _detect(
+        self,
+        images: Sequence[Image],
+        hints: Sequence[Sequence[Box] | None],
+        geometry: Sequence[Geometry],
+    ) -> list[list[Detection]]:
+        """Detect in the region of each image, or in what lies around its hints there."""
+        regions = [
+            region_box(place.region or (0.0, 0.0, 1.0, 1.0), image.shape[1], image.shape[0])
+            for image, place in zip(images, geometry, strict=True)
+        ]
+        smallest_px = [
+            place.smallest_face_px(int(region.width)) for place, region in zip(geometry, regions, strict=True)
+        ]
+        windows = [window_of(region, boxes) for region, boxes in zip(regions, hints, strict=True)]
+        found = self._detector.detect(
+            [window.cut(image) for window, image in zip(windows, images, strict=True)],
+            [
+                None if boxes is None else [window.inside(box) for box in boxes]
+                for window, boxes in zip(windows, hints, strict=True)
+            ],
+            smallest_px,
+        )
         return [
-            [_shifted(detection, part.x1, part.y1) for detection in faces]
-            for faces, part in zip(found, asked.parts, strict=True)
+            [window.outside(detection) for detection in faces]
+            for window, faces in zip(windows, found, strict=True)
         ]
 
-    def _upload(self, image: Image) -> Tensor:
-        return torch.from_numpy(np.require(image, requirements=("C", "W"))).to(
-            self._device, non_blocking=True
-        )
 
-    def _boxes(self, faces: Sequence[Detection]) -> Tensor:
-        corners = [(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]
-        return torch.tensor(corners, device=self._device).reshape(-1, 4)
+def _tensor(image: Image) -> Tensor:
+    """Return the image as a tensor that shares its memory."""
+    return torch.from_numpy(np.require(image, requirements=("C", "W")))
+
+
+def _corners(faces: Sequence[Detection]) -> Tensor:
+    """Return the corners of faces as (n, 4)."""
+    return torch.tensor([(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]).reshape(-1, 4)
 
 
 def _after(failed: Backend, error: Exception) -> Backend:
@@ -214,24 +221,6 @@ def _after(failed: Backend, error: Exception) -> Backend:
     return chosen
 
 
-def _asked(
-    images: Sequence[Image], hints: Sequence[Sequence[Box] | None], geometry: Sequence[Geometry]
-) -> Asked:
-    """What is looked at of each image: the region of its camera."""
-    parts = [
-        region_box(place.region or (0.0, 0.0, 1.0, 1.0), image.shape[1], image.shape[0])
-        for image, place in zip(images, geometry, strict=True)
-    ]
-    in_parts = [
-        None if boxes is None else [shift(box, -part.x1, -part.y1) for box in boxes]
-        for boxes, part in zip(hints, parts, strict=True)
-    ]
-    smallest_px = [
-        place.smallest_face_px(int(part.width)) for place, part in zip(geometry, parts, strict=True)
-    ]
-    return Asked(parts, in_parts, smallest_px)
-
-
 def _face(detection: Detection, judged: Prediction, known: Prediction | None) -> Face:
     """The face; what is known of it goes before what was judged now, so that all backends tell the same."""
     return Face(detection, judged) if known is None else Face(detection, known, judged=False)
@@ -241,11 +230,3 @@ def _known(face: Detection, tracks: Sequence[Expected]) -> Prediction | None:
     """What is known of a face: that of the one track that it lies at; of two nobody can tell."""
     at = [track for track in tracks if iou(track.box, face.box) > SAME_FACE]
     return at[0].known if len(at) == 1 else None
-
-
-def _shifted(detection: Detection, dx: float, dy: float) -> Detection:
-    """The detection moved by `dx`, `dy` pixels, landmarks too."""
-    landmarks = detection.landmarks
-    if landmarks is not None:
-        landmarks = landmarks + np.array([dx, dy], landmarks.dtype)
-    return Detection(shift(detection.box, dx, dy), detection.score, landmarks)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gatecam.errors import ModelError
 from gatecam.types import Prediction
 from gatecam.vision.crops import crop_faces
-from gatecam.vision.device import Backend
-from gatecam.vision.graphs import CROP_SIZES, GraphedNetwork
+from gatecam.vision.device import Backend, placed
 from gatecam.vision.network import HEADS, FaceNetwork, build_from_spec, fold_batch_norms
 from gatecam.vision.openvino import OpenVinoNetwork, Outputs
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights
@@ -52,29 +50,30 @@ class FaceClassifier:
         if backend.name == "openvino":
             self._network: Callable[[Tensor], Outputs] = OpenVinoNetwork(ready, torch.zeros(2, 3, size, size))
         else:
-            self._network = runnable(ready, backend)
+            self._network = placed(ready, backend)
+        self._device = backend.device
         self._temperature = {name: self.spec.temperature[name] for name in HEADS}
 
     @torch.inference_mode()
     def classify(self, images: Sequence[Tensor], boxes: Sequence[Tensor]) -> list[Prediction]:
-        """One prediction a box, image after image.
+        """Return one prediction for each box, image after image.
 
         Args:
-            images: (H, W, 3) uint8 RGB each, on the device.
-            boxes: (n, 4) float each, on the device.
+            images: (H, W, 3) uint8 RGB each, on the CPU.
+            boxes: (n, 4) float each, in px of their image.
         """
         return self._judge(crop_faces(images, boxes, self.spec.crop))
 
     @torch.inference_mode()
     def classify_crops(self, images: Sequence[Tensor]) -> list[Prediction]:
         """One prediction an image, which is a face already cropped with its margin."""
-        whole = [torch.tensor([[0.0, 0.0, i.shape[1], i.shape[0]]], device=i.device) for i in images]
+        whole = [torch.tensor([[0.0, 0.0, i.shape[1], i.shape[0]]]) for i in images]
         return self._judge(crop_faces(images, whole, self.spec.crop.without_margin()))
 
     def _judge(self, crops: Tensor) -> list[Prediction]:
         found: list[Prediction] = []
         for chunk in torch.split(crops, CHUNK) if len(crops) else ():
-            rows = self.probabilities(chunk).cpu().numpy().astype(np.float32)  # the CPU waits here
+            rows = self.probabilities(chunk.to(self._device)).cpu().numpy()  # the CPU waits here
             found.extend(Prediction(row[:3], row[3:5], row[5:]) for row in rows)
         return found
 
@@ -86,13 +85,6 @@ class FaceClassifier:
             for name, of_head in zip(HEADS, logits, strict=True)
         ]
         return torch.cat(joined, 1)
-
-
-def runnable(network: nn.Module, backend: Backend) -> Callable[[Tensor], Outputs]:
-    """A network as torch runs it fastest on a backend."""
-    if backend.name == "cuda":
-        return GraphedNetwork(network.to(backend.device), CROP_SIZES)
-    return network.to(memory_format=torch.channels_last)
 
 
 class ByHead(nn.Module):

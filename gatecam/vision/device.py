@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
 
 from gatecam.errors import DeviceError
 from gatecam.vision.openvino import describe_openvino
@@ -84,6 +85,18 @@ def next_backend(failed: Backend, reason: str) -> Backend:
     if failed.name == "cuda":
         return cpu_backend(f"the GPU failed: {reason}")
     return Backend("cpu", f"OpenVINO failed: {reason}")
+
+
+def placed(network: nn.Module, backend: Backend) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """Return a network as torch runs it on a backend: on a GPU in half precision, everywhere channels last.
+
+    The callable takes and returns float32. The network returns a tuple of tensors.
+    """
+    network = network.eval().to(backend.device).to(memory_format=torch.channels_last)
+    if backend.name != "cuda":
+        return network
+    network = network.half()
+    return lambda pixels: tuple(output.float() for output in network(pixels.half()))
 
 
 @contextmanager

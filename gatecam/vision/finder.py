@@ -6,8 +6,6 @@ import logging
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from gatecam.config import Config
 from gatecam.errors import DeviceError
@@ -57,10 +55,10 @@ class LowFaceFinder:
         if scale < 1:
             size = (round(width * scale), round(height * scale))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        boxes = self._found(torch.from_numpy(np.require(image, requirements=("C", "W"))))
+        boxes = self._found(image)
         return [Box(b.x1 / scale, b.y1 / scale, b.x2 / scale, b.y2 / scale) for b in boxes]
 
-    def _found(self, picture: Tensor) -> list[Box]:
+    def _found(self, picture: Image) -> list[Box]:
         """The boxes of all searches; where OpenVINO fails, by torch from then on."""
         try:
             return [detection.box for one in self._detectors for detection in one.detect([picture])[0]]

@@ -7,6 +7,7 @@ import signal
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_training_leaves_weights_and_a_spec_that_says_how_they_came(whole):
     ]
     detector = build_detector(DetectorConfig(weights=str(whole)), Backend("cpu"))
     assert isinstance(detector, CascadeDetector)
-    assert detector.detect([torch.zeros(96, 96, 3, dtype=torch.uint8)]) is not None
+    assert detector.detect([np.zeros((96, 96, 3), np.uint8)]) is not None
 
 
 def test_the_words_make_the_recipe_and_a_finished_run_only_scores_again(whole, data, gatecam):

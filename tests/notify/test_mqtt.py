@@ -65,7 +65,7 @@ class Listener:
         self._lines: list[tuple[str, str, str]] = []
         self._changed = threading.Condition()
         self._listens = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread = threading.Thread(target=self._read)
         self._thread.start()
         assert self._listens.wait(WAIT_S)
 

@@ -13,7 +13,7 @@ from gatecam.config import DetectorConfig
 from gatecam.training.detection_landmarks import _by_state, _error, score_landmarks
 from gatecam.training.rows import Row
 from gatecam.types import Box, Detection
-from gatecam.vision.detector.stock import MtcnnDetector
+from gatecam.vision.detector.stock import StockDetector
 
 CPU = torch.device("cpu")
 
@@ -50,14 +50,14 @@ def test_masks_are_drawn_and_landmarks_found_under_them(tmp_path, astronaut):
         PIL.Image.fromarray(face).resize((128, 128)).save(path)
         rows.append(Row(path, None, 2, 1, 1, False, str(i)))
     rows.append(Row(tmp_path / "none.png", None, 2, 1, 1, False, "none"))
-    stock = MtcnnDetector(DetectorConfig(min_face_px=32), CPU)
+    stock = StockDetector(DetectorConfig(min_face_px=32), CPU)
 
     class Blind:
         def detect(self, images, hints=None):
             return [[] for _ in images]
 
     problems = []
-    scores = score_landmarks({"stock": stock, "blind": Blind()}, rows, CPU, problems, lambda *_: None)
+    scores = score_landmarks({"stock": stock, "blind": Blind()}, rows, problems, lambda *_: None)
     assert [problem.where for problem in problems] == [str(Path(tmp_path / "none.png"))]
     assert {state: s.found.of for state, s in scores["stock"].items()} == {
         "correct": 3,

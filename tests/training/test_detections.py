@@ -149,9 +149,7 @@ def test_every_picture_that_can_be_read_is_searched_by_every_detector(tmp_path):
         PIL.Image.fromarray(np.full((20, 20 + value, 3), value, np.uint8)).save(path)
     paths[4].write_bytes(b"no picture")
     problems, ticks = [], []
-    found = dict(
-        search([Brightness(1), Brightness(2)], paths, CPU, problems, lambda *done: ticks.append(done))
-    )
+    found = dict(search([Brightness(1), Brightness(2)], paths, problems, lambda *done: ticks.append(done)))
     scores = {index: [faces[0].score for faces in by_detector] for index, by_detector in found.items()}
     assert scores == {value: [value, 2 * value] for value in range(11) if value != 4}
     assert found[0][0][0].box == Box(0, 5, 15, 20)  # it ends where the picture does

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.vision.crops import CropSpec, _aligned, _cropped, crop_faces, crop_gathered, squares_of
+from gatecam.vision.crops import SAMPLES, CropSpec, crop_faces, squares_of
+from gatecam.vision.ops import roi_align
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "crops.npy"
 SPEC = CropSpec(size=32, margin=0.15, mean=127.5, std=128.0)
@@ -147,27 +148,9 @@ def test_a_part_of_the_picture_gives_the_crop_that_all_of_it_gives(astronaut):
     corner = rng.uniform(-0.3, 1.2, (300, 2)) * (width, height)
     boxes = torch.from_numpy(np.concatenate([corner, corner + rng.uniform(2, 400, (300, 2))], 1)).float()
     edges = boxes_of((-300, -300, -1, -1), (width + 1, 0, width + 90, 80), (-0.4, -0.4, 0.6, 0.6))
-    squares = squares_of(torch.cat([boxes, edges]), 0.5)
-    whole = _aligned(image, squares, SPEC)
-    parts = torch.cat([_cropped(image, square, SPEC) for square in squares])
+    boxes = torch.cat([boxes, edges])
+    pixels = (image.permute(2, 0, 1)[None].float() - SPEC.mean) / SPEC.std
+    whole = roi_align(pixels, squares_of(boxes, SPEC.margin), SPEC.size, SAMPLES)
+    parts = crop_faces([image], [boxes], SPEC)
     torch.testing.assert_close(parts, whole, rtol=0, atol=2e-3)
     assert (parts - whole).abs().mean() < 1e-5
-
-
-def test_crops_gathered_from_a_buffer_of_frames_are_the_same(astronaut):
-    """What a GPU does: frames of unlike sizes one after the other, boxes of any of them."""
-    frames = [gradient(60, 90), torch.from_numpy(np.array(astronaut)), gradient(1, 1), gradient(200, 40)]
-    starts = np.cumsum([0, *(len(frame) * frame.shape[1] for frame in frames)])
-    rng = np.random.default_rng(6)
-    which = rng.integers(0, 4, 150)
-    sizes = np.array([frame.shape[1::-1] for frame in frames])
-    corner = rng.uniform(-0.4, 1.1, (150, 2)) * sizes[which]
-    boxes = torch.from_numpy(np.concatenate([corner, corner + rng.uniform(0, 300, (150, 2))], 1)).float()
-    places = torch.tensor([(starts[i], *frames[i].shape[:2]) for i in which])
-    pixels = torch.cat([frame.reshape(-1, 3) for frame in frames])
-    found = crop_gathered(pixels, places, boxes, SPEC)
-    expected = [
-        _aligned(frames[i], squares_of(box[None], SPEC.margin), SPEC)
-        for i, box in zip(which, boxes, strict=True)
-    ]
-    torch.testing.assert_close(found, torch.cat(expected), rtol=0, atol=2e-3)

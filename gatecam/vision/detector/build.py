@@ -1,4 +1,4 @@
-"""The face detector that the settings ask for: our cascade, or the library's weights in its own."""
+"""Build the face detector that the settings ask for: our cascade, or facenet-pytorch's MTCNN."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
-from gatecam.types import Box, Detection
+from gatecam.types import Box, Detection, Image
 from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.detector.cascade import CascadeDetector
-from gatecam.vision.detector.cascade_fixed import FixedCascade
 from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
-from gatecam.vision.device import Backend
-from gatecam.vision.graphs import CROP_SIZES, FRAME_SIZES, GraphedNetwork
+from gatecam.vision.device import Backend, placed
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
 
@@ -29,14 +26,14 @@ class Detector(Protocol):
 
     def detect(
         self,
-        images: Sequence[Tensor],
+        images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None] | None = None,
         smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
         """The faces of each image, best score first, empty where there are none.
 
         Args:
-            images: (H, W, 3) uint8 RGB each, on the detector's device; unlike sizes allowed.
+            images: (H, W, 3) uint8 RGB each. Sizes may differ.
             hints: for each image None, to search the whole of it, or boxes (of the frame before) at which
                 O-Net looks, and nowhere else. None searches all images whole.
             smallest_px: for each image the smallest side of a face that is looked for; None is what the
@@ -50,21 +47,20 @@ class Detector(Protocol):
 
 
 def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
-    """The detector of the settings, on a backend; the library's weights run on torch in any case.
+    """Build the detector of the settings on a backend. The stock weights run on torch in any case.
 
     Raises:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
-        from gatecam.vision.detector.stock import MtcnnDetector  # brings all of torchvision, a second
+        from gatecam.vision.detector.stock import StockDetector  # imports all of torchvision, a second
 
-        return MtcnnDetector(config, backend.device)
+        return StockDetector(config, backend.device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
     if backend.name == "openvino":
         return CascadeDetector(config, compiled(networks, backend.threads), backend.device)
-    if backend.name == "cuda":
-        return FixedCascade(config, graphed(networks.to(backend.device)), backend.device)
-    return CascadeDetector(config, networks, backend.device)
+    on_torch = CompiledNetworks(*(placed(network, backend) for network in networks.children()))
+    return CascadeDetector(config, on_torch, backend.device)
 
 
 def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks:
@@ -73,15 +69,6 @@ def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks
         OpenVinoNetwork(networks.pnet, torch.zeros(1, 3, 64, 64), True, threads),
         OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads, is_small=True),
         OpenVinoNetwork(networks.onet, torch.zeros(2, 3, O_SIZE, O_SIZE), threads=threads, is_small=True),
-    )
-
-
-def graphed(networks: Networks) -> CompiledNetworks:
-    """The networks, which lie on a GPU, as CUDA graphs."""
-    return CompiledNetworks(
-        GraphedNetwork(networks.pnet, FRAME_SIZES),
-        GraphedNetwork(networks.rnet, CROP_SIZES),
-        GraphedNetwork(networks.onet, CROP_SIZES),
     )
 
 

@@ -4,14 +4,15 @@
                                                  crops ─► R-Net ─► NMS ◄─┘
     hints (boxes of the frame before) ───────────────────────┴► crops ─► O-Net ─► NMS
 
-For frames on the CPU: OpenCV cuts and numpy sorts, whose calls cost less than torch's on so few numbers
-(ADR 10); only the networks are torch's. `cascade_fixed` is the same for frames on a GPU.
+OpenCV cuts and numpy sorts on the CPU, as their calls cost less than torch's on so few numbers (ADR 10). Each
+of the three networks is a callable, which torch runs on the CPU or a GPU, or OpenVINO.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,37 +20,66 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatecam.config import DetectorConfig
-from gatecam.types import Box, Detection, Floats
-from gatecam.vision.detector.cascade_parts import (
-    CHUNK,
-    FACE_SHARE,
-    FACES,
-    P_IOU,
-    PROPOSED,
-    R_IOU,
-    REFINED,
-    Sheet,
-    View,
-    sheet_of,
-    views_of,
-)
+from gatecam.types import Box, Detection, Floats, Image
 from gatecam.vision.detector.networks import (
+    CELL_FACE_PX,
+    FACE_PX,
     O_MARGIN,
     O_SIZE,
     R_MARGIN,
     R_SIZE,
+    STRIDE_PX,
     CompiledNetworks,
     Network,
     Networks,
     ONet,
     RNet,
 )
-from gatecam.vision.detector.picture import Picture
-from gatecam.vision.detector.pyramid import GREY, normalised
+from gatecam.vision.detector.pyramid import GREY, Picture, Place, normalised, sheet_places
 from gatecam.vision.memory import Trimmer
 from gatecam.vision.ops import nms
 
+PROPOSED, REFINED, FACES = 400, 128, 96  # candidates of a frame that P-Net, R-Net and O-Net may hand on
+P_IOU, R_IOU = 0.6, 0.6  # above which the weaker of two boxes goes
+FACE_SHARE = 0.6  # of the smaller of two faces within the other, above which the weaker goes
+CHUNK = 512  # crops that a network takes at once, which bounds memory in a crowd
+SIZES_KEPT = 8  # sizes of frames whose sheets are remembered
+
 Hints = Sequence[Sequence[Box] | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """Where the levels of frames of one size lie for P-Net, and what its cells stand for."""
+
+    places: tuple[Place, ...]  # none where a frame is too small for a face
+    height: int
+    width: int
+    squares: Floats  # (C, 4): of each cell the square of the frame from which P-Net moves the box
+    sides: Floats  # (C, 4) of those squares, twice across and down
+    within: NDArray[np.bool_]  # (C,): whether the cell lies in a level
+
+
+@lru_cache(maxsize=SIZES_KEPT)
+def sheet_of(height: int, width: int, smallest_face_px: int) -> Sheet:
+    """The sheet of frames of a size; a frame is searched from faces of `smallest_face_px` on."""
+    places, sheet_height, sheet_width = sheet_places(height, width, FACE_PX / smallest_face_px)
+    cells = np.zeros((sheet_height // STRIDE_PX, sheet_width // STRIDE_PX, 4), np.float32)
+    within = np.zeros(cells.shape[:2], np.bool_)
+    half = CELL_FACE_PX / 2
+    for place in places:
+        top, left = place.y // STRIDE_PX, place.x // STRIDE_PX
+        rows, columns = -(-place.height // STRIDE_PX), -(-place.width // STRIDE_PX)
+        y = np.arange(rows, dtype=np.float32)[:, None] * STRIDE_PX + 0.5
+        x = np.arange(columns, dtype=np.float32)[None] * STRIDE_PX + 0.5
+        x1, x2 = (x - half) / place.scale, (x + half) / place.scale
+        y1, y2 = (y - half) / place.scale_down, (y + half) / place.scale_down
+        part = cells[top : top + rows, left : left + columns]
+        part[:] = np.stack(np.broadcast_arrays(x1, y1, x2, y2), 2)
+        within[top : top + rows, left : left + columns] = True
+    squares = cells.reshape(-1, 4)
+    sides = np.tile(squares[:, 2:] - squares[:, :2], 2)
+    return Sheet(tuple(places), sheet_height, sheet_width, squares, sides, within.reshape(-1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +114,7 @@ class CascadeDetector:
     Args:
         config: thresholds, and the smallest face.
         networks: with weights.
-        device: that computes the networks; the frames lie on the CPU.
+        device: where torch computes the networks. The frames lie on the CPU.
     """
 
     def __init__(
@@ -104,33 +134,36 @@ class CascadeDetector:
     @torch.inference_mode()
     def detect(
         self,
-        images: Sequence[Tensor],
+        images: Sequence[Image],
         hints: Hints | None = None,
         smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
-        """The faces of each image, best first; see `Detector.detect`."""
+        """Return the faces of each image, best first; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
-        views = views_of(self._config, [image.shape for image in images], hints, smallest_px)
-        if not views:
-            return found
-        pictures = [
-            Picture(images[i].numpy()[view.y1 : view.y2, view.x1 : view.x2]) for i, view in views.items()
+        given = [None] * len(images) if hints is None else hints
+        smallest = smallest_px or [self._config.smallest_face_px(image.shape[1]) for image in images]
+        asked = [
+            i
+            for i, image in enumerate(images)
+            if (given[i] is None or len(given[i] or ())) and min(image.shape[:2]) > 1
         ]
-        refined = self._refine(pictures, self._propose(pictures, list(views.values())))
-        found_before = _hinted([view.hints for view in views.values()])
-        faces, landmarks = self._output(pictures, Candidates.joined([refined, found_before]))
-        at = list(views)
+        if not asked:
+            return found
+        pictures = [Picture(images[i]) for i in asked]
+        at_hints = [given[i] for i in asked]
+        refined = self._refine(pictures, self._propose(pictures, at_hints, [smallest[i] for i in asked]))
+        faces, landmarks = self._output(pictures, Candidates.joined([refined, _hinted(at_hints)]))
         for frame, box, score, points in zip(faces.frames, faces.boxes, faces.scores, landmarks, strict=True):
-            found[at[frame]].append(views[at[frame]].detection(box, float(score), points))
-        self._trimmer.after(len(views))
+            found[asked[frame]].append(Detection(Box(*box.tolist()), float(score), points))
+        self._trimmer.after(len(asked))
         return found
 
-    def _propose(self, pictures: Sequence[Picture], views: Sequence[View]) -> Candidates:
-        """P-Net over the sheets of the frames without hints."""
+    def _propose(self, pictures: Sequence[Picture], hints: Hints, smallest_px: Sequence[int]) -> Candidates:
+        """Run P-Net over the sheets of the frames without hints."""
         groups: dict[tuple[int, int, int], list[int]] = {}
-        for i, (picture, view) in enumerate(zip(pictures, views, strict=True)):
-            if view.hints is None:
-                groups.setdefault((*picture.size, view.smallest_px), []).append(i)
+        for i, (picture, boxes, least_px) in enumerate(zip(pictures, hints, smallest_px, strict=True)):
+            if boxes is None:
+                groups.setdefault((*picture.size, least_px), []).append(i)
         parts = [self._propose_alike(pictures, frames, sheet_of(*key)) for key, frames in groups.items()]
         return Candidates.joined([*parts, _hinted([])])
 

@@ -98,7 +98,7 @@ Network = Callable[[Tensor], tuple[Tensor, ...]]  # the module, or what runs it
 
 @dataclass(frozen=True, slots=True)
 class CompiledNetworks:
-    """The three as OpenVINO or CUDA graphs run them."""
+    """The three networks as callables that a backend runs."""
 
     pnet: Network
     rnet: Network

@@ -1,19 +1,22 @@
-"""Frames at half, a quarter, … of their size, as a batch on a GPU; and where levels lie on P-Net's sheet.
+"""Build the pyramid of a frame and cut squares from it: what P-, R- and O-Net are shown.
 
-`picture.Picture` has the same of one frame on the CPU, and says why.
+Each level is half of the one above, each pixel the mean of four (Williams 1983, "Pyramidal Parametrics":
+mipmaps). P-Net's levels begin at any scale and go down by halves. A square is read from the level that is
+nearest to its own resolution, so that no crop skips pixels, however large the face. Training cuts here too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from gatecam.vision.upload import sent
+from gatecam.types import Floats, Image
 
 MEAN, STD = 127.5, 128.0  # of pixels, for the networks
 GREY = 127  # a pixel that is next to nothing for them
@@ -33,87 +36,58 @@ class Place:
     height: int
 
 
-class Pyramid:
-    """A batch of frames, unlike sizes allowed, ready to be searched and cut from.
+class Picture:
+    """One frame; levels are made when something is read from them.
 
     Args:
-        images: (H, W, 3) uint8 RGB each, on one device.
+        image: (H, W, 3) uint8, also a part of a larger one.
     """
 
-    def __init__(self, images: Sequence[Tensor]) -> None:
-        self.device = images[0].device
-        self.sizes = [(image.shape[0], image.shape[1]) for image in images]
-        self._levels = [_halves(image) for image in images]
-        flat, starts, widths, heights = [], [], [], []
-        at, deepest = 0, max(len(levels) for levels in self._levels)
-        for levels in self._levels:
-            padded = [*levels, *[levels[-1]] * (deepest - len(levels))]
-            start = []
-            for depth, level in enumerate(padded):
-                if depth < len(levels):
-                    flat.append(level.reshape(-1, 3))
-                    start.append(at)
-                    at += level.shape[0] * level.shape[1]
-                else:
-                    start.append(start[-1])
-            starts.append(start)
-            heights.append([level.shape[0] for level in padded])
-            widths.append([level.shape[1] for level in padded])
-        self._flat = torch.cat(flat)  # (P, 3) uint8: all pixels of all levels
-        self._starts = self._sent(starts)  # (n, deepest)
-        self._heights = self._sent(heights)
-        self._widths = self._sent(widths)
-        self._depths = self._sent([len(levels) - 1 for levels in self._levels])
+    def __init__(self, image: Image) -> None:
+        self.size = (image.shape[0], image.shape[1])
+        self._levels = [image]
+        self._deepest = levels_of(*self.size) - 1
 
-    def _sent(self, values: Sequence[object]) -> Tensor:
-        return sent(torch.tensor(values), self.device)
+    def _level(self, depth: int) -> Image:
+        while len(self._levels) <= depth:
+            above = self._levels[-1]
+            height, width = above.shape[0] // 2, above.shape[1] // 2
+            even = above[: 2 * height, : 2 * width]
+            self._levels.append(np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)))
+        return self._levels[depth]
 
-    def level(self, frames: Sequence[int], scale: float, size: tuple[int, int]) -> Tensor:
-        """Frames of one size at `scale`, which is `size`: (n, 3, height, width) uint8, channels last."""
-        depth = min(level_depth(scale), len(self._levels[frames[0]]) - 1)
-        stack = torch.stack([self._levels[i][depth] for i in frames]).permute(0, 3, 1, 2)
-        return stack if tuple(stack.shape[2:]) == size else resized(stack, size)
+    def level(self, scale: float, size: tuple[int, int]) -> Image:
+        """The picture at `scale`, which is `size`: (height, width, 3) uint8."""
+        level = self._level(min(level_depth(scale), self._deepest))
+        if level.shape[:2] == size:
+            return level
+        pixels = torch.from_numpy(np.ascontiguousarray(level)).permute(2, 0, 1)[None]
+        return np.asarray(
+            nnf.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+        )
 
-    def crop(self, squares: Tensor, frames: Tensor, size: int) -> Tensor:
-        """Squares (n, 4) of the frames `frames` (n,), as (n, 3, size, size) float for the networks.
-
-        Bilinear, from the level at which a square is nearest to `size`; over the edge lies the mean.
-        """
-        side = (squares[:, 2] - squares[:, 0]).clamp(min=1e-3)
-        depth = torch.log2(side / size).round().long().clamp(min=0)
-        depth = torch.minimum(depth, self._depths[frames])
-        height, width = self._heights[frames, depth], self._widths[frames, depth]  # (n,)
-        start = self._starts[frames, depth]
-        step = (torch.arange(size, device=self.device) + 0.5) / size  # middles of output pixels
-        share = torch.exp2(-depth.float())[:, None]
-        x = (squares[:, 0:1] + step * side[:, None]) * share - 0.5  # (n, size)
-        y = (squares[:, 1:2] + step * side[:, None]) * share - 0.5
-        x0, x1, x_part, x_inside = _taps(x, width)
-        y0, y1, y_part, y_inside = _taps(y, height)
-        row0, row1 = start[:, None] + y0 * width[:, None], start[:, None] + y1 * width[:, None]
-
-        def at(row: Tensor, column: Tensor) -> Tensor:
-            return self._flat[row[:, :, None] + column[:, None, :]].float()  # (n, size, size, 3)
-
-        x_part, y_part = x_part[:, None, :, None], y_part[:, :, None, None]
-        top = torch.lerp(at(row0, x0), at(row0, x1), x_part)
-        bottom = torch.lerp(at(row1, x0), at(row1, x1), x_part)
-        pixels = normalised(torch.lerp(top, bottom, y_part))
-        return (pixels * (y_inside[:, :, None] & x_inside[:, None, :])[..., None]).permute(0, 3, 1, 2)
+    def cut(self, square: Floats, out: Image) -> None:
+        """Write a square (4,) of the picture, bilinear, into `out` (S, S, 3); over the edge lies grey."""
+        x1, y1, x2, _ = square.tolist()
+        side, size = max(x2 - x1, 1e-3), out.shape[0]
+        depth = min(max(round(math.log2(side / size)), 0), self._deepest)
+        share = 0.5**depth
+        step = side * share / size
+        across, down = x1 * share + (step - 1) / 2, y1 * share + (step - 1) / 2  # the first pixel's middle
+        cv2.warpAffine(
+            self._level(depth),
+            np.array([[step, 0, across], [0, step, down]]),
+            (size, size),
+            dst=out,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(GREY, GREY, GREY),
+        )
 
 
 def normalised(pixels: Tensor) -> Tensor:
     """Pixels as the networks take them; float pixels are changed in place, as memory is what costs here."""
     return pixels.float().sub_(MEAN).mul_(1 / STD)
-
-
-def _taps(at: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The two pixels around each position, the part of the second, and whether it lies in the picture."""
-    last = (length - 1)[:, None]
-    first = at.floor()
-    inside = (at > -1) & (at < length[:, None])
-    near = first.long()
-    return near.clamp(min=0).minimum(last), (near + 1).clamp(min=0).minimum(last), at - first, inside
 
 
 def levels_of(height: int, width: int) -> int:
@@ -127,24 +101,6 @@ def levels_of(height: int, width: int) -> int:
 def level_depth(scale: float) -> int:
     """How often a picture is halved before it is read at `scale`."""
     return max(0, math.floor(-math.log2(scale) + 1e-6))
-
-
-def _halves(image: Tensor) -> list[Tensor]:
-    """The picture (H, W, 3), and halves of it; what is left over of an odd side goes."""
-    levels = [image]
-    for _ in range(levels_of(image.shape[0], image.shape[1]) - 1):
-        height, width = levels[-1].shape[0] // 2, levels[-1].shape[1] // 2
-        fours = levels[-1][: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3)
-        levels.append(((fours.to(torch.int16).sum((1, 3)) + 2) >> 2).to(torch.uint8))
-    return levels
-
-
-def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """(n, 3, H, W) uint8 to `size`, smoothed where it shrinks; CUDA has this for floats alone."""
-    if pixels.device.type == "cpu":
-        return nnf.interpolate(pixels, size=size, mode="bilinear", antialias=True)
-    floats = nnf.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True)
-    return floats.round().clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
 def sheet_places(height: int, width: int, scale: float) -> tuple[list[Place], int, int]:

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from gatecam.config import DetectorConfig
 from gatecam.geometry import iou
-from gatecam.types import Box
+from gatecam.types import Box, Image
 from gatecam.vision.detector.cascade import CascadeDetector, crop_squares
-from gatecam.vision.detector.cascade_fixed import FixedCascade
 from gatecam.vision.detector.networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks
 
 CPU = torch.device("cpu")
@@ -66,20 +65,18 @@ def networks_of_red() -> Networks:
     return networks
 
 
-def frame(*faces: tuple[int, int, int], height: int = 240, width: int = 320) -> Tensor:
+def frame(*faces: tuple[int, int, int], height: int = 240, width: int = 320) -> Image:
     """A grey frame with red squares: x, y of their corner, and their side."""
-    image = torch.full((height, width, 3), 100, dtype=torch.uint8)
+    image = np.full((height, width, 3), 100, np.uint8)
     for x, y, side in faces:
-        image[y : y + side, x : x + side] = torch.tensor([255, 0, 0], dtype=torch.uint8)
+        image[y : y + side, x : x + side] = (255, 0, 0)
     return image
 
 
-def detector(
-    kind: type[CascadeDetector | FixedCascade] = CascadeDetector, **changed: float
-) -> tuple[CascadeDetector | FixedCascade, Networks]:
+def detector(**changed: float) -> tuple[CascadeDetector, Networks]:
     networks = networks_of_red()
     settings = {"min_face_px": 32, "rnet_threshold": 0.6, **changed}
-    return kind(DetectorConfig.model_validate(settings), networks, CPU), networks
+    return CascadeDetector(DetectorConfig.model_validate(settings), networks, CPU), networks
 
 
 def boxes(faces: Sequence) -> list[list[float]]:
@@ -109,15 +106,6 @@ def test_frames_of_unlike_sizes_give_what_each_gives_alone():
     for image, faces in zip(frames, together, strict=True):
         (alone,) = detector()[0].detect([image])
         assert boxes(faces) == [pytest.approx(box, abs=1e-2) for box in boxes(alone)]
-
-
-def test_fixed_lengths_as_on_a_gpu_find_the_same():
-    frames = [frame((60, 30, 50)), frame((10, 90, 44), (200, 40, 60)), frame()]
-    hints = [None, [Box(12, 92, 52, 134)], None]
-    free, fixed = (detector(kind)[0].detect(frames, hints) for kind in (CascadeDetector, FixedCascade))
-    assert [len(faces) for faces in free] == [len(faces) for faces in fixed]
-    for one, other in zip(free, fixed, strict=True):
-        assert boxes(one) == [pytest.approx(box, abs=1e-2) for box in boxes(other)]
 
 
 def test_with_hints_there_alone_is_looked_and_p_net_rests():

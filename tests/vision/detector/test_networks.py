@@ -13,7 +13,7 @@ from gatecam.errors import ModelError
 from gatecam.vision.detector.build import build_detector, load_detector, save_detector
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks
-from gatecam.vision.detector.stock import MtcnnDetector
+from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import Backend
 from gatecam.vision.weights import DetectorSpec
 
@@ -92,4 +92,4 @@ def test_the_settings_choose_between_our_cascade_and_the_stock_weights(networks,
     path = tmp_path / "w.safetensors"
     save_detector(path, networks, DetectorSpec("w", ARCHITECTURE))
     assert isinstance(build_detector(DetectorConfig(weights=str(path)), CPU), CascadeDetector)
-    assert isinstance(build_detector(DetectorConfig(weights="stock"), CPU), MtcnnDetector)
+    assert isinstance(build_detector(DetectorConfig(weights="stock"), CPU), StockDetector)
