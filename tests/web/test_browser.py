@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -27,6 +28,7 @@ pytest.importorskip("playwright")
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Error as PageError
 
 from gatecam.config import Config, WebConfig
 from gatecam.errors import OutputError
@@ -169,7 +171,10 @@ def faults(page: Page) -> list[str]:
 def until(page: Page, expression: str) -> None:
     """Wait until an expression of JavaScript is true; the library's own way is what the pages forbid."""
     end_s = time.monotonic() + WAIT_MS / 1000
-    while not page.evaluate(expression):
+    while True:
+        with suppress(PageError):  # another page is being loaded
+            if page.evaluate(expression):
+                return
         assert time.monotonic() < end_s, expression
         page.wait_for_timeout(20)
 
@@ -231,7 +236,7 @@ def door_of(server, chromium, size=(1280, 720), place="door", **more) -> Page:
     context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **more)
     page = context.new_page()
     page.goto(f"{server.url}login?next=/{quote(place)}#token={TOKENS.door}")
-    page.wait_for_url(f"**/{place}")
+    page.wait_for_url(lambda url: "/login" not in url)
     return page
 
 
