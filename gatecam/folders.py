@@ -152,9 +152,8 @@ def open_lock(path: Path) -> int:
     Raises:
         OSError: it is a link, or cannot be opened.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT, 0o600)
     close_to_others(path)  # whoever can read it could hold the lock for ever
-    return fd
+    return os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT, 0o600)
 
 
 def readable_folders(env: Mapping[str, str] | None = None) -> list[Path]:
