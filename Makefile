@@ -24,6 +24,9 @@ audit: .venv/.ready
 
 check: lint test
 
+docs: .venv/.ready
+	$(BIN)/python -m tests.commands_page
+
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg
 
