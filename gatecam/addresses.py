@@ -11,6 +11,8 @@ import re
 HIDDEN = "***"
 ENCODE = "write the characters # / ? @ of a password as %23 %2F %3F %40"
 
+URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
+
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
 _IN_TEXT = re.compile(r"([A-Za-z][\w+.-]*://)(\S+?)(?=[)\]}>'\",.:;]*(?:\s|$))")
 _PARTS = re.compile(r"([^/?#]*)([^?#]*)([?#]?)", re.DOTALL)  # host, path, what begins the query
@@ -54,6 +56,43 @@ def hide_in_source(source: str) -> str:
     found = _SCHEME.match(source)
     scheme = found[0] if found else ""
     return scheme + _without_secrets(source[len(scheme) :])
+
+
+def hide_path(address: str) -> str:
+    """Return a web address without user, path and query; chat services put their secret into the path.
+
+    >>> hide_path("https://hooks.example/services/T0/B0/s3cret?x=1")
+    'https://hooks.example/***'
+    """
+    scheme, mark, rest = address.partition("://")
+    host = _split(rest.rpartition("@")[2])[0]
+    return f"{scheme}{mark}{host}/{HIDDEN}"
+
+
+def is_url(source: str) -> bool:
+    """Check if a source is the address of a network stream."""
+    return source.lower().startswith(URL_SCHEMES)
+
+
+def source_problem(source: str) -> str | None:
+    """Return what is wrong with a camera's source, as far as its text shows.
+
+    >>> source_problem("rtsp://")
+    'expected the name or address of the camera after rtsp://'
+    >>> source_problem("0")
+    """
+    if not (source.isdecimal() or source.startswith("/dev/") or is_url(source)):
+        return (
+            "expected an index (0), a device (/dev/video0) or an address (rtsp:// or http://); recorded "
+            "files are for `gatecam replay`"
+        )
+    if is_url(source):
+        scheme, rest = source.split("://", 1)
+        if re.search(r"\s", source):
+            return "expected no spaces in an address; write %20 for one"
+        if not _split(rest.rpartition("@")[2])[0]:
+            return f"expected the name or address of the camera after {scheme}://"
+    return None
 
 
 def has_raw_password(address: str) -> bool:

@@ -8,23 +8,38 @@ names the file and line, what was expected and what came. `config.yaml` at the t
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import os
 import re
+import socket
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from gatecam.addresses import hide_in_source, hide_secrets, source_problem
 from gatecam.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PATH = Path("config.yaml")
 ENV_PREFIX = "GATECAM_"
@@ -45,6 +60,23 @@ class Section(BaseModel):
     """A group of settings: frozen, and strict about names, types and bounds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_it_was_meant(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a text that its author expected to be filled in, stripped or quoted."""
+        if isinstance(value, str):
+            if found := re.search(r"\$\{\w*\}?", value):
+                raise _problem(f"expected no {found[0]}, which nothing fills in; write the value itself")
+            if info.field_name in _ADDRESSES and value != value.strip():
+                raise _problem("expected no spaces before or after it")
+            if info.field_name in _ADDRESSES and value[:1] in _CURLY:
+                raise _problem('expected straight quotes, "…", around it')
+        return value
+
+
+_ADDRESSES = ("source", "url", "host", "proxy")
+_CURLY = tuple("\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb")
 
 
 class CameraConfig(Section):
@@ -90,6 +122,13 @@ class CameraConfig(Section):
     def _index_as_text(cls, value: object) -> object:
         """A camera's index is a number in YAML."""
         return str(value) if type(value) is int and value >= 0 else value
+
+    @field_validator("source")
+    @classmethod
+    def _one_camera(cls, source: str) -> str:
+        if problem := source_problem(source):
+            raise _problem(problem)
+        return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +273,16 @@ def _problem(text: str, key: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("gatecam", "{text}", {"text": text, "key": key})
 
 
+def _host(text: str | None) -> str | None:
+    """Return the name or the address of a machine, without the brackets that links need around `::1`."""
+    host = text[1:-1] if text and text.startswith("[") and text.endswith("]") else text
+    if host is not None and not _is_host(host):
+        raise _problem("expected a name or an address alone, such as broker.example or 192.0.2.7")
+    return host
+
+
 def _is_host(text: str) -> bool:
-    """Whether a text is the name or the address of a machine, without a scheme, a port or a path."""
+    """Check if a text is the name or the address of a machine, without a scheme, a port or a path."""
     try:
         ip_address(text)
     except ValueError:
@@ -243,8 +290,24 @@ def _is_host(text: str) -> bool:
             text.encode("idna")  # as the look-up of its address does
         except UnicodeError:
             return False
-        return not re.search(r"[\s:/@]", text)
+        return not re.search(r"[\s:/@\[\]]", text)
     return True
+
+
+def _has_host(url: str) -> bool:
+    """Check if an address names a machine, and a port only as a number."""
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and _is_host(parts.hostname or " ")
+    except ValueError:
+        return False
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class ClassifierConfig(Section):
@@ -413,6 +476,17 @@ class StoreConfig(Section):
         description="address of a PostgreSQL database that gets every event as well, and that questions are "
         "answered from; a password stands better in ~/.pgpass than here",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _whole_address(cls, url: str | None) -> str | None:
+        if url is not None and (url.count("@") > 1 or not _has_host(url)):
+            raise _problem(
+                "expected an address such as postgresql://gatecam@db.example/gatecam, with @ in a password "
+                "as %40"
+            )
+        return url
+
     keep_days: int = Field(default=30, ge=1, le=3650, description="days after which events are deleted")
     keep_mb: int = Field(
         default=200, ge=5, le=1_000_000, description="size at which the oldest events are deleted, in MB"
@@ -447,12 +521,7 @@ class MqttConfig(Section):
         description="where Home Assistant looks for new entities; null is without",
     )
 
-    @field_validator("host")
-    @classmethod
-    def _one_host(cls, host: str | None) -> str | None:
-        if host is not None and not _is_host(host):
-            raise _problem("expected a name or an address alone, such as broker.example or 192.0.2.7")
-        return host
+    _one_host = field_validator("host")(_host)
 
     @model_validator(mode="after")
     def _nothing_in_vain(self) -> Self:
@@ -478,6 +547,13 @@ class WebhookConfig(Section):
         description="path of a file that holds the secret which requests are signed with",
     )
     timeout_s: float = Field(default=10.0, ge=0.5, le=120, description="longest wait for an answer, in s")
+
+    @field_validator("url")
+    @classmethod
+    def _with_a_host(cls, url: str | None) -> str | None:
+        if url is not None and not (url.isascii() and _has_host(url)):
+            raise _problem("expected an address such as https://example.org/hook")
+        return url
 
 
 class CommandConfig(Section):
@@ -521,7 +597,9 @@ class WebConfig(Section):
 
     enabled: bool = Field(default=False, description="whether `gatecam run` serves them, as with --web")
     host: str = Field(
-        default="127.0.0.1", min_length=1, description="address they are served at; 0.0.0.0 is all of them"
+        default="127.0.0.1",
+        min_length=1,
+        description="address they are served at; 0.0.0.0 is all of them, :: those of IPv6 as well",
     )
     port: int = Field(default=8790, ge=1, le=65535, description="port they are served at")
     certificate: str | None = Field(
@@ -557,7 +635,16 @@ class WebConfig(Section):
     @property
     def is_local(self) -> bool:
         """Whether this machine alone can ask."""
-        return self.host in ("127.0.0.1", "::1", "localhost")
+        return _is_this_machine(self.host)
+
+    _one_host = field_validator("host")(_host)
+
+    @property
+    def link_hosts(self) -> tuple[str, ...]:
+        """Hosts for links: one for browsers on this machine, then this machine's name if all may ask."""
+        if self.host in ("0.0.0.0", "::"):
+            return "127.0.0.1", socket.gethostname()
+        return (f"[{self.host}]" if ":" in self.host else self.host,)
 
     @model_validator(mode="after")
     def _whole_tls(self) -> Self:
@@ -655,6 +742,22 @@ class Config(Section):
             }
         )
 
+    def exposed(self, is_served: bool = True) -> tuple[str, ...]:
+        """Return a sentence on each thing that others on the network could read, the pages if served."""
+        said = []
+        mqtt, web = self.mqtt, self.web
+        if mqtt.password_file and not mqtt.tls and mqtt.host and not _is_this_machine(mqtt.host):
+            said.append(
+                f"the password for the broker {mqtt.host} is sent without TLS and can be read on its way; "
+                "set mqtt.tls: true."
+            )
+        if is_served and not web.is_local and web.certificate is None:
+            said.append(
+                f"the pages are served to the network ({web.host}) without TLS: tokens and pictures can be "
+                "read on their way; set web.certificate and web.key."
+            )
+        return tuple(said)
+
     def for_any_picture(self) -> Self:
         """The same settings for pictures that are not the camera's: its door and region do not apply."""
         camera = {"door_width_m": None, "door_distance_m": None, "region": None}
@@ -685,12 +788,16 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Load
     Raises:
         ConfigError: The file cannot be read, or settings are wrong: one line for each problem.
     """
+    if path is None:
+        _require_own(DEFAULT_PATH)
     text = _read_text(path or DEFAULT_PATH, required=path is not None)
     found = None if text is None else path or DEFAULT_PATH
     draft = _Draft()
     if found is not None and text is not None:
         draft.add_file(_compose(found, text), found)
     draft.add_environment(os.environ if env is None else env)
+    if draft.strange:
+        _warn(f"variables that are no settings are ignored: {', '.join(draft.strange)}.")
     return LoadedConfig(draft.finished(), found, draft.origins())
 
 
@@ -865,7 +972,7 @@ def _short(text: str) -> str:
 def _got(value: object) -> str:
     """A rejected value as its author would know it."""
     if isinstance(value, str):
-        return repr(_short(value))
+        return repr(_short(hide_secrets(value)))
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | dict):
@@ -874,6 +981,33 @@ def _got(value: object) -> str:
 
 
 # Reading ---------------------------------------------------------------------------------------
+
+
+@cache
+def _warn(text: str) -> None:
+    """Log a warning, the same one once: settings are read several times."""
+    log.warning("%s", text)
+
+
+def _require_own(path: Path) -> None:
+    """Check that root takes no settings from a file that another user left in the working folder.
+
+    Settings name programs to run and files to write.
+
+    Raises:
+        ConfigError: the file, or the link that leads to it, is another user's.
+    """
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    try:
+        owners = {path.lstat().st_uid, path.stat().st_uid}
+    except OSError:
+        return  # reading it tells
+    if others := owners - {0}:
+        raise ConfigError(
+            f"{path}: belongs to another user (id {min(others)}), so root does not take it from the working "
+            f"folder; if you trust it, name it with --config {path}"
+        )
 
 
 def _read_text(path: Path, required: bool) -> str | None:
@@ -915,6 +1049,8 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
     raise ConfigError(f"not valid YAML, {problem}, check indents and quotes there ({_place(path, line)})")
 
 
+_Pairs = list[tuple[yaml.Node, yaml.Node]]
+_MERGE = "tag:yaml.org,2002:merge"
 _RESOLVER = yaml.resolver.Resolver()
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")}
 
@@ -950,6 +1086,7 @@ class _Draft:
 
     values: dict[_Key, _Value] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)  # variables that are no settings
 
     def add_file(self, node: yaml.Node | None, path: Path) -> None:
         """Take the settings of a YAML tree."""
@@ -965,7 +1102,7 @@ class _Draft:
             self._problem(f"{what}: expected keys with values, got {_node_got(node)}", path, node)
             return
         seen: set[str] = set()
-        for key_node, value_node in node.value:
+        for key_node, value_node in self._pairs(node, path, {}):
             name = key_node.value if isinstance(key_node, yaml.ScalarNode) else "[…]"
             if name in seen:
                 self._problem(f"{_dotted(prefix, name)}: given twice, keep one", path, key_node)
@@ -974,6 +1111,32 @@ class _Draft:
             else:
                 self._add_node(value_node, path, section.model_fields[name], (*prefix, name), key_node)
             seen.add(name)
+
+    def _pairs(self, node: yaml.MappingNode, path: Path, known: dict[int, _Pairs]) -> _Pairs:
+        """Return a mapping's keys and values, those of its `<<` merges after its own.
+
+        A key of its own comes before a merged one, and an earlier merge before a later one. `known` holds
+        what was unfolded already, so that merges of merges cost no more than they hold.
+        """
+        if id(node) in known:
+            return known[id(node)]
+        known[id(node)] = []  # for one that merges itself
+        own = [pair for pair in node.value if pair[0].tag != _MERGE]
+        taken = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+        merged = []
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                continue
+            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if not isinstance(part, yaml.MappingNode):
+                    self._problem(f"<<: expected keys with values, got {_node_got(part)}", path, key)
+                    continue
+                for pair in self._pairs(part, path, known):
+                    if pair[0].value not in taken:
+                        taken.add(pair[0].value)
+                        merged.append(pair)
+        known[id(node)] = [*own, *merged]
+        return known[id(node)]
 
     def _add_node(self, node: yaml.Node, path: Path, info: FieldInfo, key: _Key, key_node: yaml.Node) -> None:
         inner, entries = _section(info), _entries(info)
@@ -1003,11 +1166,11 @@ class _Draft:
         known = {ENV_PREFIX + "_".join(key).upper(): (key, info) for key, info in _leaves()}
         for name in sorted(name for name in env if name.startswith(ENV_PREFIX)):
             place, rank = f"environment {_printable(name)}", MAX_FILE_BYTES
-            if name in known:
+            if name in known and not _is_service_link(name, env[name]):
                 key, info = known[name]
                 self.values[key] = _Value(_env_value(env[name], info), place, rank)
             else:
-                self.problems.append((rank, f"{_printable(name)}: {_unknown_variable(name, known)}"))
+                self.strange.append(_strange_variable(name, known))
         self._check_each()
 
     def finished(self) -> Config:
@@ -1054,7 +1217,9 @@ class _Draft:
 
     def _add_invalid(self, key: _Key, error_type: str, said: str | None) -> None:
         info, given = _leaf(key), self.values.pop(key)
-        expected, got = f"expected {_kind(info)} {_bounds(info)}".strip(), _got(given.value)
+        is_source = key[-1] == "source" and isinstance(given.value, str)
+        got = _got(hide_in_source(given.value) if is_source else given.value)
+        expected = f"expected {_kind(info)} {_bounds(info)}".strip()
         if _is_list(info) and isinstance(given.value, list):
             got = _short(f"[{', '.join(map(_got, given.value))}]")
         if said is not None:
@@ -1102,10 +1267,17 @@ def _unknown(prefix: _Key, name: str, section: type[Section]) -> str:
     return f"{_dotted(prefix, name)}: unknown key{hint}"
 
 
-def _unknown_variable(name: str, known: Iterable[str]) -> str:
+def _is_service_link(name: str, value: str) -> bool:
+    """Check for what Docker and Kubernetes set for a service named gatecam-web: `GATECAM_WEB_PORT=tcp://…`."""
+    return name.endswith("_PORT") and value.startswith(("tcp://", "udp://", "sctp://"))
+
+
+def _strange_variable(name: str, known: Iterable[str]) -> str:
+    """Return the name of a variable that is no setting, with the setting that was likely meant."""
     ends = [other.removeprefix(ENV_PREFIX) for other in known]
-    near = difflib.get_close_matches(name.removeprefix(ENV_PREFIX), ends, n=1)
-    return f"unknown variable, {f'did you mean {ENV_PREFIX}{near[0]}?' if near else 'unset it'} (environment)"
+    end = name.removeprefix(ENV_PREFIX)
+    near = [] if end in ends else difflib.get_close_matches(end, ends, n=1, cutoff=0.75)
+    return _printable(_short(name)) + (f" (did you mean {ENV_PREFIX}{near[0]}?)" if near else "")
 
 
 def _node_value(node: yaml.Node) -> object:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-from gatecam.addresses import ENCODE, has_raw_password, hide_in_source
-from gatecam.capture.devices import is_url, require_camera, stable_source
+from gatecam.addresses import ENCODE, has_raw_password, hide_in_source, is_url
+from gatecam.capture.devices import require_camera, stable_source
 from gatecam.capture.pauses import Pauses
 from gatecam.capture.process import COMMAND, ReaderProcess
 from gatecam.capture.sources import NO_DEVICE, NO_STREAM, STALLED, SourceSettings

@@ -7,16 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-from gatecam.addresses import hide_in_source
+from gatecam.addresses import hide_in_source, is_url, source_problem
 from gatecam.errors import CameraError
 
-URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
 ROOT = Path("/")
-
-
-def is_url(source: str) -> bool:
-    """Whether a source is the address of a network stream."""
-    return source.lower().startswith(URL_SCHEMES)
 
 
 def cameras_seen(system: Path = ROOT) -> list[str]:
@@ -52,14 +46,9 @@ def require_camera(source: str) -> None:
     Raises:
         CameraError: if it cannot.
     """
-    if is_url(source):
-        return
-    if not (source.isdecimal() or source.startswith("/dev/")):
-        raise CameraError(
-            f"camera {hide_in_source(source)}: expected an index (0), a device (/dev/video0) or an address"
-            " (rtsp:// or http://); recorded files are for `gatecam replay`."
-        )
-    if sys.platform == "linux":
+    if problem := source_problem(source):
+        raise CameraError(f"camera {hide_in_source(source)}: {problem}.")
+    if not is_url(source) and sys.platform == "linux":
         _require_device(_device_path(source))
 
 

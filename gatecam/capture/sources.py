@@ -42,7 +42,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from gatecam.capture.devices import is_url
+from gatecam.addresses import is_url
 from gatecam.capture.jpegs import JpegScanner
 from gatecam.capture.network import PLAYLIST, open_stream
 from gatecam.capture.newest import MAX_PIXELS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -29,11 +30,15 @@ def show(
 
     What may be a password in an address is shown as ***.
     """
+    from gatecam.addresses import hide_path
     from gatecam.cli.explaining import KEY, face_note
     from gatecam.config import load, to_yaml
 
     loaded = load(config)
     shown = loaded.config if passwords else _without_passwords(loaded.config)
+    if not passwords and shown.webhook.url is not None:
+        hook = shown.webhook.model_copy(update={"url": hide_path(loaded.config.webhook.url or "")})
+        shown = shown.model_copy(update={"webhook": hook})
     typer.echo(to_yaml(shown, loaded.origins, {KEY: face_note(loaded.config)}), nl=False)
 
 
@@ -56,8 +61,11 @@ def check(
 ) -> None:
     """Check a settings file and the GATECAM_ variables; problems are listed, and the exit code is 2."""
     from gatecam.config import load
+    from gatecam.logs import say
 
     loaded = load(file)
+    for sentence in loaded.config.exposed():
+        say(sentence, level=logging.WARNING)
     typer.echo(f"{loaded.path}: ok" if loaded.path else "no config.yaml here, the defaults hold: ok")
 
 

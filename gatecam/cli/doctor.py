@@ -219,6 +219,9 @@ def _settings(path: Path | None) -> Iterator[Row]:
             yield Row("settings", False, problem, "correct it, then `gatecam config check`", essential=True)
         return
     yield Row("settings", True, str(loaded.path or "the defaults, no config.yaml here"), essential=True)
+    for sentence in loaded.config.exposed():
+        found, _, advice = sentence.rstrip(".").rpartition("; ")
+        yield Row("secrecy", False, found, advice)
 
 
 def _settings_or_defaults(path: Path | None) -> Config:

@@ -79,6 +79,7 @@ def _gatecam(
 
 def main() -> None:
     """Run the command line and exit; a `GatecamError` or a failing disk is told in one sentence."""
+    _open_closed_streams()
     _print_what_the_terminal_cannot()
     set_up()
     try:
@@ -106,6 +107,25 @@ def _how_to_load(message: str) -> str:
     if ".so" in message:  # OpenCV's wheel leaves these two to the system, which a bare server lacks
         return "install it, on Debian and Ubuntu with `apt-get install libgl1 libglib2.0-0`"
     return "install gatecam again with `pip install --force-reinstall gatecam`"
+
+
+def _open_closed_streams() -> None:
+    """Send what goes to a closed standard stream (`>&-`) nowhere.
+
+    The next file that is opened, such as the store, would otherwise get its number, and be written to by
+    libraries that print.
+    """
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != fd:
+                os.dup2(nowhere, fd)
+                os.close(nowhere)
+            os.set_inheritable(fd, True)
+            mode = "r" if fd == 0 else "w"
+            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _print_what_the_terminal_cannot() -> None:

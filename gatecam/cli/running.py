@@ -61,6 +61,8 @@ def watch(loaded: LoadedConfig, source: str | None, headless: bool, web: bool, s
         OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
     """
     config = _of_source(loaded.config, source)
+    for sentence in config.exposed(is_served=web or config.web.enabled):
+        say(sentence, level=logging.WARNING)
     telemetry, people, notifier = Telemetry(), People(), Notifier()
     serving = in_service()
     with ExitStack() as stack:
@@ -109,13 +111,9 @@ def _serve_pages(
     site = stack.enter_context(build_site(config, running))
     sinks.presence.add(site.tell)
     reloading.applied = site.apply
-    if not config.web.is_local and config.web.certificate is None:
-        say(
-            f"the pages are served to the network ({config.web.host}) without TLS: tokens and pictures can "
-            "be read on their way; set web.certificate and web.key.",
-            level=logging.WARNING,
-        )
-    say(f"the pages are at {site.url} and {site.url}door; `gatecam token` tells how to get in")
+    own, *others = site.urls
+    named = "".join(f", for other machines at {url}" for url in others)
+    say(f"the pages are at {own} and {own}door{named}; `gatecam token` tells how to get in")
     return site
 
 

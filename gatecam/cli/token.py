@@ -41,9 +41,7 @@ def token(
         if camera is not None and camera not in names:
             raise ConfigError(f"--camera: expected one of {', '.join(names)}, got {camera!r}")
         scheme = "http" if web.certificate is None else "https"
-        host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
-        shown = f"[{host}]" if ":" in host else host
         door = "/door?camera=" + quote(camera or "", safe="")
         page = "" if camera is None else f"?next={quote(door)}"
-        text = f"{scheme}://{shown}:{web.port}/login{page}#token={text}"
+        text = f"{scheme}://{web.link_hosts[0]}:{web.port}/login{page}#token={text}"
     typer.echo(text)

@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def read_secret(path: Path) -> str:
-    """The text of a secret's file, without the end of its line.
+    """Return the text of a secret's file, without the end of its line and a byte-order mark.
 
     Raises:
         OutputError: it cannot be read, or holds nothing.
     """
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES).decode("utf-8").strip()
+            text = file.read(MAX_BYTES).decode("utf-8-sig").strip()
         is_open = bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from gatecam import __version__
 from gatecam.config import WebhookConfig
-from gatecam.errors import ConfigError, OutputError
+from gatecam.errors import OutputError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.secrets import read_secret
 from gatecam.types import StoredEvent
@@ -44,18 +44,11 @@ class WebhookOutput:
             clock: tells the time of day, in s since 1970.
 
         Raises:
-            ConfigError: the address is none.
             OutputError: the secret cannot be read.
         """
         assert config.url is not None
-        try:
-            self._url = urlsplit(config.url)
-            self._port = self._url.port
-            if not self._url.hostname or not config.url.isascii():
-                raise ValueError
-            self._url.hostname.encode("idna")  # as the look-up of its address does
-        except ValueError:
-            raise ConfigError("webhook.url: expected an address such as https://example.org/hook.") from None
+        self._url = urlsplit(config.url)
+        self._port = self._url.port
         self._timeout_s, self._clock = config.timeout_s, clock
         self._secret = None if config.secret_file is None else read_secret(Path(config.secret_file)).encode()
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None

@@ -100,7 +100,9 @@ class Guard:
         self._app, self._tokens, self._sessions, self._failures = app, tokens, sessions, failures
         self._proxy = None if config.proxy is None else config.proxy.lower()
         named = urlsplit(self._proxy or "").hostname or "localhost"
-        self._hosts = {"localhost", socket.gethostname().lower(), config.host.lower(), named}
+        own = socket.gethostname().lower()
+        local = f"{own.partition('.')[0]}.local"  # what multicast DNS calls this machine (RFC 6762)
+        self._hosts = {"localhost", own, local, config.host.lower(), named}
         self._scheme = "http" if config.certificate is None else "https"
         self._is_secure = config.is_secure
 

@@ -145,9 +145,13 @@ class WebServer:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the pages."""
-        host = self._config.host
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        return f"{'http' if self._config.certificate is None else 'https'}://{shown}:{self.port}/"
+        return self.urls[0]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The pages' addresses: for a browser on this machine, then for others where all may ask."""
+        scheme = "http" if self._config.certificate is None else "https"
+        return tuple(f"{scheme}://{host}:{self.port}/" for host in self._config.link_hosts)
 
     def __enter__(self) -> Self:
         """Listen.
@@ -200,7 +204,12 @@ class WebServer:
 def _listen(config: WebConfig, places: Places) -> Listener:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        made = socket.create_server((config.host, config.port), family=family, backlog=BACKLOG)
+        made = socket.create_server(
+            (config.host, config.port),
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=config.host == "::" and socket.has_dualstack_ipv6(),
+        )
     except (OSError, OverflowError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise OutputError(

@@ -68,6 +68,11 @@ class Site:
         """Where a browser on this machine finds the pages."""
         return self._server.url
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The pages' addresses: for a browser on this machine, then for others where all may ask."""
+        return self._server.urls
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self._store.close)

@@ -190,7 +190,7 @@ def test_the_reading_method_of_an_only_camera_is_remembered_by_its_next_reader()
 @pytest.mark.parametrize("source", ["/dev/video-none", "99", "door.mp4"])
 def test_what_cannot_be_a_camera_is_refused_before_a_process_starts(source, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
-    config = camera_at(source)
+    config = camera_at("0").model_copy(update={"source": source})  # as --camera gives it
     with pytest.raises(CameraError, match=r"no such camera|expected an index"):
         Cameras([config], command=("/nonexistent",)).__enter__()
 

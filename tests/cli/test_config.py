@@ -49,6 +49,19 @@ def test_check_says_that_a_file_is_ok(gatecam):
     assert gatecam("config", "check", "config.yaml") == "config.yaml: ok\n"
 
 
+def test_check_tells_what_others_could_read_on_the_network(gatecam, caplog):
+    Path("config.yaml").write_text("web: {host: 0.0.0.0}", encoding="utf-8")
+    assert gatecam("config", "check") == "config.yaml: ok\n"
+    assert "without TLS" in caplog.text
+
+
+def test_show_hides_the_path_of_a_webhook_where_chat_services_put_their_secret(gatecam):
+    url = "https://me:pw@hooks.example/T0/services/s3cret?x=1"
+    Path("config.yaml").write_text(f"webhook: {{url: '{url}'}}", encoding="utf-8")
+    assert "url: https://hooks.example/***  # config.yaml:1" in gatecam("config", "show")
+    assert url in gatecam("config", "show", "--passwords")
+
+
 def test_check_raises_the_problems_of_a_file(gatecam):
     Path("bad.yaml").write_text("device: gpu", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"expected auto, cpu, cuda or openvino, got 'gpu' \(bad.yaml:1\)"):

@@ -122,3 +122,38 @@ def test_a_library_that_does_not_load_is_one_sentence(main_raising, error, advic
     assert len(told.splitlines()) == 1
     assert str(error) in told
     assert advice in told
+
+
+CLOSED_THEN_MAIN = """
+import os, sys
+for fd in map(int, sys.argv.pop(1).split(",")):
+    os.close(fd)
+    setattr(sys, ("stdin", "stdout", "stderr")[fd], None)  # as an interpreter that starts so has it
+from gatecam.cli import main
+main.app.command("opens")(lambda: (print("out"), print(open("store", "wb").fileno(), file=open("fd", "w"))))
+main.main()
+"""
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0,1,2"])
+def test_a_closed_standard_stream_is_no_traceback_and_its_number_goes_to_no_file(tmp_path, closed):
+    command = [sys.executable, "-W", "ignore", "-c", CLOSED_THEN_MAIN, closed, "opens"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert int((tmp_path / "fd").read_text()) > 2
+
+
+@pytest.mark.parametrize("words", [["config", "show"], ["--help"], ["events"]])
+def test_a_reader_that_is_gone_is_no_traceback(tmp_path, words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gatecam", *words]
+    env = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    try:
+        for streams in ({"stdout": writer, "stderr": subprocess.PIPE}, {"stdout": writer, "stderr": writer}):
+            run = subprocess.run(command, text=True, timeout=60, cwd=tmp_path, env=env, **streams)
+            assert run.returncode in (1, 2)
+            assert "Traceback" not in (run.stderr or "")
+            assert "Exception ignored" not in (run.stderr or "")
+    finally:
+        os.close(writer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from html import unescape
 
@@ -312,6 +313,8 @@ def test_a_body_that_does_not_come_is_given_up(browser, monkeypatch):
         ("[::1]:80", 200),
         ("10.0.0.5", 200),
         ("localhost:1", 200),
+        (f"{socket.gethostname().partition('.')[0]}.LOCAL:8790", 200),
+        ("other.local", 400),
     ],
 )
 def test_names_that_others_give_this_machine_are_refused(browser, host, status):

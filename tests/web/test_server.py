@@ -156,6 +156,16 @@ def test_a_port_in_use_is_one_sentence(server, site):
         WebServer(site, WebConfig(port=server.port), pytest.fail).__enter__()
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_all_addresses_are_those_of_both_families(site):
+    with WebServer(site, WebConfig(host="::", port=free_port()), pytest.fail) as server:
+        assert server.url == f"http://127.0.0.1:{server.port}/"
+        for address in ("127.0.0.1", "::1"):
+            with socket.create_connection((address, server.port), timeout=10) as client:
+                client.sendall(ASK)
+                assert client.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_an_address_of_another_machine_is_one_sentence(site):
     with pytest.raises(OutputError, match="the pages cannot be served at 192"):
         WebServer(site, WebConfig(host="192.0.2.1", port=free_port()), pytest.fail).__enter__()
