@@ -1217,8 +1217,8 @@ class _Draft:
 
     def _add_invalid(self, key: _Key, error_type: str, said: str | None) -> None:
         info, given = _leaf(key), self.values.pop(key)
-        is_source = key[-1] == "source" and isinstance(given.value, str)
-        got = _got(hide_in_source(given.value) if is_source else given.value)
+        value = given.value
+        got = _got(hide_in_source(value) if key[-1] == "source" and isinstance(value, str) else value)
         expected = f"expected {_kind(info)} {_bounds(info)}".strip()
         if _is_list(info) and isinstance(given.value, list):
             got = _short(f"[{', '.join(map(_got, given.value))}]")
