@@ -1,4 +1,4 @@
-"""Floor 6: `python -m gatecam` is `gatecam`."""
+"""`python -m gatecam` is `gatecam`."""
 
 from gatecam.cli.main import main
 

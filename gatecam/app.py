@@ -1,31 +1,27 @@
-"""Floor 5: the only place that builds parts from settings, and the only one that knows the time of day."""
+"""The only place that builds parts from settings, and the only one that knows the time of day."""
 
 from __future__ import annotations
 
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 
-from gatecam.camera_alerts import CameraAlerts
 from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
-from gatecam.config import Config
-from gatecam.cores import set_openmp, usable_cores
 from gatecam.errors import DeviceError, MissingExtraError, OutputError
-from gatecam.folders import STORE, state_folder
-from gatecam.keyframes import KeyFrames
-from gatecam.locks import Turn, camera_lock
+from gatecam.live.camera_alerts import CameraAlerts
+from gatecam.live.parts import Live, LiveSinks, Queue
+from gatecam.live.watch import Watch
 from gatecam.notify.chat import chat_outputs
 from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
@@ -34,22 +30,27 @@ from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.sound import SoundSink
 from gatecam.notify.webhook import WebhookOutput
-from gatecam.pipeline import Pipeline, timed
-from gatecam.policy import AlertPolicy
+from gatecam.people.keyframes import KeyFrames
+from gatecam.people.pipeline import Pipeline, timed
+from gatecam.people.policy import AlertPolicy
+from gatecam.people.presence import Presences
+from gatecam.people.tracker import FaceTracker
 from gatecam.ports import CropClassifier, FaceAnalyzer, FaceFinder, Output, Sink
-from gatecam.presence import Presences
+from gatecam.runtime.cores import set_openmp, usable_cores
+from gatecam.runtime.folders import STORE, state_folder
+from gatecam.runtime.locks import Turn, camera_lock
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.runtime.wall_clock import now, running_s
+from gatecam.settings.config import Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping
 from gatecam.store.outbox import Courier, DatabaseCopy, close_all
 from gatecam.store.totals import ClassTotals
-from gatecam.telemetry import Telemetry
-from gatecam.tracking import FaceTracker
-from gatecam.types import CameraState, Event, Presence, Round, Step
-from gatecam.watching import Watch
+from gatecam.types import CameraState, Presence, Step
 
 if TYPE_CHECKING:
-    from gatecam.service.running import Running
+    from gatecam.live.control import Running
     from gatecam.vision.analyzer import TorchAnalyzer
     from gatecam.web.site import Site
 
@@ -155,32 +156,6 @@ def open_replay(
         yield Replay(recording, pipeline.steps(ahead))
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Cameras being watched: `rounds` yields their steps and events, ten times a second at least."""
-
-    cameras: Cameras
-    alerts: CameraAlerts
-    rounds: Iterator[Round]
-    _analyzer: FaceAnalyzer
-    _pipelines: Mapping[str, Pipeline]
-
-    def stop(self) -> None:
-        """End the rounds; safe in a signal handler."""
-        self.cameras.stop()
-
-    def apply(self, config: Config) -> None:
-        """Go on by other settings, in all that can change while cameras are watched; no track is lost."""
-        self._analyzer.apply(config)
-        self.alerts.apply(config.pace)
-        for one in config.watched:
-            pipeline = self._pipelines[one.camera.name]
-            pipeline.tracker.apply(one.tracker)
-            pipeline.policy.apply(one.policy)
-            if pipeline.planner is not None:
-                pipeline.planner.apply(one.detector)
-
-
 @contextmanager
 def open_live(
     config: Config,
@@ -220,66 +195,6 @@ def open_live(
         yield Live(cameras, alerts, watch.rounds(frames), analyzer, pipelines)
 
 
-class Queue(Protocol):
-    """What waits for one output, and what became of the rest."""
-
-    @property
-    def name(self) -> str:
-        """Which output it is."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Events that the output has not yet."""
-        ...
-
-    @property
-    def sent(self) -> int:
-        """Events that it took."""
-        ...
-
-    @property
-    def failed(self) -> int:
-        """Failures so far."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """Events that it will never get."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class LiveSinks:
-    """Where live events go besides the screen; each event gets the time of day once, for all of them.
-
-    The counts of the `queues` tell how it goes; `sink` leads to the store, and to what does not wait for it.
-    """
-
-    queues: tuple[Queue, ...]
-    sink: Sink
-    totals: ClassTotals
-    presence: Presences
-    _parts: ExitStack
-
-    def note(self, turn: Round, states: Mapping[str, CameraState], slow: Mapping[str, str]) -> None:
-        """Take in a round, and how the cameras are: for totals, and for who shows what is there now.
-
-        `slow` says why cameras are judged too slowly, by their names.
-        """
-        for step in turn.steps:
-            self.totals.note(step)
-        self.presence.note(turn.steps, states, slow)
-
-    def send(self, event: Event) -> None:
-        """Hand an event to every queue; neither blocks nor raises."""
-        self.sink.send(replace(event, at=wall_clock()))
-
-    def close(self) -> None:
-        """Deliver what is left, for some seconds at most."""
-        self._parts.close()
-
-
 def build_live_sinks(
     config: Config,
     telemetry: Telemetry,
@@ -306,9 +221,9 @@ def build_live_sinks(
             stores.append(EventStore(PostgresDatabase(config.store.url)))
         observers: list[Callable[[Presence], None]] = []
         couriers = _start_couriers(config, stores, telemetry, on_trouble, observers, stack)
-        totals = ClassTotals(_now())
+        totals = ClassTotals(now())
         files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
-        keeping = Housekeeping(stores, config.store, totals, _now, running_s, on_trouble, files)
+        keeping = Housekeeping(stores, config.store, totals, now, running_s, on_trouble, files)
         stack.callback(keeping.close)
         queues: list[Queue] = []
         told: Sink = FanOut([])
@@ -321,7 +236,7 @@ def build_live_sinks(
         told = DurableSink(store, told, size, "store", telemetry, partial(on_trouble, "store"))
         queues.append(told)
         if config.notify.sound:
-            player = SoundSink(config.sound, lambda: _now().time())
+            player = SoundSink(config.sound, lambda: now().time())
             sound = QueuedSink(player, size, "sound", telemetry)
             queues.append(sound)
             told = FanOut([told, sound])
@@ -416,24 +331,3 @@ def open_store(config: Config) -> EventStore:
             f"{path}: there is no store yet: `gatecam run` begins one, or choose another store.path."
         )
     return EventStore(SqliteDatabase(path, mends=False))
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()
-
-
-def running_s() -> float:
-    """Return the seconds since the machine's start. Nobody sets this clock, and sleep does not stop it."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
-
-
-def time_of_day(time_s: float) -> str:
-    """When a live frame was taken, in local time: `11-23 14:05:09`."""
-    return f"{datetime.now() - timedelta(seconds=time.monotonic() - time_s):%m-%d %H:%M:%S}"
-
-
-def wall_clock() -> str:
-    """The time of day, with its offset: `2026-11-23T14:05:09.123+00:00`."""
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Floor 0: what gatecam raises.
+"""What gatecam raises.
 
 GatecamError            a sentence for the user: what is wrong and what to do
 ├── ConfigError         a setting that is unknown, out of bounds or unreadable

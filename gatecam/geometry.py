@@ -1,4 +1,4 @@
-"""Floor 1: arithmetic on boxes."""
+"""Arithmetic on boxes."""
 
 from __future__ import annotations
 

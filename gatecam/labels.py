@@ -1,4 +1,4 @@
-"""Floor 0: the 18 classes: what the heads' outputs are called, and how a class is numbered."""
+"""The 18 classes: what the heads' outputs are called, and how a class is numbered."""
 
 from __future__ import annotations
 

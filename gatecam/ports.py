@@ -1,4 +1,4 @@
-"""Floor 2: the seams between the rooms, on one screen. Each part stands behind one of these."""
+"""The seams between the rooms, on one screen. Each part stands behind one of these."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from gatecam.config import Config, DetectorConfig, PolicyConfig, TrackerConfig
+from gatecam.settings.config import Config, DetectorConfig, PolicyConfig, TrackerConfig
 from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, StoredEvent, Track
 
 

@@ -1,4 +1,4 @@
-"""Floor 0: the values that every room passes and returns.
+"""The values that every room passes and returns.
 
 All are frozen; those that carry arrays compare by identity. Boxes and landmarks are in pixels of
 their frame, times in seconds of the frame's own monotonic clock.

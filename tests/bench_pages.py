@@ -35,13 +35,13 @@ from playwright.sync_api import Page, sync_playwright
 from rich.progress import track
 
 from gatecam.app import build_analyzer, build_pipeline, build_site, open_live, store_path
-from gatecam.config import CameraConfig, Config, WebConfig
-from gatecam.folders import state_folder
-from gatecam.service.health import CameraHealth, Health
-from gatecam.service.running import Running
+from gatecam.live.control import Running
+from gatecam.live.health import CameraHealth, Health
+from gatecam.runtime.folders import state_folder
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import CameraConfig, Config, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
-from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Frame, Presence, Round, Verdict
 from gatecam.web.site import Site
 from gatecam.web.tokens import Role, load_tokens

@@ -24,9 +24,9 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from gatecam.capture.images import read_image
-from gatecam.draw import FONT_PATH
 from gatecam.errors import GatecamError
-from gatecam.store.video import VideoWriter
+from gatecam.pictures.draw import FONT_PATH
+from gatecam.pictures.video import VideoWriter
 from gatecam.training.drawing import MAKES, Wear, draw_mask, draw_thing
 from gatecam.types import Floats, Image
 

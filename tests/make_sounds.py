@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gatecam.pictures.messages import MESSAGES
 from gatecam.types import Verdict
-from gatecam.words import MESSAGES
 
 RATE_HZ = 22_050
 TONES = {

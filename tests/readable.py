@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from gatecam.app import build_analyzer, build_finder, open_replay
-from gatecam.config import Config, DetectorConfig
-from gatecam.draw import annotate
 from gatecam.geometry import iou
+from gatecam.pictures.blur import AHEAD_S, Cover, Veil
+from gatecam.pictures.draw import annotate
 from gatecam.ports import FaceAnalyzer
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Face, Image, Step
-from gatecam.veil import AHEAD_S, Cover, Veil
 from gatecam.web.live import LARGEST_PX, draw
 from gatecam.web.tokens import Role
 

@@ -18,7 +18,13 @@ import PIL.Image
 import pytest
 
 from gatecam import app
-from gatecam.config import (
+from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
+from gatecam.live.parts import Live
+from gatecam.people.keyframes import Searched
+from gatecam.runtime.locks import camera_lock
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.runtime.wall_clock import time_of_day, wall_clock
+from gatecam.settings.config import (
     CameraConfig,
     CameraEntry,
     ChatConfig,
@@ -30,12 +36,8 @@ from gatecam.config import (
     StoreConfig,
     TrackerConfig,
 )
-from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
-from gatecam.keyframes import Searched
-from gatecam.locks import camera_lock
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
-from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Step, Verdict
 from gatecam.vision.fake import FakeAnalyzer
 from tests.streams import MjpegServer
@@ -113,7 +115,7 @@ def entry(server: MjpegServer, name: str, **settings) -> CameraEntry:
     return CameraEntry(source=server.url, name=name, **settings)
 
 
-def steps_of(live: app.Live) -> Iterator[Step]:
+def steps_of(live: Live) -> Iterator[Step]:
     return (step for turn in live.rounds for step in turn.steps)
 
 
@@ -235,7 +237,7 @@ def test_what_the_store_has_goes_to_the_outputs_that_are_set(tmp_path):
 def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monkeypatch):
     file, server = tmp_path / "events.sqlite3", tmp_path / "server.sqlite3"
     with closing(EventStore(SqliteDatabase(file))) as store:
-        store.append([replace(EVENT, at=app.wall_clock())] * 3)
+        store.append([replace(EVENT, at=wall_clock())] * 3)
     monkeypatch.setattr(app, "PostgresDatabase", lambda url: SqliteDatabase(server))
     settings = StoreConfig(path=str(file), url="postgresql://db.example/gatecam")
     config = Config(store=settings, notify=NotifyConfig(sound=False))
@@ -303,9 +305,7 @@ def test_a_log_that_another_gatecam_writes_is_told_at_once(tmp_path):
 
 def test_a_frame_time_is_told_as_the_time_of_day():
     hour_ago = datetime.fromtimestamp(time.time() - 3600)
-    told = datetime.strptime(
-        f"{hour_ago.year} {app.time_of_day(time.monotonic() - 3600)}", "%Y %m-%d %H:%M:%S"
-    )
+    told = datetime.strptime(f"{hour_ago.year} {time_of_day(time.monotonic() - 3600)}", "%Y %m-%d %H:%M:%S")
     assert abs((told - hour_ago).total_seconds()) < 2
 
 
@@ -314,7 +314,7 @@ def test_torch_is_loaded_with_threads_that_sleep_rather_than_spin() -> None:
     code = (
         "import os, sys\n"
         "from gatecam.app import build_crop_classifier\n"
-        "from gatecam.config import Config\n"
+        "from gatecam.settings.config import Config\n"
         "assert 'torch' not in sys.modules\n"
         "build_crop_classifier(Config())\n"
         "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)\n"

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gatecam.cli.main import app
-from gatecam.config import Config, load
+from gatecam.settings.config import Config, load
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,4 +1,4 @@
-"""Holds the floors of the design: imports go only down, torch stays in its rooms, files say their role."""
+"""Hold the layers of the design: imports go only down, torch stays in its rooms, files say their role."""
 
 from __future__ import annotations
 
@@ -10,32 +10,22 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gatecam"
 
-# Each string is one room; rooms of one floor do not know each other.
-FLOORS = {
-    7: ["cli __main__"],
-    6: ["bench"],
-    5: ["app"],
-    4: ["pipeline watching", "web", "training", "fleet"],
-    3: [
-        "capture",
-        "vision",
-        "tracking",
-        "keyframes",
-        "policy",
-        "presence",
-        "camera_alerts",
-        "notify",
-        "store",
-        "draw",
-        "veil",
-        "service",
-    ],
-    2: ["pages", "ports", "reload", "pace"],
-    1: ["config", "cores", "files", "geometry", "telemetry", "logs", "locks", "charts", "words"],
-    0: ["types", "labels", "errors folders", "addresses"],
-}
-ROOM_OF = {name: room for rooms in FLOORS.values() for room in rooms for name in room.split()}
-FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+# From top to bottom. Each string is one room; rooms on one level do not import each other.
+LEVELS = [
+    ["cli __main__"],
+    ["bench"],
+    ["app"],
+    ["training", "web"],
+    ["live"],
+    ["kiosk", "store", "notify"],
+    ["pictures", "people", "vision", "capture"],
+    ["ports"],
+    ["settings"],
+    ["geometry", "runtime"],
+    ["types", "labels", "errors"],
+]
+ROOM_OF = {name: room for rooms in LEVELS for room in rooms for name in room.split()}
+LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 TORCH = {"torch", "torchvision", "facenet_pytorch"}
 TORCH_ROOMS = {"vision", "training", "bench"}
@@ -62,10 +52,10 @@ def import_problem(room: str | None, module: str) -> str | None:
         return None
     other = ROOM_OF.get(inner[0])
     if other is None:
-        return f"{module}, which has no floor"
-    if other == room or (room is not None and FLOOR_OF[other] < FLOOR_OF[room]):
+        return f"{module}, which has no level"
+    if other == room or (room is not None and LEVEL_OF[other] > LEVEL_OF[room]):
         return None
-    return f"{module}, which is not on a lower floor"
+    return f"{module}, which is not on a lower level"
 
 
 def problems_of_file(path: Path, package: Path) -> Iterator[str]:
@@ -82,7 +72,7 @@ def problems_of_file(path: Path, package: Path) -> Iterator[str]:
     name = where.parts[0].removesuffix(".py")
     room = ROOM_OF.get(name)
     if room is None and name != "__init__":
-        yield f"{where}: {name} has no floor"
+        yield f"{where}: {name} has no level"
         return
     for line, module in imported_modules(tree, ["gatecam", *where.parts[:-1]]):
         problem = import_problem(room, module)
@@ -94,7 +84,7 @@ def problems_of(package: Path) -> list[str]:
     return [problem for path in sorted(package.rglob("*.py")) for problem in problems_of_file(path, package)]
 
 
-def test_the_package_keeps_its_floors_and_its_style():
+def test_the_package_keeps_its_layers_and_its_style():
     assert (PACKAGE / "types.py").is_file()
     assert problems_of(PACKAGE) == []
 
@@ -102,37 +92,41 @@ def test_the_package_keeps_its_floors_and_its_style():
 @pytest.mark.parametrize(
     ("file", "code", "said"),
     [
-        ("types.py", "import gatecam.config", "not on a lower floor"),
-        ("config.py", "from gatecam.geometry import expand", "not on a lower floor"),
-        ("config.py", "from gatecam import draw", "not on a lower floor"),
-        ("capture/video.py", "from gatecam.vision.device import pick_device", "not on a lower floor"),
-        ("capture/video.py", "from ..notify import sound", "not on a lower floor"),
-        ("app.py", "from gatecam.cli.main import main", "not on a lower floor"),
-        ("pipeline.py", "def f():\n    import gatecam.training.learn", "not on a lower floor"),
-        ("__init__.py", "from gatecam.types import Box", "not on a lower floor"),
+        ("types.py", "import gatecam.settings.config", "not on a lower level"),
+        ("geometry.py", "from gatecam.settings import config", "not on a lower level"),
+        ("settings/config.py", "from gatecam.pictures import draw", "not on a lower level"),
+        ("capture/video.py", "from gatecam.vision.device import pick_device", "not on a lower level"),
+        ("capture/video.py", "from ..notify import sound", "not on a lower level"),
+        ("app.py", "from gatecam.cli.main import main", "not on a lower level"),
+        (
+            "people/pipeline.py",
+            "def f():\n    import gatecam.training.runs",
+            "not on a lower level",
+        ),
+        ("__init__.py", "from gatecam.types import Box", "not on a lower level"),
         (
             "cli/run.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch",
             "torch outside",
         ),
-        ("pipeline.py", "from torchvision.ops import nms", "torchvision outside"),
-        ("draw.py", "import facenet_pytorch.models", "facenet_pytorch outside"),
-        ("app.py", "import gatecam.helpers", "no floor"),
-        ("helpers.py", "x = 1", "no floor"),
-        ("draw.py", "def long():\n" + "    x = 1\n" * MAX_FUNCTION_LINES, "has 61 lines"),
+        ("people/pipeline.py", "from torchvision.ops import nms", "torchvision outside"),
+        ("pictures/draw.py", "import facenet_pytorch.models", "facenet_pytorch outside"),
+        ("app.py", "import gatecam.helpers", "no level"),
+        ("helpers.py", "x = 1", "no level"),
+        ("pictures/draw.py", "def long():\n" + "    x = 1\n" * MAX_FUNCTION_LINES, "has 61 lines"),
     ],
 )
 def test_an_offence_is_found(tmp_path, file, code, said):
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f'"""Floor ?: an offender."""\n{code}\n', encoding="utf-8")
+    path.write_text(f'"""an offender."""\n{code}\n', encoding="utf-8")
     (problem,) = problems_of(tmp_path)
     assert said in problem
 
 
 def test_a_file_without_a_role_is_found(tmp_path):
-    (tmp_path / "draw.py").write_text("# a comment is not a docstring\n", encoding="utf-8")
-    assert problems_of(tmp_path) == ["draw.py: does not say its role in a docstring"]
+    (tmp_path / "ports.py").write_text("# a comment is not a docstring\n", encoding="utf-8")
+    assert problems_of(tmp_path) == ["ports.py: does not say its role in a docstring"]
 
 
 @pytest.mark.parametrize(
@@ -140,13 +134,16 @@ def test_a_file_without_a_role_is_found(tmp_path):
     [
         ("cli/run.py", "from gatecam import __version__\nfrom gatecam.cli.options import ConfigOption"),
         ("__main__.py", "from gatecam.cli.main import main"),
-        ("app.py", "import gatecam.pipeline\nfrom gatecam import draw, errors"),
+        (
+            "app.py",
+            "import gatecam.people.pipeline\nfrom gatecam.pictures import draw",
+        ),
         ("vision/device.py", "import torch\nfrom . import mtcnn\nfrom ..types import Box"),
         ("training/learn.py", "import torch\nfrom gatecam.vision.crops import crop"),
     ],
 )
-def test_an_import_of_the_own_room_or_a_lower_floor_is_fine(tmp_path, file, code):
+def test_an_import_of_the_own_room_or_a_lower_level_is_fine(tmp_path, file, code):
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f'"""Floor ?: well-behaved."""\n{code}\n', encoding="utf-8")
+    path.write_text(f'"""well-behaved."""\n{code}\n', encoding="utf-8")
     assert problems_of(tmp_path) == []

@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("fastapi")
 
 from gatecam.app import build_analyzer, build_finder
-from gatecam.config import Config
-from gatecam.draw import blur_faces, draw_faces
+from gatecam.pictures.draw import blur_faces, draw_faces
 from gatecam.ports import FaceAnalyzer
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config
 from gatecam.types import Image
 from gatecam.web.tokens import Role
 from tests.clips import write_demo

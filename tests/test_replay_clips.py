@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gatecam.app import build_analyzer, open_replay
-from gatecam.config import Config, DetectorConfig
-from gatecam.pipeline import People
+from gatecam.people.pipeline import People
 from gatecam.ports import FaceAnalyzer
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Event, Verdict
 from tests.clips import write_demo
 

@@ -48,7 +48,7 @@ def test_an_unpacked_wheel_finds_whole_weights_and_font_from_another_folder(whee
         archive.extractall(tmp_path / "unpacked")
     (tmp_path / "elsewhere").mkdir()
     code = """
-from gatecam.draw import FONT_PATH
+from gatecam.pictures.draw import FONT_PATH
 from gatecam.vision.weights import find_weights, load_weights, verify_all
 path = find_weights("gatecam-faces")
 load_weights(path)

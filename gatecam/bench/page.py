@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatecam.bench.result import ALIKE, CAPTURE, CLIP_PARTS, PLAIN, Clip, Measure, Result
-from gatecam.charts import HEIGHT, WIDTH, Series, nice_top, stacked_bars
-from gatecam.files import write_output
-from gatecam.pages import Page
+from gatecam.pictures.charts import HEIGHT, WIDTH, Series, nice_top, stacked_bars
+from gatecam.pictures.html import Page
+from gatecam.runtime.files import write_output
 
 TITLES = {
     "resolutions": "Replay of one face, by resolution",

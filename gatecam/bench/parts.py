@@ -14,15 +14,15 @@ from gatecam.app import build_analyzer, build_pipeline
 from gatecam.bench.memory import Peak
 from gatecam.bench.result import CAPTURE, Measure, percentile
 from gatecam.bench.scene import FPS, draw
-from gatecam.camera_alerts import CameraAlerts
 from gatecam.capture.recording import open_recording
-from gatecam.config import Config
 from gatecam.errors import DeviceError
-from gatecam.pipeline import advance
+from gatecam.live.camera_alerts import CameraAlerts
+from gatecam.live.watch import Watch
+from gatecam.people.pipeline import advance
 from gatecam.ports import FaceAnalyzer
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config
 from gatecam.types import Frame, Image
-from gatecam.watching import Watch
 
 if TYPE_CHECKING:
     from gatecam.bench.roofline import Machine, Runner

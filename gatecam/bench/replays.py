@@ -14,9 +14,9 @@ from gatecam.bench.plain import SMALLEST_PX, PlainLoop
 from gatecam.bench.result import ALIKE, CAPTURE, PLAIN, Measure
 from gatecam.bench.scene import FPS
 from gatecam.capture.recording import open_recording
-from gatecam.config import Config, DetectorConfig
-from gatecam.pipeline import advance
-from gatecam.telemetry import Telemetry
+from gatecam.people.pipeline import advance
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, DetectorConfig
 
 PLAIN_FRAMES = 24  # of a clip that the plain loop is shown, which takes ten times as long a frame
 PLAIN_WARM_UP = 4  # frames of a clip that it is shown before, unmeasured

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from gatecam.errors import ConfigError
-from gatecam.files import write_output
+from gatecam.runtime.files import write_output
 
 FAMILY = "gatecam-bench/"
 FORMAT = FAMILY + "2"

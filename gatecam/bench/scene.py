@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from gatecam.capture.images import read_image
-from gatecam.store.video import VideoWriter
+from gatecam.pictures.video import VideoWriter
 from gatecam.types import Image
 
 FPS = 30.0

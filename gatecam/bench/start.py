@@ -13,8 +13,8 @@ from gatecam.bench.memory import peak_mb
 from gatecam.bench.parts import CLIP_FRAMES, RESOLUTIONS, Figures, Plan, Tick
 from gatecam.bench.result import Measure
 from gatecam.bench.scene import write_clip
-from gatecam.config import ENV_PREFIX
 from gatecam.errors import OutputError
+from gatecam.settings.config import ENV_PREFIX
 
 START_LIMIT_S = 120.0
 LOOK_EVERY_S = 0.005

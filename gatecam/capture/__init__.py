@@ -1,1 +1,1 @@
-"""Floor 3: where pixels come in, as `Frame`s of (H, W, 3) uint8 RGB; BGR becomes RGB here, once."""
+"""Where pixels come in, as `Frame`s of (H, W, 3) uint8 RGB; BGR becomes RGB here, once."""

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-from gatecam.addresses import ENCODE, has_raw_password, hide_in_source, is_url
 from gatecam.capture.devices import require_camera, stable_source
-from gatecam.capture.pauses import Pauses
 from gatecam.capture.process import COMMAND, ReaderProcess
 from gatecam.capture.sources import NO_DEVICE, NO_STREAM, STALLED, SourceSettings
-from gatecam.config import CameraConfig
 from gatecam.errors import CameraError
+from gatecam.runtime.addresses import ENCODE, has_raw_password, hide_in_source, is_url
+from gatecam.runtime.backoff import Pauses
+from gatecam.settings.config import CameraConfig
 from gatecam.types import CameraCondition, CameraState, Frame
 
 POLL_S = 0.1  # how soon `stop`, a hung reader or a lost camera is noticed

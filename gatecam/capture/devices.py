@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from gatecam.addresses import hide_in_source, is_url, source_problem
 from gatecam.errors import CameraError
+from gatecam.runtime.addresses import hide_in_source, is_url, source_problem
 
 ROOT = Path("/")
 

@@ -11,28 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import MappingProxyType
 
 import PIL.Image
 from PIL import UnidentifiedImageError
 
 from gatecam.errors import MissingExtraError, SourceError
+from gatecam.runtime.picture_files import FORMATS
 
-FORMATS = MappingProxyType(
-    {
-        "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
-        "PNG": (".apng", ".png"),
-        "WEBP": (".webp",),
-        "BMP": (".bmp",),
-        "GIF": (".gif",),
-        "TIFF": (".tif", ".tiff"),
-        "PPM": (".pbm", ".pgm", ".pnm", ".ppm"),
-        "JPEG2000": (".j2k", ".jp2"),
-        "AVIF": (".avif",),
-        "HEIF": (".heic", ".heif"),
-    }
-)
-IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12
 
 MAX_PIXELS = 8192 * 8192  # what judging a picture of this size takes is 2.3 GB

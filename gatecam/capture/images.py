@@ -13,8 +13,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from gatecam.capture.formats import IMAGE_SUFFIXES, open_image
+from gatecam.capture.formats import open_image
 from gatecam.errors import SourceError
+from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.types import Image
 
 BACKGROUND = (255, 255, 255)  # behind transparent pixels: what viewers show

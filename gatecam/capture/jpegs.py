@@ -1,4 +1,4 @@
-"""Floor 3: JPEG pictures out of a stream of bytes, whatever else lies between them."""
+"""JPEG pictures out of a stream of bytes, whatever else lies between them."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from gatecam.addresses import hide_in_source
 from gatecam.capture.containers import ANY_METADATA
 from gatecam.errors import CameraError
+from gatecam.runtime.addresses import hide_in_source
 
 ELSEWHERE = "sends gatecam to another address ({}); give that one, or set other_hosts to true for the camera"
 PLAYLIST = "sends a playlist (HLS), which may name other addresses; set other_hosts to true for the camera"

@@ -23,10 +23,8 @@ from typing import NoReturn
 
 import cv2
 
-from gatecam.addresses import hide_in_source, hide_secrets
+from gatecam.capture.blindness import Sight
 from gatecam.capture.newest import NewestWriter, Phase
-from gatecam.capture.pauses import Pauses
-from gatecam.capture.sight import Sight
 from gatecam.capture.sources import (
     NO_STREAM,
     STALLED,
@@ -40,6 +38,8 @@ from gatecam.capture.sources import (
     silence,
 )
 from gatecam.errors import CameraError
+from gatecam.runtime.addresses import hide_in_source, hide_secrets
+from gatecam.runtime.backoff import Pauses
 from gatecam.types import Image
 
 MIN_REOPEN_S = 3.0

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from gatecam.capture.folder import ImageFolder
-from gatecam.capture.formats import IMAGE_SUFFIXES
 from gatecam.capture.video import VideoFile
 from gatecam.ports import FrameSource
+from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 
 
 class Recording(FrameSource, Protocol):

@@ -42,12 +42,12 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from gatecam.addresses import is_url
 from gatecam.capture.jpegs import JpegScanner
 from gatecam.capture.network import PLAYLIST, open_stream
 from gatecam.capture.newest import MAX_PIXELS
 from gatecam.capture.squared import square_rgb
 from gatecam.errors import CameraError
+from gatecam.runtime.addresses import is_url
 from gatecam.types import Image
 
 NO_STREAM = "gives no picture; check the address, user and password, and that the camera is on"

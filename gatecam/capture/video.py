@@ -23,11 +23,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from gatecam.capture.containers import ANY_METADATA, FILM_FORMATS, is_cut_off
-from gatecam.capture.losses import Losses
+from gatecam.capture.lost_frames import Losses
 from gatecam.capture.newest import MAX_PIXELS
 from gatecam.capture.squared import square_rgb
-from gatecam.cores import usable_cores
 from gatecam.errors import SourceError
+from gatecam.runtime.cores import usable_cores
 from gatecam.types import Frame, Image
 
 log = logging.getLogger(__name__)

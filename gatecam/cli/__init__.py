@@ -1,4 +1,4 @@
-"""Floor 6: the command line, one file a command.
+"""The command line, one file a command.
 
 Heavy imports stand inside the commands, so that `gatecam --help` is quick.
 """

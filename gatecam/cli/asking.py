@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam status`: what running programs say of themselves, as tables or JSON."""
+"""The work of `gatecam status`: what running programs say of themselves, as tables or JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatecam.cli.console import open_console
 from gatecam.errors import ServiceError
-from gatecam.service.health import CameraHealth, Health
-from gatecam.service.status import Answer, ask_all, out_of_reach
+from gatecam.live.health import CameraHealth, Health
+from gatecam.live.status import Answer, ask_all, out_of_reach
+from gatecam.runtime.console import open_console
 
 
 def ask_and_print(as_json: bool) -> None:

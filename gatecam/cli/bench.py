@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam bench`: how fast gatecam is on this machine; `gatecam bench compare`: two such runs."""
+"""`gatecam bench`: how fast gatecam is on this machine; `gatecam bench compare`: two such runs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     require_there([video])
-    from gatecam.cli.benching import Asked, measure_all
+    from gatecam.bench.run import Asked, measure_all
 
     measure_all(Asked(video, device, parts, 1 if quick else rounds, json, page, chart))
 
@@ -63,7 +63,7 @@ def compare(
 ) -> None:
     """Tell how the figures of B stand to those of A; what lies within the rounds' spread is no change."""
     require_there([before, after])
-    from gatecam.cli.benching import print_comparison
+    from gatecam.bench.run import print_comparison
 
     if not print_comparison(before, after):
         raise typer.Exit(1)

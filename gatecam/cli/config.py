@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam config`: the settings that hold, what they come to, if a file is right, its schema."""
+"""`gatecam config`: the settings that hold, what they come to, if a file is right, its schema."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def show(
 
     What may be a password in an address is shown as ***.
     """
-    from gatecam.addresses import hide_path
-    from gatecam.cli.explaining import KEY, face_note
-    from gatecam.config import load, to_yaml
+    from gatecam.runtime.addresses import hide_path
+    from gatecam.settings.config import load, to_yaml
+    from gatecam.settings.explain import KEY, face_note
 
     loaded = load(config)
     shown = loaded.config if passwords else _without_passwords(loaded.config)
@@ -45,9 +45,9 @@ def show(
 @app.command()
 def explain(config: ConfigOption = None) -> None:
     """Say what the settings come to: the smallest face, how far faces are found, the region, the searches."""
-    from gatecam.cli.console import open_console
-    from gatecam.cli.explaining import explain as print_explanation
-    from gatecam.config import load
+    from gatecam.runtime.console import open_console
+    from gatecam.settings.config import load
+    from gatecam.settings.explain import explain as print_explanation
 
     loaded = load(config)
     print_explanation(open_console(), loaded.config, loaded.origins)
@@ -60,8 +60,8 @@ def check(
     ] = None,
 ) -> None:
     """Check a settings file and the GATECAM_ variables; problems are listed, and the exit code is 2."""
-    from gatecam.config import load
-    from gatecam.logs import say
+    from gatecam.runtime.logs import say
+    from gatecam.settings.config import load
 
     loaded = load(file)
     for sentence in loaded.config.exposed():
@@ -72,7 +72,7 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of the settings, for editors that check while typing."""
-    from gatecam import config
+    from gatecam.settings import config
 
     typer.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
 
@@ -81,7 +81,7 @@ def _without_passwords(section: S) -> S:
     """Return settings whose addresses show no secret."""
     from pydantic import BaseModel
 
-    from gatecam.addresses import hide_secrets
+    from gatecam.runtime.addresses import hide_secrets
 
     def hidden(value: object) -> object:
         if isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam data`: look at labelled pictures, check them, draw masks on them, split them."""
+"""`gatecam data`: look at labelled pictures, check them, draw masks on them, split them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stats(
     ] = None,
 ) -> None:
     """Count people and pictures by gender, age, race, mask and class, and list what is wrong with them."""
-    from gatecam.cli.surveying import survey
+    from gatecam.training.data.run_stats import survey
 
     survey(data, page)
 
@@ -69,7 +69,7 @@ def check(
     Exit code 1 where damage or a leak between the parts spoils scores.
     """
     require_there([split])
-    from gatecam.cli.checking import check_and_print
+    from gatecam.training.data.run_check import check_and_print
 
     check_and_print(data, split, page, csv_file, labels, weights, folds, cache)
 
@@ -94,7 +94,7 @@ def synthesize(
     come from.
     """
     require_there([split])
-    from gatecam.cli.synthesizing import synthesize_and_print
+    from gatecam.training.data.run_synthesize import synthesize_and_print
 
     synthesize_and_print(data, out, people, seed, split, part, sheet)
 
@@ -109,6 +109,6 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
 ) -> None:
     """Split pictures into train, validation and test, each with its share of every class."""
-    from gatecam.cli.splitting import split_and_write
+    from gatecam.training.data.run_split import split_and_write
 
     split_and_write(data, out, by == By.PERSON, {"validation": validation, "test": test}, seed)

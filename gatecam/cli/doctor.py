@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam doctor`: what this machine has and lacks for gatecam, and what to do about it.
+"""`gatecam doctor`: what this machine has and lacks for gatecam, and what to do about it.
 
 Each check returns rows; one that raises becomes a row that is not ok, so a broken machine gets the
 whole table too. Versions are read without importing, except where only an import shows a break.
@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from gatecam import __version__
-from gatecam.cli.display import display_available
 from gatecam.cli.options import ConfigOption
-from gatecam.cores import allowed_cores, granted_cores, set_openmp, usable_cores
 from gatecam.errors import ConfigError, GatecamError
+from gatecam.runtime.cores import allowed_cores, granted_cores, set_openmp, usable_cores
+from gatecam.runtime.display import display_available
 
 if TYPE_CHECKING:
-    from gatecam.config import Config
+    from gatecam.settings.config import Config
 
 
 _STATES = {True: "ok", False: "not ok"}
@@ -210,7 +210,7 @@ def _extras() -> Iterator[Row]:
 
 
 def _settings(path: Path | None) -> Iterator[Row]:
-    from gatecam.config import load
+    from gatecam.settings.config import load
 
     try:
         loaded = load(path)
@@ -226,7 +226,7 @@ def _settings(path: Path | None) -> Iterator[Row]:
 
 def _settings_or_defaults(path: Path | None) -> Config:
     """The settings; wrong ones, which have rows of their own, count as left out."""
-    from gatecam.config import Config, load
+    from gatecam.settings.config import Config, load
 
     try:
         return load(path).config
@@ -236,7 +236,7 @@ def _settings_or_defaults(path: Path | None) -> Config:
 
 def _device(config_path: Path | None) -> Iterator[Row]:
     from gatecam.app import build_analyzer
-    from gatecam.telemetry import Telemetry
+    from gatecam.runtime.telemetry import Telemetry
     from gatecam.vision.device import describe_cuda
     from gatecam.vision.openvino import describe_openvino
 
@@ -302,7 +302,7 @@ def _mtcnn_weights() -> Iterator[Row]:
 def _font() -> Iterator[Row]:
     from PIL import ImageFont
 
-    from gatecam.draw import FONT_PATH
+    from gatecam.pictures.draw import FONT_PATH
 
     family, _ = ImageFont.truetype(FONT_PATH, 16).getname()
     yield Row("font", True, f"{family}, Hangul and Latin", essential=True)

@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam evaluate`: how well some weights do on faces they never trained on."""
+"""`gatecam evaluate`: how well some weights do on faces they never trained on."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def evaluate(
     split_seed: SplitSeedOption = 0,
 ) -> None:
     """Score weights on held-out faces: F1, calibration, by group, each number with its interval."""
-    from gatecam.cli.evaluating import Wanted, evaluate_and_print
+    from gatecam.training.scores.run import Wanted, evaluate_and_print
 
     wanted = Wanted(data, weights, split, part.value, drawn, page, json_file, fit, cache, split_seed)
     evaluate_and_print(wanted)

@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam evaluate-detector`: how many faces some weights find, and what they take for faces."""
+"""`gatecam evaluate-detector`: how many faces some weights find, and what they take for faces."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def evaluate_detector(
 ) -> None:
     """Score a face detector, beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
     require_there([*data, known, *(empty or []), *(landmarks or [])])
-    from gatecam.cli.evaluating_detector import Wanted, evaluate_and_print
+    from gatecam.training.scores.run_detector import Wanted, evaluate_and_print
 
     wanted = Wanted(
         data=data,

@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam events`: what the store holds, as a table, CSV or JSON lines."""
+"""`gatecam events`: what the store holds, as a table, CSV or JSON lines."""
 
 from __future__ import annotations
 

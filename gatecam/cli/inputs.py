@@ -1,4 +1,4 @@
-"""Floor 6: what is checked and said before libraries load, which takes seconds; imports nothing heavy."""
+"""What is checked and said before libraries load, which takes seconds; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gatecam.errors import SourceError
-from gatecam.logs import say
+from gatecam.runtime.logs import say
 
 LOADING = "loading the networks…"
 

@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam privacy`: looks at what is really there, and erases it."""
+"""The work of `gatecam privacy`: looks at what is really there, and erases it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecam.app import has_store_file, store_path
-from gatecam.cli.console import open_console
 from gatecam.cli.state import find_state
-from gatecam.config import Config
 from gatecam.errors import OutputError
+from gatecam.runtime.console import open_console
+from gatecam.settings.config import Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.web.sessions import FILE as SESSIONS

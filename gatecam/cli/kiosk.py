@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam kiosk`: gatecam as a service of systemd that starts with the machine."""
+"""`gatecam kiosk`: gatecam as a service of systemd that starts with the machine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def install(
     ] = False,
 ) -> None:
     """Write the service's files, and start it now and at every boot; settings there are kept."""
-    from gatecam.cli.installing import install as install_service
+    from gatecam.kiosk.install import install as install_service
 
     install_service(config, page, root, dry_run)
 
@@ -51,7 +51,7 @@ def install(
 @app.command()
 def status() -> None:
     """Print the service's state, since when, its restarts and last words; exit code 1 if it does not run."""
-    from gatecam.cli.installing import print_status
+    from gatecam.kiosk.install import print_status
 
     print_status()
 
@@ -59,6 +59,6 @@ def status() -> None:
 @app.command()
 def uninstall(root: RootOption = None) -> None:
     """Stop the service and remove its files; settings, data and users stay."""
-    from gatecam.cli.installing import uninstall as uninstall_service
+    from gatecam.kiosk.install import uninstall as uninstall_service
 
     uninstall_service(root)

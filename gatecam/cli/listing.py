@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam events`: words to a filter, events to a table, CSV or JSON lines."""
+"""The work of `gatecam events`: words to a filter, events to a table, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from rich.table import Table
 
 from gatecam.app import open_store
-from gatecam.cli.console import open_console
 from gatecam.cli.events import Form
 from gatecam.cli.state import find_state
 from gatecam.errors import ConfigError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.table import csv_parts
+from gatecam.pictures.messages import event_label
+from gatecam.runtime.console import open_console
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.types import EventKind, StoredEvent
-from gatecam.words import event_label
 
 TABLE_ROWS = 50
 AGO = {"m": "minutes", "h": "hours", "d": "days"}

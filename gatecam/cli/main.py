@@ -1,4 +1,4 @@
-"""Floor 6: the entry point: words to calls, and every user error to one sentence and an exit code.
+"""The entry point: words to calls, and every user error to one sentence and an exit code.
 
 Exit codes: 0 done, 1 done with something amiss, 2 wrong words or input, 130 ended by Ctrl-C.
 """
@@ -34,7 +34,7 @@ from gatecam.cli import (
     train_detector,
 )
 from gatecam.errors import GatecamError
-from gatecam.logs import say, set_up
+from gatecam.runtime.logs import say, set_up
 
 app = typer.Typer(
     name="gatecam",

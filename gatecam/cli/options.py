@@ -1,4 +1,4 @@
-"""Floor 6: the options that several commands share."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 

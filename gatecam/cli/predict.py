@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam predict`: pictures in, faces with their probabilities out, or the contest's answers."""
+"""`gatecam predict`: pictures in, faces with their probabilities out, or the contest's answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def predict(
 ) -> None:
     """Find and judge the faces of pictures; unreadable ones are listed and skipped, with exit code 1."""
     require_there(paths)
-    from gatecam.config import load
+    from gatecam.settings.config import load
 
     settings = load(config).config.for_any_picture()
     if submission is not None:

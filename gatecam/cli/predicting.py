@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam predict`: pictures to lines of JSON, in the order given."""
+"""The work of `gatecam predict`: pictures to lines of JSON, in the order given."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import IO, Any
 from gatecam.app import build_analyzer, build_crop_classifier, build_finder
 from gatecam.capture.images import find_images, read_image
 from gatecam.cli.inputs import say_loading
-from gatecam.cli.outputs import numbered, require_apart
-from gatecam.cli.progress import progress
-from gatecam.config import Config
-from gatecam.draw import PICTURE_SUFFIXES, draw_faces, save_image
 from gatecam.errors import OutputError, SourceError
-from gatecam.files import open_stream
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
-from gatecam.logs import say
+from gatecam.pictures.draw import PICTURE_SUFFIXES, draw_faces, save_image
 from gatecam.ports import FaceFinder
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.files import open_stream
+from gatecam.runtime.logs import say
+from gatecam.runtime.outputs import numbered, require_apart
+from gatecam.runtime.progress import progress
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config
 from gatecam.types import Box, Detection, Face, Image, Prediction
 
 BATCH = 8  # pictures judged at once,

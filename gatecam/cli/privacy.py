@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam privacy`: what is kept, where and for how long; erases it on request."""
+"""`gatecam privacy`: what is kept, where and for how long; erases it on request."""
 
 from __future__ import annotations
 

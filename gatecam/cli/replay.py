@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam replay`: recorded video in; events, an annotated video and a summary out."""
+"""`gatecam replay`: recorded video in; events, an annotated video and a summary out."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def replay(
     if len(missing) == len(videos):  # of several the others are replayed
         raise SourceError("\n".join(missing))
     from gatecam.cli.replaying import Outputs, replay_all
-    from gatecam.config import load
+    from gatecam.settings.config import load
 
     replay_all(load(config).config, videos, Outputs(events, video, sheet), show, blur)

@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam replay`: steps to outputs, a summary at the end."""
+"""The work of `gatecam replay`: steps to outputs, a summary at the end."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 from gatecam.app import Replay, build_analyzer, build_finder, open_replay
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import open_recording
-from gatecam.cli.console import open_console
 from gatecam.cli.inputs import say_loading
-from gatecam.cli.outputs import numbered, require_apart, require_folder
-from gatecam.cli.progress import progress
 from gatecam.cli.summary import print_latencies, print_people, print_searches, seconds
-from gatecam.cli.window import Window, open_window
-from gatecam.config import Config
-from gatecam.draw import MAX_MOMENTS, Banner, annotate, contact_sheet, save_image, thumbnail
 from gatecam.errors import SourceError
+from gatecam.live.window import Window, open_window
 from gatecam.notify.jsonl import JsonLinesSink
-from gatecam.pipeline import People
+from gatecam.people.pipeline import People
+from gatecam.pictures.blur import Cover
+from gatecam.pictures.draw import MAX_MOMENTS, Banner, annotate, contact_sheet, save_image, thumbnail
+from gatecam.pictures.messages import BannerText
+from gatecam.pictures.video import VideoWriter, require_video_name
 from gatecam.ports import FaceFinder
-from gatecam.store.video import VideoWriter, require_video_name
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.console import open_console
+from gatecam.runtime.outputs import numbered, require_apart, require_folder
+from gatecam.runtime.progress import progress
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config
 from gatecam.types import Box, Event, Image, Step
-from gatecam.veil import Cover
-from gatecam.words import BannerText
 
 STEPS_AHEAD = 8
 Known = tuple[Step, BannerText | None, tuple[Box, ...]]

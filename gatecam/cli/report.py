@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam report`: one day as a page with charts."""
+"""`gatecam report`: one day as a page with charts."""
 
 from __future__ import annotations
 

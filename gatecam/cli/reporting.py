@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam report`."""
+"""The work of `gatecam report`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import typer
 from gatecam.app import has_store_file, open_store, store_path
 from gatecam.cli.listing import expect_cameras
 from gatecam.cli.state import find_state
-from gatecam.config import Config
 from gatecam.errors import ConfigError
+from gatecam.settings.config import Config
 from gatecam.store.day_page import day_page, summary
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore, Total

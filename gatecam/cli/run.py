@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam run`: watch a live camera, speak up, and end cleanly."""
+"""`gatecam run`: watch a live camera, speak up, and end cleanly."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from gatecam.capture.devices import require_camera
-from gatecam.cli.kiosk_unit import START_LIMIT_S
 from gatecam.cli.options import ConfigOption
-from gatecam.cli.stopping import EndedEarly, stop_on_signals
-from gatecam.logs import set_up
-from gatecam.service.notify_socket import Notifier
-from gatecam.service.restarts import forget_starts, hold_back, in_service
+from gatecam.kiosk.notify_socket import Notifier
+from gatecam.kiosk.restarts import forget_starts, hold_back, in_service
+from gatecam.kiosk.unit import START_LIMIT_S
+from gatecam.runtime.logs import set_up
+from gatecam.runtime.stopping import EndedEarly, stop_on_signals
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
         try:
             if in_service():
                 hold_back(Notifier(), START_LIMIT_S)  # before the settings, which may be what fails
-            from gatecam.config import load
+            from gatecam.settings.config import load
 
             loaded = load(config)
             if not in_service() and (camera is not None or not loaded.config.cameras):

@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam run`: rounds to sinks, window and service manager, until someone ends it."""
+"""The work of `gatecam run`: rounds to sinks, window and service manager, until someone ends it."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gatecam.app import (
-    Live,
-    LiveSinks,
     build_analyzer,
     build_live_sinks,
     build_site,
     open_live,
     store_path,
-    time_of_day,
 )
-from gatecam.cli.board import Board
-from gatecam.cli.console import open_console
-from gatecam.cli.screen import Screen
-from gatecam.cli.stopping import Stop
 from gatecam.cli.summary import print_latencies, print_people, print_searches
-from gatecam.cli.window import open_window
-from gatecam.config import Config, LoadedConfig
 from gatecam.errors import ConfigError
-from gatecam.logs import say
-from gatecam.pace import too_slow
-from gatecam.pipeline import People
+from gatecam.kiosk.notify_socket import Notifier, Watchdog
+from gatecam.kiosk.restarts import forget_starts, in_service
+from gatecam.live.board import Board
+from gatecam.live.control import Running
+from gatecam.live.pace import too_slow
+from gatecam.live.parts import Live, LiveSinks
+from gatecam.live.reload import ConfigWatch, changes, live_settings, merged, with_setting
+from gatecam.live.screen import Screen
+from gatecam.live.status import StatusServer
+from gatecam.live.window import open_window
+from gatecam.people.pipeline import People
 from gatecam.ports import FaceAnalyzer
-from gatecam.reload import ConfigWatch, changes, live_settings, merged, with_setting
-from gatecam.service.notify_socket import Notifier, Watchdog
-from gatecam.service.restarts import forget_starts, in_service
-from gatecam.service.running import Running
-from gatecam.service.status import StatusServer
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.console import open_console
+from gatecam.runtime.logs import say
+from gatecam.runtime.stopping import Stop
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.runtime.wall_clock import time_of_day
+from gatecam.settings.config import Config, LoadedConfig
 from gatecam.types import CameraCondition, CameraState, EventKind, Round
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Floor 6: whose data a command answers for: the service's on this machine, or this user's own."""
+"""Whose data a command answers for: the service's on this machine, or this user's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatecam import folders
 from gatecam.app import has_store_file
-from gatecam.config import Config, load
 from gatecam.errors import ServiceError
-from gatecam.logs import say
+from gatecam.runtime import folders
+from gatecam.runtime.logs import say
+from gatecam.settings.config import Config, load
 
 
 @dataclass(frozen=True, slots=True)

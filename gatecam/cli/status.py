@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam status`: ask the running program how it is; also the health check of the container."""
+"""`gatecam status`: ask the running program how it is; also the health check of the container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 6: the work of `gatecam predict --submission`: a class for every picture, as the contest wants it.
+"""The work of `gatecam predict --submission`: a class for every picture, as the contest wants it.
 
 A picture shows one person: its largest face is judged. The faces of such pictures lie alike, so where the
 detector finds none, the place where the others' faces are is judged instead.
@@ -16,15 +16,15 @@ import numpy as np
 from gatecam.app import build_analyzer, build_crop_classifier
 from gatecam.capture.images import find_images
 from gatecam.cli.inputs import say_loading
-from gatecam.cli.outputs import require_apart, require_folder
 from gatecam.cli.predicting import Tally, read_batches
-from gatecam.cli.progress import progress
-from gatecam.config import Config
 from gatecam.errors import DataError
-from gatecam.files import write_table
 from gatecam.labels import class_id
-from gatecam.telemetry import Telemetry
-from gatecam.training.layouts import UNLABELLED, open_collection
+from gatecam.runtime.files import write_table
+from gatecam.runtime.outputs import require_apart, require_folder
+from gatecam.runtime.progress import progress
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config
+from gatecam.training.data.layouts import UNLABELLED, open_collection
 from gatecam.types import Box, Face, Image
 from gatecam.vision.weights import find_weights, read_spec
 

@@ -1,4 +1,4 @@
-"""Floor 6: what stands at the end: who came, how long each stage took, and how much was searched."""
+"""What stands at the end: who came, how long each stage took, and how much was searched."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatecam.keyframes import Searched
-from gatecam.pipeline import Person
-from gatecam.telemetry import StageLatency, Telemetry
+from gatecam.people.keyframes import Searched
+from gatecam.people.pipeline import Person
+from gatecam.pictures.messages import event_label
+from gatecam.runtime.telemetry import StageLatency, Telemetry
 from gatecam.types import Verdict
-from gatecam.words import event_label
 
 STYLES = {
     Verdict.CORRECT: "green",

@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam token`: what lets people and programs into the pages."""
+"""`gatecam token`: what lets people and programs into the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam train`: labelled pictures in, weights and their spec out."""
+"""`gatecam train`: labelled pictures in, weights and their spec out."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def train(
 
     Several processes, GPUs or machines: `torchrun --nproc-per-node 2 -m gatecam train …`.
     """
-    from gatecam.cli.training import Wanted, train_and_save
-    from gatecam.training.recipe import Recipe
+    from gatecam.training.classifier.recipe import Recipe
+    from gatecam.training.classifier.run import Wanted, train_and_save
 
     recipe = Recipe(
         backbone=backbone,

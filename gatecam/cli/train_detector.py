@@ -1,4 +1,4 @@
-"""Floor 6: `gatecam train-detector`: pictures of faces in, weights of P-, R- and O-Net and their spec out."""
+"""`gatecam train-detector`: pictures of faces in, weights of P-, R- and O-Net and their spec out."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def train_detector(
     Only the part train of the pictures is learnt from. Masks are drawn on copies of its bare faces.
     """
     require_there([*data, *(no_faces or []), unboxed, start])
-    from gatecam.cli.loading_scenes import Pictures
-    from gatecam.cli.training_detector import Wanted, train_and_save
-    from gatecam.training.detector_recipe import DetectorRecipe
+    from gatecam.training.detector.loading import Pictures
+    from gatecam.training.detector.recipe import DetectorRecipe
+    from gatecam.training.detector.run import Wanted, train_and_save
 
     recipe = DetectorRecipe(
         p_steps=p_steps,

@@ -1,4 +1,4 @@
-"""Floor 3: chat and mail by Apprise (https://appriseit.com): short words for who looks after the door."""
+"""Chat and mail by Apprise (https://appriseit.com): short words for who looks after the door."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatecam.config import ChatConfig
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.secrets import read_secret
+from gatecam.pictures.messages import MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
+from gatecam.settings.config import ChatConfig
 from gatecam.types import Event, EventKind, StoredEvent
-from gatecam.words import MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
 
 if TYPE_CHECKING:
     from apprise import Apprise

@@ -1,4 +1,4 @@
-"""Floor 3: a program that is started for each event, such as one that moves a door's relay."""
+"""A program that is started for each event, such as one that moves a door's relay."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import IO
 
-from gatecam.config import CommandConfig
 from gatecam.errors import OutputError
 from gatecam.notify.jsonl import stored_to_line
+from gatecam.settings.config import CommandConfig
 from gatecam.types import StoredEvent
 
 KEPT_BYTES = 4096  # of what the program says on standard error, the last

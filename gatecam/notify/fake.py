@@ -1,4 +1,4 @@
-"""Floor 3: the fake of a sink, for tests and for whoever only wants to look at the events."""
+"""The fake of a sink, for tests and for whoever only wants to look at the events."""
 
 from __future__ import annotations
 

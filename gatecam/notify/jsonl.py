@@ -1,4 +1,4 @@
-"""Floor 3: events as JSON lines, the file format that others read (DESIGN.md, "Files that others read")."""
+"""Events as JSON lines, the file format that others read (DESIGN.md, "Files that others read")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from gatecam.errors import OutputError
-from gatecam.files import open_stream
+from gatecam.runtime.files import open_stream
 from gatecam.types import Event, StoredEvent
 
 

@@ -1,4 +1,4 @@
-"""Floor 3: the event log, a file that an event is safely in before anyone is told that it was taken.
+"""The event log, a file that an event is safely in before anyone is told that it was taken.
 
 event ─► queue ─► LogFile (write, fsync) ─► the sink that acknowledges it, such as standard output
                      └─ fails: kept, tried again after growing pauses, in order, each event once
@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Protocol
 
 from gatecam.errors import OutputError
-from gatecam.folders import close_to_others
-from gatecam.locks import lock_open_file
 from gatecam.notify.jsonl import cannot_write, event_to_line
 from gatecam.notify.queue import QueuedSink
 from gatecam.ports import Sink
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.folders import close_to_others
+from gatecam.runtime.locks import lock_open_file
+from gatecam.runtime.telemetry import Telemetry
 from gatecam.types import Event
 
 FIRST_PAUSE_S = 0.5

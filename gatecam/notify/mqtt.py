@@ -1,4 +1,4 @@
-"""Floor 3: events and what holds now, for an MQTT broker; Home Assistant finds the entities by itself.
+"""Events and what holds now, for an MQTT broker; Home Assistant finds the entities by itself.
 
 `<topic>/status`             online or offline, retained, by the broker when gatecam is gone (last will)
 `<topic>/<camera>/event`     each event as JSON, QoS 1
@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatecam import __version__
-from gatecam.config import MqttConfig
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.secrets import read_secret
+from gatecam.settings.config import MqttConfig
 from gatecam.types import Presence, StoredEvent, Verdict
 
 if TYPE_CHECKING:

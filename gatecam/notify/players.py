@@ -1,4 +1,4 @@
-"""Floor 3: ways of playing a sound: sounddevice, or a player of the platform, whatever is installed here."""
+"""Ways of playing a sound: sounddevice, or a player of the platform, whatever is installed here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: the bounded queue between the frames and a sink that may be slow, fail or block for ever."""
+"""The bounded queue between the frames and a sink that may be slow, fail or block for ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from itertools import islice
 
 from gatecam.ports import Sink
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
 from gatecam.types import Event
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Floor 3: secrets lie in files of their own, which the settings name."""
+"""Secrets lie in files of their own, which the settings name."""
 
 from __future__ import annotations
 

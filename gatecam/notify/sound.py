@@ -1,4 +1,4 @@
-"""Floor 3: a tone and spoken words for each alert and each thank-you, on whatever can play.
+"""A tone and spoken words for each alert and each thank-you, on whatever can play.
 
 The sounds ship as WAV files (`assets/sounds`). They are played by sounddevice where it is installed and finds
 a speaker, else by a player of the platform; each that fails gives way to the next, and without any
@@ -22,9 +22,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.config import SoundConfig
 from gatecam.errors import OutputError
 from gatecam.notify.players import Player, PlayError, find_players
+from gatecam.settings.config import SoundConfig
 from gatecam.types import Event, EventKind, Verdict
 
 FOLDER = Path(__file__).parents[1] / "assets" / "sounds"

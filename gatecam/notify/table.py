@@ -1,4 +1,4 @@
-"""Floor 3: events as CSV, for a spreadsheet."""
+"""Events as CSV, for a spreadsheet."""
 
 from __future__ import annotations
 

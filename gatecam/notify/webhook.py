@@ -1,4 +1,4 @@
-"""Floor 3: each event as a signed request to a web address.
+"""Each event as a signed request to a web address.
 
 The signature is that of Stripe's and others' webhooks: HMAC-SHA256 (RFC 2104) over time stamp, dot and
 body, so that neither can be changed and an old request cannot be sent again as a new one.
@@ -19,10 +19,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gatecam import __version__
-from gatecam.config import WebhookConfig
 from gatecam.errors import OutputError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.secrets import read_secret
+from gatecam.settings.config import WebhookConfig
 from gatecam.types import StoredEvent
 
 

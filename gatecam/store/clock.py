@@ -1,4 +1,4 @@
-"""Floor 3: guards what is deleted by age against a wall clock that is wrong.
+"""Guards what is deleted by age against a wall clock that is wrong.
 
 A clock without a battery starts in 1970, a time server moves it by years, and a wrong one may be a year
 ahead. So an event's age is the time that is known to have passed since: while this program ran, and while

@@ -1,13 +1,13 @@
-"""Floor 3: the page of one day: who came and how, by hours; the days before; outages; totals."""
+"""The page of one day: who came and how, by hours; the days before; outages; totals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from gatecam.charts import Series, share_bars, stacked_bars
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
-from gatecam.pages import Page
+from gatecam.pictures.charts import Series, share_bars, stacked_bars
+from gatecam.pictures.html import Page
 from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
 from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
 from gatecam.types import EventKind

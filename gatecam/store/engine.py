@@ -1,4 +1,4 @@
-"""Floor 3: databases as gatecam opens them: SQLite that survives a kill, PostgreSQL that does not hang.
+"""Databases as gatecam opens them: SQLite that survives a kill, PostgreSQL that does not hang.
 
 A database raises `OutputError` for all that can go wrong with it, in a sentence that names it.
 """
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from gatecam.errors import ConfigError, MissingExtraError, OutputError
-from gatecam.locks import lock_holder
+from gatecam.runtime.locks import lock_holder
 from gatecam.store.migrate import migrate
 from gatecam.store.sqlite_file import (
     BUSY_MS,

@@ -1,4 +1,4 @@
-"""Floor 3: every event, kept in a database, with how far each output has come and totals of people."""
+"""Every event, kept in a database, with how far each output has come and totals of people."""
 
 from __future__ import annotations
 

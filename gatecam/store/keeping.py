@@ -1,4 +1,4 @@
-"""Floor 3: keeps no more than is wanted: once a minute old events go, and full totals are written."""
+"""Keeps no more than is wanted: once a minute old events go, and full totals are written."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gatecam.config import StoreConfig
 from gatecam.errors import OutputError
+from gatecam.settings.config import StoreConfig
 from gatecam.store.clock import DAY_MS, ClockGuard, to_ms
 from gatecam.store.events import EventStore
 from gatecam.store.totals import ClassTotals

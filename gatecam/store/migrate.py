@@ -1,4 +1,4 @@
-"""Floor 3: brings the tables of a store to what this version expects, and refuses those of a newer one."""
+"""Brings the tables of a store to what this version expects, and refuses those of a newer one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: takes events from the store to other systems: at least once, in order, off the hot path.
+"""Takes events from the store to other systems: at least once, in order, off the hot path.
 
 store ─► Courier (one thread an output) ─► Output.deliver
   ▲                     │
@@ -15,8 +15,8 @@ from contextlib import suppress
 
 from gatecam.errors import OutputError
 from gatecam.ports import Output
+from gatecam.runtime.telemetry import Telemetry
 from gatecam.store.events import EventStore
-from gatecam.telemetry import Telemetry
 from gatecam.types import StoredEvent
 
 FIRST_PAUSE_S = 1.0

@@ -1,4 +1,4 @@
-"""Floor 3: the SQLite files of this process: each is opened once, created, checked and set aside here.
+"""The SQLite files of this process: each is opened once, created, checked and set aside here.
 
 POSIX drops every lock that a process has on a file when the process closes any descriptor of that file.
 SQLite knows this and keeps such descriptors open. Any other code that opens and closes the file makes other
@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 
 from gatecam.errors import OutputError
-from gatecam.folders import close_to_others, create_own, own_folder
-from gatecam.locks import folder_lock
+from gatecam.runtime.folders import close_to_others, create_own, own_folder
+from gatecam.runtime.locks import folder_lock
 from gatecam.store.migrate import migrate
 
 BUSY_MS = 5000  # longest wait for another program's transaction

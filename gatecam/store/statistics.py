@@ -1,4 +1,4 @@
-"""Floor 3: arrivals by the hours of a day and by days, in local time; outages of cameras."""
+"""Arrivals by the hours of a day and by days, in local time; outages of cameras."""
 
 from __future__ import annotations
 

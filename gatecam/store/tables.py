@@ -1,4 +1,4 @@
-"""Floor 3: the tables of the store as the newest migration leaves them, in SQLite and PostgreSQL alike."""
+"""The tables of the store as the newest migration leaves them, in SQLite and PostgreSQL alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: gender and age as totals only: never of a person, and never of fewer than ten at once.
+"""Gender and age as totals only: never of a person, and never of fewer than ten at once.
 
 People are counted in memory. At the turn of an hour every class that has reached ten is handed on whole
 and begins anew, if ten others came with their mask worn the same way: events tell how a person wore the mask,

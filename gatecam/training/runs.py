@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gatecam.errors import DataError, OutputError
-from gatecam.files import replacing, write_output
+from gatecam.runtime.files import replacing, write_output
 
 SAVE_EVERY_S = 60.0
 CHECKPOINT, PART, LOG = "checkpoint.pt", "checkpoint.part", "log.jsonl"

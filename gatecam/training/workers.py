@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torchvision.ops import StochasticDepth
 
 from gatecam.errors import DataError
-from gatecam.training.losses import Batch
+from gatecam.training.classifier.losses import Batch
 from gatecam.vision.network import FaceNetwork
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""Floor 3: the room that sees. Frames go to the device once, faces come back; no tensor leaves it."""
+"""The room that sees. Frames go to the device once, faces come back; no tensor leaves it."""

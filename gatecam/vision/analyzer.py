@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gatecam.config import Config, Geometry
 from gatecam.errors import DeviceError
 from gatecam.geometry import iou, region_box
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, Geometry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector.build import build_detector

@@ -1,4 +1,4 @@
-"""Floor 3: which device the networks run on, and why CUDA is there or not."""
+"""Which device the networks run on, and why CUDA is there or not."""
 
 from __future__ import annotations
 

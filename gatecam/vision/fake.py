@@ -1,11 +1,11 @@
-"""Floor 3: the fake of an analyzer: scripted faces for whatever takes faces; no torch, no weights."""
+"""The fake of an analyzer: scripted faces for whatever takes faces; no torch, no weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gatecam.config import Config
 from gatecam.geometry import iou
+from gatecam.settings.config import Config
 from gatecam.types import Box, Expected, Face, Image
 
 

@@ -1,4 +1,4 @@
-"""Floor 3: finds whatever may be a face, to blur it: smaller and less sure ones too."""
+"""Finds whatever may be a face, to blur it: smaller and less sure ones too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import logging
 import cv2
 import numpy as np
 
-from gatecam.config import Config
 from gatecam.errors import DeviceError
+from gatecam.settings.config import Config
 from gatecam.types import Box, Image
 from gatecam.vision.detector.build import build_detector
 from gatecam.vision.device import Backend, first_line

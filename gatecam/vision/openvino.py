@@ -1,4 +1,4 @@
-"""Floor 3: the networks as OpenVINO runs them on a CPU, faster than eager torch (extra `[openvino]`).
+"""The networks as OpenVINO runs them on a CPU, faster than eager torch (extra `[openvino]`).
 
 A network is traced once, when it is loaded, and compiled for shapes that may change. It takes and gives torch
 tensors as the module does that it stands for. Arithmetic stays in float32, as torch's.

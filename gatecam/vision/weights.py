@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gatecam.errors import ModelError
-from gatecam.files import replacing, write_output
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.runtime.files import replacing, write_output
 from gatecam.vision.crops import CropSpec
 
 INTERPOLATION = "roi_align_2"  # what `crop_faces` does

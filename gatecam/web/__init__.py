@@ -1,1 +1,1 @@
-"""Floor 4: the pages: the one at the door and the operator's, and who may see them."""
+"""The pages: the one at the door and the operator's, and who may see them."""

@@ -1,4 +1,4 @@
-"""Floor 4: live pictures and what holds now, from the frame loop to any number of browsers.
+"""Live pictures and what holds now, from the frame loop to any number of browsers.
 
 round ─► LivePictures.note (keeps references) ─► a thread, only while somebody looks ─► Hub ─► browsers
 
@@ -20,11 +20,11 @@ from itertools import count
 import cv2
 import numpy as np
 
-from gatecam.config import Config, Region
-from gatecam.draw import annotate, blur_faces
+from gatecam.pictures.blur import AHEAD_S, Veil
+from gatecam.pictures.draw import annotate, blur_faces
 from gatecam.ports import FaceFinder
+from gatecam.settings.config import Config, Region
 from gatecam.types import Box, Image, Presence, Step
-from gatecam.veil import AHEAD_S, Veil
 from gatecam.web.tokens import Role
 
 JPEG_QUALITY = 80

@@ -1,4 +1,4 @@
-"""Floor 4: `/metrics`: the program's health in Prometheus' text format."""
+"""`/metrics`: the program's health in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gatecam.service.health import CameraHealth, Health, QueueHealth
-from gatecam.service.running import Running
-from gatecam.telemetry import BOUNDS_S, StageHistogram
+from gatecam.live.control import Running
+from gatecam.live.health import CameraHealth, Health, QueueHealth
+from gatecam.runtime.telemetry import BOUNDS_S, StageHistogram
 from gatecam.types import EventKind
 
 

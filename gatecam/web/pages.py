@@ -1,4 +1,4 @@
-"""Floor 4: the routes of the pages: the door's, the operator's, and what they ask for."""
+"""The routes of the pages: the door's, the operator's, and what they ask for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSoc
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
-from gatecam.charts import Series, number_table, share_bars, stacked_bars
 from gatecam.errors import ConfigError, OutputError
+from gatecam.live.control import Running
 from gatecam.notify.table import csv_parts
-from gatecam.service.running import Running
+from gatecam.pictures.charts import Series, number_table, share_bars, stacked_bars
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.statistics import by_day, by_hour, day_ms, share_correct, total
 from gatecam.types import EventKind, StoredEvent

@@ -16,8 +16,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from gatecam.config import WebConfig
 from gatecam.errors import OutputError
+from gatecam.settings.config import WebConfig
 from gatecam.web.guard import Guard
 from gatecam.web.places import Listener, Places
 

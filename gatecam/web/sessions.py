@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatecam.folders import read_own, replace_own
+from gatecam.runtime.folders import read_own, replace_own
 from gatecam.web.tokens import Role, Tokens
 
 FILE = "web-sessions-{port}.json"  # two programs with one folder have two ports

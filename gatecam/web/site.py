@@ -12,13 +12,14 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
 from gatecam import __version__
-from gatecam.config import Config
 from gatecam.errors import MissingExtraError
+from gatecam.live.control import Running
 from gatecam.ports import FaceFinder
-from gatecam.service.running import Running
+from gatecam.settings.config import Config
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Presence, Round
+from gatecam.web.door_words import camera_words, door_words
 from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
@@ -30,7 +31,6 @@ from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.sessions import Sessions
 from gatecam.web.static import Static, static_router
 from gatecam.web.tokens import Role, Tokens, load_tokens
-from gatecam.web.words import camera_words, door_words
 
 
 class Site:

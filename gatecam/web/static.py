@@ -1,4 +1,4 @@
-"""Floor 4: the files of the pages, read once, served by their exact names and nothing else."""
+"""The files of the pages, read once, served by their exact names and nothing else."""
 
 from __future__ import annotations
 

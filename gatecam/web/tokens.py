@@ -1,4 +1,4 @@
-"""Floor 4: the secrets that let people in: made at the first start, kept for this user alone."""
+"""The secrets that let people in: made at the first start, kept for this user alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gatecam.errors import OutputError
-from gatecam.folders import close_to_others, own_folder, read_own, replace_own
+from gatecam.runtime.folders import close_to_others, own_folder, read_own, replace_own
 
 FILE = "web-tokens.json"
 BYTES = 32

@@ -16,18 +16,19 @@ from torch import nn
 from typer.testing import CliRunner
 
 from gatecam.bench import parts, replays, roofline, start
+from gatecam.bench import run as benching
 from gatecam.bench.memory import Peak
 from gatecam.bench.plain import PlainLoop
 from gatecam.bench.replays import resolutions
 from gatecam.bench.result import Measure, Origin, Result, read_result
 from gatecam.bench.roofline import Layer, Machine, layers_of
+from gatecam.bench.run import Asked, measure_all
 from gatecam.bench.scene import draw, write_clip
-from gatecam.cli import benching, outputs
-from gatecam.cli.benching import Asked, measure_all
 from gatecam.cli.main import app
-from gatecam.config import Config
 from gatecam.errors import ConfigError, DeviceError, OutputError, SourceError
-from gatecam.telemetry import Telemetry
+from gatecam.runtime import outputs
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config
 from gatecam.vision.analyzer import TorchAnalyzer
 from gatecam.vision.device import Backend
 

@@ -15,9 +15,9 @@ import PIL.Image
 import pytest
 
 from gatecam.capture import formats
-from gatecam.capture.formats import FORMATS, IMAGE_SUFFIXES
 from gatecam.capture.images import find_images, read_image
 from gatecam.errors import SourceError
+from gatecam.runtime.picture_files import FORMATS, IMAGE_SUFFIXES
 
 PACKAGE = Path(__file__).parents[2] / "gatecam"
 RED = (200, 10, 20)

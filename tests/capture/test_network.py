@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from gatecam.capture.camera import Camera, Cameras
-from gatecam.config import CameraConfig
 from gatecam.errors import CameraError
+from gatecam.settings.config import CameraConfig
 from gatecam.types import CameraCondition
 from tests.streams import free_port
 

@@ -11,7 +11,7 @@ import pytest
 from gatecam.capture import video
 from gatecam.capture.recording import open_recording
 from gatecam.capture.video import VideoFile
-from gatecam.store.video import VideoWriter
+from gatecam.pictures.video import VideoWriter
 
 
 @pytest.fixture

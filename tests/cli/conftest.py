@@ -14,8 +14,8 @@ import PIL.Image
 import pytest
 
 from gatecam.cli import main as cli
-from gatecam.logs import set_up
-from gatecam.store.video import VideoWriter
+from gatecam.pictures.video import VideoWriter
+from gatecam.runtime.logs import set_up
 from gatecam.types import Face, Image
 from gatecam.vision.fake import FakeAnalyzer
 
@@ -45,7 +45,7 @@ def gatecam(monkeypatch, capsys, tmp_path) -> RunGatecam:
     monkeypatch.setenv("GATECAM_NOTIFY_SOUND", "false")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("gatecam.folders.SERVICE_STATE", tmp_path / "no-service")
+    monkeypatch.setattr("gatecam.runtime.folders.SERVICE_STATE", tmp_path / "no-service")
     monkeypatch.delenv("DISPLAY", raising=False)
 
     def run(*words: str | Path) -> Ended:

@@ -6,7 +6,7 @@ import os
 import signal
 
 from gatecam.cli.main import main
-from gatecam.training import learn
+from gatecam.training.classifier import learn
 
 save, written = learn.torch.save, []
 

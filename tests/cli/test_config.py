@@ -11,8 +11,8 @@ import yaml
 from typer.testing import CliRunner
 
 from gatecam.cli.main import app
-from gatecam.config import Config
 from gatecam.errors import ConfigError
+from gatecam.settings.config import Config
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_a_wrong_label_is_contradicted(gatecam, people, tmp_path, monkeypatch):
         numbers = np.array([int(Path(image).stem) for image in faces.images])
         return np.repeat(numbers[:, None] % 2, 256, 1).astype(np.float32)
 
-    monkeypatch.setattr("gatecam.cli.checking.features_of", features)
+    monkeypatch.setattr("gatecam.training.data.run_check.features_of", features)
     ended = gatecam("data", "check", "people", "--folds", "3")
     assert ended.out.count("contradicted label: ") == 1
     assert "contradicted label: people: images/8.png: gender labelled female" in ended.out

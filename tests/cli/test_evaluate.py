@@ -73,7 +73,7 @@ def test_the_held_out_part_is_that_of_a_split_file(gatecam, folders, weights, tm
 
 
 def test_fitted_temperatures_are_written_to_the_spec(gatecam, folders, weights, monkeypatch, one_thread):
-    monkeypatch.setattr("gatecam.training.evaluation.MIN_TO_FIT", COUNT)
+    monkeypatch.setattr("gatecam.training.scores.report.MIN_TO_FIT", COUNT)
     before = weights.read_bytes()
     words = [*folders, "--weights", weights, "--part", "all", "--no-drawn", "--fit"]
     ended = gatecam("evaluate", *words)

@@ -8,7 +8,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from gatecam.training import detection_speed
+from gatecam.training.scores import detector_speed as detection_speed
 
 SIDE = 160
 FACE = (62, 31, 104, 87)  # of the portrait in a scene of SIDE px

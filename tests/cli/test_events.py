@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecam.folders import state_folder
+from gatecam.runtime.folders import state_folder
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from gatecam.cli.running import _Reloading, _Troubles
-from gatecam.config import Config, load
-from gatecam.service.notify_socket import Notifier
+from gatecam.kiosk.notify_socket import Notifier
+from gatecam.settings.config import Config, load
 
 
 class FakeLive:

@@ -18,7 +18,7 @@ import pytest
 from gatecam.capture.images import read_image
 from gatecam.capture.video import VideoFile
 from gatecam.cli import replaying
-from gatecam.draw import LIGHT
+from gatecam.pictures.draw import LIGHT
 
 FAKE_GATECAM = Path(__file__).with_name("fake_gatecam.py")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecam.cli.stopping import EndedEarly, Stop, stop_on_signals
-from gatecam.draw import ALARM, LIGHT
+from gatecam.pictures.draw import ALARM, LIGHT
+from gatecam.runtime.stopping import EndedEarly, Stop, stop_on_signals
 from gatecam.vision.fake import FakeAnalyzer
 from tests.streams import MjpegServer, jpeg
 
@@ -388,7 +388,7 @@ def test_an_unknown_error_ends_it_with_a_clear_log_and_what_was_said_is_kept(sta
 def test_a_closed_terminal_ends_it_and_any_other_hang_up_reads_the_settings(monkeypatch):
     done: list[str] = []
     terminals = [0, 1]
-    monkeypatch.setattr("gatecam.cli.stopping.os.isatty", lambda fd: fd in terminals)
+    monkeypatch.setattr("gatecam.runtime.stopping.os.isatty", lambda fd: fd in terminals)
     stop = Stop()
     stop.hang_up()
     stop.reach(lambda: done.append("end"), lambda: done.append("reload"))

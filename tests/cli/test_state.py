@@ -31,8 +31,8 @@ def service(gatecam, tmp_path, monkeypatch) -> Path:
     store_of(folder / "hall.sqlite3", "hall")
     settings.write_text("store: {path: hall.sqlite3}\nnotify: {log: log.jsonl}\nweb: {port: 8111}")
     (folder / "log.jsonl").write_text("x")
-    monkeypatch.setattr("gatecam.folders.SERVICE_STATE", folder)
-    monkeypatch.setattr("gatecam.folders.SERVICE_CONFIG", settings)
+    monkeypatch.setattr("gatecam.runtime.folders.SERVICE_STATE", folder)
+    monkeypatch.setattr("gatecam.runtime.folders.SERVICE_CONFIG", settings)
     monkeypatch.setattr("os.getuid", lambda: 0)
     monkeypatch.setenv("COLUMNS", "400")
     return folder

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from gatecam import folders
 from gatecam.cli.asking import span
-from gatecam.service import status
-from gatecam.service.health import CameraHealth, Health, LastAlert, QueueHealth
-from gatecam.service.status import StatusServer
+from gatecam.live import status
+from gatecam.live.health import CameraHealth, Health, LastAlert, QueueHealth
+from gatecam.live.status import StatusServer
+from gatecam.runtime import folders
 
 PID = os.getpid()
 GATE = CameraHealth("gate", "open", "", 7260.0, 0.083, 29.7, 12, 1, 2)

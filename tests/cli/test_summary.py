@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gatecam.cli.console import open_console
 from gatecam.cli.summary import print_latencies, print_people, print_searches, seconds
-from gatecam.keyframes import Searched
-from gatecam.pipeline import Person
-from gatecam.telemetry import StageLatency, Telemetry
+from gatecam.people.keyframes import Searched
+from gatecam.people.pipeline import Person
+from gatecam.runtime.console import open_console
+from gatecam.runtime.telemetry import StageLatency, Telemetry
 from gatecam.types import Event, EventKind, Verdict
 
 

@@ -15,9 +15,9 @@ import torch
 from typer.main import get_command
 
 from gatecam.cli.main import app
-from gatecam.cli.training import Wanted, train_and_save
-from gatecam.training import learn
-from gatecam.training.recipe import AUGMENTATIONS, Recipe
+from gatecam.training.classifier import learn
+from gatecam.training.classifier.recipe import AUGMENTATIONS, Recipe
+from gatecam.training.classifier.run import Wanted, train_and_save
 from gatecam.vision.classifier import load_classifier
 from gatecam.vision.network import build_network
 from gatecam.vision.weights import read_spec

@@ -12,11 +12,11 @@ import PIL.Image
 import pytest
 import torch
 
-from gatecam.cli.loading_scenes import Pictures
-from gatecam.cli.training_detector import Wanted, train_and_save
-from gatecam.config import DetectorConfig
-from gatecam.training import detector_stages
-from gatecam.training.detector_recipe import DetectorRecipe
+from gatecam.settings.config import DetectorConfig
+from gatecam.training.detector import stages as detector_stages
+from gatecam.training.detector.loading import Pictures
+from gatecam.training.detector.recipe import DetectorRecipe
+from gatecam.training.detector.run import Wanted, train_and_save
 from gatecam.vision.detector.build import build_detector, load_detector
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE

@@ -17,10 +17,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from gatecam.app import build_live_sinks
-from gatecam.config import Config, MqttConfig, NotifyConfig, StoreConfig, WebhookConfig
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, MqttConfig, NotifyConfig, StoreConfig, WebhookConfig
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
-from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Verdict
 from tests.notify.test_mqtt import Broker
 from tests.postgres import PostgresServer

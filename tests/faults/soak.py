@@ -30,8 +30,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gatecam.service.health import Health
-from gatecam.service.status import ask_all
+from gatecam.live.health import Health
+from gatecam.live.status import ask_all
 from tests.bench_live import encode
 from tests.clips import draw_walk, visitor
 from tests.streams import MjpegServer, Viewer, jpeg, noise, part

@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 
 from gatecam.app import build_live_sinks
-from gatecam.config import Config, NotifyConfig
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, NotifyConfig
 from gatecam.types import Event, EventKind, Verdict
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from gatecam import app
-from gatecam.config import Config, NotifyConfig
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, NotifyConfig
 from gatecam.types import Event, EventKind, Verdict
 
 TELLING = Path(__file__).with_name("telling.py")

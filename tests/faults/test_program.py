@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from gatecam.app import build_pipeline
-from gatecam.config import Config, DetectorConfig
-from gatecam.pipeline import People
-from gatecam.telemetry import Telemetry
+from gatecam.people.pipeline import People
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Frame
 from gatecam.vision.fake import FakeAnalyzer
 from tests.faults.soak import Entrance, Program, Record

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatecam.config import ChatConfig
 from gatecam.errors import OutputError
 from gatecam.notify.chat import ChatOutput, chat_outputs, message
+from gatecam.settings.config import ChatConfig
 from gatecam.types import Blindness, Event, EventKind, Slowness, StoredEvent, Verdict
 from tests.receiver import Receiver
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from gatecam.config import CommandConfig
 from gatecam.errors import OutputError
 from gatecam.notify.command import CommandOutput
+from gatecam.settings.config import CommandConfig
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 
 NOON = datetime(2026, 11, 24, 12).astimezone()

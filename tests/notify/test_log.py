@@ -17,7 +17,7 @@ from gatecam.errors import OutputError
 from gatecam.notify.fake import ListSink
 from gatecam.notify.jsonl import event_to_line
 from gatecam.notify.log import DurableSink, LogFile
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
 
 WAIT_S = 10.0
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatecam.notify.fake import ListSink
 from gatecam.notify.queue import FanOut, QueuedSink
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
 
 WAIT_S = 10.0
 

@@ -13,10 +13,10 @@ from contextlib import closing
 
 import pytest
 
-from gatecam.config import WebhookConfig
 from gatecam.errors import OutputError
 from gatecam.notify.secrets import read_secret
 from gatecam.notify.webhook import WebhookOutput
+from gatecam.settings.config import WebhookConfig
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 from tests.receiver import Receiver
 

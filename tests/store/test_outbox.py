@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 
 from gatecam.errors import OutputError
-from gatecam.locks import Turn
+from gatecam.runtime.locks import Turn
+from gatecam.runtime.telemetry import Telemetry
 from gatecam.store import outbox
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.outbox import Courier, DatabaseCopy
-from gatecam.telemetry import Telemetry
 from gatecam.types import StoredEvent
 from tests.store.conftest import NOON
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from gatecam.training.data import PATCH_PX, Faces
+from gatecam.training.data.patches import PATCH_PX, Faces
 from gatecam.types import Floats
 
 MakeFaces = Callable[..., Faces]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gatecam.training.scenes import Scene
+from gatecam.training.detector.scenes import Scene
 from gatecam.types import Image
 
 BOX = (180.0, 62.0, 272.0, 172.0)

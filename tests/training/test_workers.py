@@ -12,7 +12,7 @@ from torchvision.ops import StochasticDepth
 
 from gatecam.errors import DataError
 from gatecam.training import workers as module
-from gatecam.training.losses import Batch
+from gatecam.training.classifier.losses import Batch
 from gatecam.training.workers import Rows, WholeBatchDropout, WholeBatchNorm, Workers
 from gatecam.vision.network import build_network
 

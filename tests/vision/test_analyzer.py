@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.config import CameraEntry, Config, DetectorConfig
 from gatecam.errors import DeviceError
 from gatecam.geometry import region_box
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import CameraEntry, Config, DetectorConfig
 from gatecam.types import Box, Detection, Expected, Prediction
 from gatecam.vision import analyzer as analyzer_module
 from gatecam.vision.analyzer import TorchAnalyzer

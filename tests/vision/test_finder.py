@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gatecam.app import build_finder
-from gatecam.config import Config, DetectorConfig
+from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Image
 
 FACE = (222.0, 120.0)  # its middle in the portrait

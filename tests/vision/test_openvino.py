@@ -16,10 +16,10 @@ import torch
 pytest.importorskip("openvino")
 
 from gatecam.app import build_analyzer, build_crop_classifier, open_replay
-from gatecam.config import Config, DetectorConfig
 from gatecam.errors import DeviceError
 from gatecam.ports import FaceAnalyzer
-from gatecam.telemetry import Telemetry
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Image
 from gatecam.vision import device as devices
 from gatecam.vision.detector.networks import CompiledNetworks

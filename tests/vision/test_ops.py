@@ -36,8 +36,8 @@ def test_what_serves_needs_no_more_of_torchvision(device):
     code = (
         "import numpy as np\n"
         "from gatecam.app import build_analyzer\n"
-        "from gatecam.config import Config\n"
-        "from gatecam.telemetry import Telemetry\n"
+        "from gatecam.settings.config import Config\n"
+        "from gatecam.runtime.telemetry import Telemetry\n"
         f"analyzer = build_analyzer(Config(device={device!r}), Telemetry())\n"
         "analyzer.analyze([np.zeros((90, 160, 3), np.uint8)])\n"
     )

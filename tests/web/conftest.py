@@ -13,21 +13,21 @@ import pytest
 pytest.importorskip("fastapi")
 import httpx
 
-from gatecam.config import Config, WebConfig
 from gatecam.errors import ConfigError
-from gatecam.service.health import CameraHealth, Health, QueueHealth
-from gatecam.service.running import Running
+from gatecam.live.control import Running
+from gatecam.live.health import CameraHealth, Health, QueueHealth
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.config import Config, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
-from gatecam.telemetry import Telemetry
 from gatecam.types import Event, EventKind, Verdict
+from gatecam.web.door_words import camera_words, door_words
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub
 from gatecam.web.pages import Behind
 from gatecam.web.server import WebServer
 from gatecam.web.site import build_app
 from gatecam.web.tokens import Tokens
-from gatecam.web.words import camera_words, door_words
 from tests.streams import free_port
 
 TOKENS = Tokens("operator-" + "o" * 30, "door-" + "d" * 34, "metrics-" + "m" * 30, "key-" + "k" * 35)

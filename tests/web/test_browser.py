@@ -30,15 +30,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PageError
 
-from gatecam.config import Config, WebConfig
 from gatecam.errors import OutputError
-from gatecam.service.health import CameraHealth, Health
+from gatecam.live.health import CameraHealth, Health
+from gatecam.settings.config import Config, WebConfig
 from gatecam.types import Event, EventKind, Presence, Verdict
+from gatecam.web.door_words import KEYS
 from gatecam.web.live import Hub
 from gatecam.web.server import WebServer
 from gatecam.web.site import build_app
 from gatecam.web.tokens import Role
-from gatecam.web.words import KEYS
 from tests.clips import write_demo
 from tests.streams import MjpegServer, free_port
 from tests.web.conftest import TOKENS

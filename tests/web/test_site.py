@@ -12,11 +12,11 @@ import httpx
 from websockets.sync.client import connect
 
 from gatecam.app import build_site
-from gatecam.config import CameraConfig, Config, PrivacyConfig, StoreConfig, WebConfig
 from gatecam.errors import MissingExtraError, OutputError
-from gatecam.folders import state_folder
-from gatecam.service.health import Health
-from gatecam.service.running import Running
+from gatecam.live.control import Running
+from gatecam.live.health import Health
+from gatecam.runtime.folders import state_folder
+from gatecam.settings.config import CameraConfig, Config, PrivacyConfig, StoreConfig, WebConfig
 from gatecam.types import Frame, Presence, Round, Step, Verdict
 from gatecam.web.tokens import load_tokens
 from tests.cli.conftest import picture

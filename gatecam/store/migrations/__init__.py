@@ -1,1 +1,1 @@
-"""Floor 3: how the tables of the store came about, step by step; Alembic runs what a store lacks."""
+"""How the tables of the store came about, step by step; Alembic runs what a store lacks."""

@@ -1,4 +1,4 @@
-"""Floor 3: what Alembic calls to run the steps, on the connection that `migrate.py` gives it."""
+"""What Alembic calls to run the steps, on the connection that `migrate.py` gives it."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import torch
 
-from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
+from gatecam.settings.config import DetectorConfig
 from gatecam.types import Box, Detection, Image
 from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.detector.cascade import CascadeDetector

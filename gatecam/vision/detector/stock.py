@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 
-from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
+from gatecam.settings.config import DetectorConfig
 from gatecam.types import Box, Detection, Image
 
 CELL_PX = 12.0  # that P-Net sees; the library fails where no level of its pyramid is as large

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gatecam.config import DetectorConfig
 from gatecam.geometry import iou
+from gatecam.settings.config import DetectorConfig
 from gatecam.types import Box, Image
 from gatecam.vision.detector.cascade import CascadeDetector, crop_squares
 from gatecam.vision.detector.networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks

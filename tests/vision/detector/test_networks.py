@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
+from gatecam.settings.config import DetectorConfig
 from gatecam.vision.detector.build import build_detector, load_detector, save_detector
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.config import DetectorConfig
 from gatecam.errors import ModelError
 from gatecam.geometry import iou
+from gatecam.settings.config import DetectorConfig
 from gatecam.types import Box, Image
 from gatecam.vision.detector.stock import StockDetector
 

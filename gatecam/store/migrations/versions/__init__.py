@@ -1,1 +1,1 @@
-"""Floor 3: the steps, in the order of their numbers; a step that was released is never changed."""
+"""The steps, in the order of their numbers; a step that was released is never changed."""

@@ -1,4 +1,4 @@
-"""Floor 3: events, how far each output has come, and totals of people."""
+"""Events, how far each output has come, and totals of people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 3: which events tell that a person put a mask on, and when that person came: one event a person."""
+"""Which events tell that a person put a mask on, and when that person came: one event a person."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""gatecam as a service: systemd's units, installing them, the watchdog and restarts."""

@@ -1,0 +1,53 @@
+"""Starts the browser of `gatecam-page.service` once there is a screen, and not too often.
+
+`python -m gatecam.kiosk.page_screen PROGRAM WORDS...` waits and then becomes that program.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gatecam.kiosk.notify_socket import Notifier
+from gatecam.kiosk.restarts import hold_back
+from gatecam.runtime.logs import set_up
+
+CARDS = Path("/dev/dri")
+POLL_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+def show(
+    words: list[str],
+    cards: Path = CARDS,
+    wait: Callable[[float], None] = time.sleep,
+    become: Callable[[str, list[str]], object] = os.execv,
+) -> None:
+    """Become the browser, once the kernel has a graphics card. Say once that there is none yet.
+
+    Args:
+        words: the browser's program, an absolute path, and its words.
+        cards: the folder of the graphics cards' devices.
+        wait: takes the seconds of each pause.
+        become: replaces this program by another one.
+    """
+    if not _has_card(cards):
+        log.warning("There is no screen (%s/card*): the page waits until there is one.", cards)
+    while not _has_card(cards):
+        wait(POLL_S)
+    hold_back(Notifier(), 0.0, wait, what="shows the page")
+    become(words[0], words)
+
+
+def _has_card(cards: Path) -> bool:
+    return any(cards.glob("card*"))
+
+
+if __name__ == "__main__":
+    set_up()
+    show(sys.argv[1:])

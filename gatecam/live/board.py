@@ -1,0 +1,124 @@
+"""What a running program knows of itself, kept up to date for `gatecam status`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gatecam import __version__
+from gatecam.capture.camera import Camera
+from gatecam.live.health import (
+    CameraHealth,
+    Health,
+    LastAlert,
+    QueueHealth,
+    free_disk_mb,
+    own_memory_mib,
+    own_open_files,
+)
+from gatecam.live.parts import Live, LiveSinks
+from gatecam.ports import FaceAnalyzer
+from gatecam.runtime.cores import CoresInUse
+from gatecam.runtime.wall_clock import wall_clock
+from gatecam.types import CameraCondition, EventKind, Round, Verdict
+
+RATE_FRAMES = 100  # over which the frame rate is averaged
+RATE_S = 10.0
+FIRST_VERDICTS = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.NONE.value)
+
+
+class Board:
+    """Notes each round; any thread may ask for the health.
+
+    Args:
+        live: the cameras.
+        analyzer: tells its device.
+        sinks: their queues.
+        troubles: gives the sentences on what goes wrong.
+        folder: where the store lies.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        analyzer: FaceAnalyzer,
+        sinks: LiveSinks,
+        troubles: Callable[[], tuple[str, ...]],
+        folder: Path,
+    ) -> None:
+        self._folder = folder
+        self._live, self._analyzer, self._sinks, self._troubles = live, analyzer, sinks, troubles
+        self._started_s = time.monotonic()
+        self._judged_s: dict[str, deque[float]] = {
+            camera.name: deque(maxlen=RATE_FRAMES) for camera in live.cameras.cameras
+        }
+        self._faces: dict[str, int] = {}
+        self._frames: Counter[str] = Counter()
+        self._events: dict[str, Counter[str]] = defaultdict(Counter)
+        self._people: dict[str, Counter[str]] = defaultdict(Counter)
+        self._last_alert: LastAlert | None = None
+        self._cores = CoresInUse()
+
+    def note(self, turn: Round) -> None:
+        """Take in a round."""
+        self._cores.note(turn.time_s)
+        for step in turn.steps:
+            self._judged_s[step.frame.camera].append(step.frame.time_s)
+            self._frames[step.frame.camera] += 1
+            self._faces[step.frame.camera] = sum(track.missing_s == 0 for track in step.tracks)
+        for event in turn.events:
+            self._events[event.camera][event.kind.value] += 1
+            if event.first:
+                self._people[event.camera][event.verdict.value] += 1
+            if event.kind.is_alert:
+                self._last_alert = LastAlert(event.kind, event.camera, wall_clock())
+
+    def health(self) -> Health:
+        """How the program is now."""
+        now_s = time.monotonic()
+        return Health(
+            __version__,
+            os.getpid(),
+            now_s - self._started_s,
+            self._analyzer.device,
+            own_memory_mib(),
+            own_open_files(),
+            tuple(self._camera(camera, now_s) for camera in self._live.cameras.cameras),
+            tuple(QueueHealth(q.name, q.waiting, q.sent, q.failed, q.dropped) for q in self._sinks.queues),
+            self._last_alert,
+            self._troubles(),
+            self._cores.share,
+            free_disk_mb(self._folder),
+        )
+
+    def _camera(self, camera: Camera, now_s: float) -> CameraHealth:
+        judged_s = tuple(self._judged_s[camera.name])
+        state = camera.state
+        reason = state.reason if state.kind is CameraCondition.LOST else state.blindness
+        age_s = now_s - judged_s[-1] if judged_s else None
+        is_fresh = age_s is not None and age_s < RATE_S
+        return CameraHealth(
+            camera.name,
+            state.kind,
+            reason,
+            now_s - state.since_s,
+            age_s,
+            _rate(judged_s) if is_fresh else 0.0,
+            camera.dropped,
+            camera.restarts,
+            self._faces.get(camera.name, 0) if is_fresh else 0,
+            self._frames[camera.name],
+            {kind.value: self._events[camera.name][kind.value] for kind in EventKind},
+            {verdict: self._people[camera.name][verdict] for verdict in FIRST_VERDICTS},
+            self._live.alerts.slow.get(camera.name, ""),
+        )
+
+
+def _rate(times_s: Sequence[float]) -> float:
+    """Frames a second over the last seconds."""
+    recent = [time_s for time_s in times_s if times_s[-1] - time_s <= RATE_S]
+    seconds = recent[-1] - recent[0] if recent else 0.0
+    return (len(recent) - 1) / seconds if seconds > 0 else 0.0

@@ -1,0 +1,82 @@
+"""Whether one camera's frames are judged often and soon enough.
+
+A frame's index counts all that the camera gave, so the gap between two judged frames tells how many were
+passed over. A camera that gives few frames, or is held to few by `camera.max_fps`, leaves no gap.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from gatecam.settings.config import PaceConfig
+from gatecam.types import Frame, Slowness
+
+START_S = 10.0  # after the first frame, in which networks warm up and nothing is weighed
+WINDOW_S = 5.0  # over which frames are counted
+WINDOWS = 2  # in a row that must agree before anything is told
+KEPT_SHARE = 0.8  # of a camera's frames: where as many are judged, few come because the camera gives few
+MARGIN = 1.25  # by which the bounds must be kept again before it counts as over
+
+
+class Pace:
+    """Weighs how often and how soon one camera's frames are judged, over some seconds."""
+
+    def __init__(self, config: PaceConfig) -> None:
+        self.config = config
+        self.slowness: Slowness | None = None  # why it is too slow now
+        self.judged_fps = self.given_fps = self.age_s = 0.0  # of the latest window
+        self._start_s: float | None = None  # of the window; None until there is a frame
+        self._first_index = 0
+        self._ages_s: list[float] = []
+        self._agreeing = 0  # windows in a row that speak against `slowness` as it is
+
+    def note(self, frame: Frame, now_s: float) -> None:
+        """Take in a frame that was judged just now."""
+        if self._start_s is None:
+            self._start_s = now_s + START_S
+        seconds = now_s - self._start_s
+        if seconds < 0:
+            self._first_index = frame.index
+            return
+        self._ages_s.append(now_s - frame.time_s)
+        if seconds >= WINDOW_S:
+            self.judged_fps = len(self._ages_s) / seconds
+            self.given_fps = (frame.index - self._first_index) / seconds
+            self.age_s = median(self._ages_s)
+            self._weigh()
+            self._start_s, self._first_index, self._ages_s = now_s, frame.index, []
+
+    def pause(self) -> None:
+        """Begin anew with the next frame: the camera gives none, so nothing can be weighed."""
+        self._start_s, self._ages_s, self._agreeing = None, [], 0
+
+    def _weigh(self) -> None:
+        """Judge a window by the bounds, and change `slowness` once enough windows agree."""
+        found = self._found(1.0 if self.slowness is None else MARGIN)
+        self._agreeing = self._agreeing + 1 if (found is None) != (self.slowness is None) else 0
+        if self._agreeing == WINDOWS:
+            self.slowness, self._agreeing = found, 0
+
+    def _found(self, margin: float) -> Slowness | None:
+        passes_over = self.judged_fps < KEPT_SHARE * self.given_fps
+        if passes_over and self.judged_fps < margin * self.config.min_fps:
+            return Slowness.FEW_FRAMES
+        return Slowness.LATE if margin * self.age_s > self.config.max_age_s else None
+
+
+def too_slow(camera: str, pace: Pace, device: str) -> str:
+    """Return a sentence on a camera that is judged too slowly, and what helps.
+
+    Args:
+        camera: its name.
+        pace: of the camera.
+        device: what runs the networks.
+    """
+    openvino = (
+        ", or use OpenVINO: `pip install 'gatecam[openvino]'` and device: auto" if device == "cpu" else ""
+    )
+    return (
+        f"camera {camera}: too slow: {pace.judged_fps:.1f} of {pace.given_fps:.1f} frames/s are judged, "
+        f"{pace.age_s:.1f} s after they were taken. Choose a smaller picture, a larger detector.min_face_px, "
+        f"a lower camera.max_fps or fewer cameras{openvino}."
+    )

@@ -1,0 +1,181 @@
+"""Settings that change while gatecam runs: when a file was saved anew, and what differs.
+
+A file that is wrong is told once, and the settings of before stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatecam.errors import ConfigError
+from gatecam.settings.config import Config, LoadedConfig, load
+
+POLL_S = 1.0
+# What a running program takes over; all else is read at its start. A camera's name is not among them.
+LIVE_GROUPS = ("tracker", "policy", "pace", "privacy", "replay")
+PAGE_SETTINGS = {
+    "tracker.confidence": "Least sureness of a verdict",
+    "tracker.settle_s": "Time until a first verdict counts (s)",
+    "policy.remind_s": "Time until a reminder (s)",
+    "policy.cooldown_s": "Time in which nobody is told twice (s)",
+    "detector.onet_threshold": "Least score of a face",
+}
+LIVE_DETECTOR = (
+    "min_face_px",
+    "door_width_m",
+    "door_distance_m",
+    "view_deg",
+    "region",
+    "pnet_threshold",
+    "rnet_threshold",
+    "onet_threshold",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The dotted names of the settings that differ: those that hold at once, and those of the next start."""
+
+    live: tuple[str, ...]
+    restart: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One sentence: what was applied, and what needs a restart."""
+        if not (self.live or self.restart):
+            return "settings read again: nothing has changed"
+        applied = f"settings applied: {', '.join(self.live)}" if self.live else "settings read again"
+        needs = f"; restart gatecam for {', '.join(self.restart)}" if self.restart else ""
+        return applied + needs
+
+
+def changes(before: Config, after: Config) -> Changes:
+    """What differs between two settings."""
+    old, new = dict(_flat(before.model_dump())), dict(_flat(after.model_dump()))
+    names = [name for name in {**old, **new} if old.get(name, _MISSING) != new.get(name, _MISSING)]
+    live = tuple(name for name in names if _is_live(name, before, after))
+    return Changes(live, tuple(name for name in names if name not in live))
+
+
+def merged(running: Config, wanted: Config) -> Config:
+    """The running settings with all that can change while they run as it is wanted.
+
+    The cameras stay those that are watched: of each its door, region and smallest face are taken over.
+    """
+    same_cameras = _names(running) == _names(wanted)
+    detector = {name: getattr(wanted.detector, name) for name in LIVE_DETECTOR}
+    if (running.detector.detect_every > 1) == (wanted.detector.detect_every > 1):
+        detector["detect_every"] = wanted.detector.detect_every
+    update: dict[str, Any] = {name: getattr(wanted, name) for name in LIVE_GROUPS}
+    update["detector"] = running.detector.model_copy(update=detector)
+    if same_cameras and running.cameras:
+        update["cameras"] = wanted.cameras
+    return running.model_copy(update=update)
+
+
+def live_settings(config: Config) -> dict[str, dict[str, Any]]:
+    """The settings that the operator's page may change, by dotted name: label, value, and bounds.
+
+    They change what is told and when; none of them opens anything or stores more of people.
+    """
+    found = {}
+    for name, label in PAGE_SETTINGS.items():
+        group, key = name.split(".")
+        section = getattr(config, group)
+        bounds = type(section).model_fields[key].metadata
+        low, high = (next(getattr(m, end) for m in bounds if hasattr(m, end)) for end in ("ge", "le"))
+        found[name] = {"label": label, "value": getattr(section, key), "low": low, "high": high}
+    return found
+
+
+def with_setting(config: Config, name: str, value: float) -> Config:
+    """The settings with one of `live_settings` changed.
+
+    Raises:
+        ConfigError: it is none of them, or the value is out of bounds.
+    """
+    known = live_settings(config).get(name)
+    if known is None:
+        raise ConfigError(f"{name[:60]!r}: expected one of {', '.join(PAGE_SETTINGS)}")
+    if not known["low"] <= value <= known["high"]:
+        raise ConfigError(f"{known['label']}: expected {known['low']} to {known['high']}, got {value:g}")
+    group, key = name.split(".")
+    section = getattr(config, group).model_copy(update={key: float(value)})
+    return config.model_copy(update={group: section})
+
+
+_MISSING = object()
+
+
+def _names(config: Config) -> list[str]:
+    return [entry.name for entry in config.cameras]
+
+
+def _is_live(name: str, before: Config, after: Config) -> bool:
+    group, _, key = name.partition(".")
+    if group in LIVE_GROUPS:
+        return True
+    if name == "detector.detect_every":
+        return (before.detector.detect_every > 1) == (after.detector.detect_every > 1)
+    if group == "cameras" and _names(before) == _names(after):
+        key = key.partition(".")[2]
+        return key in LIVE_DETECTOR
+    return group == "detector" and key in LIVE_DETECTOR
+
+
+def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every setting by its dotted name; entries of lists by their place."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(tree, tuple) and tree and isinstance(tree[0], dict):
+        for index, value in enumerate(tree):
+            yield from _flat(value, f"{prefix}.{index}")
+    else:
+        yield prefix, tree
+
+
+class ConfigWatch:
+    """Reads a settings file again when it was saved, or when asked to.
+
+    Args:
+        loaded: the settings that run, and their file; without a file nothing is ever read.
+        now_s: monotonic time.
+    """
+
+    def __init__(self, loaded: LoadedConfig, now_s: float) -> None:
+        self._path = loaded.path
+        self._asked = False
+        self._looked_s = now_s
+        self._known = self._pending = _signature(self._path)
+
+    def ask(self) -> None:
+        """Read at the next `poll`, saved or not; safe in a signal handler."""
+        self._asked = True
+
+    def poll(self, now_s: float) -> Config | ConfigError | None:
+        """The settings if they were saved since, or what is wrong with them; None most of the time.
+
+        A file counts as saved once it stays the same for a second, so that none is read half written.
+        """
+        if self._path is None or not (self._asked or now_s - self._looked_s >= POLL_S):
+            return None
+        self._looked_s = now_s
+        before, self._pending = self._pending, _signature(self._path)
+        if not self._asked and (self._pending == self._known or self._pending != before):
+            return None
+        self._asked, self._known = False, self._pending
+        try:
+            return load(self._path).config
+        except ConfigError as error:
+            return error
+
+
+def _signature(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)

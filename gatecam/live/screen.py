@@ -1,0 +1,80 @@
+"""What the window of `gatecam run` shows: each camera's picture, or that it does not see."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from gatecam.live.parts import Live
+from gatecam.live.window import Window
+from gatecam.pictures.draw import Banner, annotate, camera_notice, tile
+from gatecam.runtime.wall_clock import time_of_day
+from gatecam.settings.config import Config, Region
+from gatecam.types import CameraState, Image, Round, Step
+
+RATE_FRAMES = 30  # over which the frame rate on the screen is averaged
+
+
+class Screen:
+    """The pictures of all cameras, side by side, in a window whose keys are answered at every round."""
+
+    def __init__(self, window: Window, stop: Callable[[], None], config: Config) -> None:
+        """`stop` is called when the window asks to end."""
+        self._window, self._stop = window, stop
+        self._views = {one.camera.name: _View(one.camera.name) for one in config.watched}
+        self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Outline the regions of other settings."""
+        for one in config.watched:
+            self._views[one.camera.name].region = one.detector.region
+
+    def show(self, turn: Round, live: Live) -> None:
+        """Show what a round brought, and answer the keys."""
+        changed = False
+        for name, state in live.alerts.states.items():
+            steps = [step for step in turn.steps if step.frame.camera == name]
+            changed |= self._views[name].update(steps, state, several=len(self._views) > 1)
+        pictures = [view.picture for view in self._views.values() if view.picture is not None]
+        if not (self._window.show(tile(pictures)) if changed and pictures else self._window.is_open()):
+            self._stop()
+
+
+class _View:
+    """One camera's picture, with frame rate and age in the corner."""
+
+    def __init__(self, name: str) -> None:
+        self.region: Region | None = None
+        self.picture: Image | None = None
+        self._name = name
+        self._banner = Banner()
+        self._shown_s: deque[float] = deque(maxlen=RATE_FRAMES)
+        self._noticed: CameraState | None = None  # that the picture tells of
+
+    def update(self, steps: list[Step], state: CameraState, several: bool) -> bool:
+        """Draw anew if need be; whether the picture has changed."""
+        reason = state.blindness
+        if reason and (steps or state is not self._noticed):
+            image = steps[-1].frame.image if steps else None
+            self.picture = camera_notice(image, reason, time_of_day(state.since_s))
+        elif steps and not reason:
+            self.picture = self._annotated(steps[-1], several)
+        else:
+            return False
+        self._noticed = state
+        return True
+
+    def _annotated(self, step: Step, several: bool) -> Image:
+        now_s = time.monotonic()
+        self._shown_s.append(now_s)
+        age_ms = (now_s - step.frame.time_s) * 1000
+        corner = f"{self._rate():.0f} frames/s  {age_ms:.0f} ms old"
+        if several:
+            corner = f"{self._name}  {corner}"
+        banner = self._banner.update(step.events, step.frame.time_s)
+        return annotate(step, banner=banner, corner=corner, region=self.region)
+
+    def _rate(self) -> float:
+        seconds = self._shown_s[-1] - self._shown_s[0]
+        return (len(self._shown_s) - 1) / seconds if seconds > 0 else 0.0

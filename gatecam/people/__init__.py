@@ -1,0 +1,1 @@
+"""Faces over time: tracks, key frames, alerts, and who is present."""

@@ -1,0 +1,174 @@
+"""Frame to step: analyse, track, decide. The only state is the planner's, the tracker's and the policy's.
+
+frames ─► FaceAnalyzer ─► faces ─► Tracker ─► tracks ─► Policy ─► events ─► Step
+               ▲                      │
+               └─── SearchPlanner ◄───┘ where faces are expected
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.types import HELD_PIXELS, Box, Event, Expected, Face, Frame, Step, Track, Verdict
+
+PEOPLE_KEPT = 1000  # latest people that a summary tells of one by one; memory stays flat over months
+CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays all day has more
+
+
+class Pipeline:
+    """One camera's way from frames to steps.
+
+    With a planner each frame is searched where it says; what it says hangs on the frame before, so that
+    frames go one by one. Without one all frames are searched whole, `batch` at once.
+    """
+
+    def __init__(
+        self,
+        analyzer: FaceAnalyzer,
+        tracker: Tracker,
+        policy: Policy,
+        telemetry: Telemetry | None = None,
+        batch: int = 1,
+        planner: SearchPlanner | None = None,
+    ) -> None:
+        self._analyzer, self.tracker, self.policy, self.planner = analyzer, tracker, policy, planner
+        self._telemetry = telemetry or Telemetry()
+        self._batch = batch
+
+    def steps(self, frames: Iterable[Frame]) -> Iterator[Step]:
+        """One step a frame, in order."""
+        if self.planner is not None:
+            for frame in frames:
+                yield from advance(self._analyzer, [(self, frame)])
+            return
+        for group in _groups(frames, self._batch):  # the last one is whatever is left
+            analyzed = self._analyzer.analyze([frame.image for frame in group])
+            for frame, faces in zip(group, analyzed, strict=True):
+                yield self.step(frame, faces)
+
+    def plan(self, frame: Frame) -> tuple[Sequence[Box] | None, Sequence[Expected]]:
+        """Where a frame is searched, at some boxes or (None) all of it; and the tracks expected in it."""
+        if self.planner is None:
+            return None, ()
+        with self._telemetry.stage("plan"):
+            expected = self.tracker.expected(frame.time_s)
+            return self.planner.plan(frame, expected), expected
+
+    def wants_more(self, faces: Sequence[Face]) -> bool:
+        """Whether the frame planned last is to be searched whole after what its last search found."""
+        return self.planner is not None and self.planner.review(faces)
+
+    def step(self, frame: Frame, faces: Sequence[Face]) -> Step:
+        """Track and decide: what a frame's faces come to."""
+        with self._telemetry.stage("track"):
+            tracks = tuple(self.tracker.update(faces, frame.time_s))
+            decided = self.policy.decide(tracks, frame.time_s)
+            events = tuple(replace(event, frame=frame.index) for event in decided)
+        return Step(frame, tuple(faces), tracks, events)
+
+
+def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) -> list[Step]:
+    """The steps of one frame of each of some cameras, all searched and judged together."""
+    if not frames:
+        return []
+    plans = [pipeline.plan(frame) for pipeline, frame in frames]
+    expected = [tracks for _, tracks in plans]
+    images = [frame.image for _, frame in frames]
+    cameras = [frame.camera for _, frame in frames]
+    found = analyzer.analyze(images, [boxes for boxes, _ in plans], cameras, expected)
+    while more := [i for i, (pipeline, _) in enumerate(frames) if pipeline.wants_more(found[i])]:
+        again = analyzer.analyze(
+            [images[i] for i in more], None, [cameras[i] for i in more], [expected[i] for i in more]
+        )
+        for i, faces in zip(more, again, strict=True):
+            found[i] = faces
+    return [pipeline.step(frame, faces) for (pipeline, frame), faces in zip(frames, found, strict=True)]
+
+
+def _groups(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """Yield groups of up to `size` frames, smaller ones where frames are large."""
+    group: list[Frame] = []
+    for frame in frames:
+        group.append(frame)
+        if len(group) == size or sum(each.pixels for each in group) >= HELD_PIXELS:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def timed(frames: Iterator[Frame], telemetry: Telemetry) -> Iterator[Frame]:
+    """The same frames; what each took to come is the stage `decode`."""
+    start_s = time.perf_counter()
+    for frame in frames:
+        telemetry.record("decode", time.perf_counter() - start_s)
+        yield frame
+        start_s = time.perf_counter()
+
+
+@dataclass(slots=True)
+class Person:
+    """What a summary tells of one track.
+
+    `verdicts` holds the changes as (time, verdict), `events` what was said, each at most `CHANGES_KEPT`
+    from the first on; `verdict_count` and `event_count` count all.
+    """
+
+    number: int  # in the order of coming
+    camera: str
+    track_id: int
+    first_s: float
+    last_s: float
+    verdict: Verdict | None = None
+    verdicts: list[tuple[float, Verdict]] = field(default_factory=list)
+    verdict_count: int = 0
+    events: list[Event] = field(default_factory=list)
+    event_count: int = 0
+
+    def see(self, track: Track, time_s: float) -> None:
+        """Note the track as it stands at `time_s`."""
+        self.last_s = time_s - track.missing_s
+        if track.verdict is not self.verdict:
+            self.verdict = track.verdict
+            self.verdict_count += 1
+            if self.verdict_count <= CHANGES_KEPT:
+                self.verdicts.append((time_s, track.verdict))
+
+    def hear(self, event: Event) -> None:
+        """Note what was said to the person."""
+        self.event_count += 1
+        if self.event_count <= CHANGES_KEPT:
+            self.events.append(event)
+
+
+class People:
+    """Gathers from steps who came, what they wore and what was said."""
+
+    def __init__(self) -> None:
+        self._people: dict[tuple[str, int], Person] = {}  # who was seen last stands last
+        self.count = 0
+
+    def add(self, step: Step) -> None:
+        """Note the tracks and events of one step."""
+        now = step.frame.time_s
+        for track in step.tracks:
+            key = (step.frame.camera, track.id)
+            person = self._people.pop(key, None)
+            if person is None:
+                self.count += 1
+                person = Person(self.count, *key, first_s=now - track.age_s, last_s=now)
+            self._people[key] = person
+            person.see(track, now)
+        for event in step.events:
+            if person := self._people.get((event.camera, event.track_id)):
+                person.hear(event)
+        while len(self._people) > PEOPLE_KEPT:
+            del self._people[next(iter(self._people))]
+
+    def latest(self) -> list[Person]:
+        """The people of late, in the order of their coming; `count` counts all."""
+        return sorted(self._people.values(), key=lambda person: person.number)

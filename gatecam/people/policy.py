@@ -1,0 +1,134 @@
+"""Decides what is worth telling about one camera's tracks, once a person and without nagging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from gatecam.geometry import iou
+from gatecam.settings.config import PolicyConfig
+from gatecam.types import Box, Event, EventKind, Track, Verdict
+
+MAX_REMINDERS = 3  # after an alert, until the mask goes on: who ignores three will ignore a fourth
+SAME_PLACE_IOU = 0.3  # of a new track's box with an ended one's last: the same person found again
+
+_KINDS = {
+    Verdict.NONE: EventKind.MASK_MISSING,
+    Verdict.INCORRECT: EventKind.MASK_INCORRECT,
+    Verdict.CORRECT: EventKind.MASK_OK,
+}
+
+
+@dataclass(slots=True)
+class _Person:
+    """What one person was told. `current` holds what was said since the mask last went on or off."""
+
+    box: Box  # where the person was last seen
+    listed_s: float  # when the track was last among the tracker's
+    said_s: dict[EventKind, float] = field(default_factory=dict)
+    current: frozenset[EventKind] = frozenset()
+    reminders: int = 0
+    spoken_s: float = 0.0
+    came_s: float | None = None  # when the person was first told anything
+    inherited: bool = False  # a later track of the same person carries on
+
+
+class AlertPolicy:
+    """Speaks up once a person. Implements `ports.Policy`; the frame's index is left to the pipeline.
+
+    - `none` gives `mask_missing` and `incorrect` gives `mask_incorrect`, each once until the mask goes on.
+    - While an alert stands, `mask_reminder` every `remind_s`, at most `MAX_REMINDERS` times.
+    - `correct` gives `mask_ok` once; a mask taken off after that is alerted again.
+    - No kind is repeated within `cooldown_s` for one person.
+    - A track that appears where another one was lost at most `cooldown_s` ago is the same person.
+    - `unknown` and tracks without a face in this frame say nothing and change nothing.
+    """
+
+    def __init__(self, config: PolicyConfig, camera: str) -> None:
+        self._config = config
+        self._camera = camera
+        self._people: dict[int, _Person] = {}
+
+    def apply(self, config: PolicyConfig) -> None:
+        """Go on by other settings; nobody is told anything twice for it."""
+        self._config = config
+
+    def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
+        """The events of this frame, in the order of its tracks."""
+        seen = [track for track in tracks if track.missing_s == 0]
+        self._meet(seen, time_s)
+        events = []
+        for track in seen:
+            person = self._people[track.id]
+            person.box = track.box
+            kind = self._due(person, track.verdict, time_s)
+            if kind is not None:
+                first = not person.said_s
+                put_on = kind is EventKind.MASK_OK and not first and kind not in person.said_s
+                came_s = person.came_s if put_on else None
+                _note(person, kind, time_s)
+                told = Event(kind, self._camera, track.id, track.verdict, time_s, first=first, came_s=came_s)
+                events.append(replace(told, probability=track.probability))
+        self._forget(tracks, time_s)
+        return events
+
+    def _meet(self, seen: Sequence[Track], time_s: float) -> None:
+        """Give every new track a person: one lost in the same place, or somebody new."""
+        seen_ids = {track.id for track in seen}
+        for track in seen:
+            if track.id in self._people:
+                continue
+            lost = [
+                person
+                for track_id, person in self._people.items()
+                if track_id not in seen_ids
+                and not person.inherited
+                and time_s - person.listed_s <= self._config.cooldown_s
+                and iou(person.box, track.box) >= SAME_PLACE_IOU
+            ]
+            if lost:
+                former = max(lost, key=lambda person: iou(person.box, track.box))
+                self._people[track.id] = replace(former, said_s=dict(former.said_s))
+                former.inherited = True
+            else:
+                self._people[track.id] = _Person(track.box, time_s)
+
+    def _due(self, person: _Person, verdict: Verdict, time_s: float) -> EventKind | None:
+        """What is to be said to a person now, if anything."""
+        kind = _KINDS.get(verdict)
+        if kind is None:
+            return None
+        if kind not in person.current:
+            said_s = person.said_s.get(kind)
+            cooled = said_s is None or time_s - said_s >= self._config.cooldown_s
+            return kind if cooled else None
+        remind = (
+            kind.is_alert
+            and person.reminders < MAX_REMINDERS
+            and time_s - person.spoken_s >= self._config.remind_s
+        )
+        return EventKind.MASK_REMINDER if remind else None
+
+    def _forget(self, tracks: Sequence[Track], time_s: float) -> None:
+        """Drop people whose track ended more than the cool-down ago."""
+        for track in tracks:
+            if track.id in self._people:
+                self._people[track.id].listed_s = time_s
+        self._people = {
+            track_id: person
+            for track_id, person in self._people.items()
+            if time_s - person.listed_s <= self._config.cooldown_s
+        }
+
+
+def _note(person: _Person, kind: EventKind, time_s: float) -> None:
+    """Remember that a person was told something."""
+    person.spoken_s = person.said_s[kind] = time_s
+    person.came_s = time_s if person.came_s is None else person.came_s
+    if kind is EventKind.MASK_REMINDER:
+        person.reminders += 1
+    elif kind is EventKind.MASK_OK:
+        person.current = frozenset({kind})
+        person.reminders = 0
+    else:
+        person.current = person.current - {EventKind.MASK_OK} | {kind}

@@ -1,0 +1,383 @@
+"""Joins the faces of one camera into tracks, and settles what is held of each one's mask.
+
+`FaceTracker.update` takes the faces of one frame and the frame's time:
+  1. every track's box is predicted at that time (constant velocity that fades),
+  2. faces and tracks are paired, best pair first, by overlap and by distance in face sides,
+  3. a face without a track starts one, unless it mostly lies in a face that has one,
+  4. a track counts, and gets its id, once it has enough faces; one false box never does,
+  5. a track without a face coasts, and ends after `lost_s`.
+A `VerdictFilter` in each track smooths its faces' mask probabilities into a verdict. While that is beyond
+doubt, a face is judged about five times a second, else fifteen times.
+All times are the frames' own, so that frame rate changes nothing and replay repeats itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatecam.geometry import shift
+from gatecam.labels import MASK_LABELS
+from gatecam.settings.config import TrackerConfig
+from gatecam.types import Box, Detection, Expected, Face, Prediction, Track, Verdict
+
+# Pairing of faces with tracks.
+MAX_SIDE_RATIO = 1.75  # between the two faces' sides: another person's behind, or a box within the face
+REACH = 0.5  # face sides from the predicted middle that still pair ...
+REACH_PER_S = 5.0  # ... more with time since the last face: walking is about this many face widths a second
+MAX_REACH = 1.5  # ... but shorter than from one head to the next in a queue
+DUPLICATE_SHARE = 0.5  # of the smaller box within the other: two boxes on one face
+
+# Motion.
+VELOCITY_S = 0.3  # time constant of the velocity's estimate: jitter of 10 % of a face averages out
+FADE_S = 0.5  # time constant with which a coasting track comes to rest
+
+# Life of a track.
+TRUSTED_WEIGHT = 0.8  # mean weight of the first `min_hits` scores that needs no further faces
+TENTATIVE_LOST_S = 0.15  # an uncounted track ends after this long without a face ...
+TENTATIVE_MISSES = 2  # ... and as many frames, so that one miss is survived at 5 frames/s too
+STALL_S = 2.0  # frames further apart than this (or `lost_s` if that is longer) are not joined
+
+# Verdict.
+MIN_FACES = 3  # in a row that agree before a verdict is given or replaced
+BAR_SLACK = 0.1  # below the bar at which a candidate or verdict still stands, whatever noise does there
+DOUBT = 2.0  # times `change_s` of faces against a verdict before it is given up for `unknown`
+SURE_S = 0.2  # in which one face of a sure verdict is judged: six frames of 30 a second
+APART = 0.618  # of `SURE_S` from one person's begin to the next one's: the golden section spreads any number
+UNSURE_S = 0.045  # between two faces of any other one: two frames of 30, which show all but the same
+GOOD_FACE_PX = 80.0  # face side from which more pixels add nothing
+LOW_SCORE = 0.7  # O-Net's usual threshold: hands and clothes that look like faces score little above it
+MIN_WEIGHT = 0.1  # of the worst size, score or pose
+
+_VERDICTS = tuple(Verdict(label) for label in MASK_LABELS)
+
+
+def score_weight(score: float) -> float:
+    """How far a detector's score is to be believed: 0.1 up to O-Net's threshold of 0.7, rising to 1."""
+    return max(MIN_WEIGHT, (score - LOW_SCORE) / (1 - LOW_SCORE))
+
+
+def frontal_weight(detection: Detection) -> float:
+    """How frontal a face is: 1 with the nose midway between the eyes (or unknown), 0.1 in profile."""
+    if detection.landmarks is None:
+        return 1.0
+    left, right, nose = detection.landmarks[:3].astype(float)
+    eyes = right - left
+    reach = float(eyes @ eyes) / 2
+    if reach <= 0:
+        return MIN_WEIGHT
+    turn = abs(float((nose - (left + right) / 2) @ eyes)) / reach
+    return max(MIN_WEIGHT, 1.0 - turn)
+
+
+def face_quality(detection: Detection) -> float:
+    """How much a face says of its mask, above 0 up to 1: its size, score and pose multiplied."""
+    size = min(1.0, max(MIN_WEIGHT, _side(detection.box) / GOOD_FACE_PX))
+    return size * score_weight(detection.score) * frontal_weight(detection)
+
+
+class VerdictFilter:
+    """The verdict of one track: smoothed probabilities with a bar and hysteresis.
+
+    Probabilities are averaged with weights of `face_quality` that fade to 1/e in `smooth_s`. The
+    likeliest state is the candidate once it reaches `confidence`, else the candidate is `unknown`.
+    A first verdict holds for `settle_s` before it is given, any other one for `change_s`. A first
+    `correct` takes `change_s` as well: an alert is urgent, thanks are not, and a hand over the mouth
+    is soon gone. A verdict that its faces do not support for twice `change_s` becomes `unknown`.
+    """
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self._config = config
+        self.verdict = Verdict.UNKNOWN
+        self._settled = Verdict.UNKNOWN  # the last verdict that was given
+        self._sums: NDArray[np.float64] = np.zeros(len(_VERDICTS))
+        self._weight = 0.0
+        self._time_s = 0.0
+        self._candidate = Verdict.UNKNOWN
+        self._candidate_s = 0.0  # since when it holds
+        self._candidate_faces = 0
+        self._doubt_s: float | None = None  # since when the faces do not support the verdict
+        self._latest = Verdict.UNKNOWN  # what the last face alone looks like
+
+    def apply(self, config: TrackerConfig) -> None:
+        """Go on by other settings, with all that is known."""
+        self._config = config
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a verdict is given, and the faces of late support it, the last one by itself too."""
+        return self.verdict is not Verdict.UNKNOWN and self._candidate is self._latest is self.verdict
+
+    @property
+    def probability(self) -> float:
+        """The smoothed probability of the verdict; 0 while it is `unknown`."""
+        if self.verdict is Verdict.UNKNOWN:
+            return 0.0
+        return self._mean(self.verdict)
+
+    def add(self, face: Face, time_s: float) -> None:
+        """Take in the face of a frame."""
+        weight = face_quality(face.detection)
+        kept = math.exp((self._time_s - time_s) / self._config.smooth_s) if self._weight else 0.0
+        self._sums = self._sums * kept + weight * face.prediction.mask
+        self._weight = self._weight * kept + weight
+        self._time_s = time_s
+        self._latest = _VERDICTS[int(face.prediction.mask.argmax())]
+        self._note_candidate(time_s)
+        self._decide(time_s)
+
+    def _mean(self, verdict: Verdict) -> float:
+        return float(self._sums[_VERDICTS.index(verdict)] / self._weight)
+
+    def _note_candidate(self, time_s: float) -> None:
+        means = self._sums / self._weight
+        best = int(means.argmax())
+        slack = BAR_SLACK if _VERDICTS[best] in (self._candidate, self.verdict) else 0.0
+        sure = means[best] >= self._config.confidence - slack
+        candidate = _VERDICTS[best] if sure else Verdict.UNKNOWN
+        if candidate is not self._candidate or not self._candidate_faces:
+            self._candidate, self._candidate_s, self._candidate_faces = candidate, time_s, 0
+        self._candidate_faces += 1
+        if candidate is self.verdict:
+            self._doubt_s = None
+        elif self._doubt_s is None:
+            self._doubt_s = time_s
+
+    def _decide(self, time_s: float) -> None:
+        if self._candidate is self.verdict or self._doubt_s is None:
+            return
+        if self._candidate is not Verdict.UNKNOWN and self._has_held(time_s):
+            self.verdict = self._settled = self._candidate
+            self._doubt_s = None
+        elif time_s - self._doubt_s > DOUBT * self._config.change_s:
+            self.verdict = Verdict.UNKNOWN
+
+    def _has_held(self, time_s: float) -> bool:
+        first_alert = self._settled is Verdict.UNKNOWN and self._candidate is not Verdict.CORRECT
+        back_again = self._candidate is self._settled
+        hold_s = self._config.settle_s if first_alert or back_again else self._config.change_s
+        return (
+            time_s - self._candidate_s >= hold_s
+            and self._candidate_faces >= MIN_FACES
+            and self._mean(self._candidate) >= self._config.confidence
+        )
+
+
+class FaceTracker:
+    """Follows the faces of one camera; see the module's text for how. Implements `ports.Tracker`."""
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self._config = config
+        self._people: list[_Person] = []
+        self._last_id = 0
+        self._time_s = -math.inf
+
+    def update(self, faces: Sequence[Face], time_s: float) -> list[Track]:
+        """The counted tracks after a frame's faces, by id; ids count up from 1.
+
+        A track without a face in this frame coasts: its `faces` are empty, its box is predicted and
+        `missing_s` is above 0.
+
+        Raises:
+            ValueError: `time_s` goes back, or is not a number.
+        """
+        self._advance(time_s)
+        self._pair(faces, time_s)
+        self._drop_duplicates()
+        self._end_lost(time_s)
+        self._count_new()
+        counted = sorted((p for p in self._people if p.id), key=lambda person: person.id)
+        return [person.snapshot(time_s) for person in counted]
+
+    def apply(self, config: TrackerConfig) -> None:
+        """Go on by other settings; no track is lost."""
+        self._config = config
+        for person in self._people:
+            person.apply(config)
+
+    def expected(self, time_s: float) -> list[Expected]:
+        """Where each track's face should be at a time: of all that live, uncounted and coasting ones too."""
+        return [
+            Expected(person.predict(time_s), person.face is not None, person.known(time_s))
+            for person in self._people
+        ]
+
+    def _advance(self, time_s: float) -> None:
+        if not time_s >= self._time_s:  # also true of NaN
+            raise ValueError(f"time_s: expected at least {self._time_s}, the last frame's, got {time_s}")
+        if time_s - self._time_s > max(self._config.lost_s, STALL_S):
+            self._people.clear()
+        self._time_s = time_s
+
+    def _pair(self, faces: Sequence[Face], time_s: float) -> None:
+        """Give each track its face, and start tracks for the other faces."""
+        pairs = _best_pairs(_pair_costs(self._people, faces, time_s))
+        for index, person in enumerate(self._people):
+            person.face = None
+            if index in pairs:
+                person.add(faces[pairs[index]], time_s)
+            else:
+                person.misses += 1
+        taken = set(pairs.values())
+        new = (face for index, face in enumerate(faces) if index not in taken)
+        self._people += [_Person(face, time_s, self._config) for face in new]
+
+    def _drop_duplicates(self) -> None:
+        """End each uncounted track whose face mostly lies in the face of a surer one."""
+        kept: list[_Person] = []
+        seen: list[Box] = []
+        for person in sorted(self._people, key=lambda person: -person.evidence):
+            if person.face is not None and not person.id and _is_duplicate(person.box, seen):
+                continue
+            kept.append(person)
+            if person.face is not None:
+                seen.append(person.box)
+        self._people = kept
+
+    def _end_lost(self, time_s: float) -> None:
+        self._people = [p for p in self._people if not p.is_lost(time_s, self._config.lost_s)]
+
+    def _count_new(self) -> None:
+        for person in self._people:
+            if not person.id and person.is_sure(self._config.min_hits):
+                self._last_id += 1
+                person.id = self._last_id
+
+
+class _Person:
+    """The state of one track; `id` is 0 until it counts. `face` is this frame's, or None."""
+
+    def __init__(self, face: Face, time_s: float, config: TrackerConfig) -> None:
+        self.id = 0
+        self.face: Face | None = face
+        self.box = face.detection.box  # of the last face
+        self.seen_s = time_s
+        self.misses = 0  # frames since the last face
+        self.evidence = score_weight(face.detection.score)
+        self._first_s = time_s
+        self._hits = 1
+        self._velocity = (0.0, 0.0)  # px/s
+        self._judged = face
+        self._judged_s = time_s
+        self._verdict = VerdictFilter(config)
+        self._verdict.add(face, time_s)
+
+    def apply(self, config: TrackerConfig) -> None:
+        """Settle the verdict by other settings."""
+        self._verdict.apply(config)
+
+    def predict(self, time_s: float) -> Box:
+        """The box at a time, moved on from the last face with a velocity that fades."""
+        travel_s = FADE_S * (1 - math.exp((self.seen_s - time_s) / FADE_S))
+        return shift(self.box, self._velocity[0] * travel_s, self._velocity[1] * travel_s)
+
+    def add(self, face: Face, time_s: float) -> None:
+        """Take the face of this frame."""
+        self._learn_velocity(face.detection.box, time_s)
+        self.face, self.box, self.seen_s, self.misses = face, face.detection.box, time_s, 0
+        self._hits += 1
+        self.evidence += score_weight(face.detection.score)
+        if face.judged:
+            self._judged, self._judged_s = face, time_s
+            self._verdict.add(face, time_s)
+
+    def known(self, time_s: float) -> Prediction | None:
+        """What its last judged face was said to be, while that is new enough."""
+        if self._verdict.is_sure:
+            is_due = self._turn(time_s) != self._turn(self._judged_s)
+        else:
+            is_due = time_s - self._judged_s >= UNSURE_S
+        return None if is_due or self.face is None else self._judged.prediction
+
+    def _turn(self, time_s: float) -> int:
+        """Counts the stretches of `SURE_S`; those of people who came at once begin at different times."""
+        return math.floor((time_s - self._first_s) / SURE_S - self.id * APART)
+
+    def _learn_velocity(self, box: Box, time_s: float) -> None:
+        elapsed_s = time_s - self.seen_s
+        if elapsed_s <= 0:  # two frames with one time stamp
+            return
+        gain = (1 - math.exp(-elapsed_s / VELOCITY_S)) / elapsed_s
+        (x, y), (predicted_x, predicted_y) = box.center, self.predict(time_s).center
+        vx, vy = self._velocity
+        self._velocity = (vx + gain * (x - predicted_x), vy + gain * (y - predicted_y))
+
+    def is_sure(self, min_hits: int) -> bool:
+        """Whether the faces so far make a person; low scores need more of them."""
+        return self._hits >= min_hits and self.evidence >= TRUSTED_WEIGHT * min_hits
+
+    def is_lost(self, time_s: float, lost_s: float) -> bool:
+        """Whether the track ends here."""
+        missing_s = time_s - self.seen_s
+        if self.id:
+            return self.misses > 0 and missing_s > lost_s
+        return self.misses >= TENTATIVE_MISSES and missing_s > TENTATIVE_LOST_S
+
+    def snapshot(self, time_s: float) -> Track:
+        """The track as others see it."""
+        return Track(
+            id=self.id,
+            box=self.box if self.face else self.predict(time_s),
+            hits=self._hits,
+            age_s=time_s - self._first_s,
+            verdict=self._verdict.verdict,
+            faces=(self.face,) if self.face else (),
+            probability=self._verdict.probability,
+            missing_s=0.0 if self.face else time_s - self.seen_s,
+        )
+
+
+def _side(box: Box) -> float:
+    return math.sqrt(box.area)
+
+
+def _is_duplicate(box: Box, others: Sequence[Box]) -> bool:
+    """Whether a box and any other lie in each other by more than half of the smaller one."""
+    for other in others:
+        width = min(box.x2, other.x2) - max(box.x1, other.x1)
+        height = min(box.y2, other.y2) - max(box.y1, other.y1)
+        if min(width, height) > 0 and width * height > DUPLICATE_SHARE * min(box.area, other.area):
+            return True
+    return False
+
+
+def _pair_costs(people: Sequence[_Person], faces: Sequence[Face], time_s: float) -> NDArray[np.float64]:
+    """The cost of each track (row) taking each face (column), `inf` where that is impossible.
+
+    The cost falls with overlap and rises with distance. The time since a track's last face is added:
+    whoever was seen just now comes before one who was lost.
+    """
+    if not people or not faces:
+        return np.empty((len(people), len(faces)))
+    a = _array(person.predict(time_s) for person in people)[:, None]  # (T, 1, 4)
+    b = _array(face.detection.box for face in faces)[None]  # (1, F, 4)
+    missing_s = np.array([[time_s - person.seen_s] for person in people])  # (T, 1)
+    area_a, area_b = (np.maximum(np.prod(box[..., 2:] - box[..., :2], axis=-1), 1.0) for box in (a, b))
+    overlap = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0.0)
+    inside = overlap.prod(axis=-1)
+    iou = inside / (area_a + area_b - inside)  # (T, F)
+    middles = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
+    distance = np.hypot(middles[..., 0], middles[..., 1]) / np.sqrt(np.sqrt(area_a * area_b))
+    reach = np.minimum(REACH + REACH_PER_S * missing_s, MAX_REACH)
+    side_ratio = np.sqrt(np.maximum(area_a / area_b, area_b / area_a))
+    possible = (side_ratio <= MAX_SIDE_RATIO) & (distance <= reach)
+    return np.where(possible, distance - iou + missing_s, np.inf)
+
+
+def _array(boxes: Iterable[Box]) -> NDArray[np.float64]:
+    return np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes])
+
+
+def _best_pairs(costs: NDArray[np.float64]) -> dict[int, int]:
+    """Row to column, cheapest pair first, each row and column at most once."""
+    pairs: dict[int, int] = {}
+    costs = costs.copy()
+    while costs.size and np.isfinite(costs.min()):
+        row, column = divmod(int(costs.argmin()), costs.shape[1])
+        pairs[row] = column
+        costs[row, :] = np.inf
+        costs[:, column] = np.inf
+    return pairs

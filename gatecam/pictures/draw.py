@@ -1,0 +1,344 @@
+"""Pictures that people look at: boxes, the banner, blurred faces, the contact sheet.
+
+Nothing here draws on the array it was given: every function returns a new RGB picture. Text is
+rendered with Pillow (OpenCV has no Hangul), once for each text and size; a frame pays for a paste.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import PIL.Image
+from PIL import ImageDraw, ImageFont, ImageOps
+
+from gatecam.errors import OutputError
+from gatecam.geometry import clip, expand, region_box
+from gatecam.labels import MASK_LABELS
+from gatecam.pictures.messages import CAMERA_MESSAGES, MESSAGES, BannerText
+from gatecam.runtime.files import write_output
+from gatecam.settings.config import Region
+from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
+
+Color = tuple[int, int, int]
+
+FONT_PATH = Path(__file__).parent / "assets" / "fonts" / "NanumSquareB.ttf"
+
+# Unlike in lightness as well as in hue (amber light, green middle, red dark), for colour-blind eyes.
+COLORS: Mapping[Verdict, Color] = MappingProxyType(
+    {
+        Verdict.CORRECT: (0, 158, 115),
+        Verdict.INCORRECT: (255, 183, 28),
+        Verdict.NONE: (206, 32, 48),
+        Verdict.UNKNOWN: (150, 150, 150),
+    }
+)
+# The marks of Korean schoolbooks for right, half right and wrong: a sign that needs no colour.
+SYMBOLS: Mapping[Verdict, str] = MappingProxyType(
+    {Verdict.CORRECT: "○", Verdict.INCORRECT: "△", Verdict.NONE: "Ｘ", Verdict.UNKNOWN: "?"}
+)
+BLACK: Color = (0, 0, 0)
+WHITE: Color = (255, 255, 255)
+DARK: Color = (24, 26, 30)
+LIGHT: Color = (225, 228, 232)
+ALARM: Color = (255, 214, 10)  # of no verdict: something is wrong with gatecam, not with the visitor
+
+BLUR_BLOCKS = 2  # at most so many averages a side are left of a face
+BLUR_BLOCK_PX = 4  # each of at least so many pixels a side, so that small faces are lost as well
+BLUR_MARGIN = 0.25  # the detector's box leaves out ears and hair
+BANNER_OPACITY = 0.88
+MIN_KOREAN_PX, MIN_ENGLISH_PX = 10, 8  # below these a line is broken in two rather than shrunk
+CELL_WIDTH, CELL_HEIGHT, CELL_GAP, CAPTION_PX = 400, 300, 16, 20
+TILED_WIDTH = 1280  # of several cameras together
+MAX_MOMENTS = 60  # a longer sheet passes what JPEG and viewers can hold
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class Banner:
+    """Decides which message is on the screen: the newest event's, for `hold_s` seconds of frame time.
+
+    A thank-you does not take the place of another person's alert that is still up. Events of the camera
+    itself have nothing to say to a visitor.
+    """
+
+    def __init__(self, hold_s: float = 3.0) -> None:
+        self._hold_s = hold_s
+        self._event: Event | None = None
+        self._shown_s = 0.0
+
+    def update(self, events: Iterable[Event], time_s: float) -> BannerText | None:
+        """The text to show in the frame of `time_s` after its events; None when nothing is to be said."""
+        if not 0 <= time_s - self._shown_s < self._hold_s:
+            self._event = None
+        for event in events:
+            if event.kind.is_camera:
+                continue
+            if self._event is None or self._gives_way(self._event, event):
+                self._event, self._shown_s = event, time_s
+        return None if self._event is None else MESSAGES[self._event.verdict]
+
+    @staticmethod
+    def _gives_way(shown: Event, event: Event) -> bool:
+        return event.kind.is_alert or not shown.kind.is_alert or event.track_id == shown.track_id
+
+
+def annotate(
+    step: Step,
+    *,
+    banner: BannerText | None,
+    blur: Iterable[Box] = (),
+    corner: str = "",
+    region: Region | None = None,
+) -> Image:
+    """A new picture of a step: a labelled box for each track, and the banner across the bottom.
+
+    Args:
+        step: the frame and its tracks; the frame's array is left as it is.
+        banner: the message to show, or None.
+        blur: boxes to make unreadable first.
+        corner: a line for the top left corner, such as frame rate and age.
+        region: the part that is searched, outlined, or None where that is all.
+    """
+    picture = blur_faces(step.frame.image, blur)
+    if region is not None:
+        _draw_region(picture, region)
+    for track in step.tracks:
+        _draw_box(picture, track.box, track.verdict, _track_label(track))
+    if corner:
+        _paste(picture, _chip(corner, _fit(corner, _label_px(picture), picture.shape[1]), DARK), 0, 0)
+    if banner is not None:
+        _draw_banner(picture, banner)
+    return picture
+
+
+def camera_notice(image: Image | None, reason: str, since: str) -> Image:
+    """A picture that says, in both languages, that the camera does not see, why, and since when.
+
+    Args:
+        image: what the camera shows, which is dimmed; None where it gives nothing.
+        reason: a key of `CAMERA_MESSAGES`.
+        since: the time of day.
+    """
+    picture = np.full((480, 640, 3), DARK, np.uint8) if image is None else image // 4
+    korean, english = CAMERA_MESSAGES[reason]
+    height, width = picture.shape[:2]
+    panel = _panel(f"{korean} ({since}부터)", f"{english} (since {since})", ALARM, width, height)[:height]
+    top = (height - len(panel)) // 2
+    picture[top : top + len(panel)] = panel
+    return picture
+
+
+def tile(pictures: Sequence[Image]) -> Image:
+    """Pictures side by side and row by row, each letterboxed into an equal cell; a single one as it is."""
+    if len(pictures) == 1:
+        return pictures[0]
+    columns = math.ceil(math.sqrt(len(pictures)))
+    width = TILED_WIDTH // columns
+    height = width * 3 // 4
+    tiled = np.full((-(-len(pictures) // columns) * height, columns * width, 3), DARK, np.uint8)
+    for i, picture in enumerate(pictures):
+        _paste(tiled, _letterbox(picture, width, height), i % columns * width, i // columns * height)
+    return tiled
+
+
+def draw_faces(image: Image, faces: Sequence[Face], blur: Iterable[Box] = ()) -> Image:
+    """A new picture with a box for each face, its likeliest mask label and that label's probability.
+
+    The boxes of `blur` are made unreadable first.
+    """
+    picture = blur_faces(image, blur)
+    for face in faces:
+        best = int(face.prediction.mask.argmax())
+        label = f"{MASK_LABELS[best]} {face.prediction.mask[best]:.2f}"
+        _draw_box(picture, face.detection.box, Verdict(MASK_LABELS[best]), label)
+    return picture
+
+
+def blur_faces(image: Image, boxes: Iterable[Box]) -> Image:
+    """A new picture in which nothing can be read within the boxes, grown by `BLUR_MARGIN`.
+
+    Each is averaged down to at most 2 × 2 blocks: the pixels are gone, not shuffled. Parts of a box
+    over the edge and empty boxes are left out.
+    """
+    picture = image.copy()
+    for box in boxes:
+        if box.area <= 0:
+            continue
+        x1, y1, x2, y2 = _pixels(expand(box, BLUR_MARGIN), picture)
+        if x1 >= x2 or y1 >= y2:
+            continue
+        face = picture[y1:y2, x1:x2]
+        height, width = (min(BLUR_BLOCKS, max(1, side // BLUR_BLOCK_PX)) for side in face.shape[:2])
+        blocks = cv2.resize(face, (width, height), interpolation=cv2.INTER_AREA)
+        face[:] = cv2.resize(blocks, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
+    return picture
+
+
+def thumbnail(image: Image) -> Image:
+    """The picture letterboxed into a contact sheet's cell, (300, 400, 3): what to keep of a moment."""
+    return _letterbox(image, CELL_WIDTH, CELL_HEIGHT)
+
+
+def contact_sheet(moments: Sequence[tuple[str, Image]], columns: int = 3) -> Image:
+    """A sheet of `(caption, picture)` moments, row by row; pictures of any size are letterboxed.
+
+    Beyond `MAX_MOMENTS` the sheet shows the first ones and says how many are left out.
+    """
+    shown = moments[:MAX_MOMENTS]
+    columns = max(1, min(columns, len(shown)))
+    step_x, step_y = CELL_WIDTH + CELL_GAP, CELL_HEIGHT + 2 * CAPTION_PX + CELL_GAP
+    rows = -(-len(shown) // columns)
+    note = _sheet_note(len(moments))
+    height = CELL_GAP + rows * step_y + (3 * CAPTION_PX if note else 0)
+    sheet = np.full((height, CELL_GAP + columns * step_x, 3), DARK, dtype=np.uint8)
+    for i, (caption, image) in enumerate(shown):
+        x, y = CELL_GAP + i % columns * step_x, CELL_GAP + i // columns * step_y
+        _paste(sheet, thumbnail(image), x, y)
+        _paste(sheet, _chip(caption, _fit(caption, CAPTION_PX, CELL_WIDTH), DARK), x, y + CELL_HEIGHT + 4)
+    if note:
+        _paste(
+            sheet, _chip(note, _fit(note, CAPTION_PX, CELL_WIDTH), DARK), CELL_GAP, height - 2 * CAPTION_PX
+        )
+    return sheet
+
+
+def save_image(path: Path, image: Image) -> None:
+    """Write a picture as JPEG or PNG, by the file's suffix; a failure leaves no part of one.
+
+    Raises:
+        OutputError: another suffix, or a file that cannot be written.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        expected = ", ".join(PICTURE_SUFFIXES)
+        raise OutputError(f"{path}: expected a picture name that ends in {expected}: choose one of these.")
+    encoded = io.BytesIO()
+    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    PIL.Image.fromarray(image).save(encoded, kind, quality=90)
+    write_output(path, encoded.getvalue())
+
+
+def _track_label(track: Track) -> str:
+    if track.verdict is Verdict.UNKNOWN:
+        return f"#{track.id} ?"
+    return f"#{track.id} {track.verdict} {track.probability:.2f}"
+
+
+def _sheet_note(count: int) -> str:
+    if count == 0:
+        return "No events"
+    return f"and {count - MAX_MOMENTS} more" if count > MAX_MOMENTS else ""
+
+
+def _pixels(box: Box, image: Image) -> tuple[int, int, int, int]:
+    """The whole pixels that a box touches within the image: x1, y1, x2, y2, ends excluded."""
+    inside = clip(box, image.shape[1], image.shape[0])
+    return int(inside.x1), int(inside.y1), int(np.ceil(inside.x2)), int(np.ceil(inside.y2))
+
+
+def _draw_box(picture: Image, box: Box, verdict: Verdict, label: str) -> None:
+    x1, y1, x2, y2 = _pixels(box, picture)
+    if x1 >= x2 or y1 >= y2:
+        return
+    thickness = max(1, round(min(picture.shape[:2]) / 220))
+    corners = (x1, y1), (x2 - 1, y2 - 1)
+    cv2.rectangle(picture, *corners, BLACK, thickness + 2 * (thickness // 2))
+    cv2.rectangle(picture, *corners, COLORS[verdict], thickness)
+    chip = _chip(label, _fit(label, _label_px(picture), picture.shape[1]), COLORS[verdict])
+    above = y1 - chip.shape[0]
+    _paste(picture, chip, max(0, min(x1, picture.shape[1] - chip.shape[1])), above if above >= 0 else y1)
+
+
+def _draw_region(picture: Image, region: Region) -> None:
+    """A thin light line with a dark one around it, which shows on any background."""
+    height, width = picture.shape[:2]
+    x1, y1, x2, y2 = _pixels(region_box(region, width, height), picture)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), DARK, 3)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), LIGHT, 1)
+
+
+def _draw_banner(picture: Image, banner: BannerText) -> None:
+    height, width = picture.shape[:2]
+    korean = f"{SYMBOLS[banner.verdict]} {banner.korean}"
+    panel = _panel(korean, banner.english, COLORS[banner.verdict], width, height)[:height]
+    rows = picture[height - len(panel) :]
+    rows[:] = cv2.addWeighted(panel, BANNER_OPACITY, rows, 1 - BANNER_OPACITY, 0)
+
+
+@lru_cache(maxsize=32)
+def _panel(korean_text: str, english_text: str, color: Color, width: int, height: int) -> Image:
+    """An opaque panel for a picture of `width` × `height`: both languages, as large as they fit."""
+    margin = max(2, width // 40)
+    large = max(MIN_KOREAN_PX, round(height * 0.1))
+    korean = _break(korean_text, large, MIN_KOREAN_PX, width - 2 * margin)
+    size = max(MIN_ENGLISH_PX, round(korean[0][1] * 0.6))
+    english = _break(english_text, size, MIN_ENGLISH_PX, width - 2 * margin)
+    lines = korean + english
+    pad = max(2, large // 4)
+    panel = PIL.Image.new("RGB", (width, 2 * pad + sum(_line_px(size) for _, size in lines)), color)
+    pen, y = ImageDraw.Draw(panel), pad
+    for text, size in lines:
+        pen.text((width / 2, y + _line_px(size) / 2), text, font=_font(size), fill=_ink(color), anchor="mm")
+        y += _line_px(size)
+    return np.asarray(panel)
+
+
+def _break(text: str, size: int, least: int, width: int) -> list[tuple[str, int]]:
+    """Lines of `(text, size)` that fit the width: one, or two where one would be under `least` px."""
+    if (fitted := _fit(text, size, width)) >= least or " " not in text:
+        return [(text, fitted)]
+    spaces = [i for i, letter in enumerate(text) if letter == " "]
+    middle = min(spaces, key=lambda i: abs(i - len(text) / 2))
+    halves = text[:middle], text[middle + 1 :]
+    fitted = min(_fit(half, size, width) for half in halves)
+    return [(half, fitted) for half in halves]
+
+
+@lru_cache(maxsize=256)
+def _chip(text: str, size: int, color: Color) -> Image:
+    """A line of text on a patch of `color`."""
+    font, pad = _font(size), max(1, size // 4)
+    width, height = round(font.getlength(text)) + 2 * pad, _line_px(size) + pad
+    patch = PIL.Image.new("RGB", (width, height), color)
+    ImageDraw.Draw(patch).text((pad, height / 2), text, font=font, fill=_ink(color), anchor="lm")
+    return np.asarray(patch)
+
+
+@lru_cache(maxsize=32)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(FONT_PATH, size)
+
+
+def _fit(text: str, size: int, width: int) -> int:
+    """The font size, at most `size`, at which a chip of the text is no wider than `width` px."""
+    needed = _font(size).getlength(text) + size / 2
+    return size if needed <= width else max(1, int(size * width / needed))
+
+
+def _line_px(size: int) -> int:
+    return round(size * 1.2)
+
+
+def _label_px(picture: Image) -> int:
+    return max(10, int(min(picture.shape[:2]) / 30))
+
+
+def _ink(color: Color) -> Color:
+    """Black or white, whichever stands out more on the colour (WCAG 2.1, relative luminance)."""
+    linear = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in color]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return BLACK if luminance > 0.179 else WHITE
+
+
+def _paste(picture: Image, patch: Image, x: int, y: int) -> None:
+    place = picture[y : y + patch.shape[0], x : x + patch.shape[1]]
+    place[:] = patch[: place.shape[0], : place.shape[1]]
+
+
+def _letterbox(image: Image, width: int, height: int) -> Image:
+    return np.asarray(ImageOps.pad(PIL.Image.fromarray(image), (width, height)))

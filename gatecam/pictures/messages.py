@@ -1,0 +1,71 @@
+"""What gatecam says to people, in Korean and English: on the screen, aloud, in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from gatecam.types import Blindness, Event, EventKind, Slowness, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class BannerText:
+    """What the banner says, in both languages, and the verdict that colours it."""
+
+    korean: str
+    english: str
+    verdict: Verdict
+
+
+MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
+    {
+        verdict: BannerText(korean, english, verdict)
+        for verdict, korean, english in (
+            (Verdict.CORRECT, "감사합니다", "Thank you"),
+            (Verdict.INCORRECT, "마스크로 코와 입을 덮어 주세요", "Please cover your nose and mouth"),
+            (Verdict.NONE, "마스크를 써 주세요", "Please put on your mask"),
+            (Verdict.UNKNOWN, "카메라를 봐 주세요", "Please look at the camera"),
+        )
+    }
+)
+
+# What a `mask_ok` tells, in both languages: of a person who came with a mask, and of one who was alerted.
+WEARING = ("마스크 착용", "wearing a mask")
+PUT_ON = ("마스크를 썼습니다", "put a mask on")
+
+
+def event_label(event: Event) -> str:
+    """Return an event's kind for a table of events, with words where the kind does not say enough."""
+    if event.kind is not EventKind.MASK_OK:
+        return event.kind
+    return f"{event.kind} ({(WEARING if event.first else PUT_ON)[1]})"
+
+
+# Why a camera does not see, in both languages: for whoever stands before the screen.
+CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        Blindness.LOST: ("카메라 연결이 끊어졌습니다", "The camera gives no picture"),
+        Blindness.FROZEN: ("카메라 화면이 멈췄습니다", "The camera's picture is frozen"),
+        Blindness.COVERED: ("카메라가 가려져 있습니다", "The camera is covered"),
+        Blindness.DARK: ("카메라에 너무 어둡습니다", "It is too dark for the camera"),
+        Blindness.BLINDED: ("카메라에 빛이 너무 강합니다", "The camera is blinded by light"),
+        Blindness.UNFOCUSED: ("카메라 초점이 맞지 않습니다", "The camera is out of focus"),
+        Blindness.TURNED: ("카메라 방향이 바뀌었습니다", "The camera was turned away"),
+    }
+)
+
+# Why an event of a camera was told, in both languages: for whoever looks after the door.
+REASON_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **CAMERA_MESSAGES,
+        Slowness.FEW_FRAMES: (
+            "컴퓨터가 느려 카메라 영상을 너무 드물게 판정합니다",
+            "The machine is too slow: few of the camera's frames are judged",
+        ),
+        Slowness.LATE: (
+            "컴퓨터가 느려 카메라 영상을 너무 늦게 판정합니다",
+            "The machine is too slow: the camera's frames are judged late",
+        ),
+    }
+)

@@ -1,0 +1,1 @@
+"""What every room stands on: cores, folders, locks, logs, telemetry, progress."""

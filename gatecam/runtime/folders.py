@@ -1,0 +1,283 @@
+"""The folders for what lives as long as the program, and for what outlives it.
+
+The first holds sockets, locks and the times of its starts, the second the store, tokens and sessions. Nobody
+but their user may write to either, and what lies in them is of mode 600.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from gatecam.errors import OutputError
+
+SERVICE_FOLDER = Path("/run/gatecam")  # what systemd makes for the unit's RuntimeDirectory=gatecam
+SERVICE_STATE = Path("/var/lib/gatecam")  # the unit's StateDirectory=gatecam, in a container the volume
+SERVICE_CONFIG = Path("/etc/gatecam/config.yaml")
+STORE = "events.sqlite3"  # the store's name in a folder of data
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not hang the program
+
+log = logging.getLogger(__name__)
+
+
+def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
+    """Return a folder of mode 700 that is this user's alone, and make it if it is not there.
+
+    Three are tried: systemd's `RUNTIME_DIRECTORY`, `gatecam` in `XDG_RUNTIME_DIR`, and `gatecam-<user id>` in
+    the folder for temporary files. `env` is the environment, the process's by default.
+
+    Raises:
+        OSError: none can be made, or others can write to each of them.
+    """
+    problem = OSError("no folder for sockets and locks")
+    for folder in _candidates(os.environ if env is None else env):
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _make_private(folder)
+        except OSError as error:
+            problem = error
+        else:
+            return folder
+    raise problem
+
+
+def state_folder(env: Mapping[str, str] | None = None) -> Path:
+    """Where gatecam keeps its own data, which may not be there yet.
+
+    systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME`, else in `~/.local/share`. `env` is the
+    environment, the process's by default.
+    """
+    env = os.environ if env is None else env
+    if given := env.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(given)
+    data = env.get("XDG_DATA_HOME") or Path(os.path.expanduser("~")) / ".local" / "share"
+    return Path(data) / "gatecam"
+
+
+def own_folder(folder: Path) -> None:
+    """Make a folder for gatecam's own data, or check that nobody else can change what lies in it.
+
+    As sshd does for `~/.ssh`, this looks at the folder and at all above it: each must belong to this user or
+    to root, and no other user may write to it. Folders such as `/tmp`, where nobody can replace what others
+    made, may stand above it.
+
+    Raises:
+        OutputError: others can write to it, or it belongs to somebody else.
+        OSError: it cannot be made or looked at.
+    """
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    if (danger := _danger(folder)) is not None:
+        raise OutputError(danger)
+
+
+def create_own(path: Path) -> None:
+    """Create an empty file of mode 600 for gatecam's own data.
+
+    Raises:
+        FileExistsError: something is there, be it a link.
+        OSError: it cannot be created.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, 0o600))
+    _give_to_owner(path)
+
+
+def close_to_others(path: Path) -> bool:
+    """Set a file's mode to 600, and return whether other users could read or write it until now.
+
+    Nothing is done where there is no ordinary file. A file system without modes is told of in the log.
+
+    Raises:
+        OSError: it is a link, which could name any file of the system.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "is a link, which is not followed here: delete it", str(path))
+    if not stat.S_ISREG(mode) or not mode & 0o077 or sys.platform == "win32":
+        return False
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        log.warning("%s: other users can read it, and its mode cannot be changed (%s).", path, error.strerror)
+    return True
+
+
+def read_own(path: Path, most_bytes: int) -> bytes:
+    """Return the first bytes of a file of gatecam's own, which may not be a link.
+
+    Raises:
+        OSError: it is a link or another thing than a file, is not there, or cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "is no ordinary file", str(path))
+        return file.read(most_bytes)
+
+
+def replace_own(path: Path, content: bytes) -> None:
+    """Write a file of mode 600 whole or not at all; after a power cut it is the old or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # O_EXCL | O_NOFOLLOW, mode 600
+    part = Path(name)
+    try:
+        with open(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(fd)
+        _give_to_owner(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def open_lock(path: Path) -> int:
+    """Open a file that only serves as a lock, and make it if it is not there; it may not be a link.
+
+    Raises:
+        OSError: it is a link, or cannot be opened.
+    """
+    close_to_others(path)  # whoever can read it could hold the lock for ever
+    return os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT, 0o600)
+
+
+def readable_folders(env: Mapping[str, str] | None = None) -> list[Path]:
+    """The folders in which programs of this user, and for root the service's, may have left sockets."""
+    found = dict.fromkeys([*_candidates(os.environ if env is None else env), SERVICE_FOLDER])
+    return [folder for folder in found if _trusted(folder)]
+
+
+def is_service_readable() -> bool:
+    """Check whether this machine has a service's data, and this user is root or the service's own user.
+
+    A `STATE_DIRECTORY` that names another folder takes precedence.
+    """
+    if os.environ.get("STATE_DIRECTORY", os.fspath(SERVICE_STATE)) != os.fspath(SERVICE_STATE):
+        return False
+    if sys.platform == "win32" or not os.path.isdir(SERVICE_STATE):
+        return False
+    return os.getuid() in (0, SERVICE_STATE.stat().st_uid)
+
+
+def _candidates(env: Mapping[str, str]) -> Iterator[Path]:
+    if given := env.get("RUNTIME_DIRECTORY", "").split(":")[0]:
+        yield Path(given)
+    if session := env.get("XDG_RUNTIME_DIR"):
+        yield Path(session) / "gatecam"
+    user = str(os.getuid()) if sys.platform != "win32" else env.get("USERNAME", "user")
+    yield Path(tempfile.gettempdir()) / f"gatecam-{user}"
+
+
+def _make_private(folder: Path) -> None:
+    status = folder.lstat()  # a link in /tmp is another user's trap
+    if sys.platform == "win32":
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "is not this user's own folder", str(folder))
+    if (danger := _danger(folder)) is not None:
+        raise PermissionError(errno.EPERM, danger)
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot be written", str(folder))
+
+
+def _danger(folder: Path) -> str | None:
+    """Return who else can change what lies in a folder, and what to do about it; None where nobody can."""
+    if sys.platform == "win32":
+        return None
+    user, own = os.getuid(), folder.stat()
+    # root looks after the folders of others, such as the service's.
+    trusted = {0, user, own.st_uid} if user == 0 else {0, user}
+    if own.st_uid not in trusted:
+        return (
+            f"{folder}: belongs to {_user(own.st_uid)}, and gatecam runs as {_user(user)}: run it as that "
+            f"user, or give the folder to this one with `chown -R {user} {folder}` (a container's volume: on "
+            "its host)."
+        )
+    if _others_write(own, user):
+        return (
+            f"{folder}: other users can write to it (mode {stat.S_IMODE(own.st_mode):o}), so what lies there "
+            f"may be theirs: look through it, then close it with `chmod go-w {folder}`."
+        )
+    trusted.add(own.st_uid)
+    named = folder.absolute()
+    for above in dict.fromkeys([*named.parents, *folder.resolve().parents]):
+        status = above.stat()
+        if status.st_uid not in trusted:
+            return (
+                f"{above}: belongs to {_user(status.st_uid)}, who could replace {folder}: give it to root "
+                f"with `chown root {above}`, or choose another place."
+            )
+        if not status.st_mode & stat.S_ISVTX and _others_write(status, user, above=True):
+            return (
+                f"{above}: other users can write to it (mode {stat.S_IMODE(status.st_mode):o}) and so "
+                f"replace {folder}: close it with `chmod go-w {above}`, or choose another place."
+            )
+    for link in (named, *named.parents):
+        if link.is_symlink() and (owner := link.lstat().st_uid) not in trusted:
+            return f"{link}: is a link that {_user(owner)} made: delete it, or choose another place."
+    return None
+
+
+def _others_write(status: os.stat_result, user: int, above: bool = False) -> bool:
+    """Whether others than a folder's owner, this user and root can write to it.
+
+    Debian and Fedora give each user a group of the same name, and folders that it can write to. Folders of
+    root's such as /var/log have groups of the system's, which are to be trusted as root is.
+    """
+    if status.st_mode & stat.S_IWOTH:
+        return True
+    if not status.st_mode & stat.S_IWGRP or (above and status.st_uid == 0):
+        return False
+    import grp
+    import pwd
+
+    for one in {status.st_uid, user}:
+        with suppress(KeyError):
+            name, group = pwd.getpwuid(one).pw_name, grp.getgrgid(status.st_gid)
+            if group.gr_name == name and set(group.gr_mem) <= {name}:
+                return False
+    return True
+
+
+def _user(number: int) -> str:
+    """Return a user's number, with the name where there is one."""
+    import pwd
+
+    try:
+        return f"user {number} ({pwd.getpwuid(number).pw_name})"
+    except KeyError:
+        return f"user {number}"
+
+
+def _give_to_owner(path: Path) -> None:
+    """Give what root made in another user's folder to that user, whose program could not read it else."""
+    if sys.platform != "win32" and os.getuid() == 0 and (owner := path.parent.stat()).st_uid != 0:
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _trusted(folder: Path) -> bool:
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    if sys.platform == "win32":
+        return True
+    ours = status.st_uid == os.getuid() or (os.getuid() == 0 and folder == SERVICE_FOLDER)
+    return ours and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022

@@ -1,0 +1,1 @@
+"""Settings: their schema, loading them with line numbers, and explaining them."""

@@ -1,0 +1,321 @@
+"""Training the classifier: batches in, the averaged network of the best epoch out.
+
+A run folder holds a checkpoint a minute and an epoch, the log, and TensorBoard's figures. A run that was
+stopped or killed goes on from the last checkpoint and ends as if nothing had happened: what an epoch shows,
+and what drops out at a step, follow from the seed alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gatecam.errors import DataError
+from gatecam.training.classifier.losses import YEARS_BINS, Batch, HeadsLoss, inverse_frequencies
+from gatecam.training.classifier.recipe import Recipe
+from gatecam.training.classifier.sampler import Sampler
+from gatecam.training.classifier.tensorboard import Board, require_tensorboard
+from gatecam.training.runs import (
+    SAVE_EVERY_S,
+    WARM_UP_STEPS,
+    autocast,
+    make_folder,
+    require_finite,
+    resume,
+    save,
+    schedule,
+)
+from gatecam.training.workers import Workers
+from gatecam.vision.device import pick_device
+from gatecam.vision.network import FaceNetwork, build_network, load_start, served_weights, stem
+from gatecam.vision.weights import hash_of
+
+
+@dataclass(frozen=True, slots=True)
+class EpochScore:
+    """How well a head does on the validation faces after an epoch."""
+
+    head: str
+    macro_f1: float
+    micro_f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far a run is: called for after every batch, and after scoring an epoch."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    scores: Sequence[EpochScore] = ()
+
+
+Validate = Callable[[FaceNetwork], Sequence[EpochScore]]
+
+
+@dataclass(slots=True)
+class _State:
+    """Where a run stands."""
+
+    epoch: int = 0
+    step: int = 0  # batches done of this epoch
+    loss: float = 0.0  # their losses, summed
+    best: float = -1.0
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)  # the log's lines
+
+
+def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) -> None:
+    """Make the run's folder, and refuse before long work what would fail after it.
+
+    Raises:
+        ModelError: there is no such backbone, or the weights to start with do not fit it.
+        DataError: the precision is not to be had on this machine.
+        OutputError: the folder cannot be written to.
+        MissingExtraError: TensorBoard is not installed.
+    """
+    require_tensorboard()
+    if recipe.precision == "fp16" and _device(workers).type != "cuda":
+        raise DataError("precision fp16 needs a CUDA device; choose bf16 or fp32.")
+    _begun(recipe, start)
+    make_folder(folder)
+
+
+class Trainer:
+    """One run, resumed from its folder if it was begun there.
+
+    Args:
+        sampler: the training faces.
+        validate: scores a network on faces held out.
+        recipe: every choice.
+        start: weights to begin with, if any.
+        folder: of the run, `prepare`d.
+        workers: the processes that share each batch.
+
+    Raises:
+        DataError: the folder's checkpoint is damaged, or of another recipe, other faces or another start.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        validate: Validate,
+        recipe: Recipe,
+        start: Path | None,
+        folder: Path,
+        workers: Workers,
+    ) -> None:
+        self._sampler, self._validate, self._recipe = sampler, validate, recipe
+        self._folder, self._workers = folder, workers
+        self._device = _device(workers)
+        begun_with = hash_of(start) if start is not None else ""
+        self._made_of = json.dumps([asdict(recipe), sampler.fingerprint, begun_with])
+        self._net = self._built(start)
+        self._shared = workers.share(self._net)
+        self._average = AveragedModel(
+            self._net,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
+        self._optimizer = self._optimizer_of(1.0 if start is None else 0.5)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
+        weights = inverse_frequencies(sampler.shown_labels()) if recipe.class_weights else {}
+        self._loss = HeadsLoss(recipe.loss, recipe.smoothing, weights)
+        self._state = _State()
+        self._best: dict[str, Tensor] = {}
+        self._stopping = False
+        resume(folder, self._made_of, self._device, self._restore)
+
+    def _built(self, start: Path | None) -> FaceNetwork:
+        net = _begun(self._recipe, start)
+        some_head = next(iter(net.heads.values()))
+        assert isinstance(some_head, nn.Linear)
+        net.heads["years"] = nn.Linear(some_head.in_features, YEARS_BINS)  # teaches age; never saved
+        if self._recipe.freeze_stem:
+            for part in stem(net):
+                part.requires_grad_(False)
+        return net.to(self._device).to(memory_format=torch.channels_last)
+
+    def _optimizer_of(self, body_scale: float) -> torch.optim.Optimizer:
+        heads = list(self._net.heads.parameters())
+        own = {id(parameter) for parameter in heads}
+        body = [p for p in self._net.parameters() if id(p) not in own and p.requires_grad]
+        groups = [{"params": body, "scale": body_scale}, {"params": heads, "scale": 2.0}]
+        return torch.optim.AdamW(groups, self._recipe.learning_rate, weight_decay=self._recipe.weight_decay)
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """Batches done, and of the whole run."""
+        steps = self._sampler.steps
+        return self._state.epoch * steps + self._state.step, self._recipe.epochs * steps
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights `model` has, from 1."""
+        return self._state.best_epoch
+
+    @property
+    def model(self) -> FaceNetwork:
+        """The network as serving builds it, with the averaged weights of the epoch that scored best."""
+        net = build_network(self._recipe.backbone, self._recipe.heads)
+        net.load_state_dict(self._best)
+        return net.to(self._device).eval()
+
+    def stop(self) -> None:
+        """End after the batch in hand, with a checkpoint of what was learnt; safe in a signal handler."""
+        self._stopping = True
+
+    def train(self, report: Callable[[Report], None]) -> bool:
+        """Train to the end; false if `stop` ended it early.
+
+        Raises:
+            DataError: the loss is not a number any more.
+            OutputError: a checkpoint cannot be written; the one before it is whole.
+        """
+        if self._over():
+            return True
+        board = Board(self._folder, self._state.epoch + 1) if self._workers.first else None
+        try:
+            while not self._over():
+                if not self._epoch(report, board):
+                    return False
+        finally:
+            if board is not None:
+                board.close()
+        return True
+
+    def _over(self) -> bool:
+        state, recipe = self._state, self._recipe
+        return state.epoch >= recipe.epochs or 0 < recipe.patience <= state.epoch - state.best_epoch
+
+    def _epoch(self, report: Callable[[Report], None], board: Board | None) -> bool:
+        """One epoch, or what is left of it; false if it was stopped, with a checkpoint."""
+        state, steps, recipe = self._state, self._sampler.steps, self._recipe
+        started_s = saved_s = time.monotonic()
+        self._set_training()
+        workers = self._workers
+        for batch in self._sampler.epoch(state.epoch, state.step, workers.rank, workers.world):
+            loss = self._step(batch, state.epoch * steps + state.step)
+            mean_loss, stops = workers.means(loss, float(self._stopping))  # the CPU waits here
+            require_finite(mean_loss)
+            state.loss, state.step = state.loss + mean_loss, state.step + 1
+            report(Report(state.epoch, recipe.epochs, state.step, steps, state.loss / state.step))
+            if stops or time.monotonic() - saved_s > SAVE_EVERY_S:
+                self._save()
+                saved_s = time.monotonic()
+            if stops:
+                return False
+        scores, mean_loss = self._scored(), state.loss / steps
+        state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
+        self._keep_best(scores)
+        self._note(mean_loss, scores, time.monotonic() - started_s)
+        if board is not None:
+            self._show(board, mean_loss, scores)
+        self._save()
+        report(Report(state.epoch - 1, recipe.epochs, steps, steps, mean_loss, scores))
+        return True
+
+    def _set_training(self) -> None:
+        self._net.train()
+        if self._recipe.freeze_stem:
+            for part in stem(self._net):
+                part.eval()
+
+    def _step(self, batch: Batch, step: int) -> Tensor:
+        steps = self._sampler.steps
+        part = schedule(step, steps * self._recipe.epochs, min(WARM_UP_STEPS, steps))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._recipe.learning_rate * group["scale"] * part
+        torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # dropout: a resumed run does the same
+        self._workers.begin(batch)
+        crops = batch.crops.to(self._device, memory_format=torch.channels_last)
+        moved = Batch(crops, batch.labels, batch.mask_weights, batch.share)
+        with autocast(self._device, self._recipe.precision):
+            logits = self._shared(crops)
+        loss = self._loss({name: x.float() for name, x in logits.items()}, moved)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self._net.parameters(), 5.0)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._average.update_parameters(self._net)
+        return loss.detach()
+
+    def _served(self) -> dict[str, Tensor]:
+        """A copy of the averaged weights, without what only training needs."""
+        average = self._average.module
+        assert isinstance(average, FaceNetwork)
+        return {name: tensor.detach().clone() for name, tensor in served_weights(average).items()}
+
+    def _scored(self) -> list[EpochScore]:
+        """The validation scores, from the first process, so that all decide alike."""
+
+        def score() -> list[EpochScore]:
+            net = build_network(self._recipe.backbone, self._recipe.heads)
+            net.load_state_dict(self._served())
+            return list(self._validate(net.to(self._device).eval()))
+
+        return self._workers.from_first(score)
+
+    def _keep_best(self, scores: Sequence[EpochScore]) -> None:
+        total = float(np.mean([score.macro_f1 for score in scores]))
+        if total > self._state.best:
+            self._state.best, self._state.best_epoch = total, self._state.epoch
+            self._best = self._served()
+
+    def _note(self, loss: float, scores: Sequence[EpochScore], seconds: float) -> None:
+        line = {"epoch": self._state.epoch, "loss": round(loss, 4), "seconds": round(seconds, 1)}
+        heads = {score.head: [round(score.macro_f1, 4), round(score.micro_f1, 4)] for score in scores}
+        self._state.history.append({**line, **heads})
+
+    def _show(self, board: Board, loss: float, scores: Sequence[EpochScore]) -> None:
+        figures = {"loss": loss, "learning_rate": float(self._optimizer.param_groups[0]["lr"])}
+        figures |= {f"macro_f1/{score.head}": score.macro_f1 for score in scores}
+        figures |= {f"micro_f1/{score.head}": score.micro_f1 for score in scores}
+        board.add(self._state.epoch, figures)
+
+    def _save(self) -> None:
+        """Write the log and a checkpoint, each whole or not at all."""
+        if not self._workers.first:
+            return
+        state = {
+            "state": asdict(self._state),
+            "net": self._net.state_dict(),
+            "average": self._average.state_dict(),
+            "best": self._best,
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+        }
+        save(self._folder, self._state.history, self._made_of, state)
+
+    def _restore(self, stored: dict[str, Any]) -> None:
+        self._net.load_state_dict(stored["net"])
+        self._average.load_state_dict(stored["average"])
+        self._optimizer.load_state_dict(stored["optimizer"])
+        self._scaler.load_state_dict(stored["scaler"])
+        self._best, self._state = stored["best"], _State(**stored["state"])
+
+
+def _device(workers: Workers) -> torch.device:
+    return workers.device or pick_device("auto")
+
+
+def _begun(recipe: Recipe, start: Path | None) -> FaceNetwork:
+    """The network of a recipe, with the weights of `start` where it has them."""
+    torch.manual_seed(recipe.seed)
+    net = build_network(recipe.backbone, recipe.heads, recipe.dropout)
+    if start is not None:
+        load_start(net, start)
+    return net

@@ -1,0 +1,106 @@
+"""What a batch costs: each head's loss on the labels that are known, or the 18 classes' at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gatecam.labels import CLASS_COUNT
+from gatecam.training.data.rows import UNKNOWN
+from gatecam.vision.network import HEADS
+
+FOCAL_GAMMA = 2.0  # Lin et al. 2017, section 4
+YEARS_STEP, YEARS_BINS, YEARS_SPREAD = 5.0, 21, 4.0
+YEARS_WEIGHT = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Crops (B, 3, S, S), labels (B,) a head and of "years", -1 unknown, and the mask labels' weight (B,)."""
+
+    crops: Tensor
+    labels: dict[str, Tensor]
+    mask_weights: Tensor
+    share: float  # the rows a process would have, were the global batch split evenly
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+
+class HeadsLoss:
+    """Loss of a batch; what is unknown of a face adds nothing, and every head is part of the graph."""
+
+    def __init__(self, loss: str, smoothing: float, class_weights: dict[str, Tensor]) -> None:
+        self._focal, self._smoothing, self._weights = loss == "focal", smoothing, class_weights
+
+    def __call__(self, logits: dict[str, Tensor], batch: Batch) -> Tensor:
+        """The sum of the heads' losses, averaged over faces."""
+        labels = {name: values.to(batch.crops.device) for name, values in batch.labels.items()}
+        trusted = batch.mask_weights.to(batch.crops.device)
+        cost = torch.zeros(len(batch), device=batch.crops.device)
+        apart = torch.ones_like(cost)
+        if "joint" in logits:
+            joint = joint_labels(labels)
+            cost = cost + trusted * self._head("joint", logits["joint"], joint)
+            apart = (joint == UNKNOWN).float()  # a partly labelled face teaches the marginals
+        for name in HEADS:
+            weight = trusted if name == "mask" else torch.ones_like(trusted)
+            cost = cost + apart * weight * self._head(name, logits[name], labels[name])
+        if "years" in logits:
+            cost = cost + YEARS_WEIGHT * years_loss(logits["years"], labels["years"])
+        return cost.sum() / batch.share
+
+    def _head(self, name: str, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy (B,), smoothed (Szegedy et al. 2016), or focal loss (Lin et al. 2017, equation 5)."""
+        known = (labels != UNKNOWN).float()
+        target = labels.clamp(min=0)
+        weight = self._weights.get(name)
+        losses = F.cross_entropy(
+            logits,
+            target,
+            weight=None if weight is None else weight.to(logits.device),
+            label_smoothing=self._smoothing,
+            reduction="none",
+        )
+        if self._focal:
+            right = logits.softmax(1).gather(1, target[:, None])[:, 0]
+            losses = losses * (1 - right) ** FOCAL_GAMMA
+        return losses * known
+
+
+def joint_labels(labels: dict[str, Tensor]) -> Tensor:
+    """The class 0 to 17 of each face (B,), -1 where a label is unknown."""
+    known = torch.stack([labels[name] != UNKNOWN for name in HEADS]).all(0)
+    return torch.where(known, 6 * labels["mask"] + 3 * labels["gender"] + labels["age"], UNKNOWN)
+
+
+def years_loss(logits: Tensor, years: Tensor) -> Tensor:
+    """Cross-entropy (B,) against a bell around each age: label distributions (Geng et al. 2013, section 3).
+
+    A face of 29 then teaches almost what one of 31 does, which a band's hard edge does not.
+    """
+    centres = torch.arange(logits.shape[1], device=logits.device) * YEARS_STEP + YEARS_STEP / 2
+    away = (centres[None] - years[:, None].float() - 0.5) / YEARS_SPREAD
+    losses = F.cross_entropy(logits, (-0.5 * away**2).softmax(1), reduction="none")
+    return losses * (years != UNKNOWN).float()
+
+
+def inverse_frequencies(labels: dict[str, NDArray[np.int64]]) -> dict[str, Tensor]:
+    """A weight a label of each head and class, inverse to how often it occurs, 1 on average over faces.
+
+    A label that does not occur weighs as if one face had it.
+    """
+    tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in labels.items()}
+    weights = {name: _weights(tensors[name], count) for name, count in HEADS.items()}
+    return {**weights, "joint": _weights(joint_labels(tensors), CLASS_COUNT)}
+
+
+def _weights(labels: Tensor, count: int) -> Tensor:
+    counts = torch.bincount(labels[labels != UNKNOWN], minlength=count).float()
+    present = (counts > 0).sum().clamp(min=1)
+    return counts.sum() / (counts.clamp(min=1) * present)

@@ -1,0 +1,130 @@
+"""The work of `gatecam train`: collections in, weights with spec and scores out."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stderr
+from dataclasses import asdict, dataclass, replace
+from io import StringIO
+from pathlib import Path
+
+from gatecam.runtime.outputs import require_apart, require_ordinary
+from gatecam.runtime.progress import progress
+from gatecam.runtime.stopping import stop_on_signals
+from gatecam.training.classifier.learn import Report, Trainer, prepare
+from gatecam.training.classifier.recipe import Recipe
+from gatecam.training.classifier.sampler import Sampler
+from gatecam.training.classifier.validation import Validation
+from gatecam.training.data.loading import load_all
+from gatecam.training.data.patches import Faces
+from gatecam.training.data.rows import Collection
+from gatecam.training.scores.report import fitted_temperatures
+from gatecam.training.scores.run import evaluate_sets, held_out, judge_all, print_evaluation
+from gatecam.training.workers import Workers
+from gatecam.vision.network import HEADS, served_weights
+from gatecam.vision.weights import ModelSpec, save_weights
+
+LICENCE = (
+    "Research and evaluation only, where trained on ILC, UTKFace or MobileFaceNet's published weights; "
+    "otherwise as the pictures' terms say."
+)
+
+Sets = list[tuple[Collection, Faces]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The words of `gatecam train` that are no part of the recipe."""
+
+    data: list[Path]
+    split: Path | None
+    split_seed: int
+    start: Path | None
+    run: Path
+    out: Path
+    cache: Path
+
+
+def train_and_save(wanted: Wanted, recipe: Recipe) -> bool:
+    """Train, calibrate and score on the validation faces, write weights and spec; false if stopped before.
+
+    Raises:
+        GatecamError: the words, the data or a disk are not fit for it.
+    """
+    require_ordinary(wanted.out)
+    require_apart([wanted.out], [*wanted.data, *filter(None, (wanted.split, wanted.start))])
+    workers = Workers.joined()
+    with workers.together():
+        prepare(recipe, wanted.start, wanted.run, workers)
+        loaded = _load(wanted, workers)
+        train, validation = (
+            held_out(loaded, wanted.split, part, wanted.split_seed) for part in ("train", "validation")
+        )
+        judge = Validation([faces for _, faces in validation], recipe.crop)
+        sampler = Sampler([faces for _, faces in train], recipe)
+        trainer = Trainer(sampler, judge, recipe, wanted.start, wanted.run, workers)
+        if not _train(trainer, workers):
+            return False
+        if workers.first:
+            _save(trainer, train, validation, wanted, recipe)
+    return True
+
+
+def _load(wanted: Wanted, workers: Workers) -> Sets:
+    """Cut all faces; the other processes find what the first one cut, and do not tell its problems again."""
+    if workers.first:
+        loaded = load_all(wanted.data, wanted.cache)
+        workers.wait()
+        return loaded
+    workers.wait()
+    with redirect_stderr(StringIO()):
+        return load_all(wanted.data, wanted.cache)
+
+
+def _train(trainer: Trainer, workers: Workers) -> bool:
+    """Train with a bar; Ctrl-C and SIGTERM end after the batch in hand."""
+    if not workers.first:
+        with stop_on_signals() as stop:
+            stop.reach(trainer.stop)
+            return trainer.train(lambda at: None)
+    done, total = trainer.batches
+    with progress("train", total, "batches", done) as tick, stop_on_signals() as stop:
+        stop.reach(trainer.stop)
+        told = ""
+
+        def report(at: Report) -> None:
+            nonlocal told
+            if at.scores:
+                told = ", macro-F1 " + ", ".join(f"{score.head} {score.macro_f1:.3f}" for score in at.scores)
+            done = at.epoch * at.steps + at.step
+            tick(done, total, f"epoch {at.epoch + 1}/{at.epochs}, loss {at.loss:.3f}{told}")
+
+        ended = trainer.train(report)
+    if not ended:
+        print("gatecam: stopped; the same command goes on from here", file=sys.stderr)
+    return ended
+
+
+def _save(trainer: Trainer, train: Sets, validation: Sets, wanted: Wanted, recipe: Recipe) -> None:
+    """Calibrate, score, write, and say so."""
+    model = trainer.model
+    sets = judge_all(model, recipe.crop, validation, drawn=False)
+    fitted = fitted_temperatures(sets)
+    spec = ModelSpec(
+        name=wanted.out.stem,
+        architecture=model.architecture,
+        crop=recipe.crop,
+        temperature=dict.fromkeys(HEADS, 1.0) | {head: value for head, (value, _) in fitted.items()},
+        data=[f"{collection.name} ({collection.layout}): {len(faces)} faces" for collection, faces in train],
+        licence=LICENCE,
+    )
+    split = f"split file {wanted.split.name}" if wanted.split else f"hash of keys, seed {wanted.split_seed}"
+    parameters: dict[str, object] = {"part": "validation", "split": split}
+    counts = {head: faces for head, (_, faces) in fitted.items()}
+    evaluation = evaluate_sets(spec, sets, counts, parameters)
+    made = {"recipe": asdict(recipe), "best_epoch": trainer.best_epoch, "held_out": split}
+    spec = replace(spec, scores={**evaluation.summary(), **made})
+    saved = save_weights(wanted.out, served_weights(model), spec)
+    print_evaluation(evaluation)
+    print(f"weights: {wanted.out} (sha256 {saved.sha256[:12]}…), of epoch {trainer.best_epoch}")
+    print(f"spec: {wanted.out.with_suffix('.json')}")

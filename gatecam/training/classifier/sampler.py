@@ -1,0 +1,213 @@
+"""Which faces an epoch shows, and in which state: decided by the seed and the epoch alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gatecam.errors import DataError
+from gatecam.labels import GENDER_LABELS, MASK_LABELS
+from gatecam.training.classifier.augment import Patch, augmented_crop, patch_of
+from gatecam.training.classifier.losses import Batch
+from gatecam.training.classifier.recipe import Recipe
+from gatecam.training.data.patches import Faces
+from gatecam.training.data.rows import UNKNOWN
+from gatecam.training.drawing import dress
+from gatecam.vision.network import HEADS
+
+Ints = NDArray[np.int64]
+
+BARE, FEMALE = MASK_LABELS.index("none"), GENDER_LABELS.index("female")
+BEARD_YEARS = 20
+REAL_SHARE = 0.45  # of a mixed epoch: faces whose mask is known, the others for gender and age
+MASK_SHARES = (0.38, 0.3, 0.32)  # of the former: correct, incorrect, none
+DRAWN_SHARES = (0.12, 0.5, 0.0)  # of each of those, drawn on a bare face of the same pictures
+DRESS_SHARES = (0.3, 0.2, 0.5)  # of bare faces shown for gender and age
+DRAWN_WEIGHT = 0.5  # of a drawn mask's say in the mask head: real ones keep it honest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The faces of an epoch, (n,) each: which one, in which mask state, whether drawn, and its seed."""
+
+    faces: Ints
+    states: Ints
+    drawn: NDArray[np.bool_]
+    seeds: Ints
+
+    def ordered(self, rng: np.random.Generator) -> Plan:
+        """The same in random order."""
+        order = rng.permutation(len(self.faces))
+        return Plan(self.faces[order], self.states[order], self.drawn[order], self.seeds[order])
+
+
+class Sampler:
+    """Draws batches from the training faces of one or more collections."""
+
+    def __init__(self, sets: Sequence[Faces], recipe: Recipe) -> None:
+        cv2.setNumThreads(1)  # the sampler's own threads draw; more of them only fight over the cores
+        self._sets, self._recipe = sets, recipe
+        self._places = np.array([(s, row) for s, faces in enumerate(sets) for row in range(len(faces))])
+        self.labels = {name: _joined(sets, name) for name in (*HEADS, "years")}
+        self._usable = np.flatnonzero(~np.concatenate([faces.suspect for faces in sets]) & self._any_label())
+        if len(self._usable) == 0:
+            raise DataError("no face has a label to learn from: give pictures with labels.")
+        landmarks = np.concatenate([np.isfinite(faces.landmarks).all((1, 2)) for faces in sets])
+        self._bare = (self.labels["mask"] == BARE) & landmarks
+        self._plan_of = {"mixed": self._mixed, "weighted": self._weighted, "plain": self._plain}
+        if recipe.sampler == "mixed" and not any(self._pools()):
+            raise DataError(
+                "the sampler mixed needs a collection that shows all three mask states, or faces of known "
+                "gender and age: add such pictures, or use --sampler plain."
+            )
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return -(-self._count // self._recipe.batch)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these faces and their labels from others."""
+        digest = hashlib.sha256()
+        for faces in self._sets:
+            for values in (faces.images, faces.mask, faces.gender, faces.age, faces.years, faces.suspect):
+                digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    def shown_labels(self) -> dict[str, Ints]:
+        """The labels of each head, and of "years", as the first epoch shows them."""
+        plan = self.plan(0)
+        return self._labels(plan, np.arange(len(plan.faces)))
+
+    def epoch(self, epoch: int, skip: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """The batches of one epoch, of even sizes, the same for the same seed.
+
+        Args:
+            epoch: from 0.
+            skip: batches that are done already.
+            rank: of `world` processes, the one whose part of each batch is wanted.
+            world: how many processes share a batch.
+        """
+        plan = self.plan(epoch)
+        with ThreadPoolExecutor(2) as pool:
+            pending = None
+            for rows in np.array_split(np.arange(len(plan.faces)), self.steps)[skip:]:
+                mine = np.array_split(rows, world)[rank]  # one batch ahead of the network
+                coming = [pool.submit(self._sample, plan, int(row)) for row in mine], mine, len(rows) / world
+                if pending is not None:
+                    yield self._batch(plan, *pending)
+                pending = coming
+            if pending is not None:
+                yield self._batch(plan, *pending)
+
+    def plan(self, epoch: int) -> Plan:
+        """What an epoch shows, in order."""
+        rng = np.random.default_rng((self._recipe.seed, epoch))
+        faces, states, drawn = self._plan_of[self._recipe.sampler](rng)
+        seeds = rng.integers(0, 2**63, len(faces))
+        return Plan(faces, states, drawn, seeds).ordered(rng)
+
+    @property
+    def _count(self) -> int:
+        return self._recipe.samples or len(self._usable)
+
+    def _any_label(self) -> NDArray[np.bool_]:
+        return np.asarray(np.stack([self.labels[name] != UNKNOWN for name in HEADS]).any(0))
+
+    def _plain(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """Every face as often as the others."""
+        rounds = -(-self._count // len(self._usable))
+        faces = np.concatenate([rng.permutation(self._usable) for _ in range(rounds)])[: self._count]
+        return self._dressed(faces, rng)
+
+    def _weighted(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """Every combination of labels as often as the others, its faces drawn with replacement."""
+        cells = sum((self.labels[name] + 1) * 4**i for i, name in enumerate(HEADS))[self._usable]
+        _, which, counts = np.unique(cells, return_inverse=True, return_counts=True)
+        chances = 1 / counts[which]
+        faces = rng.choice(self._usable, self._count, p=chances / chances.sum())
+        return self._dressed(faces, rng)
+
+    def _mixed(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """Mask states in set shares where masks are known; genders and age bands evenly from the rest."""
+        masked, people = self._pools()
+        real = round(self._count * REAL_SHARE) if masked and people else self._count * bool(masked)
+        parts = []
+        if masked:
+            states = rng.choice(3, real, p=MASK_SHARES)
+            drawn = (rng.random(real) < np.array(DRAWN_SHARES)[states]) & self._recipe.draw
+            bare = masked[BARE][self._bare[masked[BARE]]]
+            drawn &= len(bare) > 0
+            rows = [rng.choice(bare if d else masked[s]) for s, d in zip(states, drawn, strict=True)]
+            parts.append((np.array(rows, np.int64), states, drawn | self._occluded(rows, states, rng)))
+        if people:
+            cells = rng.choice(len(people), self._count - real)
+            parts.append(self._dressed(np.array([rng.choice(people[c]) for c in cells], np.int64), rng))
+        faces, states, drawn = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return faces, states, drawn
+
+    def _occluded(self, rows: list[int], states: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which bare faces are shown anew, at times behind something that is no mask."""
+        bare = self._bare[np.array(rows)] & (states == BARE)
+        return np.asarray(bare & (rng.random(len(rows)) < 0.5) & self._recipe.draw)
+
+    def _pools(self) -> tuple[list[Ints], list[Ints]]:
+        """Faces a mask state, of collections that show all three, and faces a gender and age band."""
+        shows_all = [set(range(3)) <= set(faces.mask[~faces.suspect].tolist()) for faces in self._sets]
+        usable = np.zeros(len(self._places), bool)
+        usable[self._usable] = True
+        of_all = usable & np.array(shows_all)[self._places[:, 0]]
+        masked = [np.flatnonzero(of_all & (self.labels["mask"] == state)) for state in range(3)]
+        known = usable & (self.labels["gender"] != UNKNOWN) & (self.labels["age"] != UNKNOWN)
+        if self._recipe.draw:
+            known &= self._bare | of_all
+        cells = self.labels["gender"] * 3 + self.labels["age"]
+        people = [rows for c in range(6) if len(rows := np.flatnonzero(known & (cells == c)))]
+        return (masked if any(shows_all) else []), people
+
+    def _dressed(self, faces: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """Bare faces in a state drawn at random, where masks are drawn at all; others as they are."""
+        drawn = self._bare[faces] & self._recipe.draw
+        states = np.where(drawn, rng.choice(3, len(faces), p=DRESS_SHARES), self.labels["mask"][faces])
+        return faces, states, drawn
+
+    def _sample(self, plan: Plan, row: int) -> Tensor:
+        rng = np.random.default_rng(int(plan.seeds[row]))
+        source, place = self._places[plan.faces[row]]
+        patch = patch_of(self._sets[source], place)
+        if plan.drawn[row]:
+            beard = self._may_have_beard(plan.faces[row])
+            dressed = dress(patch.image, patch.landmarks, int(plan.states[row]), rng, beard)
+            patch = Patch(dressed.image, patch.box, patch.landmarks)
+        return augmented_crop(patch, self._recipe.crop, rng, self._recipe.augmentations)
+
+    def _may_have_beard(self, face: int) -> bool:
+        """Whether a drawn beard would make no label of the face a lie."""
+        gender, years = self.labels["gender"][face], self.labels["years"][face]
+        return bool(gender != FEMALE and (years == UNKNOWN or years >= BEARD_YEARS))
+
+    def _batch(self, plan: Plan, samples: list[Future[Tensor]], rows: Ints, share: float) -> Batch:
+        size = self._recipe.size
+        crops = (
+            torch.stack([sample.result() for sample in samples]) if samples else torch.zeros(0, 3, size, size)
+        )
+        labels = {name: torch.from_numpy(values) for name, values in self._labels(plan, rows).items()}
+        weights = np.where(plan.drawn[rows] & (plan.states[rows] != BARE), DRAWN_WEIGHT, 1.0)
+        return Batch(crops, labels, torch.from_numpy(weights.astype(np.float32)), share)
+
+    def _labels(self, plan: Plan, rows: Ints) -> dict[str, Ints]:
+        faces = plan.faces[rows]
+        return {name: values[faces] for name, values in self.labels.items()} | {"mask": plan.states[rows]}
+
+
+def _joined(sets: Sequence[Faces], name: str) -> Ints:
+    return np.concatenate([getattr(faces, name) for faces in sets]).astype(np.int64)

@@ -1,0 +1,51 @@
+"""Scores of the faces that a run holds out, after each epoch: quick ones, which choose the best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from gatecam.errors import DataError
+from gatecam.training.classifier.learn import EpochScore
+from gatecam.training.data.patches import Faces
+from gatecam.training.data.rows import UNKNOWN
+from gatecam.training.scores.score import HEAD_LABELS, MIN_FACE_PX, logits_of, score_head, scored
+from gatecam.vision.crops import CropSpec
+from gatecam.vision.network import FaceNetwork
+
+
+class Validation:
+    """Scores a network on held-out faces, each head on those that have a label for it.
+
+    A collection whose masks are all in one state says nothing of the mask head.
+
+    Raises:
+        DataError: no head can be scored.
+    """
+
+    def __init__(self, sets: Sequence[Faces], crop: CropSpec) -> None:
+        self._sets = [kept for faces in sets if len(kept := scored(faces))]
+        self._crop = crop
+        several = [len(set(faces.mask.tolist()) - {UNKNOWN}) > 1 for faces in self._sets]
+        known = {head: [getattr(faces, head) != UNKNOWN for faces in self._sets] for head in HEAD_LABELS}
+        known["mask"] = [rows & tells for rows, tells in zip(known["mask"], several, strict=True)]
+        self._known = {head: rows for head, rows in known.items() if any(of_set.any() for of_set in rows)}
+        if not self._known:
+            raise DataError(
+                f"no head can be scored: hold out faces of {MIN_FACE_PX} px or more that show more than one "
+                "mask state, or whose gender or age is known."
+            )
+
+    def __call__(self, net: FaceNetwork) -> list[EpochScore]:
+        """Each head's macro- and micro-F1."""
+        logits = [logits_of(net, faces, self._crop, lambda done, total: None) for faces in self._sets]
+        found = []
+        for head, known in self._known.items():
+            parts = list(zip(logits, self._sets, known, strict=True))
+            joined = torch.cat([of_set[head][torch.from_numpy(rows)] for of_set, _, rows in parts])
+            labels = np.concatenate([getattr(faces, head)[rows] for _, faces, rows in parts])
+            score = score_head(head, joined, labels, 1.0)
+            found.append(EpochScore(head, score.macro_f1, score.micro_f1))
+        return found

@@ -1,0 +1,1 @@
+"""Read, check, split and synthesize labelled pictures."""

@@ -1,0 +1,97 @@
+"""Opens every picture once: what does not decode, what is odd, and a grey copy for `check_duplicates`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gatecam.capture.formats import open_image
+from gatecam.capture.images import read_image
+from gatecam.errors import SourceError
+from gatecam.runtime.picture_files import FORMATS
+from gatecam.types import Image
+
+GREY_PX = 64
+BATCH = 256  # pictures between two calls of progress, and the most that Ctrl-C waits for
+DECODER_GREY = 128  # libjpeg paints blocks that it has no data for in this grey
+BLOCK_PX = 8  # a side of JPEG's blocks
+FLAT = 3  # greys between the darkest and brightest pixel of a picture that shows nothing
+FEWEST_PX, MOST_PX, MOST_ASPECT = 32, 10_000, 5
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """What opening a picture told; `grey` is the picture squeezed into a square, or black where useless."""
+
+    path: Path
+    fault: str  # why it is of no use, "" where it is
+    oddity: str  # what is unusual about a picture that can be used
+    grey: Image  # (GREY_PX, GREY_PX)
+
+
+def examine_pictures(paths: Sequence[Path], progress: Progress) -> list[Examined]:
+    """Decode each picture in full, on all cores.
+
+    A fault is: missing, empty, not a picture, cut short, its lower end never decoded, or of one colour. An
+    oddity is: an extension of another format, very small, very large or very long. Bytes that changed within
+    a JPEG's data are not told as long as all blocks decode: the format carries no checksum.
+
+    Args:
+        paths: pictures, each once.
+        progress: called with pictures done and pictures in all.
+    """
+    found: list[Examined] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), BATCH):
+            found.extend(pool.map(_examine, paths[start : start + BATCH]))
+            progress(len(found), len(paths))
+    return found
+
+
+def _examine(path: Path) -> Examined:
+    black = np.zeros((GREY_PX, GREY_PX), np.uint8)
+    try:
+        image = read_image(path)
+    except SourceError as error:
+        return Examined(path, str(error).removeprefix(f"{path}: ").split(";")[0], "", black)
+    if fault := _fault(image):
+        return Examined(path, fault, "", black)
+    grey = cv2.resize(
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (GREY_PX, GREY_PX), interpolation=cv2.INTER_AREA
+    )
+    return Examined(path, "", _oddity(path, image), np.asarray(grey, np.uint8))
+
+
+def _fault(image: Image) -> str:
+    if int(image.max()) - int(image.min()) <= FLAT:
+        return "of one colour from edge to edge"
+    undecoded = (image == DECODER_GREY).all((1, 2))[::-1]  # rows, from below
+    corner, opposite = image[-BLOCK_PX:, -BLOCK_PX:], image[:BLOCK_PX, :BLOCK_PX]
+    if (corner == DECODER_GREY).all() and not (opposite == DECODER_GREY).all():  # a grey frame has both
+        share = int(np.argmin(undecoded)) / len(image)
+        return f"the lowest {share:.0%} never decoded" if share else "its lower right end never decoded"
+    return ""
+
+
+def _oddity(path: Path, image: Image) -> str:
+    height, width = image.shape[:2]
+    size = f"{width} × {height} px"
+    if min(height, width) < FEWEST_PX:
+        return f"very small: {size}"
+    if max(height, width) > MOST_PX:
+        return f"very large: {size}"
+    if max(height, width) > MOST_ASPECT * min(height, width):
+        return f"very long: {size}"
+    with open_image(path) as opened:
+        kind = "JPEG" if opened.format == "MPO" else opened.format  # a phone's JPEG with a second picture
+    if path.suffix.lower() in FORMATS.get(kind or "", ()):
+        return ""
+    return f"a {kind} file, though its name ends in {path.suffix or 'nothing'}"

@@ -1,0 +1,113 @@
+"""The page of `gatecam data check`: what was found, with the pictures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gatecam.capture.images import read_image
+from gatecam.errors import SourceError
+from gatecam.geometry import expand, square
+from gatecam.pictures.html import Page
+from gatecam.training.data.check import SPOILING, Finding, Kind, Place
+from gatecam.types import Image
+
+THUMB_PX = 120
+SHOWN = 300  # findings of a kind with their pictures: more would make the page too heavy to look through
+SIDE_BY_SIDE = 4  # pictures of a finding
+MARGIN = 0.5  # of a face's box, shown around it
+
+MEANING = {
+    Kind.DAMAGED: "Not readable, cut short or of one colour: replace or remove them.",
+    Kind.LEAK: "Training sees what the score is stated for: put them into one part, or keep one of each.",
+    Kind.PERSON: "The score would be that of known people: split by person.",
+    Kind.TWO_PEOPLE: "Today in one part; another split may part them. Keep one, or give both one person.",
+    Kind.AGAIN: "Harmless for scores, but it weighs in training as if it were two.",
+    Kind.LABEL: "Most doubtful first. Look, and mend the labels that are wrong.",
+    Kind.ODD: "Usable, but look whether they are what they should be.",
+    Kind.LISTED: "What opening the collections has told, and what was done.",
+}
+HOW_LABELS_WERE_JUDGED = (
+    "Each face was judged by a model of the other folds, on the features of a trained classifier. If that "
+    "classifier was itself trained on these pictures (the shipped one was on UTKFace and ILC), it knows "
+    "their labels, right or wrong, and most wrong ones stay hidden; for new pictures the judgement is honest."
+)
+
+
+def write_check_page(path: Path, findings: Sequence[Finding], checked: str, labels_judged: bool) -> None:
+    """Write the page.
+
+    Args:
+        path: of the HTML file.
+        findings: of each kind in the order they are shown.
+        checked: a sentence on what was looked at.
+        labels_judged: whether labels were compared with predictions.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    page = Page("Check of labelled pictures")
+    page.text(checked)
+    by_kind = {kind: [f for f in findings if f.kind == kind] for kind in Kind}
+    page.table(
+        ("found", "count", "spoils scores"),
+        ((kind, len(of), "yes" if kind in SPOILING and of else "") for kind, of in by_kind.items()),
+    )
+    if not labels_judged:
+        page.text("Labels were not compared with predictions.")
+    for kind, of_kind in by_kind.items():
+        if of_kind:
+            _section(page, kind, of_kind)
+    page.write(path)
+
+
+def _section(page: Page, kind: Kind, findings: Sequence[Finding]) -> None:
+    page.heading(f"{kind.capitalize()}: {len(findings)}")
+    page.text(MEANING[kind])
+    if kind == Kind.LABEL:
+        page.text(HOW_LABELS_WERE_JUDGED)
+    shown = findings[:SHOWN]
+    if len(shown) < len(findings):
+        page.text(f"The first {len(shown)} are shown; --csv writes all {len(findings)}.")
+    if kind in (Kind.DAMAGED, Kind.LISTED):
+        page.table(
+            ("picture or line", "collection", "what"),
+            ((f.places[0].image, f.places[0].collection, f.detail) for f in shown),
+        )
+    else:
+        page.grid((_side_by_side(f.places[:SIDE_BY_SIDE]), _caption(f)) for f in shown)
+
+
+def _caption(finding: Finding) -> str:
+    named = [f"{place.collection}: {place.image} ({place.part})" for place in finding.places[:SIDE_BY_SIDE]]
+    more = len(finding.places) - SIDE_BY_SIDE
+    return " | ".join([*named, *([f"{more} more"] if more > 0 else []), finding.detail])
+
+
+def _side_by_side(places: Iterable[Place]) -> bytes:
+    row = np.hstack([_thumb(place) for place in places])
+    return cv2.imencode(".jpg", cv2.cvtColor(row, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def _thumb(place: Place) -> Image:
+    """(THUMB_PX, THUMB_PX, 3): the whole picture, or the face that is meant, on grey."""
+    canvas = np.full((THUMB_PX, THUMB_PX, 3), 128, np.uint8)
+    try:
+        image = read_image(place.path) if place.path else canvas
+    except SourceError:
+        return canvas
+    if place.box is not None:
+        region = expand(square(place.box), MARGIN)
+        x1, y1 = max(0, int(region.x1)), max(0, int(region.y1))
+        part = image[y1 : int(region.y2) + 1, x1 : int(region.x2) + 1]
+        image = part if part.size else image
+    height, width = image.shape[:2]
+    scale = THUMB_PX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left = (THUMB_PX - size[1]) // 2, (THUMB_PX - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = small
+    return canvas

@@ -1,0 +1,262 @@
+"""Any collection of labelled pictures, whatever its layout, as rows; what is wrong with it is listed.
+
+A layout is told by the columns of a CSV file, or by the names of folders. One bad line or file does not stop
+the rest: it becomes a `Problem` that says what was done.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gatecam.errors import DataError
+from gatecam.runtime.picture_files import IMAGE_SUFFIXES
+from gatecam.training.data import contest
+from gatecam.training.data import label_words as words
+from gatecam.training.data.rows import UNKNOWN, Collection, Row
+from gatecam.training.data.tables import (
+    Line,
+    Notes,
+    Pictures,
+    columns_of,
+    is_system_file,
+    read_table,
+    relative,
+)
+from gatecam.types import Box
+
+BARE = 2
+CONTEST = "the contest's, a folder a person"
+UNLABELLED = "the contest's unlabelled half"
+CLASS_FOLDERS = "a folder a class"
+BOXES = "a CSV with boxes"
+FACES = "a CSV of faces"
+COLUMNS = {  # that a CSV must have, by its layout; the first that fits holds
+    CONTEST: ("gender", "age", "path"),
+    UNLABELLED: ("imageid",),
+    BOXES: ("image", "x1", "y1", "x2", "y2", "label"),
+    FACES: ("image", "age", "gender"),
+}
+EXPECTED = (
+    "a CSV file with the columns id,gender,race,age,path or ImageID or image,x1,y1,x2,y2,label or "
+    "image,age,gender, or folders named as 000001_female_Asian_45 or as a class (0 to 17, correct, none …)"
+)
+
+
+def open_collections(paths: Sequence[Path]) -> list[Collection]:
+    """Every collection, no two of one name.
+
+    Raises:
+        DataError: one cannot be opened, or is given twice.
+    """
+    real = [path.resolve() for path in paths]
+    for path, again in zip(paths, real, strict=True):
+        if real.count(again) > 1:
+            raise DataError(f"{path}: is given twice; give each collection once.")
+    collections: list[Collection] = []
+    for path in paths:
+        opened = open_collection(path)
+        taken = {collection.name for collection in collections}
+        number, name = 1, opened.name
+        while name in taken:
+            number += 1
+            name = f"{opened.name}-{number}"
+        collections.append(replace(opened, name=name))
+    return collections
+
+
+def open_collection(path: Path) -> Collection:
+    """The rows of a folder or CSV file in any layout; no picture is decoded.
+
+    Raises:
+        DataError: the layout is not recognised, or nothing usable is left.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder; check the path.")
+    tables = _tables(path) if path.is_dir() else [path]
+    if len(tables) > 1:
+        names = ", ".join(table.name for table in tables)
+        raise DataError(f"{path}: holds several tables ({names}); give one of them.")
+    folder = path if path.is_dir() else path.parent
+    notes = Notes(folder)
+    layout, rows = _read_listed(tables[0], notes) if tables else _read_folders(notes)
+    problems = notes.close()
+    if not rows:
+        why = f" ({problems[0].where}: {problems[0].what})" if problems else ""
+        raise DataError(f"{path}: holds no usable face{why}; mend it, or give another folder or CSV file.")
+    return Collection(folder.resolve().name or "data", layout, folder, rows, problems)
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The CSV files of a folder whose columns are of a layout."""
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and not is_system_file(path.name))
+    return [path for path in files if path.suffix.casefold() == ".csv" and _layout_of(columns_of(path))]
+
+
+def _layout_of(columns: Sequence[str]) -> str | None:
+    return next((layout for layout, needed in COLUMNS.items() if set(needed) <= set(columns)), None)
+
+
+def _read_listed(table: Path, notes: Notes) -> tuple[str, list[Row]]:
+    columns, lines = read_table(table, notes)
+    layout = _layout_of(columns)
+    if layout is None:
+        raise DataError(
+            f"{table}: its columns are of no known layout ({','.join(columns)}); give {EXPECTED}."
+        )
+    if layout == CONTEST:
+        return layout, contest.read_listed(table, lines, notes)
+    pictures = Pictures(notes)
+    if layout == UNLABELLED:
+        if "ans" in columns:
+            notes.add(table, "column ans holds no true labels", "not used")
+        return layout, _unlabelled(lines, pictures, notes)
+    faces = [(line.where, _face(line, pictures, layout == BOXES, notes)) for line in lines]
+    pictures.list_the_rest(table.name)
+    if lines and "group" not in columns:
+        notes.add(table, "people are unknown", "each picture is taken as another person")
+    return layout, _once_each([(where, row) for where, row in faces if row is not None], notes)
+
+
+def _unlabelled(lines: Sequence[Line], pictures: Pictures, notes: Notes) -> list[Row]:
+    """Every line, in order: also one without a picture, as whoever wants predictions wants a line for it."""
+    rows = []
+    for line in lines:
+        name = line.values["imageid"]
+        if not name:
+            notes.add(line.where, "ImageID is missing", "left out")
+            continue
+        image = pictures.find(name, line.where)
+        if image is None:
+            notes.add(line.where, f"picture is missing: {name}", "kept, as a submission needs its line")
+        path = image or notes.folder / "images" / name
+        rows.append(Row(path, None, UNKNOWN, UNKNOWN, UNKNOWN, False, name))
+    return rows
+
+
+def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | None:
+    """The row of a line of ILC's or UTKFace's kind; None where nothing can be learned from it."""
+    values = line.values
+    image = pictures.find(values["image"], line.where) if values["image"] else None
+    if image is None:
+        notes.add(line.where, f"picture is missing: {values['image'] or 'none is named'}", "left out")
+        return None
+    box = _box(line, notes) if boxed else None
+    labels = _labels(line, notes)
+    if labels is None or (boxed and box is None):
+        return None
+    mask, gender, years = labels
+    if values.get("group") == "":
+        notes.add(line.where, "group is missing", "taken as a group of its own")
+    suspect = values.get("suspect", "0")
+    if suspect not in ("0", "1"):
+        notes.add(line.where, f"suspect is neither 0 nor 1: {suspect!r}", "taken as doubtful")
+    race = values.get("race", "").casefold()
+    key = values.get("group") or values["image"]
+    return Row(image, box, mask, gender, words.band(years), suspect != "0", key, years, race)
+
+
+def _labels(line: Line, notes: Notes) -> tuple[int, int, int] | None:
+    """Mask state, gender and years of a line; faces without a `label` are bare; None where all are wrong."""
+    values = line.values
+    mask = words.mask_state(values["label"]) if "label" in values else BARE
+    gender, years = words.gender(values.get("gender", "")), words.years(values.get("age", ""))
+    known = {"label": mask, "gender": gender, "age": years}
+    stated = [name for name in known if name in values]
+    wrong = [name for name in stated if known[name] == UNKNOWN]
+    for name in wrong:
+        done = "left out, as nothing is known of the face" if wrong == stated else "left unknown"
+        notes.add(line.where, f"{name} is none: {values[name]!r}", done)
+    return None if wrong == stated else (mask, gender, years)
+
+
+def _box(line: Line, notes: Notes) -> Box | None:
+    corners = [line.values[name] for name in ("x1", "y1", "x2", "y2")]
+    try:
+        x1, y1, x2, y2 = map(float, corners)
+    except ValueError:
+        x1 = y1 = x2 = y2 = math.nan
+    if not (max(x1, 0) < x2 < math.inf and max(y1, 0) < y2 < math.inf):
+        what = f"box is none: expected numbers, x1 < x2 and y1 < y2, got {','.join(corners)}"
+        notes.add(line.where, what, "left out")
+        return None
+    return Box(x1, y1, x2, y2)
+
+
+def _once_each(rows: Iterable[tuple[str, Row]], notes: Notes) -> list[Row]:
+    """The rows without repetitions: a face of two labels is doubtful, and one picture is of one group."""
+    kept: dict[tuple[Path, Box | None], Row] = {}
+    keys: dict[Path, str] = {}
+    for where, row in rows:
+        key = keys.setdefault(row.image, row.key)
+        if key != row.key:
+            notes.add(where, f"picture is in two groups: {key}, {row.key}", f"taken as of {key}")
+            row = replace(row, key=key)
+        first = kept.setdefault((row.image, row.box), row)
+        if first is row:
+            continue
+        if replace(first, suspect=row.suspect) == row:
+            notes.add(where, "face is listed twice", "taken once")
+        else:
+            notes.add(where, "face is listed twice with other labels", "the first is taken, as doubtful")
+            kept[row.image, row.box] = replace(first, suspect=True)
+    return list(kept.values())
+
+
+def _read_folders(notes: Notes) -> tuple[str, list[Row]]:
+    folder = notes.folder
+    for root in (folder / "images", folder):
+        names = _folders(root)
+        if any(contest.is_person(name) for name in names):
+            return CONTEST, contest.read_named(root, notes)
+        if any(words.class_of_folder(name) for name in names):
+            return CLASS_FOLDERS, _read_classes(root, notes)
+    inside = [name for name in _folders(folder) if _is_collection(folder / name)]
+    if inside:
+        raise DataError(f"{folder}: holds collections but is none; give {' or '.join(inside)} in it.")
+    raise DataError(f"{folder}: its layout is not recognised; give a folder with {EXPECTED}.")
+
+
+def _is_collection(folder: Path) -> bool:
+    names = [*_folders(folder), *_folders(folder / "images")]
+    return bool(_tables(folder)) or any(contest.is_person(n) or words.class_of_folder(n) for n in names)
+
+
+def _folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    return sorted(e.name for e in os.scandir(root) if e.is_dir() and not is_system_file(e.name))
+
+
+def _read_classes(root: Path, notes: Notes) -> list[Row]:
+    """The pictures of folders that are named as classes, with those of the folders in them."""
+    notes.add(root, "people are unknown", "each picture is taken as another person")
+    rows = []
+    for path in sorted(root.iterdir()):
+        labels = words.class_of_folder(path.name) if path.is_dir() else None
+        if is_system_file(path.name):
+            notes.system.append(path)
+        elif labels is None:
+            what = "folder is no class" if path.is_dir() else "file lies in no class folder"
+            notes.add(path, f"{what}: expected {words.CLASS_FOLDERS}", "left out")
+        else:
+            rows += [
+                Row(image, None, *labels, False, relative(image, notes.folder))
+                for image in _pictures_below(path, notes)
+            ]
+    return rows
+
+
+def _pictures_below(folder: Path, notes: Notes) -> Iterator[Path]:
+    for below, inner, names in os.walk(folder):
+        inner.sort()
+        for path in (Path(below) / name for name in sorted(names)):
+            if is_system_file(path.name):
+                notes.system.append(path)
+            elif path.suffix.casefold() in IMAGE_SUFFIXES:
+                yield path
+            else:
+                notes.add(path, f"ending is odd: {path.suffix or 'none'}", "left out")

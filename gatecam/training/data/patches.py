@@ -1,0 +1,372 @@
+"""From rows to face patches in one array, which fits in memory and in a cache.
+
+A patch is a face with its surroundings, decoded once, at most `PATCH_PX` a side and never enlarged. The
+classifier's crop is cut from it at training time by `vision.crops.crop_faces`, as serving does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gatecam.capture.images import read_image
+from gatecam.errors import DataError, SourceError
+from gatecam.geometry import expand, iou, square
+from gatecam.runtime.files import replacing
+from gatecam.settings.config import DetectorConfig
+from gatecam.training.data.rows import Collection, Problem, Row
+from gatecam.training.data.tables import relative
+from gatecam.types import Box, Detection, Floats, Image
+from gatecam.vision.detector.stock import StockDetector
+from gatecam.vision.device import pick_device
+
+PATCH_PX = 160
+SURROUNDINGS = 0.7  # of the face's square, kept around it for jitter
+CUT_OUT_PX = 2 * PATCH_PX  # up to here a picture may be cut out around a face: it is searched with a border
+SEARCH_PX = 400  # the longer side at which a large picture is searched for its one face: from a 20th on
+SAME_FACE_IOU = 0.4
+BATCH = 16
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """N faces with what is known of each; an unknown label is -1."""
+
+    patches: Image  # (N, PATCH_PX, PATCH_PX, 3), the picture in the upper left corner
+    sizes: NDArray[np.int32]  # (N, 2): height and width of the picture in its patch
+    boxes: Floats  # (N, 4) px of the patch
+    landmarks: Floats  # (N, 5, 2) px of the patch, NaN where not found
+    mask: NDArray[np.int64]
+    gender: NDArray[np.int64]
+    age: NDArray[np.int64]
+    face_px: Floats  # (N,): the shorter side in its picture of the labelled box, else of the one found
+    suspect: NDArray[np.bool_]
+    detected: NDArray[np.bool_]  # whether the box is the detector's
+    keys: NDArray[np.str_]  # what must not be split: a person, or a group of pictures of one scene
+    images: NDArray[np.str_]  # paths from the collection's folder
+    years: NDArray[np.int64]  # of age
+    races: NDArray[np.str_]  # "" where unknown
+    kinds: NDArray[np.str_]  # what covers the face and how, "" where unknown
+    rows: NDArray[np.int64]  # indices into the collection's rows
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
+        """The faces at `rows`."""
+        return Faces(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def load_faces(
+    collection: Collection, progress: Progress, cache: Path | None = None
+) -> tuple[Faces, list[Problem]]:
+    """Cut the patches of all rows; the box is the detector's where it finds the face.
+
+    Where it does not, a labelled face has the labelled box. In a picture that shows one person the face is
+    the largest found (score × area); where none is found it is where the person's other pictures have it
+    (the median), or the whole picture.
+
+    Args:
+        collection: faces whose pictures are read.
+        progress: called with pictures done and pictures in all.
+        cache: an .npz file that is read if it was made from the same boxes and unchanged pictures, and
+            written if not. Labels are never taken from it.
+
+    Returns:
+        The faces in the order of their rows, and the pictures that could not be used.
+
+    Raises:
+        DataError: none of the pictures can be read.
+    """
+    stamp = _stamp(collection)
+    cached = _read_cache(cache, stamp) if cache is not None else None
+    if cached is not None:
+        return _labelled(cached[0], collection), cached[1]
+    cuts, problems = _cut_all(collection, progress)
+    if cache is not None:
+        _write_cache(cache, stamp, cuts, problems)
+    return _labelled(cuts, collection), problems
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cuts:
+    """What is cut from pictures; the fields are those of `Faces`."""
+
+    rows: NDArray[np.int64]
+    patches: Image
+    sizes: NDArray[np.int32]
+    boxes: Floats
+    landmarks: Floats
+    face_px: Floats
+    detected: NDArray[np.bool_]
+
+    @staticmethod
+    def of(count: int) -> _Cuts:
+        """Room for `count` faces."""
+        return _Cuts(
+            rows=np.arange(count),
+            patches=np.zeros((count, PATCH_PX, PATCH_PX, 3), np.uint8),
+            sizes=np.zeros((count, 2), np.int32),
+            boxes=np.zeros((count, 4), np.float32),
+            landmarks=np.full((count, 5, 2), np.nan, np.float32),
+            face_px=np.zeros(count, np.float32),
+            detected=np.zeros(count, bool),
+        )
+
+    def filled(self) -> _Cuts:
+        """The faces that were cut."""
+        cut = self.sizes[:, 0] > 0
+        return self if cut.all() else _Cuts(*(getattr(self, field.name)[cut] for field in fields(self)))
+
+
+def _labelled(cuts: _Cuts, collection: Collection) -> Faces:
+    rows = [collection.rows[i] for i in cuts.rows]
+    return Faces(
+        patches=cuts.patches,
+        sizes=cuts.sizes,
+        boxes=cuts.boxes,
+        landmarks=cuts.landmarks,
+        mask=np.array([row.mask for row in rows], np.int64),
+        gender=np.array([row.gender for row in rows], np.int64),
+        age=np.array([row.age for row in rows], np.int64),
+        face_px=cuts.face_px,
+        suspect=np.array([row.suspect for row in rows]),
+        detected=cuts.detected,
+        keys=np.array([row.key for row in rows]),
+        images=np.array([relative(row.image, collection.folder) for row in rows]),
+        years=np.array([row.years for row in rows], np.int64),
+        races=np.array([row.race for row in rows]),
+        kinds=np.array([row.kind for row in rows]),
+        rows=cuts.rows,
+    )
+
+
+def _stamp(collection: Collection) -> str:
+    """What the cuts depend on: the boxes, whose picture it is, and the pictures' sizes and times."""
+    states = {image: file_state(image) for image in dict.fromkeys(row.image for row in collection.rows)}
+    asked = [
+        (relative(row.image, collection.folder), states[row.image], row.box, "" if row.box else row.key)
+        for row in collection.rows
+    ]
+    return hashlib.sha256(repr((PATCH_PX, SURROUNDINGS, SEARCH_PX, asked)).encode()).hexdigest()
+
+
+def file_state(image: Path) -> tuple[int, int] | None:
+    """A picture's size and time, by which a cache knows it unchanged; None where it is missing."""
+    try:
+        status = image.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _read_cache(cache: Path, stamp: str) -> tuple[_Cuts, list[Problem]] | None:
+    """What a cache holds, or None where it is missing, damaged or was made from something else."""
+    try:
+        with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            if str(stored["stamp"]) != stamp:
+                return None
+            problems = [Problem(*texts) for texts in json.loads(str(stored["problems"]))]
+            return _Cuts(*(stored[field.name] for field in fields(_Cuts))), problems
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        return None
+
+
+def _write_cache(cache: Path, stamp: str, cuts: _Cuts, problems: Sequence[Problem]) -> None:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    told = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
+    arrays = {field.name: getattr(cuts, field.name) for field in fields(_Cuts)}
+    with replacing(cache) as part:
+        np.savez(part, stamp=stamp, problems=told, **arrays)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """A picture, and what the detector sees of it: small ones with a border, large ones shrunk."""
+
+    path: Path
+    image: Image
+    seen: Image
+    border: int
+    scale: float
+
+    def faces_in(self, detections: Sequence[Detection]) -> Iterator[tuple[Box, Floats, float]]:
+        """Boxes and landmarks in pixels of the picture, with their scores."""
+        for detection in detections:
+            if detection.landmarks is not None:
+                b = detection.box
+                x1, y1, x2, y2 = ((v - self.border) / self.scale for v in (b.x1, b.y1, b.x2, b.y2))
+                yield Box(x1, y1, x2, y2), (detection.landmarks - self.border) / self.scale, detection.score
+
+
+def _picture(path: Path, one_person: bool) -> _Picture:
+    image = read_image(path)
+    longer = max(image.shape[:2])
+    if longer <= CUT_OUT_PX:
+        around = (longer // 2,) * 4
+        padded = cv2.copyMakeBorder(image, *around, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        return _Picture(path, image, np.asarray(padded, np.uint8), longer // 2, 1.0)
+    scale = min(1.0, SEARCH_PX / longer) if one_person else 1.0
+    return _Picture(path, image, _shrunk(image, scale), 0, scale)
+
+
+def _shrunk(image: Image, scale: float) -> Image:
+    if scale == 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Problem]]:
+    by_image: dict[Path, list[int]] = {}
+    for index, row in enumerate(collection.rows):
+        by_image.setdefault(row.image, []).append(index)
+    cutter = _Cutter(collection)
+    device = pick_device("auto")
+    detector = StockDetector(DetectorConfig(min_face_px=20), device)
+    images = list(by_image)
+    for begin in range(0, len(images), BATCH):
+        batch = images[begin : begin + BATCH]
+        pictures = [picture for path in batch if (picture := cutter.read(path, by_image[path]))]
+        found = detector.detect([picture.seen for picture in pictures])
+        for picture, detections in zip(pictures, found, strict=True):
+            cutter.cut_picture(picture, by_image[picture.path], detections)
+        progress(begin + len(batch), len(images))
+    cutter.cut_unfound()
+    cuts = cutter.cuts.filled()
+    if not len(cuts.rows):
+        why = f" ({cutter.problems[0].what})" if cutter.problems else ""
+        raise DataError(f"{collection.folder}: none of its pictures can be used{why}; give the whole folder.")
+    return cuts, cutter.problems
+
+
+class _Cutter:
+    """Cuts faces from their pictures into arrays that stand ready."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._found: dict[str, list[Floats]] = {}  # by key: boxes, as parts of their picture
+        self._unfound: list[int] = []
+        self.cuts = _Cuts.of(len(collection.rows))
+        self.problems: list[Problem] = []
+
+    def read(self, path: Path, indices: Sequence[int]) -> _Picture | None:
+        """A picture of some rows, or None, and a problem, where it cannot be read."""
+        try:
+            return _picture(path, all(self._collection.rows[i].box is None for i in indices))
+        except SourceError as error:
+            self._note(path, "picture cannot be read", str(error).removeprefix(f"{path}: "), "left out")
+            return None
+
+    def cut_picture(self, picture: _Picture, indices: Sequence[int], detections: Sequence[Detection]) -> None:
+        """Cut the rows of a picture, but for those whose face is still to be found."""
+        faces = list(picture.faces_in(detections))
+        height, width = picture.image.shape[:2]
+        whole = Box(0, 0, width, height)
+        for index in indices:
+            row = self._collection.rows[index]
+            labelled = row.box or (whole if picture.border else None)
+            match = _match(labelled, faces) if labelled else None
+            if match is None and row.box is None:
+                labelled, match = None, _largest(faces)
+            if match is None and row.box is None:
+                self._unfound.append(index)
+                continue
+            box, landmarks = match or (row.box or whole, None)
+            if row.box is None:
+                self._remember(row, box, picture.image)
+            self._cut(index, picture.image, box, landmarks, labelled or box)
+
+    def cut_unfound(self) -> None:
+        """Cut the faces that were not found: where the person's others are, or else the whole picture."""
+        for index in self._unfound:
+            row = self._collection.rows[index]
+            picture = self.read(row.image, [index])
+            if picture is None:
+                continue
+            height, width = picture.image.shape[:2]
+            others = self._found.get(row.key)
+            x1, y1, x2, y2 = np.median(others, axis=0).tolist() if others else (0, 0, 1, 1)
+            box = Box(x1 * width, y1 * height, x2 * width, y2 * height)
+            if others or not picture.border:
+                done = "taken where the person's other pictures have it" if others else "the picture is taken"
+                self._note(row.image, "face is not found", "", done)
+            self._cut(index, picture.image, box, None, box)
+
+    def _remember(self, row: Row, box: Box, image: Image) -> None:
+        height, width = image.shape[:2]
+        part = np.array([box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height], np.float32)
+        self._found.setdefault(row.key, []).append(part)
+
+    def _cut(self, index: int, image: Image, box: Box, landmarks: Floats | None, labelled: Box) -> None:
+        height, width = image.shape[:2]
+        region = expand(square(box), SURROUNDINGS)
+        x1, y1 = max(0, int(region.x1)), max(0, int(region.y1))
+        x2, y2 = min(width, int(region.x2) + 1), min(height, int(region.y2) + 1)
+        if x2 <= x1 or y2 <= y1:
+            self._note(self._collection.rows[index].image, "box lies outside the picture", "", "left out")
+            return
+        scale = min(1.0, PATCH_PX / max(x2 - x1, y2 - y1))
+        patch = _shrunk(image[y1:y2, x1:x2], scale)
+        corner = np.array([x1, y1], np.float32)
+        corners = np.array([[box.x1, box.y1], [box.x2, box.y2]], np.float32)
+        cuts = self.cuts
+        cuts.patches[index, : patch.shape[0], : patch.shape[1]] = patch
+        cuts.sizes[index] = patch.shape[:2]
+        cuts.boxes[index] = ((corners - corner) * scale).reshape(4)
+        cuts.face_px[index] = min(labelled.width, labelled.height)
+        cuts.detected[index] = landmarks is not None
+        if landmarks is not None:
+            cuts.landmarks[index] = (landmarks - corner) * scale
+
+    def _note(self, image: Path, what: str, details: str, done: str) -> None:
+        where = relative(image, self._collection.folder)
+        self.problems.append(Problem(where, f"{what}: {details}" if details else what, done))
+
+
+def _match(labelled: Box, faces: Sequence[tuple[Box, Floats, float]]) -> tuple[Box, Floats] | None:
+    """The face that is the labelled one."""
+    overlaps = [iou(labelled, box) for box, _, _ in faces]
+    best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
+    return faces[best][:2] if best is not None and overlaps[best] > SAME_FACE_IOU else None
+
+
+def _largest(faces: Sequence[tuple[Box, Floats, float]]) -> tuple[Box, Floats] | None:
+    return max(faces, key=lambda face: face[2] * face[0].area)[:2] if faces else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """A row's picture in full, with the landmarks (5, 2) of its face, or None where that was not found."""
+
+    row: Row
+    image: Image
+    landmarks: Floats | None
+
+
+def portraits(rows: Sequence[Row], notes: list[Problem]) -> Iterator[Portrait]:
+    """The pictures of rows, one row a picture; those that cannot be read are added to `notes` instead."""
+    device = pick_device("auto")
+    detector = StockDetector(DetectorConfig(min_face_px=20), device)
+    for begin in range(0, len(rows), BATCH):
+        opened = []
+        for row in rows[begin : begin + BATCH]:
+            try:
+                opened.append((row, _picture(row.image, row.box is None)))
+            except SourceError as error:
+                notes.append(Problem(str(row.image), f"picture cannot be read: {error}", "left out"))
+        found = detector.detect([picture.seen for _, picture in opened])
+        for (row, picture), detections in zip(opened, found, strict=True):
+            faces = list(picture.faces_in(detections))
+            match = _largest(faces) if row.box is None else _match(row.box, faces)
+            yield Portrait(row, picture.image, match[1] if match else None)

@@ -1,0 +1,123 @@
+"""The work of `gatecam data stats`: labelled pictures counted, as tables and as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gatecam.errors import OutputError
+from gatecam.pictures.html import Page
+from gatecam.runtime.progress import progress
+from gatecam.training.data.layouts import open_collections
+from gatecam.training.data.rows import Collection, Problem
+from gatecam.training.data.stats import Summary, by_kind, measure, rarity, summarize, together
+from gatecam.training.data.stats_page import (
+    TITLES,
+    add_collection,
+    add_problems,
+    overview,
+    require_matplotlib,
+    shares,
+)
+
+EXAMPLES = 3  # of problems of a kind
+
+
+def survey(data: Sequence[Path], page_file: Path | None) -> None:
+    """Print what each collection consists of and what is wrong with it, and write the same as a page.
+
+    Raises:
+        DataError: a collection cannot be opened.
+        OutputError: the page cannot be written.
+        MissingExtraError: a page is wanted and matplotlib is not installed.
+    """
+    if page_file is not None:
+        _check(page_file)
+    collections = open_collections(data)
+    console, page = Console(), Page("What the data consist of")
+    all_sizes: Counter[tuple[int, int]] = Counter()
+    all_problems = []
+    for collection in collections:
+        with progress(f"measure {collection.name}", None, "pictures") as tick:
+            measured = measure(collection, tick)
+        all_sizes += measured.sizes
+        all_problems.append([*collection.problems, *measured.problems])
+        summary = summarize(collection.rows)
+        _print(console, collection.name, collection.layout, summary, measured.sizes)
+        if page_file is not None:
+            add_collection(page, collection.name, collection.layout, summary, measured.sizes)
+    if len(collections) > 1:
+        summary = summarize(together(collections))
+        _print(console, "all together", "several collections", summary, all_sizes)
+        if page_file is not None:
+            add_collection(page, "All together", "several collections", summary, all_sizes)
+    for collection, problems in zip(collections, all_problems, strict=True):
+        _print_problems(console, collection, problems)
+        if page_file is not None:
+            add_problems(page, collection.name, problems)
+    if page_file is not None:
+        page.write(page_file)
+        print(f"page: {page_file}")
+
+
+def _check(page_file: Path) -> None:
+    if not page_file.parent.is_dir():
+        raise OutputError(f"{page_file}: its folder does not exist; make it, or choose another name.")
+    require_matplotlib()
+
+
+def _print(
+    console: Console, name: str, layout: str, summary: Summary, sizes: Counter[tuple[int, int]]
+) -> None:
+    table = Table(title=name, caption=f"layout: {layout}\n{_unlabelled(summary)}{overview(summary)}")
+    for column in ("", "label"):
+        table.add_column(column)
+    for column in ("faces", "share", "people or scenes"):
+        table.add_column(column, justify="right")
+    wide = {**TITLES, "face_px": "box", "kinds": "covered by"}
+    for attribute, title in wide.items():
+        for row in shares(title, getattr(summary, attribute)):
+            table.add_row(*map(str, row))
+        table.add_section()
+    console.print(table)
+    if len(summary.classes) > 1:
+        _print_classes(console, name, summary)
+    console.print(rarity(summary), markup=False)
+    pictures = ", ".join(f"{many} of {number}" for number, many in summary.pictures_a_person.items())
+    console.print(f"Pictures a person or scene: {pictures}.", markup=False)
+    common = ", ".join(f"{n} of {width} × {height} px" for (width, height), n in sizes.most_common(3))
+    console.print(f"Pictures: {common}; {len(sizes)} sizes in all.\n", markup=False)
+
+
+def _unlabelled(summary: Summary) -> str:
+    return "unlabelled\n" if len(summary.mask) == len(summary.gender) == len(summary.age) == 1 else ""
+
+
+def _print_classes(console: Console, name: str, summary: Summary) -> None:
+    table = Table("class", title=f"{name}: the 18 classes")
+    for column in ("faces", "share", "people or scenes"):
+        table.add_column(column, justify="right")
+    for row in shares("", summary.classes):
+        table.add_row(*map(str, row[1:]))
+    console.print(table)
+
+
+def _print_problems(console: Console, collection: Collection, problems: Sequence[Problem]) -> None:
+    """Each kind with how often it occurs and its first examples."""
+    if not problems:
+        console.print(f"{collection.name}: no problems", markup=False)
+        return
+    table = Table(title=f"{collection.name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    for column in ("times", "where", "what", "what was done"):
+        table.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
+    for alike in by_kind(problems).values():
+        for at, problem in enumerate(alike[:EXAMPLES]):
+            table.add_row("" if at else str(len(alike)), problem.where, problem.what, problem.done)
+        if len(alike) > EXAMPLES:
+            table.add_row("", "…", f"{len(alike) - EXAMPLES} more", "")
+        table.add_section()
+    console.print(table)

@@ -1,0 +1,76 @@
+"""The work of `gatecam data synthesize`: bare faces to people of the contest's layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from gatecam.errors import OutputError
+from gatecam.runtime.files import write_output
+from gatecam.runtime.outputs import require_folder
+from gatecam.runtime.progress import progress
+from gatecam.training.data.contest import SEVEN
+from gatecam.training.data.loading import open_all, tell_problems
+from gatecam.training.data.split import image_name, read_split
+from gatecam.training.data.synthesize import Synthesis, candidates_of, contact_sheet, synthesize
+
+SHEET_PEOPLE = 8
+SHEET_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def synthesize_and_print(
+    data: Sequence[Path],
+    out: Path,
+    people: int | None,
+    seed: int,
+    split: Path | None,
+    part: str,
+    sheet: Path | None,
+) -> None:
+    """Draw the people, write the lists and the sheet, and print what was drawn.
+
+    Raises:
+        DataError: no face can be used, or the split does not fit.
+        OutputError: something cannot be written.
+    """
+    require_folder(out / "train.csv" if out.is_dir() else out)
+    if sheet is not None:
+        _check_sheet(sheet)
+    collections = open_all(data)
+    parts = read_split(split, collections) if split else [[part] * len(c.rows) for c in collections]
+    rows = [
+        (row, f"{collection.name}/{image_name(collection, row)}")
+        for collection, of_rows in zip(collections, parts, strict=True)
+        for row, of_row in zip(collection.rows, of_rows, strict=True)
+        if of_row == part
+    ]
+    candidates = candidates_of(rows, seed)
+    wanted = min(people or len(candidates), len(candidates))
+    with progress("draw", wanted, "people") as tick:
+        done = synthesize(candidates, out, wanted, seed, tick)
+    tell_problems("synthesize", done.problems)
+    if sheet is not None and done.people:
+        _write_sheet(done, out, sheet)
+    _print(done, out)
+
+
+def _check_sheet(sheet: Path) -> None:
+    require_folder(sheet)
+    if sheet.suffix.lower() not in SHEET_SUFFIXES:
+        raise OutputError(f"{sheet}: a sheet is a picture; end its name with {' or '.join(SHEET_SUFFIXES)}.")
+
+
+def _write_sheet(done: Synthesis, out: Path, sheet: Path) -> None:
+    picture = cv2.cvtColor(contact_sheet(done, out, SHEET_PEOPLE), cv2.COLOR_RGB2BGR)
+    _, coded = cv2.imencode(sheet.suffix.lower(), picture)
+    write_output(sheet, coded.tobytes())
+
+
+def _print(done: Synthesis, out: Path) -> None:
+    drawn = Counter(kind or "bare" for kinds in done.kinds.values() for kind in kinds)
+    print(f"{len(done.people)} people, {len(done.people) * len(SEVEN)} pictures: {out}")
+    print("; ".join(f"{kind}: {count}" for kind, count in drawn.most_common()))
+    print("The seven pictures of a person come from one, so their pose is the same.")

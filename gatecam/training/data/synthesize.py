@@ -1,0 +1,290 @@
+"""Bare faces to a data set of the contest's layout: seven pictures a person, with 18-class truth.
+
+`DIR/images/000001_female_Asian_45/` holds `mask1.jpg` … `mask5.jpg`, `incorrect_mask.jpg` and `normal.jpg`;
+`DIR/train.csv` lists the people, `masks.csv` what covers each face, `sources.csv` where each comes from. The
+seven are varied as seven shots are, but all come from one picture: the pose is the same in all of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gatecam.capture.images import read_image
+from gatecam.errors import DataError, OutputError
+from gatecam.labels import GENDER_LABELS, MASK_LABELS
+from gatecam.runtime.files import write_output
+from gatecam.training.data.contest import SEVEN
+from gatecam.training.data.patches import Portrait, portraits
+from gatecam.training.data.rows import UNKNOWN, Problem, Row
+from gatecam.training.drawing import Dressed, Wear, draw_mask, dress, pick_makes
+from gatecam.types import Floats, Image
+
+BARE, WRONG = MASK_LABELS.index("none"), MASK_LABELS.index("incorrect")
+BEARD_YEARS = 20  # the youngest man to be given a beard
+MASKS_CSV, STAMP_JSON = "masks.csv", "synthesis.json"
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A bare face that may become a person: its number among all, its row and its name in the collection."""
+
+    number: int
+    row: Row
+    source: str
+
+    @property
+    def folder(self) -> str:
+        """The person's folder, as the contest names it."""
+        row = self.row
+        return f"{self.number:06d}_{GENDER_LABELS[row.gender]}_{self.race}_{row.years}"
+
+    @property
+    def race(self) -> str:
+        """As the contest writes it."""
+        return (self.row.race or "unknown").capitalize()
+
+
+@dataclass(slots=True)
+class Synthesis:
+    """What was drawn: the people in order, what covers each of their seven faces, and who was left out."""
+
+    people: list[Candidate] = field(default_factory=list)
+    kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by folder, in the order of SEVEN
+    problems: list[Problem] = field(default_factory=list)
+
+
+def candidates_of(rows: Iterable[tuple[Row, str]], seed: int) -> list[Candidate]:
+    """The bare faces of known gender and age, one a person, in an order that the seed decides.
+
+    Args:
+        rows: faces with their pictures' names.
+        seed: another one, another order.
+
+    Raises:
+        DataError: there is none.
+    """
+    first: dict[str, tuple[Row, str]] = {}
+    for row, source in rows:
+        if row.mask == BARE and row.gender != UNKNOWN and row.years != UNKNOWN and not row.suspect:
+            first.setdefault(row.key, (row, source))
+    if not first:
+        raise DataError(
+            "no bare face with gender and age is in these pictures: give a collection that has such faces."
+        )
+    order = np.random.default_rng(seed).permutation(len(first))
+    known = list(first.values())
+    return [Candidate(number, *known[i]) for number, i in enumerate(order.tolist(), 1)]
+
+
+def synthesize(
+    candidates: Sequence[Candidate], out: Path, people: int, seed: int, progress: Progress
+) -> Synthesis:
+    """Draw up to so many people; those that a run before this one has finished are kept.
+
+    Args:
+        candidates: taken in order; those whose face is not found are left out.
+        out: the folder to fill; made if missing.
+        people: how many are wanted.
+        seed: the same one gives the same pictures.
+        progress: called with the people that are done.
+
+    Raises:
+        OutputError: the folder holds something else, or cannot be written to.
+    """
+    done = Synthesis()
+    try:
+        kept = _claim(out, candidates, seed)
+        with (out / MASKS_CSV).open("a", newline="", encoding="utf-8") as file:
+            for candidate, portrait in _found(candidates, kept, done.problems):
+                if portrait is None:
+                    kinds = kept[candidate.folder]
+                else:
+                    kinds = _draw_person(candidate, portrait, out / "images", seed)
+                    file.write(_person_lines(candidate.folder, kinds))
+                    file.flush()
+                done.people.append(candidate)
+                done.kinds[candidate.folder] = kinds
+                progress(len(done.people))
+                if len(done.people) == people:
+                    break
+        _write_tables(out, done)
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or out}: cannot be written ({error.strerror}); make room or choose another "
+            "folder: the same command goes on from what is there."
+        ) from error
+    return done
+
+
+def _claim(out: Path, candidates: Sequence[Candidate], seed: int) -> dict[str, tuple[str, ...]]:
+    """Make the folder, or see that it holds a run of the same kind; the people it has, with their kinds."""
+    listed = repr([(candidate.folder, candidate.source) for candidate in candidates])
+    stamp = json.dumps({"seed": seed, "people": hashlib.sha256(listed.encode()).hexdigest()}) + "\n"
+    path = out / STAMP_JSON
+    if path.is_file():
+        if path.read_text(encoding="utf-8") != stamp:
+            raise OutputError(
+                f"{out}: holds people of other pictures or another seed; choose another folder."
+            )
+        return _finished(out)
+    if out.is_dir() and any(out.iterdir()):
+        raise OutputError(f"{out}: is not empty; choose another folder.")
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    path.write_text(stamp, encoding="utf-8")
+    (out / MASKS_CSV).write_text(_lines([("path", "file", "kind")]), encoding="utf-8")
+    return {}
+
+
+def _finished(out: Path) -> dict[str, tuple[str, ...]]:
+    """The people whose pictures and lines are all there; other lines and folders are removed."""
+    lines: dict[str, list[tuple[str, str]]] = {}
+    if (out / MASKS_CSV).is_file():
+        with (out / MASKS_CSV).open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file, restval=""):
+                lines.setdefault(line["path"], []).append((line["file"], line["kind"]))
+    files = [f"{stem}.jpg" for stem in SEVEN]
+    kept = {
+        folder: tuple(kind for _, kind in of_person)
+        for folder, of_person in lines.items()
+        if [name for name, _ in of_person] == files
+        and all((out / "images" / folder / name).is_file() for name in files)
+    }
+    for path in (out / "images").iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path)
+    _write(out / MASKS_CSV, _mask_lines(kept))
+    return kept
+
+
+def _found(
+    candidates: Sequence[Candidate], kept: Mapping[str, object], problems: list[Problem]
+) -> Iterator[tuple[Candidate, Portrait | None]]:
+    """The people in order, with their pictures where they are still to be drawn."""
+    wanted = [candidate.row for candidate in candidates if candidate.folder not in kept]
+    pictures = portraits(wanted, problems)
+    waiting = None
+    for candidate in candidates:
+        if candidate.folder in kept:
+            yield candidate, None
+            continue
+        waiting = waiting or next(pictures, None)
+        if waiting is None or waiting.row is not candidate.row:
+            continue  # its picture cannot be read
+        if waiting.landmarks is None:
+            problems.append(Problem(candidate.source, "face is not found", "left out"))
+        else:
+            yield candidate, waiting
+        waiting = None
+
+
+def _draw_person(candidate: Candidate, portrait: Portrait, images: Path, seed: int) -> tuple[str, ...]:
+    """Write the seven pictures of a person; returns what covers the face in each."""
+    rng = np.random.default_rng((seed, candidate.number))
+    unfinished = images / f"{candidate.folder}.part"
+    unfinished.mkdir(exist_ok=True)
+    kinds = []
+    for stem, shot in zip(SEVEN, _seven(candidate.row, portrait, rng), strict=True):
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(88, 96))]
+        _, coded = cv2.imencode(".jpg", cv2.cvtColor(shot.image, cv2.COLOR_RGB2BGR), quality)
+        (unfinished / f"{stem}.jpg").write_bytes(coded.tobytes())
+        kinds.append(shot.kind)
+    unfinished.rename(images / candidate.folder)
+    return tuple(kinds)
+
+
+def _seven(row: Row, portrait: Portrait, rng: np.random.Generator) -> Iterator[Dressed]:
+    """The shots of a person in the order of SEVEN: masks of five makes, one worn wrong, none."""
+    makes = pick_makes(5, rng)
+    for make in makes:
+        image, landmarks = _another_shot(portrait, rng)
+        yield draw_mask(image, landmarks, make, Wear.RIGHT, rng)
+    beard = GENDER_LABELS[row.gender] == "male" and row.years >= BEARD_YEARS
+    for state in (WRONG, BARE):
+        image, landmarks = _another_shot(portrait, rng)
+        yield dress(image, landmarks, state, rng, beard)
+
+
+def _another_shot(portrait: Portrait, rng: np.random.Generator) -> tuple[Image, Floats]:
+    """The picture and landmarks as a moment later: the head a little elsewhere, the light a little other."""
+    image, landmarks = portrait.image, portrait.landmarks
+    assert landmarks is not None
+    height, width = image.shape[:2]
+    middle = tuple(float(v) for v in landmarks.mean(0))
+    matrix = cv2.getRotationMatrix2D(middle, float(rng.normal(0, 2)), float(rng.normal(1, 0.02)))
+    matrix[:, 2] = matrix[:, 2] + rng.normal(0, 0.012, 2) * (width, height)
+    moved = cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    lit = (moved / np.float32(255)) ** rng.normal(1, 0.06) * rng.normal(1, 0.04) * rng.normal(1, 0.012, 3)
+    placed = landmarks @ matrix[:, :2].T + matrix[:, 2]
+    return np.clip(lit * 255, 0, 255).astype(np.uint8), placed.astype(np.float32)
+
+
+def _write_tables(out: Path, done: Synthesis) -> None:
+    """The lists of a finished run; a reader never sees half of one."""
+    people: list[Sequence[str]] = [("id", "gender", "race", "age", "path")]
+    sources = [("path", "source")]
+    for candidate in done.people:
+        row = candidate.row
+        labels = (GENDER_LABELS[row.gender], candidate.race, str(row.years))
+        people.append((f"{candidate.number:06d}", *labels, candidate.folder))
+        sources.append((candidate.folder, candidate.source))
+    _write(out / "train.csv", _lines(people))
+    _write(out / "sources.csv", _lines(sources))
+    _write(out / MASKS_CSV, _mask_lines(done.kinds))
+
+
+def _mask_lines(kinds: Mapping[str, Sequence[str]]) -> str:
+    return _lines([("path", "file", "kind")]) + "".join(map(_person_lines, kinds, kinds.values()))
+
+
+def _person_lines(folder: str, kinds: Sequence[str]) -> str:
+    return _lines((folder, f"{stem}.jpg", kind) for stem, kind in zip(SEVEN, kinds, strict=True))
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    write_output(path, text)
+
+
+SHEET_PX, LABEL_PX = 128, 16
+
+
+def contact_sheet(done: Synthesis, out: Path, people: int) -> Image:
+    """The first people's pictures (H, W, 3), a row a person, each over what covers the face."""
+    rows = []
+    for candidate in done.people[:people]:
+        cells = []
+        for stem, kind in zip(SEVEN, done.kinds[candidate.folder], strict=True):
+            picture = read_image(out / "images" / candidate.folder / f"{stem}.jpg")
+            cell = np.full((SHEET_PX + LABEL_PX, SHEET_PX, 3), 255, np.uint8)
+            scale = SHEET_PX / max(picture.shape[:2])
+            size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+            cell[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            _print(cell, kind or "bare", SHEET_PX + 11)
+            cells.append(cell)
+        name = np.full((LABEL_PX, SHEET_PX * len(SEVEN), 3), 225, np.uint8)
+        _print(name, candidate.folder, 11)
+        rows += [name, np.concatenate(cells, 1)]
+    return np.concatenate(rows)
+
+
+def _print(image: Image, text: str, y: int) -> None:
+    cv2.putText(image, text, (2, y), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)

@@ -1,0 +1,170 @@
+"""CSV files line by line, so that a bad line spoils none but itself; and the pictures they name."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gatecam.errors import DataError
+from gatecam.runtime.picture_files import IMAGE_SUFFIXES
+from gatecam.training.data.rows import Problem
+
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is amiss with a collection; the files of operating systems are told of once, however many."""
+
+    folder: Path
+    problems: list[Problem] = field(default_factory=list)
+    system: list[Path] = field(default_factory=list)
+
+    def add(self, where: str | Path, what: str, done: str) -> None:
+        """Note a problem of a file, or at `file:line`."""
+        text = where if isinstance(where, str) else relative(where, self.folder)
+        self.problems.append(Problem(text, what, done))
+
+    def close(self) -> list[Problem]:
+        """All problems."""
+        if self.system:
+            what = f"files of an operating system: {len(self.system)}, such as {self.system[0].name}"
+            self.add(self.system[0].parent, what, "ignored")
+        return self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table: its values by the column's name, in lower case; "" where nothing stands."""
+
+    where: str  # `file:line`
+    values: dict[str, str]
+
+
+def read_table(path: Path, notes: Notes) -> tuple[list[str], list[Line]]:
+    """The columns and lines of a CSV file, separated by commas, semicolons or tabs.
+
+    Args:
+        path: UTF-8, or CP949 as Korean spreadsheets write.
+        notes: lines that cannot be read are added here.
+
+    Raises:
+        DataError: the file cannot be read, or is not text.
+    """
+    head, *body = _text(path).splitlines() or [""]
+    delimiter = max(",;\t", key=head.count)
+    columns = _columns(head, delimiter)
+    lines = []
+    for number, line in enumerate(body, start=2):
+        if not line.strip():
+            continue
+        where = f"{path.name}:{number}"
+        try:
+            values = [value.strip() for value in _values(line, delimiter)]
+        except csv.Error as error:
+            notes.add(where, f"line cannot be read: {error}", "left out")
+            continue
+        if any(values[len(columns) :]):
+            what = f"line has too many values: expected {len(columns)}, got {len(values)}"
+            notes.add(where, what, "left out")
+            continue
+        values += [""] * (len(columns) - len(values))
+        lines.append(Line(where, dict(zip(columns, values, strict=False))))
+    return columns, lines
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a CSV file, none where it is not one."""
+    try:
+        head = _text(path).splitlines()[:1]
+    except DataError:
+        return []
+    return _columns(head[0], max(",;\t", key=head[0].count)) if head else []
+
+
+def _columns(head: str, delimiter: str) -> list[str]:
+    try:
+        return [name.strip().casefold() for name in _values(head, delimiter)]
+    except csv.Error:
+        return []
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file.") from error
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DataError(f"{path}: not a CSV file in UTF-8 or CP949; save it as one.")
+
+
+def _values(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a file is what an operating system leaves behind, such as `._mask1.jpg` or `Thumbs.db`."""
+    return name.startswith(".") or name.casefold() in SYSTEM_FILES
+
+
+class Pictures:
+    """The pictures of a collection by the names its table gives them; each folder is listed once."""
+
+    def __init__(self, notes: Notes) -> None:
+        """Look in `images/` beside the table and then beside it; what is amiss is noted."""
+        self._roots = [root for root in (notes.folder / "images", notes.folder) if root.is_dir()]
+        self._notes = notes
+        self._listings: dict[Path, dict[str, str]] = {}
+        self._found: set[Path] = set()
+
+    def find(self, name: str, where: str) -> Path | None:
+        """The picture of that name, or one of the same name but for case or ending; None if there is none."""
+        for root in self._roots:
+            path = root / name.replace("\\", "/")
+            names = self._listing(path.parent)
+            wanted, stem = path.name.casefold(), path.stem.casefold()
+            actual = path.name if names.get(wanted) == path.name else names.get(wanted) or names.get(stem)
+            if actual is None:
+                continue
+            if actual != path.name:
+                self._notes.add(where, f"picture has another name: {name} is there as {actual}", "taken")
+            self._found.add(path.parent / actual)
+            return path.parent / actual
+        return None
+
+    def _listing(self, folder: Path) -> dict[str, str]:
+        """The pictures of a folder, by their name and by their name without its ending, in lower case."""
+        if folder not in self._listings:
+            names = sorted(os.listdir(folder)) if folder.is_dir() else []
+            self._notes.system += [folder / name for name in names if is_system_file(name)]
+            pictures = [n for n in names if not is_system_file(n) and _is_picture(n)]
+            self._listings[folder] = {
+                **{Path(name).stem.casefold(): name for name in reversed(pictures)},
+                **{name.casefold(): name for name in pictures},
+            }
+        return self._listings[folder]
+
+    def list_the_rest(self, table: str) -> None:
+        """Add one problem for all pictures that no line of the table named."""
+        folders = {path.parent for path in self._found}
+        rest = sorted(
+            {folder / n for folder in folders for n in self._listing(folder).values()} - self._found
+        )
+        if rest:
+            what = f"pictures are not in {table}: {len(rest)}, such as {rest[0].name}"
+            self._notes.add(rest[0].parent, what, "not used")
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].casefold() in IMAGE_SUFFIXES
+
+
+def relative(path: Path, folder: Path) -> str:
+    """A path from a folder, with forward slashes."""
+    return os.path.relpath(path, folder).replace(os.sep, "/")

@@ -1,0 +1,127 @@
+"""What cameras do to a scene before the detector sees it: light, colour, blur, noise, compression, turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gatecam.training.detector.scenes import Scene
+from gatecam.types import Floats, Image
+
+GREY = (127, 127, 127)  # beyond a picture's edge: what the networks take for nothing
+TURN_DEGREES = 20.0
+
+
+def look(image: Image, rng: np.random.Generator) -> Image:
+    """The picture as another camera in other light might have taken it."""
+    image = _lit(image, rng)
+    if rng.random() < 0.08:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+    if rng.random() < 0.2:
+        image = _coarse(image, rng)
+    if rng.random() < 0.15:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 1.6))), np.uint8)
+    if rng.random() < 0.2:
+        image = _noisy(image, rng)
+    if rng.random() < 0.2:
+        image = _compressed(image, rng)
+    return image
+
+
+def _lit(image: Image, rng: np.random.Generator) -> Image:
+    """Another exposure, contrast and white balance, and now and then a picture that is nearly dark."""
+    gain = np.exp(rng.normal(0, 0.25)) * (rng.uniform(0.25, 0.6) if rng.random() < 0.1 else 1.0)
+    gamma = float(np.exp(rng.normal(0, 0.25)))
+    tint = np.exp(rng.normal(0, 0.06, 3))
+    ramp = (np.arange(256, dtype=np.float32) / 255) ** gamma
+    table = np.clip(ramp[:, None] * gain * tint * 255, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+
+
+def _coarse(image: Image, rng: np.random.Generator) -> Image:
+    height, width = image.shape[:2]
+    scale = float(rng.uniform(0.35, 0.9))
+    small = cv2.resize(
+        image, (max(8, int(width * scale)), max(8, int(height * scale))), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _noisy(image: Image, rng: np.random.Generator) -> Image:
+    noise: NDArray[np.int16] = np.zeros_like(image, np.int16)
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    cv2.randn(noise, 0, float(rng.uniform(2, 16)))  # type: ignore[call-overload]  # numbers will do
+    return np.asarray(np.clip(image + noise, 0, 255), np.uint8)
+
+
+def _compressed(image: Image, rng: np.random.Generator) -> Image:
+    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))])
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A square of a scene, turned, mirrored and resized.
+
+    `middle` (2,) is the px of the scene that comes to lie in the middle, `scale` the px of the window a px
+    of the scene, `size` the window's side in px.
+    """
+
+    middle: NDArray[np.float64]
+    scale: float
+    size: int
+    degrees: float = 0.0
+    flip: bool = False
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """From px of the scene to px of the window, (2, 3)."""
+        matrix = cv2.getRotationMatrix2D((0.0, 0.0), self.degrees, self.scale)
+        if self.flip:
+            matrix[0] *= -1
+        matrix[:, 2] = self.size / 2 - matrix[:, :2] @ self.middle
+        return np.asarray(matrix)
+
+    def boxes(self, boxes: Floats) -> Floats:
+        """Boxes (n, 4) with their middles moved; their sides stay upright, which small turns allow."""
+        matrix = self.matrix
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+        half = (boxes[:, 2:] - boxes[:, :2]) / 2 * self.scale
+        return np.concatenate([middle - half, middle + half], 1).astype(np.float32)
+
+    def cut(self, scene: Scene) -> Scene:
+        """The window; what lies beyond the scene is grey."""
+        matrix = self.matrix
+        landmarks = scene.landmarks @ matrix[:, :2].T.astype(np.float32) + matrix[:, 2].astype(np.float32)
+        if self.flip:
+            landmarks = landmarks[:, [1, 0, 2, 4, 3]]
+        image = self._image(scene.image, matrix)
+        return Scene(image, self.boxes(scene.boxes), landmarks, scene.masks, self.boxes(scene.ignored))
+
+    def _image(self, image: Image, matrix: NDArray[np.float64]) -> Image:
+        """The window's pixels; halved first where they shrink much, so that none is skipped."""
+        half, shrink = 0.75 * self.size / self.scale, 1.0
+        x, y = (int(max(0, v - half)) for v in self.middle)
+        image = image[y : int(self.middle[1] + half) + 1, x : int(self.middle[0] + half) + 1]
+        if not image.size:
+            return np.full((self.size, self.size, 3), GREY[0], np.uint8)
+        while self.scale / shrink < 0.6 and min(image.shape[:2]) >= 4:
+            size = (image.shape[1] // 2, image.shape[0] // 2)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            shrink /= 2
+        part = matrix.copy()
+        part[:, 2] = matrix[:, :2] @ np.array([x, y]) + matrix[:, 2]
+        part[:, :2] /= shrink
+        window = cv2.warpAffine(
+            np.ascontiguousarray(image), part, (self.size,) * 2, flags=cv2.INTER_LINEAR, borderValue=GREY
+        )
+        return np.asarray(window, np.uint8)
+
+
+def turn(rng: np.random.Generator) -> float:
+    """Degrees by which a scene is turned: mostly none."""
+    return float(rng.uniform(-TURN_DEGREES, TURN_DEGREES)) if rng.random() < 0.4 else 0.0

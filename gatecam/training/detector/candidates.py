@@ -1,0 +1,167 @@
+"""What R-Net and O-Net learn from: crops around faces, near faces, and where the networks before erred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gatecam.training.detector.augment import View, look, turn
+from gatecam.training.detector.scenes import Scene
+from gatecam.types import Floats
+from gatecam.vision.detector.cascade import crop_squares
+from gatecam.vision.detector.pyramid import Picture, normalised
+
+FACE_IOU, PART_IOU, NONE_IOU = 0.55, 0.35, 0.3  # of squares; between the last two nothing is said
+IGNORED_SHARE = 0.3  # of a crop within an ignored face, from which it says nothing
+FACES_A_SCENE, NEGATIVES_A_SCENE = 4, 9
+VIEW_PX = 288  # side of the window through which a scene is looked at
+VIEWED_SIDES = (22.0, 110.0)  # px of a face in it
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """N crops and their targets, in parts of the crop's square."""
+
+    pixels: Tensor  # (N, 3, S, S)
+    faces: Tensor  # (N,): 1 face, 0 none, -1 says nothing of it
+    boxes: Tensor  # (N, 4) offsets from the square's corners
+    has_box: Tensor  # (N,) bool
+    landmarks: Tensor  # (N, 10)
+    has_landmarks: Tensor  # (N,) bool
+
+
+def squares(boxes: Floats) -> Floats:
+    """Squares (n, 4) of the boxes' longer sides."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) / 2
+    return np.concatenate([middle - half, middle + half], 1)
+
+
+def pairwise_iou(a: Floats, b: Floats) -> Floats:
+    """(n, m) of boxes (n, 4) and (m, 4)."""
+    inside = _inside(a, b)
+    area_a, area_b = (np.maximum(np.prod(x[:, 2:] - x[:, :2], axis=1), 1e-6) for x in (a, b))
+    return np.asarray(inside / (area_a[:, None] + area_b[None] - inside))
+
+
+def _inside(a: Floats, b: Floats) -> Floats:
+    corner = np.maximum(a[:, None, :2], b[None, :, :2])
+    end = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.asarray(np.maximum(end - corner, 0).prod(2))
+
+
+def crops(
+    scenes: Sequence[Scene], mined: Sequence[Floats], size: int, margin: float, rng: np.random.Generator
+) -> Crops:
+    """One batch of crops.
+
+    Args:
+        scenes: pictures of the batch.
+        mined: for each the boxes (k, 5) that the networks before took for faces, with their scores.
+        size: of the crops in px.
+        margin: of a box's side, around it.
+        rng: decides everything.
+    """
+    views = [_view(scene, boxes, rng) for scene, boxes in zip(scenes, mined, strict=True)]
+    chosen = [_pick(scene, boxes, rng) for scene, boxes in views]
+    pictures = [Picture(look(scene.image, rng)) for scene, _ in views]
+    pixels = np.empty((sum(map(len, chosen)), size, size, 3), np.uint8)
+    rows = iter(pixels)
+    for picture, boxes in zip(pictures, chosen, strict=True):
+        for square in crop_squares(boxes, margin):
+            picture.cut(square, next(rows))
+    targets = [_targets(scene, boxes, margin) for (scene, _), boxes in zip(views, chosen, strict=True)]
+    faces, offsets, has_box, landmarks, has_landmarks = (
+        torch.from_numpy(np.concatenate(parts)) for parts in zip(*targets, strict=True)
+    )
+    shown = normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    return Crops(shown, faces, offsets, has_box, landmarks, has_landmarks)
+
+
+def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene, Floats]:
+    """A window of the scene around a face or a mistake, at some resolution, with the mined boxes in it."""
+    if len(scene.boxes) and (not len(mined) or rng.random() < 0.7):
+        anchor = scene.boxes[rng.integers(len(scene.boxes))]
+    elif len(mined):
+        anchor = mined[rng.integers(len(mined)), :4]
+    else:
+        anchor = _random_box(scene, rng)
+    side = max(1.0, float((anchor[2:] - anchor[:2]).max()))
+    scale = min(float(np.exp(rng.uniform(*np.log(VIEWED_SIDES)))) / side, 1.3)
+    middle = (anchor[:2] + anchor[2:]) / 2 + rng.uniform(-0.3, 0.3, 2) * VIEW_PX / scale
+    view = View(middle, scale, VIEW_PX, turn(rng), rng.random() < 0.5)
+    along = np.concatenate([view.boxes(mined[:, :4]), mined[:, 4:]], 1)
+    return view.cut(scene), along[_within(along, np.array([0, 0, VIEW_PX, VIEW_PX]))].astype(np.float32)
+
+
+def _within(boxes: Floats, area: Floats) -> NDArray[np.bool_]:
+    """Whether the middles of boxes lie in an area (4,)."""
+    middle = (boxes[:, :2] + boxes[:, 2:4]) / 2
+    return np.asarray((middle >= area[:2]).all(1) & (middle <= area[2:]).all(1))
+
+
+def _pick(scene: Scene, mined: Floats, rng: np.random.Generator) -> Floats:
+    """Boxes around some faces, and some that are none or only near one."""
+    chosen = []
+    faces = np.flatnonzero(_within(scene.boxes, np.array([0, 0, VIEW_PX, VIEW_PX])))
+    overlap = pairwise_iou(mined[:, :4], scene.boxes).max(1) if len(scene.boxes) else np.zeros(len(mined))
+    for i in rng.permutation(faces)[:FACES_A_SCENE]:
+        chosen += [_near(scene.boxes[i], rng, loose) for loose in (0.1, 0.16, 0.3)]
+    found = np.flatnonzero(overlap >= PART_IOU)
+    chosen += list(mined[rng.permutation(found)[:FACES_A_SCENE], :4])
+    wrong = np.flatnonzero(overlap < NONE_IOU)
+    if len(wrong):
+        weight = mined[wrong, 4] + 0.02
+        picks = rng.choice(wrong, min(len(wrong), NEGATIVES_A_SCENE), replace=False, p=weight / weight.sum())
+        chosen += [_near(mined[i, :4], rng, 0.05) for i in picks]
+    chosen += [_random_box(scene, rng) for _ in range(3)]
+    return np.array(chosen, np.float32).reshape(-1, 4)
+
+
+def _near(box: Floats, rng: np.random.Generator, loose: float) -> Floats:
+    """The box moved and resized by about `loose` of its side."""
+    side = max(float(np.max(box[2:] - box[:2])), 1.0)
+    middle = (box[:2] + box[2:]) / 2 + rng.normal(0, loose, 2) * side
+    half = (box[2:] - box[:2]) / 2 * np.exp(rng.normal(0, loose))
+    return np.concatenate([middle - half, middle + half])
+
+
+def _random_box(scene: Scene, rng: np.random.Generator) -> Floats:
+    height, width = scene.image.shape[:2]
+    if len(scene.boxes) and rng.random() < 0.5:  # beside a face: its chin, ear, neck, hair
+        return _near(scene.boxes[rng.integers(len(scene.boxes))], rng, 0.55)
+    side = float(np.exp(rng.uniform(np.log(14), np.log(max(32.0, min(height, width) * 0.7)))))
+    corner = rng.uniform(0, 1, 2) * [max(1.0, width - side), max(1.0, height - side)]
+    return np.concatenate([corner, corner + side])
+
+
+def _targets(scene: Scene, picked: Floats, margin: float) -> tuple[Floats, ...]:
+    """Faces, box offsets, whether they hold, landmarks, whether they hold; one row a picked box."""
+    count = len(picked)
+    faces, offsets = np.zeros(count, np.float32), np.zeros((count, 4), np.float32)
+    landmarks, has_landmarks = np.zeros((count, 10), np.float32), np.zeros(count, bool)
+    has_box = np.zeros(count, bool)
+    ours = squares(picked)
+    if len(scene.boxes):
+        overlap = pairwise_iou(ours, squares(scene.boxes))
+        best = overlap.argmax(1)
+        iou = overlap[np.arange(count), best]
+        faces[iou >= NONE_IOU] = -1
+        faces[iou >= FACE_IOU] = 1
+        has_box = iou >= PART_IOU
+        square = crop_squares(picked, margin)
+        side = square[:, 2:3] - square[:, 0:1]
+        offsets = ((scene.boxes[best] - square) / side).astype(np.float32)
+        points = (scene.landmarks[best] - square[:, None, :2]) / side[:, None]
+        has_landmarks = (iou >= PART_IOU) & ~np.isnan(points).any((1, 2))
+        landmarks = np.nan_to_num(points.reshape(count, 10)).astype(np.float32)
+    if len(scene.ignored):
+        area = np.maximum(np.prod(ours[:, 2:] - ours[:, :2], axis=1), 1e-6)
+        within = (_inside(ours, scene.ignored) / area[:, None]).max(1) > IGNORED_SHARE
+        faces[within & (faces == 0)] = -1
+    return faces, offsets, has_box, landmarks, has_landmarks

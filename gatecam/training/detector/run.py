@@ -1,0 +1,114 @@
+"""The work of `gatecam train-detector`: collections in, weights with spec and scores out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gatecam.runtime.outputs import require_apart, require_ordinary
+from gatecam.runtime.progress import progress
+from gatecam.runtime.stopping import stop_on_signals
+from gatecam.training.detector.learn import DetectorTrainer, Report, prepare
+from gatecam.training.detector.loading import Loaded, Pictures, load_pictures
+from gatecam.training.detector.recipe import DetectorRecipe
+from gatecam.training.detector.validation import set_operating_point, validate
+from gatecam.vision.detector.build import save_detector
+from gatecam.vision.detector.networks import ARCHITECTURE
+from gatecam.vision.device import pick_device
+from gatecam.vision.weights import DetectorSpec
+
+LICENCE = "As the terms of the pictures say; research and evaluation only, where trained on ILC or UTKFace."
+NETWORKS = {"pnet": "P-Net", "rnet": "R-Net", "onet": "O-Net"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The words of `gatecam train-detector` that are no part of the recipe."""
+
+    pictures: Pictures
+    start: Path | None
+    run: Path
+    out: Path
+
+
+def train_and_save(wanted: Wanted, recipe: DetectorRecipe) -> bool:
+    """Train, set the operating point on the validation pictures, write weights and spec; false if stopped.
+
+    Raises:
+        GatecamError: the words, the data or a disk are not fit for it.
+    """
+    pictures = wanted.pictures
+    require_ordinary(wanted.out)
+    read = [
+        *pictures.data,
+        *pictures.no_faces,
+        *filter(None, (pictures.unboxed, pictures.split, wanted.start)),
+    ]
+    require_apart([wanted.out], read)
+    prepare(wanted.run, wanted.start)
+    loaded = load_pictures(pictures, recipe)
+    trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, wanted.start, wanted.run)
+    if not _train(trainer):
+        return False
+    _save(trainer, loaded, wanted, recipe)
+    return True
+
+
+def _train(trainer: DetectorTrainer) -> bool:
+    """Train with a bar; Ctrl-C and SIGTERM end after the batch in hand."""
+    done, total = trainer.steps
+    with progress("train", total, "batches", done) as tick, stop_on_signals() as stop:
+        stop.reach(trainer.stop)
+        told = ""
+
+        def report(at: Report) -> None:
+            nonlocal told
+            if at.figures:
+                told = f", {at.stage}-Net: {_sentence(at.figures)}"
+            doing = at.doing or (f"loss {at.loss:.3f}" if at.loss is not None else "done")
+            tick(at.step, total, f"{at.stage}: {doing}{told}")
+
+        ended = trainer.train(report)
+    if not ended:
+        print("gatecam: stopped; the same command goes on from here", file=sys.stderr)
+    return ended
+
+
+def _sentence(figures: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{value:.1f} candidates a picture"
+        if name == "candidates"
+        else f"{name.replace('_', ' ')} {value:.4f}"
+        for name, value in figures.items()
+    )
+
+
+def _save(trainer: DetectorTrainer, loaded: Loaded, wanted: Wanted, recipe: DetectorRecipe) -> None:
+    """Set the thresholds, score, write, and say so."""
+    networks, device, pictures = trainer.networks, pick_device("auto"), wanted.pictures
+    with progress("set thresholds", None, "pictures") as tick:
+        before = set_operating_point(networks, loaded.held_out, device, tick)
+    figures = {}
+    for name in NETWORKS:
+        with progress(f"validate {NETWORKS[name]}", None, "pictures") as tick:
+            figures[name] = validate(networks, name, loaded.held_out, device, tick)
+    by_hash = f"hash of keys, seed {pictures.split_seed}"
+    scores = {
+        "validation": {name: _rounded(values) for name, values in figures.items()},
+        "after_stages": trainer.figures,
+        "thresholds_before_shift": before,
+        "recipe": asdict(recipe),
+        "held_out": f"split file {pictures.split.name}" if pictures.split else by_hash,
+    }
+    spec = DetectorSpec(wanted.out.stem, ARCHITECTURE, "", loaded.data, scores, LICENCE)
+    saved = save_detector(wanted.out, networks.cpu(), spec)
+    for name, values in figures.items():
+        print(f"{NETWORKS[name]}: {_sentence(values)}")
+    print(f"weights: {wanted.out} (sha256 {saved.sha256[:12]}…)")
+    print(f"spec: {wanted.out.with_suffix('.json')}")
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in figures.items()}

@@ -1,0 +1,184 @@
+"""How a cascade does on pictures held out, network by network, and where its thresholds should lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatecam.settings.config import DEFAULT_FACE_PX, DetectorConfig
+from gatecam.training.detector.candidates import pairwise_iou
+from gatecam.training.detector.mining import BEFORE, Miner
+from gatecam.training.detector.scenes import Scene
+from gatecam.training.scores.detector_score import score_detections
+from gatecam.training.scores.matching import SAME_FACE_IOU, Match, Truth, match
+from gatecam.types import Floats
+from gatecam.vision.detector.cascade import CascadeDetector
+from gatecam.vision.detector.networks import Networks
+
+KEPT_SHARE = 0.995  # of the faces that are left, which P-Net and R-Net must each keep
+PRECISION = 0.96  # of what O-Net takes for a face
+LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # no threshold falls below
+SLACK = 1e-3  # of a logit, so that rounding loses no face that lies on the threshold
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """The pictures that are not learnt from."""
+
+    scenes: Sequence[Scene]
+    truths: Sequence[Truth]  # of the scenes, one for one; faces from `DEFAULT_FACE_PX` on count
+
+
+def _config(**changed: float) -> DetectorConfig:
+    """The settings that serve, with some thresholds changed."""
+    return DetectorConfig.model_validate({"min_face_px": DEFAULT_FACE_PX, **changed})
+
+
+def validate(
+    networks: Networks, after: str, held_out: HeldOut, device: torch.device, progress: Progress
+) -> dict[str, float]:
+    """Figures of a cascade at the thresholds that serve.
+
+    Args:
+        networks: in the cascade.
+        after: "pnet" or "rnet", whose candidates are looked at, or "onet": the faces.
+        held_out: the pictures.
+        device: that computes.
+        progress: called with pictures done and pictures in all.
+
+    Returns:
+        recall, and for P-Net and R-Net candidates, how many a picture; for O-Net precision and
+        average_precision. All at IoU 0.5.
+    """
+    if after == "onet":
+        return _of_faces(networks, held_out, device, progress)
+    kept = _best_scores(Miner(_config(), networks, device), after, held_out, progress)
+    found = np.concatenate(kept.scores) > 0
+    return {"recall": float(found.mean()), "candidates": kept.candidates / len(held_out.scenes)}
+
+
+def _of_faces(
+    networks: Networks, held_out: HeldOut, device: torch.device, progress: Progress
+) -> dict[str, float]:
+    total = len(held_out.scenes)
+    usual = _matches(networks, _config(), held_out, device, lambda at, _: progress(at, 2 * total))
+    lowest = _config(pnet_threshold=0.1, rnet_threshold=0.1, onet_threshold=0.02)
+    low = _matches(networks, lowest, held_out, device, lambda at, _: progress(total + at, 2 * total))
+    score = score_detections(usual, low, DEFAULT_FACE_PX)
+    return {
+        "recall": score.recall["all"].share or 0.0,
+        "precision": score.precision["all"].share or 0.0,
+        "average_precision": score.average_precision or 0.0,
+    }
+
+
+def _matches(
+    networks: Networks, config: DetectorConfig, held_out: HeldOut, device: torch.device, progress: Progress
+) -> list[Match]:
+    detector = CascadeDetector(config, networks, device)
+    matches = []
+    for scene, truth in zip(held_out.scenes, held_out.truths, strict=True):
+        (found,) = detector.detect([scene.image])
+        matches.append(match(truth, found, DEFAULT_FACE_PX))
+        progress(len(matches), len(held_out.scenes))
+    return matches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """What is left of the faces that count, picture by picture."""
+
+    scores: list[Floats]  # of each face its best candidate's, 0 where it has none
+    candidates: int  # in all
+
+
+def _best_scores(miner: Miner, after: str, held_out: HeldOut, progress: Progress) -> _Kept:
+    scores, candidates = [], 0
+    for done, (scene, truth) in enumerate(zip(held_out.scenes, held_out.truths, strict=True), 1):
+        rows = miner.candidates(scene.image, after)
+        boxes = [[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in truth.faces]
+        overlap = pairwise_iou(np.array(boxes, np.float32).reshape(-1, 4), rows[:, :4]) >= SAME_FACE_IOU
+        scores.append(np.where(overlap, rows[:, 4], 0).max(1, initial=0).astype(np.float32))
+        candidates += len(rows)
+        progress(done, len(held_out.scenes))
+    return _Kept(scores, candidates)
+
+
+def set_operating_point(
+    networks: Networks, held_out: HeldOut, device: torch.device, progress: Progress
+) -> dict[str, float]:
+    """Shift the networks' scores so that the default thresholds are where they should be.
+
+    P-Net's threshold, then R-Net's, is such that `KEPT_SHARE` of the faces that the network before still
+    had, and that this one has a candidate for at all, keep one of IoU 0.5. O-Net's is the lowest score of
+    a face at which the precision is `PRECISION`; where there is none, O-Net stays as it is. A network's
+    logit is shifted by its bias, which changes no order of scores. No threshold falls below `LOWEST`.
+
+    Args:
+        networks: which are changed.
+        held_out: the pictures that decide.
+        device: that computes.
+        progress: called with pictures done and pictures in all.
+
+    Returns:
+        The thresholds before the shift, by network.
+    """
+    total = 4 * len(held_out.scenes)
+    done = 0
+
+    def tick(at: int, of: int) -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    default = _config()
+    usual = {"pnet": default.pnet_threshold, "rnet": default.rnet_threshold, "onet": default.onet_threshold}
+    lowered = {name: _config(**{f"{name}_threshold": low}) for name, low in LOWEST.items()}
+    before = {}
+    for name in ("pnet", "rnet"):
+        scores = np.concatenate(
+            _best_scores(Miner(lowered[name], networks, device), name, held_out, tick).scores
+        )
+        if name in BEFORE:
+            earlier = _best_scores(Miner(default, networks, device), BEFORE[name], held_out, tick).scores
+            scores = scores[np.concatenate(earlier) > 0]
+        before[name] = _kept_threshold(scores, usual[name])
+        _shift(networks, name, before[name], usual[name])
+    matches = _matches(networks, lowered["onet"], held_out, device, tick)
+    before["onet"] = _precise_threshold(matches, usual["onet"])
+    _shift(networks, "onet", before["onet"], usual["onet"])
+    return {name: round(threshold, 4) for name, threshold in before.items()}
+
+
+def _kept_threshold(scores: Floats, otherwise: float) -> float:
+    """What `KEPT_SHARE` of the scores above 0 reach."""
+    found = scores[scores > 0]
+    return float(np.quantile(found, 1 - KEPT_SHARE, method="lower")) if len(found) else otherwise
+
+
+def _precise_threshold(matches: Sequence[Match], otherwise: float) -> float:
+    """The lowest score of a face from which on the precision is `PRECISION`."""
+    said = [(found.score, True) for m in matches for found in m.found if found is not None]
+    said += [(false.score, False) for m in matches for false in m.false]
+    said.sort(key=lambda pair: -pair[0])
+    is_face = np.array([right for _, right in said], bool)
+    precise = np.flatnonzero(is_face & (is_face.cumsum() >= PRECISION * np.arange(1, len(said) + 1)))
+    return said[precise[-1]][0] if len(precise) else otherwise
+
+
+@torch.no_grad()
+def _shift(networks: Networks, name: str, threshold: float, wanted: float) -> None:
+    """Make the score `threshold` of a network the score `wanted`."""
+    bias: Tensor = getattr(networks, name).head.bias
+    bias[0] += _logit(wanted) - _logit(min(max(threshold, 1e-6), 1 - 1e-6)) + SLACK
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))

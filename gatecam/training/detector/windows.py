@@ -1,0 +1,158 @@
+"""What P-Net learns from: windows of scenes at one level of the pyramid, and what each cell should say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatecam.training.data.rows import UNKNOWN
+from gatecam.training.detector.augment import View, look, turn
+from gatecam.training.detector.scenes import Scene
+from gatecam.types import Floats, Image
+from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
+from gatecam.vision.detector.pyramid import Picture, normalised
+
+WINDOW_PX = 160  # of the level
+CELLS = WINDOW_PX // STRIDE_PX
+OWN_SIDES = (0.65 * FACE_PX, 2.4 * FACE_PX)  # sides of the faces that a level must find; the levels overlap
+OTHER_SIDES = (0.4 * FACE_PX, 3.6 * FACE_PX)  # within these a face may be found or not
+POSITIVE_REACH, DOUBTFUL_REACH = 0.22, 0.5  # of a face's side, from its middle
+SHARES = (0.68, 0.17, 0.15)  # of windows: scenes, collages of portraits, pictures without faces
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """B windows and their cells' targets."""
+
+    pixels: Tensor  # (B, 3, WINDOW_PX, WINDOW_PX) normalised
+    faces: Tensor  # (B, CELLS, CELLS): 1 face, 0 none, -1 says nothing
+    boxes: Tensor  # (B, 4, CELLS, CELLS) as P-Net gives them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """Where windows and crops are cut from."""
+
+    scenes: Sequence[Scene]
+    portraits: Sequence[Scene]
+    empty: Sequence[Scene]
+
+
+def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
+    """A batch; the same `rng` gives the same one."""
+    shares = np.array(SHARES) * [bool(sources.scenes), bool(sources.portraits), bool(sources.empty)]
+    kinds = rng.choice(3, count, p=shares / shares.sum())
+    cut = [(_scene_windows, _collage, _empty_window)[kind](sources, rng) for kind in kinds]
+    levels = [Picture(look(window.image, rng)).level(0.5, (WINDOW_PX, WINDOW_PX)) for window in cut]
+    targets = [_targets(window) for window in cut]
+    return Windows(
+        normalised(torch.from_numpy(np.stack(levels)).permute(0, 3, 1, 2)),
+        torch.from_numpy(np.stack([faces for faces, _ in targets])),
+        torch.from_numpy(np.stack([boxes for _, boxes in targets])),
+    )
+
+
+def _scene_windows(sources: Sources, rng: np.random.Generator) -> Scene:
+    """One window of a scene, or four of half the side: what a face fills leaves most of a large one grey."""
+    if rng.random() < 0.5:
+        return _scene_window(sources, 2 * WINDOW_PX, rng)
+    return _tiled([_scene_window(sources, WINDOW_PX, rng) for _ in range(4)])
+
+
+def _scene_window(sources: Sources, size: int, rng: np.random.Generator) -> Scene:
+    scene = sources.scenes[int(rng.integers(len(sources.scenes)))]
+    if not len(scene.boxes):
+        return _anywhere(scene, size, rng)
+    x1, y1, x2, y2 = scene.boxes[int(rng.integers(len(scene.boxes)))]
+    side = float(np.sqrt((x2 - x1) * (y2 - y1)))
+    wanted = float(np.exp(rng.uniform(*np.log(OWN_SIDES))))
+    scale = min(2 * wanted / max(side, 1.0), 2.5)
+    off = rng.uniform(-0.42, 0.42, 2) * size / scale
+    middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) + off
+    return View(middle, scale, size, turn(rng), rng.random() < 0.5).cut(scene)
+
+
+def _anywhere(scene: Scene, size: int, rng: np.random.Generator) -> Scene:
+    height, width = scene.image.shape[:2]
+    smallest = min(1.0, size / max(height, width))
+    scale = float(np.exp(rng.uniform(np.log(smallest), np.log(1.2))))
+    middle = np.array([rng.uniform(0, width), rng.uniform(0, height)])
+    return View(middle, scale, size, turn(rng), rng.random() < 0.5).cut(scene)
+
+
+def _empty_window(sources: Sources, rng: np.random.Generator) -> Scene:
+    return _anywhere(sources.empty[int(rng.integers(len(sources.empty)))], 2 * WINDOW_PX, rng)
+
+
+def _collage(sources: Sources, rng: np.random.Generator) -> Scene:
+    """Portraits side by side, each at a size of its own."""
+    count = int(rng.integers(2, 5))
+    size = 2 * WINDOW_PX // count
+    tiles = []
+    for _ in range(count**2):
+        scene = sources.portraits[int(rng.integers(len(sources.portraits)))]
+        x1, y1, x2, y2 = scene.boxes[0]
+        side = float(np.sqrt((x2 - x1) * (y2 - y1)))
+        wanted = 2 * float(np.exp(rng.uniform(*np.log(OWN_SIDES))))
+        scale = max(min(wanted, 0.85 * size), 0.4 * size) / side
+        middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) + rng.normal(0, 0.05, 2) * side
+        tiles.append(View(middle, scale, size, turn(rng), rng.random() < 0.5).cut(scene))
+    return _tiled(tiles)
+
+
+def _tiled(tiles: Sequence[Scene]) -> Scene:
+    """Windows of one size as the tiles of a square, which has the side of a window."""
+    count, size = int(len(tiles) ** 0.5), tiles[0].image.shape[0]
+    canvas: Image = np.full((2 * WINDOW_PX, 2 * WINDOW_PX, 3), 127, np.uint8)
+    boxes: list[Floats] = []
+    ignored: list[Floats] = []
+    for i, tile in enumerate(tiles):
+        y, x = i // count * size, i % count * size
+        canvas[y : y + size, x : x + size] = tile.image
+        for moved, own in ((boxes, tile.boxes), (ignored, tile.ignored)):
+            middle = (own[:, :2] + own[:, 2:]) / 2
+            within = ((middle >= 0) & (middle < size)).all(1)
+            moved.append(own[within] + np.array([x, y, x, y], np.float32))
+    joined = np.concatenate(boxes)
+    landmarks = np.full((len(joined), 5, 2), np.nan, np.float32)
+    return Scene(canvas, joined, landmarks, np.full(len(joined), UNKNOWN), np.concatenate(ignored))
+
+
+def _targets(window: Scene) -> tuple[Floats, Floats]:
+    """What each cell should say of a window twice the level's size: faces (CELLS, CELLS), boxes (4, …)."""
+    faces = np.zeros((CELLS, CELLS), np.float32)
+    boxes = np.zeros((4, CELLS, CELLS), np.float32)
+    at = np.arange(CELLS, dtype=np.float32) * STRIDE_PX + 0.5
+    for x1, y1, x2, y2 in window.ignored / 2:
+        reach = 0.1 * (x2 - x1) + STRIDE_PX
+        inside = _between(at, y1 - reach, y2 + reach)[:, None] & _between(at, x1 - reach, x2 + reach)[None]
+        faces[inside] = -1
+    own = window.boxes / 2
+    side = np.sqrt(np.maximum((own[:, 2] - own[:, 0]) * (own[:, 3] - own[:, 1]), 1e-6))
+    nearest = np.full((CELLS, CELLS), np.inf, np.float32)
+    for i in np.argsort(-side):
+        if not OTHER_SIDES[0] <= side[i] <= OTHER_SIDES[1]:
+            continue
+        x1, y1, x2, y2 = own[i]
+        distance = np.hypot(at[:, None] - (y1 + y2) / 2, at[None] - (x1 + x2) / 2) / side[i]
+        doubtful = (distance < DOUBTFUL_REACH) & (faces == 0)
+        faces[doubtful] = -1
+        if not OWN_SIDES[0] <= side[i] <= OWN_SIDES[1]:
+            continue
+        reach = max(POSITIVE_REACH, 0.71 * STRIDE_PX / side[i])
+        mine = (distance < reach) & (distance < nearest)
+        faces[mine], nearest[mine] = 1, distance[mine]
+        half = CELL_FACE_PX / 2
+        left, top = at[None] - half, at[:, None] - half
+        square = (left, top, left + CELL_FACE_PX, top + CELL_FACE_PX)
+        for k, (corner, edge) in enumerate(zip((x1, y1, x2, y2), square, strict=True)):
+            boxes[k][mine] = np.broadcast_to((corner - edge) / CELL_FACE_PX, mine.shape)[mine]
+    return faces, boxes
+
+
+def _between(values: Floats, low: float, high: float) -> np.ndarray:
+    return (values >= low) & (values <= high)

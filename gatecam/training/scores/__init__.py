@@ -1,0 +1,1 @@
+"""Score classifier and detector."""

@@ -1,0 +1,211 @@
+"""The page of `gatecam evaluate-detector`: how well faces are found, how sure that is, and every error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from gatecam.capture.images import read_image
+from gatecam.geometry import clip, expand, square
+from gatecam.labels import MASK_LABELS
+from gatecam.pictures.html import Page
+from gatecam.training.scores.detector_report import DetectorEvaluation, DetectorReport
+from gatecam.training.scores.detector_score import ALL, Rate
+from gatecam.training.scores.detector_speed import LIBRARY
+from gatecam.training.scores.landmarks import LandmarkScore
+from gatecam.training.scores.matching import Match, Truth, side_px
+from gatecam.training.scores.page import number, with_interval
+from gatecam.training.scores.plots import precision_recall_picture
+from gatecam.types import Box, Detection
+
+THUMB_PX = 220
+AROUND = 1.4  # of a box's square, shown around it
+LABELLED, IGNORED, DETECTED = (0, 158, 115), (150, 150, 150), (213, 94, 0)  # RGB
+HOW_TO_READ = (
+    "A face is found where a detection overlaps its labelled box by an IoU of 0.5 or more; the best score "
+    "comes first, and each detection finds one face at most. Recall: the part of the faces that is found. "
+    "Precision: the part of the detections that find a face; a false one has no mask state, so precision is "
+    "by size alone. In brackets: the 95 % interval of a bootstrap that draws whole people or scenes anew; "
+    "where nothing is missed it has no width, and up to 3 in so many faces may still be. Faces with a "
+    "doubtful label, smaller ones, and real faces without a label that were found by eye count neither way."
+)
+HOW_THE_CURVE_IS = (
+    "The curve is that of lowered thresholds, so that it goes on to where hardly a face is lost by them; the "
+    "dot is what the thresholds of the settings give. As each network of the cascade passes on what reaches "
+    "its threshold, the dot may lie a little beside the curve. The average precision is the area under the "
+    "curve, its precision made monotonic (PASCAL VOC 2010 and later)."
+)
+HOW_LANDMARKS_ARE = (
+    "Landmarks that the stock weights give a bare face are taken as true; a mask is then drawn over it. The "
+    "error is the mean distance of the five landmarks from those, in parts of the distance between the eyes, "
+    "over the faces that are found. On bare faces the stock weights are compared with themselves."
+)
+HOW_FAST = (
+    "Milliseconds a frame, one frame a call, on the same frames and with the same smallest face: all take "
+    f"turns in one run, and the median over rounds counts. {LIBRARY} is the library's own."
+)
+COLOURS = "Green: labelled faces that count. Grey: boxes that are ignored. Orange: detections."
+
+
+def page_of(evaluation: DetectorEvaluation, matches: Sequence[Match], on_empty: Sequence[Match]) -> Page:
+    """The page of an evaluation.
+
+    Args:
+        evaluation: what it tells.
+        matches: what the evaluated detector, the first one, said of each picture.
+        on_empty: the same of the pictures without a face.
+    """
+    first, names = evaluation.detectors[0], [d.weights for d in evaluation.detectors]
+    page = Page(f"Faces found with {first.weights}")
+    page.text(_what_was_scored(evaluation))
+    page.table(("faces", "number", *(f"recall, {name}" for name in names)), recall_rows(evaluation.detectors))
+    page.table(
+        ("detections", *(f"precision, {name}" for name in names)), precision_rows(evaluation.detectors)
+    )
+    page.text(HOW_TO_READ)
+    page.heading("Precision against recall")
+    page.picture(_curves(evaluation.detectors), "precision against recall of each detector")
+    page.text(HOW_THE_CURVE_IS)
+    page.heading("Speed")
+    page.table(SPEED, speed_rows(evaluation))
+    page.text(HOW_FAST)
+    if first.landmarks:
+        page.heading("Landmarks under drawn masks")
+        page.table(LANDMARKS, landmark_rows(evaluation.detectors))
+        page.text(HOW_LANDMARKS_ARE)
+    if first.false_alarms is not None:
+        page.heading("Pictures without a face")
+        page.table(ALARMS, alarm_rows(evaluation.detectors))
+        page.grid(_false(on_empty))
+    _add_errors(page, first, matches)
+    return page
+
+
+def _add_errors(page: Page, report: DetectorReport, matches: Sequence[Match]) -> None:
+    found = report.score.recall[ALL]
+    page.heading(f"Faces that {report.weights} misses: {found.of - found.count}")
+    page.text(COLOURS)
+    page.grid(_missed(matches))
+    page.heading(f"False detections of {report.weights}: {sum(len(m.false) for m in matches)}")
+    page.text(f"{COLOURS} A real face among them belongs in the list that --known takes.")
+    page.grid(_false(matches))
+
+
+LANDMARKS = ("landmarks", "detector", "faces", "found", "mean error", "95 % below")
+SPEED = ("frame", "detector", "ms a frame", "times as fast as the library")
+ALARMS = ("detector", "pictures", "false alarms", "pictures with one")
+
+
+def recall_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
+    """A line for all faces, each mask state and each size: how many, and each detector's recall."""
+    for name, of_first in reports[0].score.recall.items():
+        yield name, f"{of_first.of:,}", *(_share(report.score.recall[name]) for report in reports)
+
+
+def precision_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
+    """A line for all detections and each size, with how many are right, and one of the average precision."""
+    for name in reports[0].score.precision:
+        rates = [report.score.precision[name] for report in reports]
+        yield name, *(f"{_share(rate)} of {rate.of:,}" for rate in rates)
+    scores = [report.score for report in reports]
+    yield (
+        "average precision",
+        *(with_interval(s.average_precision, s.average_precision_interval) for s in scores),
+    )
+
+
+def speed_rows(evaluation: DetectorEvaluation) -> Iterator[tuple[str, ...]]:
+    """A line for each size of frame and detector, the library's own among them."""
+    for speed in evaluation.speed:
+        for name, ms in speed.ms.items():
+            ratio = speed.times_as_fast.get(name)
+            frame = f"{speed.width_px} × {speed.height_px}"
+            yield frame, name, f"{ms:.1f}", f"{ratio:.1f} ×" if ratio else ""
+
+
+def landmark_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
+    """A line for each mask state and detector."""
+    for state in reports[0].landmarks:
+        for report in reports:
+            score: LandmarkScore = report.landmarks[state]
+            error = with_interval(score.error, score.interval)
+            yield (
+                state,
+                report.weights,
+                f"{score.found.of:,}",
+                number(score.found.share),
+                error,
+                number(score.error_p95),
+            )
+
+
+def alarm_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
+    """A line for each detector."""
+    for report in reports:
+        if (alarms := report.false_alarms) is not None:
+            pictures = alarms.pictures
+            yield report.weights, f"{pictures.of:,}", f"{alarms.detections:,}", f"{pictures.count:,}"
+
+
+def _what_was_scored(evaluation: DetectorEvaluation) -> str:
+    score, parameters = evaluation.detectors[0].score, evaluation.parameters
+    thresholds = ", ".join(
+        f"{name[0].upper()}-Net {value:g}" for name, value in evaluation.thresholds.items()
+    )
+    shas = ", ".join(f"{d.weights} (sha256 {d.sha256[:12]}…)" for d in evaluation.detectors if d.sha256)
+    return (
+        f"{score.faces:,} faces of {parameters['min_face_px']} px and more in {score.pictures:,} pictures, "
+        f"part {parameters['part']}; {score.ignored:,} other faces are ignored. Thresholds: {thresholds}."
+        + (f" Weights: {shas}." if shas else "")
+    )
+
+
+def _share(rate: Rate) -> str:
+    return with_interval(rate.share, rate.interval).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _curves(reports: Sequence[DetectorReport]) -> bytes:
+    points = {r.weights: (r.score.recall[ALL].share, r.score.precision[ALL].share) for r in reports}
+    return precision_recall_picture({r.weights: r.score.curve for r in reports}, points)
+
+
+def _missed(matches: Iterable[Match]) -> Iterator[tuple[bytes, str]]:
+    for m in matches:
+        said = [*m.false, *(d for d in m.found if d is not None)]
+        for face, hit in zip(m.truth.faces, m.found, strict=True):
+            if hit is None:
+                about = f"{MASK_LABELS[face.mask]}, {side_px(face.box):.0f} px"
+                yield _thumb(m.truth, face.box, said), f"{m.truth.image}: {_corners(face.box)}; {about}"
+
+
+def _false(matches: Iterable[Match]) -> Iterator[tuple[bytes, str]]:
+    for m in matches:
+        for detection in m.false:
+            about = f"{side_px(detection.box):.0f} px, score {detection.score:.2f}"
+            thumb = _thumb(m.truth, detection.box, [detection])
+            yield thumb, f"{m.truth.image}: {_corners(detection.box)}; {about}"
+
+
+def _corners(box: Box) -> str:
+    return ",".join(f"{value:.0f}" for value in (box.x1, box.y1, box.x2, box.y2))
+
+
+def _thumb(truth: Truth, focus: Box, detections: Iterable[Detection]) -> bytes:
+    """The surroundings of a box, (≤ THUMB_PX, ≤ THUMB_PX), with every box drawn that is in them."""
+    image = read_image(truth.path)
+    region = clip(expand(square(focus), AROUND), image.shape[1], image.shape[0])
+    x, y = int(region.x1), int(region.y1)
+    part = image[y : max(y + 1, int(region.y2)), x : max(x + 1, int(region.x2))]
+    scale = THUMB_PX / max(part.shape[:2])
+    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    shown = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    boxes = [(box, IGNORED) for box in truth.ignored] + [(face.box, LABELLED) for face in truth.faces]
+    for box, colour in [*boxes, *((detection.box, DETECTED) for detection in detections)]:
+        corners = np.array([[box.x1 - x, box.y1 - y], [box.x2 - x, box.y2 - y]]) * scale
+        (x1, y1), (x2, y2) = corners.round().astype(int).tolist()
+        cv2.rectangle(shown, (x1, y1), (x2, y2), colour, 2)
+    return cv2.imencode(".jpg", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])[
+        1
+    ].tobytes()

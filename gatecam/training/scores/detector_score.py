@@ -1,0 +1,178 @@
+"""How well a detector finds faces: recall, precision and average precision, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatecam.labels import MASK_LABELS
+from gatecam.training.scores.matching import Match, side_px
+from gatecam.training.scores.rates import Interval, interval, resampled, rounded
+
+BAND_EDGES_PX = (16, 32, 64, 128)
+ALL = "all"
+
+Numbers = NDArray[np.float64]
+Chosen = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of faces or detections with its 95 % interval, from a bootstrap over keys.
+
+    Where all or none count, the interval has no width: by the rule of three (Hanley and Lippman-Hand 1983)
+    the true share may still be 3 / `of` off.
+    """
+
+    count: int
+    of: int
+    share: float | None  # None where `of` is 0
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Recall and precision each time that a falling score lets one more face be found."""
+
+    score: list[float]
+    recall: list[float]
+    precision: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorScore:
+    """How well a detector finds the faces of some pictures at IoU 0.5.
+
+    `recall` is by mask state and by the size of the labelled box, `precision` by the size of the detection:
+    a false detection has no mask state. Both are of the detector's own thresholds. The average precision is
+    the area under the curve of lowered thresholds, whose precision is made monotonic (PASCAL VOC 2010 and
+    later: Everingham and Winn 2012, "The PASCAL Visual Object Classes Challenge 2012 Development Kit",
+    section 3.4.1).
+    """
+
+    pictures: int
+    faces: int
+    ignored: int  # boxes of doubtful, small and known faces
+    recall: dict[str, Rate]
+    precision: dict[str, Rate]
+    average_precision: float | None
+    average_precision_interval: Interval | None
+    curve: Curve
+
+
+def bands_of(min_face_px: int) -> dict[str, tuple[float, float]]:
+    """Ranges of faces' shorter sides, from the smallest that counts, by name.
+
+    >>> bands_of(32)
+    {'32–64 px': (32, 64), '64–128 px': (64, 128), 'from 128 px': (128, inf)}
+    """
+    edges = [min_face_px, *(edge for edge in BAND_EDGES_PX if edge > min_face_px)]
+    bands: dict[str, tuple[float, float]] = {f"{low}–{high} px": (low, high) for low, high in pairwise(edges)}
+    return bands | {f"from {edges[-1]} px": (edges[-1], float("inf"))}
+
+
+def score_detections(matches: Sequence[Match], lowered: Sequence[Match], min_face_px: int) -> DetectorScore:
+    """The score of a detector on some pictures.
+
+    Args:
+        matches: what it said of each picture.
+        lowered: the same with its thresholds so low that hardly a face is lost by them.
+        min_face_px: the smallest face that counts.
+    """
+    curve, area, area_interval = _curve(lowered)
+    return DetectorScore(
+        pictures=len(matches),
+        faces=sum(len(m.truth.faces) for m in matches),
+        ignored=sum(len(m.truth.ignored) for m in matches),
+        recall=_recall(matches, min_face_px),
+        precision=_precision(matches, min_face_px),
+        average_precision=area,
+        average_precision_interval=area_interval,
+        curve=curve,
+    )
+
+
+def rate(right: Chosen, chosen: Chosen, keys: NDArray[np.int64]) -> Rate:
+    """The share that is right of the chosen, (N,) each; rows of one key are drawn together."""
+    by_key = np.zeros((int(keys.max()) + 1 if len(keys) else 0, 2))
+    np.add.at(by_key, keys[chosen], np.stack([right[chosen], np.ones(chosen.sum())], 1))
+    count, of = int(right[chosen].sum()), int(chosen.sum())
+    if of == 0:
+        return Rate(0, 0, None, None)
+    sums = resampled(by_key)
+    with np.errstate(invalid="ignore"):  # a round without any of them says nothing
+        shares = sums[:, 0] / sums[:, 1]
+    return Rate(count, of, rounded(count / of), interval(shares))
+
+
+def _key_indices(matches: Sequence[Match]) -> NDArray[np.int64]:
+    return np.unique([m.truth.key for m in matches], return_inverse=True)[1].astype(np.int64)
+
+
+def _recall(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
+    rows = [
+        (key, face.mask, side_px(face.box), hit is not None)
+        for key, m in zip(_key_indices(matches).tolist(), matches, strict=True)
+        for face, hit in zip(m.truth.faces, m.found, strict=True)
+    ]
+    keys, masks, found = (np.array([row[i] for row in rows], np.int64) for i in (0, 1, 3))
+    sides = np.array([row[2] for row in rows], np.float64)
+    groups = {ALL: np.ones(len(keys), bool)}
+    groups |= {label: masks == state for state, label in enumerate(MASK_LABELS)}
+    groups |= {name: (sides >= low) & (sides < high) for name, (low, high) in bands_of(min_face_px).items()}
+    return {name: rate(found.astype(bool), chosen, keys) for name, chosen in groups.items()}
+
+
+def _precision(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
+    rows = [
+        (key, max(side_px(detection.box), min_face_px), right)  # a small one that is right counts as smallest
+        for key, m in zip(_key_indices(matches).tolist(), matches, strict=True)
+        for right, detections in ((True, [d for d in m.found if d]), (False, m.false))
+        for detection in detections
+    ]
+    keys, right = (np.array([row[i] for row in rows], np.int64) for i in (0, 2))
+    sides = np.array([row[1] for row in rows], np.float64)
+    groups = {ALL: np.ones(len(keys), bool)}
+    groups |= {name: (sides >= low) & (sides < high) for name, (low, high) in bands_of(min_face_px).items()}
+    return {name: rate(right.astype(bool), chosen, keys) for name, chosen in groups.items()}
+
+
+def _curve(matches: Sequence[Match]) -> tuple[Curve, float | None, Interval | None]:
+    """The curve, the area below it and that area's interval."""
+    of_match = _key_indices(matches)
+    faces = np.bincount(of_match, [len(m.truth.faces) for m in matches])  # (K,)
+    rows = [
+        (detection.score, right, key)
+        for key, m in zip(of_match.tolist(), matches, strict=True)
+        for right, detections in ((True, [d for d in m.found if d]), (False, m.false))
+        for detection in detections
+    ]
+    if not rows or not faces.sum():
+        return Curve([], [], []), 0.0 if faces.sum() else None, None
+    rows.sort(key=lambda row: -row[0])
+    scores, right, keys = (np.array(column) for column in zip(*rows, strict=True))
+    recall, precision = _at_each(right, np.ones(len(rows)), faces.sum())
+    curve = Curve(*([round(float(v), 4) for v in values[right]] for values in (scores, recall, precision)))
+    areas = [
+        _area(*_at_each(right, weights[keys], weights @ faces))
+        for weights in resampled(np.eye(len(faces)))
+        if weights @ faces
+    ]
+    return curve, rounded(_area(recall, precision)), interval(np.array(areas))
+
+
+def _at_each(right: Chosen, weights: Numbers, faces: float) -> tuple[Numbers, Numbers]:
+    """Recall and precision (N,) when detections up to each one count, best score first."""
+    true = (weights * right).cumsum()
+    said = weights.cumsum()
+    return true / faces, np.divide(true, said, out=np.ones_like(true), where=said > 0)
+
+
+def _area(recall: Numbers, precision: Numbers) -> float:
+    """The area under the curve of the best precision at each recall or more."""
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((np.diff(recall, prepend=0.0) * best).sum())

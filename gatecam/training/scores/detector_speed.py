@@ -1,0 +1,105 @@
+"""How long detectors take for a frame, beside facenet-pytorch's own: same frames, in turns, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import facenet_pytorch
+import numpy as np
+import torch
+
+from gatecam.settings.config import DetectorConfig
+from gatecam.training.scores.matching import Progress
+from gatecam.types import Image
+from gatecam.vision.detector.build import Detector
+
+SIZES_PX = ((640, 480), (1280, 720))
+FRAMES = 6
+REPEATS = 5
+LIBRARY = "facenet_pytorch.MTCNN"
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Time a frame, one frame at a time: the median over repeats of the mean over the frames."""
+
+    width_px: int
+    height_px: int
+    min_face_px: int
+    frames: int
+    repeats: int
+    ms: dict[str, float]  # by detector
+    times_as_fast: dict[str, float]  # as the library's `detect`, by detector
+
+
+def measure_speed(
+    detectors: Mapping[str, Detector],
+    min_face_px: int,
+    images: Sequence[Image],
+    device: torch.device,
+    progress: Progress,
+) -> list[Speed]:
+    """The speed of detectors and of the library's on some pictures, cut to each frame size.
+
+    Args:
+        detectors: by name; they look for faces from `min_face_px` on.
+        min_face_px: the library is told the same.
+        images: (H, W, 3) RGB; the frames are their middles, scaled.
+        device: that all run on.
+        progress: called with the rounds that are done.
+    """
+    thresholds = DetectorConfig()
+    library = facenet_pytorch.MTCNN(
+        keep_all=True,
+        min_face_size=min_face_px,
+        thresholds=[thresholds.pnet_threshold, thresholds.rnet_threshold, thresholds.onet_threshold],
+        factor=thresholds.pyramid_factor,
+        device=device,
+    )
+    runs: dict[str, Callable[[Image], object]] = {
+        name: partial(_detect, detector) for name, detector in detectors.items()
+    }
+    runs[LIBRARY] = library.detect
+    speeds = []
+    for index, (width, height) in enumerate(SIZES_PX):
+        frames = [_frame(image, width, height) for image in images[:FRAMES]]
+        ms = _medians(runs, frames, partial(_tell, progress, index))
+        ratios = {name: round(ms[LIBRARY] / ms[name], 2) for name in detectors}
+        speeds.append(Speed(width, height, min_face_px, len(frames), REPEATS, ms, ratios))
+    return speeds
+
+
+def _medians(
+    runs: Mapping[str, Callable[[Image], object]], frames: Sequence[Image], progress: Callable[[int], None]
+) -> dict[str, float]:
+    """Milliseconds a frame; the first round warms up and does not count."""
+    rounds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(REPEATS + 1):
+        for name, run in runs.items():
+            begun_s = time.perf_counter()
+            for frame in frames:
+                run(frame)  # ends with the faces on the CPU, so the device is done as well
+            rounds[name].append((time.perf_counter() - begun_s) / len(frames) * 1000)
+        progress(number)
+    return {name: round(float(np.median(times[1:])), 2) for name, times in rounds.items()}
+
+
+def _frame(image: Image, width: int, height: int) -> Image:
+    """The picture's middle that has the frame's shape, scaled to it: (height, width, 3)."""
+    scale = max(width / image.shape[1], height / image.shape[0])
+    size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    x, y = (size[0] - width) // 2, (size[1] - height) // 2
+    return np.ascontiguousarray(scaled[y : y + height, x : x + width], np.uint8)
+
+
+def _detect(detector: Detector, frame: Image) -> object:
+    return detector.detect([frame])
+
+
+def _tell(progress: Progress, size: int, done: int) -> None:
+    progress(size * REPEATS + done, len(SIZES_PX) * REPEATS)

@@ -1,0 +1,132 @@
+"""How far landmarks move when a mask is drawn over them: what cropping and pose rely on under a mask."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gatecam.labels import MASK_LABELS
+from gatecam.training.data.patches import Portrait, portraits
+from gatecam.training.data.rows import Problem, Row
+from gatecam.training.drawing import dress
+from gatecam.training.scores.detector_score import Rate, rate
+from gatecam.training.scores.matching import BATCH, Progress
+from gatecam.training.scores.rates import Interval, interval, resampled, rounded
+from gatecam.types import Detection, Floats, Image
+from gatecam.vision.detector.build import Detector
+
+FACES = 500  # at most: the error is then known to about a thousandth of the eye distance
+BARE = MASK_LABELS.index("none")
+GREY = (127, 127, 127)  # around the picture: a face that is cut out has no surroundings to be found by
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkScore:
+    """How well the faces of one mask state are found, and how far their landmarks lie off.
+
+    An error is the mean distance of a face's five landmarks from those that the stock weights gave it before
+    the mask was drawn, in parts of the distance between its eyes; `error` is the mean over the found faces.
+    """
+
+    found: Rate
+    error: float | None
+    interval: Interval | None
+    error_p95: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """A face in one mask state, with the landmarks (5, 2) of the bare one."""
+
+    state: int
+    key: str
+    image: Image
+    landmarks: Floats
+
+
+def score_landmarks(
+    detectors: Mapping[str, Detector],
+    rows: Sequence[Row],
+    problems: list[Problem],
+    progress: Progress,
+) -> dict[str, dict[str, LandmarkScore]]:
+    """Each detector's landmarks of bare faces, as they are and with masks drawn on, by mask state.
+
+    Args:
+        detectors: by name.
+        rows: bare faces, one a picture; at most `FACES` of them are drawn by chance, always the same ones.
+        problems: pictures that cannot be read are added.
+        progress: called with the faces that are done.
+    """
+    order = np.random.default_rng(0).permutation(len(rows))[:FACES]
+    chosen = [rows[i] for i in sorted(order.tolist())]
+    errors: dict[str, list[tuple[int, str, float]]] = {name: [] for name in detectors}
+    drawn, done = _drawn(portraits(chosen, problems), len(chosen), progress), 0
+    while batch := list(islice(drawn, BATCH)):
+        images = [face.image for face in batch]
+        for name, detector in detectors.items():
+            for face, found in zip(batch, detector.detect(images), strict=True):
+                errors[name].append((face.state, face.key, _error(face.landmarks, found)))
+        done += len(batch)
+    return {name: _by_state(of_name) for name, of_name in errors.items()}
+
+
+def _drawn(faces: Iterator[Portrait], count: int, progress: Progress) -> Iterator[_Drawn]:
+    """Each face in all mask states, but for those that the stock weights do not find."""
+    for done, face in enumerate(faces, 1):
+        progress(done, count)
+        if face.landmarks is None:
+            continue
+        for state in range(len(MASK_LABELS)):
+            seed = hashlib.sha256(f"{face.row.key}:{face.row.image.name}:{state}".encode()).digest()
+            image = face.image
+            if state != BARE:
+                image = dress(image, face.landmarks, state, np.random.default_rng(list(seed))).image
+            border = max(image.shape[:2]) // 2
+            around = cv2.copyMakeBorder(
+                image, border, border, border, border, cv2.BORDER_CONSTANT, value=GREY
+            )
+            yield _Drawn(state, face.row.key, np.asarray(around, np.uint8), face.landmarks + border)
+
+
+def _error(true: Floats, detections: Sequence[Detection]) -> float:
+    """The error of the best detection that holds the face's eyes and mouth; NaN where there is none."""
+    eyes, mouth = true[:2].mean(0), true[3:].mean(0)
+    for detection in detections:
+        box = detection.box
+        inside = all(box.x1 < x < box.x2 and box.y1 < y < box.y2 for x, y in (eyes, mouth))
+        if inside and detection.landmarks is not None:
+            off = np.linalg.norm(detection.landmarks - true, axis=1).mean()
+            return float(off / np.linalg.norm(true[1] - true[0]))
+    return float("nan")
+
+
+def _by_state(errors: Sequence[tuple[int, str, float]]) -> dict[str, LandmarkScore]:
+    keys = np.unique([key for _, key, _ in errors], return_inverse=True)[1].astype(np.int64)
+    states = np.array([state for state, _, _ in errors])
+    values = np.array([error for _, _, error in errors])
+    return {
+        label: _score(values[states == state], keys[states == state])
+        for state, label in enumerate(MASK_LABELS)
+        if (states == state).any()
+    }
+
+
+def _score(errors: NDArray[np.float64], keys: NDArray[np.int64]) -> LandmarkScore:
+    found = np.isfinite(errors)
+    share = rate(found, np.ones(len(errors), bool), keys)
+    if not found.any():
+        return LandmarkScore(share, None, None, None)
+    by_key = np.zeros((int(keys.max()) + 1, 2))
+    np.add.at(by_key, keys[found], np.stack([errors[found], np.ones(found.sum())], 1))
+    sums = resampled(by_key)
+    with np.errstate(invalid="ignore"):  # a round in which none is found says nothing
+        means = sums[:, 0] / sums[:, 1]
+    worst = float(np.percentile(errors[found], 95))
+    return LandmarkScore(share, rounded(errors[found].mean()), interval(means), rounded(worst))

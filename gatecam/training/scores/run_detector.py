@@ -1,0 +1,291 @@
+"""The work of `gatecam evaluate-detector`: search, match, score, and tell it in three forms."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gatecam.capture.images import find_images, read_image
+from gatecam.errors import DataError, SourceError
+from gatecam.labels import MASK_LABELS
+from gatecam.runtime.files import write_output
+from gatecam.runtime.outputs import require_apart, require_folder
+from gatecam.runtime.progress import progress
+from gatecam.settings.config import DetectorConfig
+from gatecam.training.data.loading import open_all, tell_problems
+from gatecam.training.data.rows import Collection, Problem, Row
+from gatecam.training.data.split import parts_of
+from gatecam.training.scores.detector_page import (
+    ALARMS,
+    LANDMARKS,
+    SPEED,
+    alarm_rows,
+    landmark_rows,
+    page_of,
+    precision_rows,
+    recall_rows,
+    speed_rows,
+)
+from gatecam.training.scores.detector_report import (
+    LOWERED,
+    Contestants,
+    DetectorEvaluation,
+    DetectorReport,
+    contestants,
+    false_alarms_of,
+    names_of,
+)
+from gatecam.training.scores.detector_score import score_detections
+from gatecam.training.scores.detector_speed import FRAMES, Speed, measure_speed
+from gatecam.training.scores.landmarks import LandmarkScore, score_landmarks
+from gatecam.training.scores.matching import (
+    Match,
+    Truth,
+    match,
+    read_known,
+    require_known,
+    search,
+    truths_of,
+    write_false,
+)
+from gatecam.training.scores.plots import require_matplotlib
+from gatecam.types import Image
+from gatecam.vision.detector.build import STOCK, Detector
+from gatecam.vision.weights import find_weights, hash_of
+
+ALL = "all"  # pictures, whatever their part
+BARE = MASK_LABELS.index("none")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The words of `gatecam evaluate-detector`."""
+
+    data: list[Path]
+    weights: str
+    split: Path | None
+    part: str
+    min_face_px: int
+    known: Path | None
+    empty: list[Path]
+    landmarks: list[Path]
+    page: Path | None
+    json_file: Path | None
+    errors: Path | None
+    split_seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one detector said of the pictures: a match a picture."""
+
+    at_thresholds: list[Match]
+    lowered: list[Match]
+    on_empty: list[Match]
+
+
+def evaluate_and_print(wanted: Wanted) -> None:
+    """Score a detector and the stock weights on one part of the data.
+
+    Raises:
+        DataError: the part has no faces with boxes, or a list cannot be used.
+        ModelError: the weights cannot be used.
+        OutputError: something cannot be written where it is wanted.
+        MissingExtraError: a page is wanted and matplotlib is not installed.
+    """
+    _check(wanted)
+    contest = contestants(wanted.weights, wanted.min_face_px)
+    truths = _truths(wanted)
+    empty = [Truth(str(path), path, str(path), (), ()) for path in find_images(wanted.empty)]
+    bare = _bare_faces(wanted)
+    said = _search_all(contest, truths, empty, wanted.min_face_px)
+    landmarks = _landmarks(contest, bare) if bare else {}
+    speed = _speed(contest, truths, wanted.min_face_px)
+    evaluation = _evaluation(wanted, said, landmarks, speed)
+    print_evaluation(evaluation)
+    first = next(iter(said.values()))
+    if wanted.json_file is not None:
+        text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
+        write_output(wanted.json_file, text)
+        print(f"scores: {wanted.json_file}")
+    if wanted.page is not None:
+        page_of(evaluation, first.at_thresholds, first.on_empty).write(wanted.page)
+        print(f"page: {wanted.page}")
+    if wanted.errors is not None:
+        count = write_false(wanted.errors, first.at_thresholds)
+        print(f"false detections: {count} in {wanted.errors}")
+
+
+def print_evaluation(evaluation: DetectorEvaluation) -> None:
+    """Tables of recall, precision, speed, and of what else was asked for."""
+    console, reports = Console(), evaluation.detectors
+    names = [report.weights for report in reports]
+    score = reports[0].score
+    print(f"{score.faces} faces in {score.pictures} pictures; {score.ignored} other faces are ignored")
+    console.print(
+        _table("Recall at IoU 0.5, with 95 % intervals", ("faces", "number", *names), recall_rows(reports))
+    )
+    console.print(
+        _table("Precision at IoU 0.5, with 95 % intervals", ("detections", *names), precision_rows(reports))
+    )
+    if reports[0].landmarks:
+        console.print(_table("Landmarks, in parts of the eye distance", LANDMARKS, landmark_rows(reports)))
+    if reports[0].false_alarms is not None:
+        console.print(_table("Pictures without a face", ALARMS, alarm_rows(reports)))
+    console.print(_table("Speed, one frame at a time", SPEED, speed_rows(evaluation)))
+
+
+def _check(wanted: Wanted) -> None:
+    """Refuse before the work what could not be done after it."""
+    if wanted.part == "test" and wanted.split is None:
+        raise DataError("without a split file no faces are kept for a test: give --split, or another --part.")
+    outputs = [path for path in (wanted.page, wanted.json_file, wanted.errors) if path is not None]
+    for path in outputs:
+        require_folder(path)
+    inputs = [*wanted.data, *wanted.landmarks, *wanted.empty, *filter(None, (wanted.split, wanted.known))]
+    require_apart(outputs, inputs)
+    if wanted.page is not None:
+        require_matplotlib()
+
+
+def _truths(wanted: Wanted) -> list[Truth]:
+    """The pictures of the part, with the faces that should be found in them."""
+    collections = open_all(wanted.data)
+    known = read_known(wanted.known) if wanted.known is not None else {}
+    if wanted.known is not None:
+        require_known(known, wanted.known, collections)
+    truths = []
+    for collection, rows in _of_part(collections, wanted):
+        truths += truths_of(collection, rows, known, wanted.min_face_px)
+    if not any(truth.faces for truth in truths):
+        raise DataError(
+            f"no face of {wanted.min_face_px} px or more is in the part {wanted.part}: add pictures, or "
+            "choose another --part."
+        )
+    return truths
+
+
+def _bare_faces(wanted: Wanted) -> list[Row]:
+    """The bare faces of the part on which masks are drawn."""
+    if not wanted.landmarks:
+        return []
+    rows = [
+        row
+        for _, rows in _of_part(open_all(wanted.landmarks), wanted)
+        for row in rows
+        if row.mask == BARE and not row.suspect
+    ]
+    if not rows:
+        raise DataError(f"no bare face is in the part {wanted.part}: give --landmarks other pictures.")
+    return rows
+
+
+def _of_part(collections: Sequence[Collection], wanted: Wanted) -> list[tuple[Collection, list[Row]]]:
+    if wanted.part == ALL:
+        return [(collection, collection.rows) for collection in collections]
+    parts = parts_of(collections, wanted.split, wanted.split_seed)
+    return [
+        (collection, [row for row, part in zip(collection.rows, of_rows, strict=True) if part == wanted.part])
+        for collection, of_rows in zip(collections, parts, strict=True)
+    ]
+
+
+def _search_all(
+    contest: Contestants, truths: Sequence[Truth], empty: Sequence[Truth], min_face_px: int
+) -> dict[str, _Said]:
+    """What each detector says of the pictures, at its thresholds and at lowered ones, and of empty ones."""
+    usual, lowered = list(contest.usual.values()), list(contest.lowered.values())
+    found = _match_all("search", contest, [*usual, *lowered], truths, min_face_px)
+    on_empty = _match_all("search empty pictures", contest, usual, empty, min_face_px)
+    return {name: _Said(found[i], found[len(usual) + i], on_empty[i]) for i, name in enumerate(contest.usual)}
+
+
+def _match_all(
+    what: str,
+    contest: Contestants,
+    detectors: Sequence[Detector],
+    truths: Sequence[Truth],
+    min_face_px: int,
+) -> list[list[Match]]:
+    """Each detector's matches, of the pictures that can be read."""
+    matches: list[list[Match]] = [[] for _ in detectors]
+    problems: list[Problem] = []
+    paths = [truth.path for truth in truths]
+    with progress(what, len(truths), "pictures") as tick:
+        for index, found in search(detectors, paths, problems, tick):
+            for of_detector, detections in zip(matches, found, strict=True):
+                of_detector.append(match(truths[index], detections, min_face_px))
+    tell_problems(what, problems)
+    if truths and not matches[0]:
+        raise DataError(f"{truths[0].path}: neither it nor any other picture can be read; give others.")
+    return matches
+
+
+def _landmarks(contest: Contestants, bare: Sequence[Row]) -> dict[str, dict[str, LandmarkScore]]:
+    problems: list[Problem] = []
+    with progress("draw masks", None, "faces") as tick:
+        scores = score_landmarks(contest.usual, bare, problems, tick)
+    tell_problems("landmarks", problems)
+    return scores
+
+
+def _speed(contest: Contestants, truths: Sequence[Truth], min_face_px: int) -> list[Speed]:
+    images = list(islice(_readable(truths), FRAMES))
+    with progress("time", None, "rounds") as tick:
+        return measure_speed(contest.usual, min_face_px, images, contest.device, tick)
+
+
+def _readable(truths: Sequence[Truth]) -> Iterator[Image]:
+    for truth in truths:
+        with contextlib.suppress(SourceError):  # told of when it was searched
+            yield read_image(truth.path)
+
+
+def _evaluation(
+    wanted: Wanted,
+    said: Mapping[str, _Said],
+    landmarks: Mapping[str, dict[str, LandmarkScore]],
+    speed: list[Speed],
+) -> DetectorEvaluation:
+    reports = []
+    with progress("resample", len(said), "detectors") as tick:
+        for (name, of_detector), weights in zip(said.items(), names_of(wanted.weights).values(), strict=True):
+            score = score_detections(of_detector.at_thresholds, of_detector.lowered, wanted.min_face_px)
+            alarms = false_alarms_of(of_detector.on_empty) if wanted.empty else None
+            sha256 = "" if weights == STOCK else hash_of(find_weights(weights, "detector.weights"))
+            reports.append(DetectorReport(name, sha256, score, alarms, landmarks.get(name, {})))
+            tick(len(reports))
+    usual = DetectorConfig()
+    thresholds = {name: getattr(usual, name) for name in LOWERED}
+    return DetectorEvaluation(_parameters(wanted), thresholds, LOWERED, reports, speed)
+
+
+def _parameters(wanted: Wanted) -> dict[str, object]:
+    return {
+        "data": [str(path) for path in wanted.data],
+        "weights": wanted.weights,
+        "split": str(wanted.split) if wanted.split else None,
+        "part": wanted.part,
+        "min_face_px": wanted.min_face_px,
+        "known": str(wanted.known) if wanted.known else None,
+        "empty": [str(path) for path in wanted.empty],
+        "landmarks": [str(path) for path in wanted.landmarks],
+        "split_seed": wanted.split_seed,
+    }
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(title=escape(title), title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(escape(column), justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

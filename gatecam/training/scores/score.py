@@ -1,0 +1,133 @@
+"""Scoring a classifier's heads on faces: F1, precision, recall, calibration; cheap enough for every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gatecam.errors import DataError
+from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS, class_parts
+from gatecam.training.classifier.augment import Patch, patch_of, plain_crop
+from gatecam.training.data.patches import Faces
+from gatecam.training.scores.calibration import calibration_error
+from gatecam.training.scores.rates import by_label, confusion, rates_of
+from gatecam.vision.crops import CropSpec
+
+MIN_FACE_PX = 32  # scores are stated for faces of this size and more
+BATCH = 64
+CLASS_LABELS = tuple(
+    f"{MASK_LABELS[mask]} {GENDER_LABELS[gender]} {AGE_LABELS[age]}"
+    for mask, gender, age in map(class_parts, range(CLASS_COUNT))
+)
+HEAD_LABELS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
+LABELS = {**HEAD_LABELS, "class": CLASS_LABELS}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadScore:
+    """How well one head, or the 18 classes together, does on N faces.
+
+    A rate of a label that has no faces to say it of is None. `macro_f1` is over the labels that are true
+    or predicted of a face, as scikit-learn's; `micro_f1` is the accuracy, as each face has one label.
+    Rows of `confusion` are true labels, columns predicted ones.
+    """
+
+    head: str
+    faces: int
+    macro_f1: float
+    micro_f1: float
+    precision: dict[str, float | None]
+    recall: dict[str, float | None]
+    f1: dict[str, float | None]
+    support: dict[str, int]
+    ece: float
+    confusion: list[list[int]]
+
+
+def logits_of(
+    model: nn.Module, faces: Faces, spec: CropSpec, progress: Callable[[int, int], None]
+) -> dict[str, Tensor]:
+    """A head's logits of every face, (N, labels) float32, cropped as serving crops.
+
+    Raises:
+        DataError: there is no face.
+    """
+    patches = (patch_of(faces, row) for row in range(len(faces)))
+    return logits_of_patches(model, patches, len(faces), spec, progress)
+
+
+@torch.inference_mode()
+def logits_of_patches(
+    model: nn.Module,
+    patches: Iterable[Patch],
+    count: int,
+    spec: CropSpec,
+    progress: Callable[[int, int], None],
+) -> dict[str, Tensor]:
+    """The same of `count` patches that come one after the other, of which few are held at a time.
+
+    Raises:
+        DataError: there is no face.
+    """
+    if count == 0:
+        raise DataError("no faces are held out to score: add pictures, or split them by another seed.")
+    device = next(model.parameters()).device
+    parts: dict[str, list[Tensor]] = {name: [] for name in HEAD_LABELS}
+    coming, done = iter(patches), 0
+    while batch := list(islice(coming, BATCH)):
+        crops = torch.stack([plain_crop(patch, spec) for patch in batch])
+        logits = model(crops.to(device, memory_format=torch.channels_last))
+        for name, values in parts.items():
+            values.append(logits[name].float().cpu())
+        done += len(batch)
+        progress(done, count)
+    return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def class_logits(logits: Mapping[str, Tensor], temperature: Mapping[str, float]) -> Tensor:
+    """Log-probabilities (N, 18) of the classes if the heads err independently; as serving's `class_id`.
+
+    Args:
+        logits: of each head, (N, labels).
+        temperature: of each head.
+    """
+    mask, gender, age = ((logits[name] / temperature[name]).log_softmax(1) for name in HEAD_LABELS)
+    return (mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]).flatten(1)
+
+
+def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature: float) -> HeadScore:
+    """The score of one head's logits (N, labels) against true labels (N,), of at least one face.
+
+    Args:
+        head: a name in `LABELS`.
+        logits: (N, labels).
+        labels: (N,), all known.
+        temperature: what the logits are divided by.
+    """
+    probabilities = (logits / temperature).softmax(1).numpy()
+    names = LABELS[head]
+    counts = confusion(labels, logits.argmax(1).numpy(), len(names))
+    rates = rates_of(counts)
+    return HeadScore(
+        head,
+        len(labels),
+        round(float(rates.macro_f1), 4),
+        round(float(rates.micro_f1), 4),
+        by_label(names, rates.precision),
+        by_label(names, rates.recall),
+        by_label(names, rates.f1),
+        {name: int(n) for name, n in zip(names, counts.sum(1), strict=True)},
+        round(calibration_error(probabilities, labels), 4),
+        counts.astype(int).tolist(),
+    )
+
+
+def scored(faces: Faces) -> Faces:
+    """The faces that a score is stated for: labels not doubtful, and large enough."""
+    return faces.take(~faces.suspect & (faces.face_px >= MIN_FACE_PX))

@@ -1,0 +1,63 @@
+"""Charts: every value is drawn, to scale, and said in words."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from gatecam.pictures.charts import PART_GAP, Series, number_table, share_bars, stacked_bars
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def bars(svg: str) -> dict[str, dict[str, str]]:
+    """The attributes of each bar's part by its words."""
+    tree = ElementTree.fromstring(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    return {rect.findtext(f"{SVG}title"): rect.attrib for rect in tree.iter(f"{SVG}rect") if len(rect)}
+
+
+def test_parts_lie_on_each_other_to_scale():
+    svg = stacked_bars(
+        ["a", "b"], [Series("right", "#1", [10, 0]), Series("none <b>", "#2", [5, 20])], "People"
+    )
+    drawn = bars(svg)
+    assert sorted(drawn) == ["a: none <b> 5", "a: right 10", "b: none <b> 20"]
+    low, high, full = drawn["a: right 10"], drawn["a: none <b> 5"], drawn["b: none <b> 20"]
+    assert float(low["height"]) == pytest.approx(2 * (float(high["height"]) + PART_GAP), abs=0.2)
+    assert float(full["height"]) == pytest.approx(260 - 34 - 26, abs=0.2)
+    assert float(high["y"]) + float(high["height"]) == pytest.approx(float(low["y"]) - PART_GAP, abs=0.2)
+    assert {part["stroke"] for part in drawn.values()} == {"currentColor"}
+    assert float(low["x"]) < float(full["x"])
+    assert 'aria-label="People"' in svg
+
+
+def test_a_share_of_nothing_has_no_bar():
+    drawn = bars(share_bars(["a", "b", "c"], [0.5, None, 0.0], "#1", "Share"))
+    assert list(drawn) == ["a: 50 %", "c: 0 %"]
+    assert float(drawn["a: 50 %"]["height"]) == pytest.approx(100)
+
+
+def test_a_part_that_is_tiny_is_drawn_above_others_as_well():
+    drawn = bars(stacked_bars(["a"], [Series("right", "#1", [1000]), Series("none", "#2", [1])], "People"))
+    assert float(drawn["a: none 1"]["height"]) > 0
+
+
+def test_a_table_tells_the_numbers_and_no_more():
+    table = ElementTree.fromstring(number_table(("Hour", "<b>"), [("08", "3"), ("09", "&")]))
+    assert [cell.text for cell in table.iter("th")] == ["Hour", "<b>", "08", "09"]
+    assert [cell.text for cell in table.iter("td")] == ["3", "&"]
+
+
+def test_of_many_labels_only_some_are_written():
+    svg = share_bars([f"day{i}" for i in range(100)], [None] * 100, "#1", "Share")
+    assert svg.count(">day") == 15
+
+
+def test_no_bars_are_a_chart_as_well():
+    assert bars(stacked_bars([], [Series("right", "#1", [])], "People")) == {}
+
+
+def test_unequal_series_are_refused():
+    with pytest.raises(ValueError, match="right: expected 2 values, got 1"):
+        stacked_bars(["a", "b"], [Series("right", "#1", [1])], "People")
