@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gatecam.capture.formats import IMAGE_SUFFIXES
+from gatecam.capture.formats import IMAGE_SUFFIXES, is_system_file
 from gatecam.errors import DataError
 from gatecam.training import contest, words
 from gatecam.training.rows import UNKNOWN, Collection, Row
@@ -21,7 +21,6 @@ from gatecam.training.tables import (
     Notes,
     Pictures,
     columns_of,
-    is_system_file,
     read_table,
     relative,
 )
