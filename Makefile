@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
 
-.PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages soak outage clean
+.PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -44,6 +44,9 @@ bench-pages: .venv/.ready
 
 soak: .venv/.ready
 	$(BIN)/python tests/faults/soak.py $(or $(MINUTES),30) $(or $(EVERY_S),20)
+
+kill-store: .venv/.ready
+	$(BIN)/python tests/faults/kill_store.py $(or $(ROUNDS),50)
 
 outage: .venv/.ready
 	$(BIN)/python -m tests.faults.outage $(or $(MINUTES),10)

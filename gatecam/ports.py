@@ -65,7 +65,7 @@ class CropClassifier(Protocol):
     """Judges pictures that are faces already."""
 
     def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
-        """One prediction an image, each one face with its margin around it."""
+        """Return one prediction an image, each one face with whatever margin around it."""
         ...
 
 

@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from gatecam.capture.images import images_in, read_image
+from gatecam.capture.images import (
+    images_in,
+    left_out_of,
+    left_out_sentence,
+    name_some,
+    read_frames,
+    read_image,
+)
 from gatecam.errors import SourceError
 from gatecam.types import Frame
-
-NAMED = 3  # unreadable pictures named in `loss`; more are only counted
 
 
 class ImageFolder:
     """The pictures of a folder, in natural order, `fps` of them a second, as a `FrameSource`.
 
-    A single picture is a folder of one. Unreadable pictures are skipped and named in `loss`; they
-    leave a gap in time, so that the others keep theirs.
+    A single picture is a folder of one, and an animated one plays at its own pace. Unreadable pictures are
+    skipped and named in `loss`. They leave a gap in time, so that the others keep theirs.
     """
 
     def __init__(self, path: Path, fps: float, camera: str | None = None) -> None:
@@ -27,16 +32,19 @@ class ImageFolder:
         self.fps = fps
         self.expected_frames: int | None = None
         self._unreadable: list[Path] = []
+        self._left_out: list[Path] = []
+        self._broken_after = 0  # frames of an animation
 
     @property
     def loss(self) -> str | None:
-        """Which pictures could not be read so far, as a sentence; None if all could."""
-        if not self._unreadable:
-            return None
-        count = len(self._unreadable)
-        names = ", ".join(path.name for path in self._unreadable[:NAMED])
-        more = f" and {count - NAMED} more" if count > NAMED else ""
-        return f"{count} picture{'' if count == 1 else 's'} could not be read: {names}{more}"
+        """Say which pictures could not be read so far, and which files are none, or return None."""
+        parts = [left_out_sentence(self._left_out)]
+        if count := len(self._unreadable):
+            pictures = f"{count} picture{'' if count == 1 else 's'}"
+            parts.insert(0, f"{pictures} could not be read: {name_some(self._unreadable)}")
+        if self._broken_after:
+            parts.append(f"the file is damaged after frame {self._broken_after}")
+        return "; ".join(part for part in parts if part) or None
 
     def __enter__(self) -> Iterator[Frame]:
         """List the folder and read its first picture.
@@ -49,9 +57,10 @@ class ImageFolder:
         paths = images_in(self.path) if self.path.is_dir() else [self.path]
         if not paths:
             raise SourceError(f"{self.path}: the folder holds no picture; give one with pictures in it.")
-        self.expected_frames = len(paths)
+        self.expected_frames = len(paths) if self.path.is_dir() else None
         self._unreadable = []
-        frames = self._frames(paths)
+        self._left_out = left_out_of(self.path) if self.path.is_dir() else []
+        frames = self._frames(paths) if self.path.is_dir() else self._animation()
         first = next(frames, None)
         if first is None:
             if self.path.is_file():
@@ -63,6 +72,15 @@ class ImageFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing is held open."""
+
+    def _animation(self) -> Iterator[Frame]:
+        index, time_s = 0, 0.0
+        try:
+            for index, (shown_s, image) in enumerate(read_frames(self.path)):
+                yield Frame(self.camera, index, time_s, image)
+                time_s += shown_s or 1 / self.fps
+        except SourceError:
+            self._broken_after = index + 1
 
     def _frames(self, paths: list[Path]) -> Iterator[Frame]:
         index = 0

@@ -20,10 +20,17 @@ from gatecam.runtime.picture_files import FORMATS
 
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12
 
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
+
 MAX_PIXELS = 8192 * 8192  # what judging a picture of this size takes is 2.3 GB
 MAX_BYTES = 1 << 29  # a picture of MAX_PIXELS, uncompressed, at 16 bits a colour, takes three quarters
 MAX_SCANS = 100  # of a progressive JPEG, which usual ones have ten of: each passes over every pixel
 TILE_WIDTH, TILE_LENGTH = 322, 323  # TIFF 6.0, section 15
+
+
+def is_system_file(name: str) -> bool:
+    """Tell whether a file is what an operating system leaves behind, such as `._mask1.jpg` or `Thumbs.db`."""
+    return name.startswith(".") or name.casefold() in SYSTEM_FILES
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from gatecam.capture.formats import open_image
+from gatecam.capture.formats import is_system_file, open_image, require_bounds
 from gatecam.errors import SourceError
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.types import Image
 
+TABLE_SUFFIXES = {".csv", ".json", ".jsonl"}  # labels beside pictures, and what gatecam itself writes
+ANIMATED = {"AVIF", "PNG", "WEBP"}  # pages of other formats follow each other in no time
+NAMED = 3  # files named in a sentence, more are only counted
 BACKGROUND = (255, 255, 255)  # behind transparent pixels: what viewers show
 
 EXIF_ORIENTATION = 0x0112
@@ -47,8 +51,31 @@ def read_image(path: Path) -> Image:
         return to_rgb(image)
 
 
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """The pictures among files and folders: files as given, folders with all below, in natural order.
+def read_frames(path: Path) -> Iterator[tuple[float, Image]]:
+    """Read an animation as (seconds that a frame is shown, frame as `read_image` has it), frame after frame.
+
+    What is no animation has one frame. The seconds are 0 where the file does not tell.
+
+    Raises:
+        SourceError: as `read_image` does, also midway.
+    """
+    with open_image(path) as image:
+        for number in itertools.count(int(getattr(image, "default_image", False))):
+            try:
+                image.seek(number)
+            except EOFError:
+                return
+            require_bounds(path, image)
+            image.load()
+            yield float(image.info.get("duration", 0)) / 1000, to_rgb(image)
+            if image.format not in ANIMATED:
+                return
+
+
+def find_images(paths: Iterable[Path], left_out: list[Path] | None = None) -> list[Path]:
+    """List the pictures among files and folders: files as given, folders with all below, in natural order.
+
+    What lies in a folder and is not read is added to `left_out`: see `left_out_of`.
 
     Raises:
         SourceError: if a path does not exist or a folder holds no picture.
@@ -60,7 +87,10 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
                 raise SourceError(f"{path}: there is no such file or folder; check the path.")
             found.append(path)
             continue
-        below = [image for folder, _, _ in os.walk(path) for image in images_in(Path(folder))]
+        folders = [Path(folder) for folder, _, _ in os.walk(path)]
+        below = [image for folder in folders for image in images_in(folder)]
+        if left_out is not None:
+            left_out += [file for folder in folders for file in left_out_of(folder)]
         if not below:
             raise SourceError(f"{path}: the folder holds no picture; give one with pictures in it.")
         found += sorted(below, key=_natural)
@@ -68,7 +98,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The pictures that lie directly in a folder, in natural order: `img2` before `img10`."""
+    """List the pictures that lie directly in a folder, in natural order: `img2` before `img10`."""
     return sorted(
         (
             path
@@ -78,6 +108,40 @@ def images_in(folder: Path) -> list[Path]:
         ),
         key=_natural,
     )
+
+
+def left_out_of(folder: Path) -> list[Path]:
+    """List what lies directly in a folder and is not read, but for folders, tables and hidden files."""
+    read = set(images_in(folder))
+    return sorted(
+        (
+            path
+            for path in folder.iterdir()
+            if path not in read
+            and not path.is_dir()
+            and not is_system_file(path.name)
+            and path.suffix.lower() not in TABLE_SUFFIXES
+        ),
+        key=_natural,
+    )
+
+
+def name_some(paths: Sequence[Path]) -> str:
+    """Name the first few of some files, and count the others."""
+    names = ", ".join(path.name for path in paths[:NAMED])
+    return f"{names} and {len(paths) - NAMED} more" if len(paths) > NAMED else names
+
+
+def left_out_sentence(paths: Sequence[Path]) -> str | None:
+    """Say which files of a folder were not read, or return None if all were."""
+    if not paths:
+        return None
+    what = (
+        "1 file that is no picture was"
+        if len(paths) == 1
+        else f"{len(paths)} files that are no pictures were"
+    )
+    return f"{what} left out: {name_some(paths)}"
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,9 +53,21 @@ def events(
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="How they are written.")] = Form.TABLE,
+    recover: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead bring the events of a store that was set aside back.",
+            show_default=False,
+        ),
+    ] = None,
     config: StateConfigOption = None,
 ) -> None:
     """Print events from the store, oldest first."""
     from gatecam.cli.listing import print_events
+    from gatecam.cli.recovering import recover_events
 
+    if recover is not None:
+        recover_events(config, recover)
+        return
     print_events(config, since, until, camera or [], kind or [], limit, form)

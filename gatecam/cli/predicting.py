@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from gatecam.app import build_analyzer, build_crop_classifier, build_finder
-from gatecam.capture.images import find_images, read_image
+from gatecam.capture.found import list_pictures
+from gatecam.capture.images import read_image
 from gatecam.cli.inputs import say_loading
 from gatecam.errors import OutputError, SourceError
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
@@ -64,7 +65,7 @@ def predict_all(
         SourceError: a path does not exist, or there is no picture at all.
         OutputError: `out` or `annotate` cannot be written, or would overwrite what is read.
     """
-    pictures = find_images(paths)
+    pictures = list_pictures(paths)
     drawn: Sequence[Path | None] = _drawn_names(pictures, annotate) if annotate else [None] * len(pictures)
     require_apart([path for path in (out, *drawn) if path], pictures)
     with ExitStack() as stack:

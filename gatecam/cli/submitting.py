@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gatecam.app import build_analyzer, build_crop_classifier
-from gatecam.capture.images import find_images
+from gatecam.capture.found import list_pictures
 from gatecam.cli.inputs import say_loading
 from gatecam.cli.predicting import Tally, read_batches
 from gatecam.errors import DataError
@@ -78,7 +78,7 @@ def _all_wanted(paths: Sequence[Path]) -> tuple[list[Wanted], int]:
     left_out = 0
     for path in paths:
         if not _table(path).is_file():
-            wanted += [Wanted(picture.name, picture) for picture in find_images([path])]
+            wanted += [Wanted(picture.name, picture) for picture in list_pictures([path])]
             continue
         collection = open_collection(_table(path))
         if collection.layout != UNLABELLED:

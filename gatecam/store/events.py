@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,7 +106,7 @@ class EventStore:
 
         Each must have its time of day.
         """
-        rows = [_row(uuid.uuid4().hex, event) for event in given]
+        rows = [to_row(uuid.uuid4().hex, event) for event in given]
         with self._database.transaction(writing=True) as connection:
             connection.execute(sa.insert(events), rows)
         with self.changed:
@@ -113,10 +114,31 @@ class EventStore:
 
     def copy(self, given: Sequence[StoredEvent]) -> None:
         """Keep events of another store; those that are there already are left as they are."""
-        rows = [_row(stored.key, stored.event) for stored in given]
+        rows = [to_row(stored.key, stored.event) for stored in given]
         with self._database.transaction(writing=True) as connection:
             insert = _insert(connection, events)
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+
+    def restore(self, given: Sequence[StoredEvent], totals: Sequence[Total]) -> int:
+        """Keep what an earlier store held; return how many of its events were not here yet.
+
+        They get ids before all others, in the order of their times, so that no output takes them for new. The
+        totals are added only if none of the events was here: else they have been added before.
+        """
+        with self._database.transaction(writing=True) as connection:
+            there = set(connection.execute(sa.select(events.c.key)).scalars())
+            new = [to_row(one.key, one.event) for one in given if one.key not in there]
+            if not new:
+                return 0
+            earlier = connection.execute(sa.delete(events).where(events.c.id <= 0).returning(events)).all()
+            rows = [{**row._mapping, "id": 0} for row in earlier] + new
+            rows.sort(key=itemgetter("at_ms"))
+            for number, row in enumerate(rows, start=1 - len(rows)):
+                row["id"] = number
+            connection.execute(sa.insert(events), rows)
+            if len(new) == len(given):
+                _add_totals(connection, totals)
+        return len(new)
 
     def close(self) -> None:
         """Free what is held."""
@@ -128,14 +150,15 @@ class EventStore:
         """What comes after an event, and what of that is deleted already."""
         query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
         with self._database.transaction() as connection:
-            found = tuple(map(_stored, connection.execute(query)))
+            found = tuple(map(from_row, connection.execute(query)))
             next_id = found[0].id if found else _last_id(connection) + 1
         return Backlog(found, max(0, next_id - event_id - 1))
 
-    def cursor(self, output: str, from_start: bool = False) -> int:
-        """The last event that an output has.
+    def cursor(self, output: str, from_start: bool = False, with_restored: bool = False) -> int:
+        """Return the last event that an output has.
 
         One that has no place here yet begins with the events to come, or, `from_start`, with the oldest.
+        Restored events count only `with_restored`: they were events long ago.
         """
         query = sa.select(cursors.c.event_id).where(cursors.c.output == output)
         with self._database.transaction() as connection:
@@ -143,7 +166,8 @@ class EventStore:
         if found is not None:
             return found
         with self._database.transaction(writing=True) as connection:
-            oldest = connection.execute(sa.select(sa.func.min(events.c.id))).scalar()
+            held = sa.select(sa.func.min(events.c.id))
+            oldest = connection.execute(held if with_restored else held.where(events.c.id > 0)).scalar()
             first = _last_id(connection) if oldest is None or not from_start else oldest - 1
             row = {"output": output, "event_id": first}
             connection.execute(_insert(connection, cursors).on_conflict_do_nothing().values(row))
@@ -167,19 +191,18 @@ class EventStore:
         """The latest events that are asked for, newest first."""
         query = _filtered(sa.select(events), asked).order_by(events.c.id.desc()).limit(limit)
         with self._database.transaction() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            return [from_row(row) for row in connection.execute(query)]
 
     def every(self, asked: EventFilter) -> Iterator[StoredEvent]:
         """All events that are asked for, oldest first, read as they are taken."""
-        last_id = 0
+        query = _filtered(sa.select(events), asked)
         while True:
-            query = _filtered(sa.select(events), asked).where(events.c.id > last_id)
             with self._database.transaction() as connection:
                 rows = connection.execute(query.order_by(events.c.id).limit(READ_AT_ONCE)).all()
-            yield from map(_stored, rows)
+            yield from map(from_row, rows)
             if len(rows) < READ_AT_ONCE:
                 return
-            last_id = rows[-1].id
+            query = _filtered(sa.select(events), asked).where(events.c.id > rows[-1].id)
 
     def count(self, asked: EventFilter | None = None) -> int:
         """How many events are asked for; all by default."""
@@ -200,7 +223,7 @@ class EventStore:
         latest = _filtered(sa.select(sa.func.max(events.c.id)), asked).group_by(events.c.camera)
         query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
         with self._database.transaction() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            return [from_row(row) for row in connection.execute(query)]
 
     def cameras(self) -> list[str]:
         """The names of all cameras that events tell of."""
@@ -235,17 +258,7 @@ class EventStore:
     def add_totals(self, given: Sequence[Total]) -> None:
         """Add people to the totals."""
         with self._database.transaction(writing=True) as connection:
-            insert = _insert(connection, totals)
-            query = insert.on_conflict_do_update(
-                index_elements=["day", "camera", "class_id"],
-                set_={"people": totals.c.people + insert.excluded.people},
-            )
-            for total in given:
-                connection.execute(
-                    query.values(
-                        day=total.day, camera=total.camera, class_id=total.class_id, people=total.people
-                    )
-                )
+            _add_totals(connection, given)
 
     def totals(self, since_day: str, until_day: str, camera: str | None = None) -> list[Total]:
         """The totals of some days, both included, such as 2026-11-24."""
@@ -330,12 +343,23 @@ def _insert(connection: Connection, table: sa.Table) -> Any:
     return dialect.insert(table)
 
 
+def _add_totals(connection: Connection, given: Sequence[Total]) -> None:
+    insert = _insert(connection, totals)
+    query = insert.on_conflict_do_update(
+        index_elements=["day", "camera", "class_id"],
+        set_={"people": totals.c.people + insert.excluded.people},
+    )
+    for total in given:
+        connection.execute(query.values(**asdict(total)))
+
+
 def _last_id(connection: Connection) -> int:
     """The newest event's id, also after it was deleted."""
     return int(connection.exec_driver_sql(LAST_ID[connection.dialect.name]).scalar() or 0)
 
 
-def _row(key: str, event: Event) -> dict[str, object]:
+def to_row(key: str, event: Event) -> dict[str, object]:
+    """Return an event as the columns of its row."""
     at_ms = round(datetime.fromisoformat(event.at).timestamp() * 1000)
     came_ms = None if event.came_s is None else at_ms - round((event.time_s - event.came_s) * 1000)
     return {
@@ -354,7 +378,8 @@ def _row(key: str, event: Event) -> dict[str, object]:
     }
 
 
-def _stored(row: Row[Any]) -> StoredEvent:
+def from_row(row: Row[Any]) -> StoredEvent:
+    """Return the event of a row."""
     event = Event(
         EventKind(row.kind),
         row.camera,

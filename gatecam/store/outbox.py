@@ -57,6 +57,7 @@ class Courier:
         """
         self.name = output.name
         self._store, self._output = store, output
+        self._is_copy = from_start
         self._telemetry = telemetry or Telemetry()
         self._on_trouble, self._is_our_turn = on_trouble, is_our_turn
         self._first_pause_s = self._pause_s = first_pause_s
@@ -130,7 +131,7 @@ class Courier:
 
     def _place(self) -> int:
         """The last event that the output has; once it had a place, a file without one is new."""
-        cursor = self._store.cursor(self.name, self._from_start)
+        cursor = self._store.cursor(self.name, self._from_start, self._is_copy)
         self._from_start = True
         return cursor
 

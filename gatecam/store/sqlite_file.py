@@ -230,10 +230,12 @@ class SqliteFile:
             with suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + end).rename(aside.with_name(aside.name + end))
         log.warning(
-            "%s is damaged (%s): it is kept as %s, and a new one begun.",
+            "%s is damaged (%s): it is kept as %s, and a new one begun; `gatecam events --recover %s` brings "
+            "back the events that can be read.",
             self.path,
             " ".join(problem.split()),
             aside.name,
+            aside,
         )
 
 

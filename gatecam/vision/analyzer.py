@@ -15,6 +15,7 @@ from gatecam.geometry import iou, region_box
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.config import Config, Geometry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
+from gatecam.vision.bordered import Found, bordered, largest_face, matching_face
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector.build import build_detector
 from gatecam.vision.device import (
@@ -30,6 +31,8 @@ from gatecam.vision.windows import window_of
 
 T = TypeVar("T")
 
+CROP_SEARCH_PX = 320  # the longer side at which a face is looked for in its crop
+CROP_FACE_PX = 20  # the smallest face that is looked for there, as training does
 SAME_FACE = 0.4  # IoU of a face with where its track expects it
 
 log = logging.getLogger(__name__)
@@ -113,8 +116,31 @@ class TorchAnalyzer:
         return faces
 
     def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
-        """One prediction an image, each a face already cropped."""
-        return self._safely(lambda: self._classifier.classify_crops([_tensor(image) for image in images]))
+        """Return one prediction an image, each a face already cropped, with whatever margin.
+
+        The face is looked for in the image, as training does, and judged with the weights' own margin.
+        Where it is not found the image is judged as it is.
+        """
+        return self._safely(lambda: self._classify_crops(images))
+
+    def _classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
+        views = [bordered(image, CROP_SEARCH_PX) for image in images]
+        seen = [view.seen for view in views]
+        found = self._detector.detect(seen, None, [CROP_FACE_PX] * len(seen)) if seen else []
+        boxes = [
+            _face_in(image, list(view.faces_in(detections)))
+            for image, view, detections in zip(images, views, found, strict=True)
+        ]
+        frames = [_tensor(image) for image in images]
+        near = [(frame, box) for frame, box in zip(frames, boxes, strict=True) if box is not None]
+        whole = [frame for frame, box in zip(frames, boxes, strict=True) if box is None]
+        by_face = iter(
+            self._classifier.classify(
+                [frame for frame, _ in near], [_corners([Detection(box, 1.0)]) for _, box in near]
+            )
+        )
+        as_they_are = iter(self._classifier.classify_crops(whole))
+        return [next(as_they_are if box is None else by_face) for box in boxes]
 
     def _safely(self, compute: Callable[[], T]) -> T:
         """What is computed; where the GPU or OpenVINO fails, on the next best backend from then on."""
@@ -206,6 +232,12 @@ def _tensor(image: Image) -> Tensor:
 def _corners(faces: Sequence[Detection]) -> Tensor:
     """Return the corners of faces as (n, 4)."""
     return torch.tensor([(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]).reshape(-1, 4)
+
+
+def _face_in(crop: Image, faces: Sequence[Found]) -> Box | None:
+    """Return the face that a crop was cut around: the one that fills most of it, or else the largest."""
+    face = matching_face(Box(0, 0, crop.shape[1], crop.shape[0]), faces) or largest_face(faces)
+    return face[0] if face else None
 
 
 def _after(failed: Backend, error: Exception) -> Backend:

@@ -56,7 +56,7 @@ class Asked(BaseModel):
     until_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
     camera: Annotated[str | None, Query(max_length=200)] = None
     kind: EventKind | None = None
-    before_id: Annotated[int | None, Query(ge=0, le=2**62)] = None
+    before_id: Annotated[int | None, Query(ge=-(2**62), le=2**62)] = None
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100
 
     def filter(self) -> EventFilter:

@@ -1,9 +1,13 @@
 """A folder of pictures as a video."""
 
+import os
+
+import numpy as np
 import PIL.Image
 import pytest
 
 from gatecam.capture.folder import ImageFolder
+from gatecam.capture.recording import open_recording
 from gatecam.errors import SourceError
 
 
@@ -51,3 +55,36 @@ def test_what_holds_no_picture_is_refused(tmp_path):
     ]:
         with pytest.raises(SourceError, match=sentence), ImageFolder(path, fps=10):
             pass
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.avif"])
+def test_an_animated_picture_is_replayed_frame_by_frame_at_its_pace(tmp_path, name):
+    frames = [PIL.Image.new("RGB", (64, 48), (40 * i, 0, 0)) for i in range(4)]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], duration=[100, 300, 100, 100])
+    with open_recording(tmp_path / name, image_fps=10) as read:
+        found = list(read)
+    assert [round(frame.time_s, 3) for frame in found] == [0, 0.1, 0.4, 0.5]
+    assert np.abs([int(frame.image[..., 0].mean()) - 40 * i for i, frame in enumerate(found)]).max() < 8
+
+
+def test_an_animation_that_is_cut_short_is_replayed_so_far_and_told(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+    frames = [PIL.Image.fromarray(one) for one in noise]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-20_000])
+    recording = open_recording(tmp_path / "a.png", image_fps=10)
+    with recording as read:
+        count = len(list(read))
+    assert count in (1, 2, 3)
+    assert recording.loss == f"the file is damaged after frame {count}"
+
+
+def test_files_that_are_no_pictures_are_named_once(tmp_path):
+    PIL.Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    for name in ("notes.txt", "b.pdf", "c.doc", "d.mp4", "faces.csv", ".hidden", "Thumbs.db"):
+        (tmp_path / name).touch()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    recording = open_recording(tmp_path, image_fps=10)
+    with recording as read:
+        assert len(list(read)) == 1
+    assert recording.loss == "5 files that are no pictures were left out: b.pdf, c.doc, d.mp4 and 2 more"

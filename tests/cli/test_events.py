@@ -176,6 +176,19 @@ def test_erasing_leaves_nothing(gatecam, kept, tmp_path, monkeypatch):
     assert gatecam("events", "--format", "json").out == ""
 
 
+def test_a_store_that_was_set_aside_is_brought_back(gatecam, kept):
+    aside = kept.rename(kept.with_name("events.sqlite3.damaged-1"))
+    ended = gatecam("events", "--recover", aside)
+    assert (ended.code, ended.err) == (0, "")
+    assert f"3 events of {aside} are back in {kept}; 0 were there already." in ended.out
+    assert "Other outputs are not told of them again." in ended.out
+    assert "0 events of" in gatecam("events", "--recover", aside).out
+    assert gatecam("events", "--format", "json").out.count("\n") == 3
+    refused = gatecam("events", "--recover", kept)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "is the store itself: name a file that was set aside" in refused.err
+
+
 NOT_OURS = ("log.jsonl-notes.txt", "log.jsonl.bak", "log.json", "xlog.jsonl", "events.sqlite3-copy")
 
 

@@ -34,7 +34,7 @@ from gatecam.live.health import Health
 from gatecam.live.status import ask_all
 from tests.bench_live import encode
 from tests.clips import draw_walk, visitor
-from tests.streams import MjpegServer, Viewer, jpeg, noise, part
+from tests.streams import MjpegServer, Viewer, free_port, jpeg, noise, part
 
 NORTH_FPS, SOUTH_FPS = 15.0, 10.0
 BACK_S = 5.0  # from the return of what failed to verdicts
@@ -94,28 +94,26 @@ class Entrance:
 
 
 class Program:
-    """`gatecam run` on the two cameras, listened to."""
+    """`gatecam run --web` on the two cameras, listened to."""
 
-    def __init__(self, folder: Path, entrance: Entrance, record: Record) -> None:
+    def __init__(self, folder: Path, entrance: Entrance, record: Record, settings: str = "") -> None:
+        """Start it; `settings` are lines that its settings file gets as well."""
         self.folder, self.record = folder, record
         self.log = folder / "disk" / "events.jsonl"
         self.settings = folder / "config.yaml"
         self.sound = folder / "bin" / "paplay"
-        self._write_settings(entrance)
+        self._write_settings(entrance, settings)
+        path = f"{self.sound.parent}{os.pathsep}{os.environ['PATH']}"
+        self.env = os.environ | {"XDG_RUNTIME_DIR": f"{folder}", "XDG_DATA_HOME": f"{folder}", "PATH": path}
         self.start()
 
     def start(self) -> None:
         """Start it; also after it was killed."""
         said = (self.folder / "said.jsonl").open("a")
-        path = f"{self.sound.parent}{os.pathsep}{os.environ['PATH']}"
+        words = ["run", "--headless", "--web", "--log-json", "--config", str(self.settings)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gatecam", "run", "--headless", "--log-json", "--config", self.settings],
-            env={
-                **os.environ,
-                "XDG_RUNTIME_DIR": str(self.folder),
-                "XDG_DATA_HOME": str(self.folder),
-                "PATH": path,
-            },
+            [sys.executable, "-m", "gatecam", *words],
+            env=self.env,
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
@@ -135,7 +133,7 @@ class Program:
         """All that it printed before it ended has been read."""
         self._listener.join(10)
 
-    def _write_settings(self, entrance: Entrance) -> None:
+    def _write_settings(self, entrance: Entrance, more: str) -> None:
         self.sound.parent.mkdir()
         self.sound.write_text("#!/bin/sh\nexit 0\n")
         self.sound.chmod(0o755)
@@ -144,6 +142,8 @@ class Program:
             f"  - {{name: north, source: '{entrance.north.url}'}}\n"
             f"  - {{name: south, source: '{entrance.south.url}'}}\n"
             f"notify: {{log: {self.log}}}\n"
+            f"web: {{port: {free_port()}}}\n"
+            f"{more}"
         )
 
     def health(self) -> Health | None:

@@ -20,6 +20,7 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Frame
 from gatecam.vision.fake import FakeAnalyzer
+from tests.faults.kill_store import kill_rounds
 from tests.faults.soak import Entrance, Program, Record
 
 LIMIT_S = 60.0
@@ -64,6 +65,11 @@ def test_killed_and_started_again_it_has_every_event_that_it_printed(program):
     wait_for(program.health, "an answer after a restart")
     ats = [json.loads(line)["at"] for line in program.log.read_text().splitlines()]
     assert ats == sorted(ats)
+
+
+@pytest.mark.slow
+def test_killed_beside_readers_of_its_store_it_has_every_event_that_it_printed():
+    assert kill_rounds(1, readers=4) == []
 
 
 @pytest.mark.slow

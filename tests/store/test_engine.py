@@ -106,6 +106,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(sqlite_path, told, capl
         store.append([told()])
         assert store.count() == 1
     (aside,) = sqlite_path.parent.glob("events.sqlite3.damaged-*")
+    assert f"`gatecam events --recover {aside}` brings back the events that can be read" in caplog.text
     assert aside.read_bytes()[4096:] == whole[4096:]
 
 

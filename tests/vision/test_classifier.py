@@ -248,11 +248,22 @@ def test_pictures_in_any_memory_order_are_taken(real, astronaut):
     assert boxes[0] == boxes[1] == boxes[2]
 
 
-def test_the_crops_of_an_analyzer_are_the_classifiers(real, astronaut):
-    crop = astronaut[60:172, 170:282]
-    (prediction,) = real.classify_crops([crop])
-    expected = real._classifier.classify_crops([torch.from_numpy(np.array(crop))])
-    assert rows_of([prediction]) == pytest.approx(rows_of(expected), abs=1e-6)
+def test_a_crop_is_judged_by_the_face_in_it_whatever_its_margin(real, astronaut):
+    (face,) = real.analyze([astronaut])[0]
+    x1, y1, x2, y2 = (
+        round(v)
+        for v in (face.detection.box.x1, face.detection.box.y1, face.detection.box.x2, face.detection.box.y2)
+    )
+    margins = [60, 30]
+    crops = [astronaut[max(0, y1 - by) : y2 + by, max(0, x1 - by) : x2 + by] for by in margins]
+    blank = np.full((40, 60, 3), 90, np.uint8)
+    judged = rows_of(real.classify_crops([crops[0], blank, crops[1]]))
+    expected = rows_of([face.prediction])[0]
+    assert judged[0] == pytest.approx(expected, abs=0.03)
+    assert judged[2] == pytest.approx(expected, abs=0.08)
+    as_it_is = real._classifier.classify_crops([torch.from_numpy(blank)])
+    assert judged[1] == pytest.approx(rows_of(as_it_is)[0], abs=1e-6)
+    assert real.classify_crops([]) == []
 
 
 def test_stages_are_timed_a_frame_the_classifier_where_a_face_is_judged(astronaut):

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gatecam.capture.formats import is_system_file
 from gatecam.labels import GENDER_LABELS
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.training.data import label_words as words
 from gatecam.training.data.rows import UNKNOWN, Row
-from gatecam.training.data.tables import Line, Notes, is_system_file, read_table, relative
+from gatecam.training.data.tables import Line, Notes, read_table, relative
 
 STEMS = (r"(correct_)?mask_?\d*", r"incorrect(_?mask)?_?\d*", r"normal_?\d*")  # in the order of MASK_LABELS
 SEVEN = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")

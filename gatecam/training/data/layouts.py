@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gatecam.capture.formats import is_system_file
 from gatecam.errors import DataError
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.training.data import contest
@@ -22,7 +23,6 @@ from gatecam.training.data.tables import (
     Notes,
     Pictures,
     columns_of,
-    is_system_file,
     read_table,
     relative,
 )

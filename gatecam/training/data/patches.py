@@ -13,18 +13,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
-from gatecam.geometry import expand, iou, square
+from gatecam.geometry import expand, square
 from gatecam.runtime.files import replacing
 from gatecam.settings.config import DetectorConfig
 from gatecam.training.data.rows import Collection, Problem, Row
 from gatecam.training.data.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
+from gatecam.vision.bordered import Bordered, bordered, largest_face, matching_face, shrunk
 from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import pick_device
 
@@ -32,7 +32,6 @@ PATCH_PX = 160
 SURROUNDINGS = 0.7  # of the face's square, kept around it for jitter
 CUT_OUT_PX = 2 * PATCH_PX  # up to here a picture may be cut out around a face: it is searched with a border
 SEARCH_PX = 400  # the longer side at which a large picture is searched for its one face: from a 20th on
-SAME_FACE_IOU = 0.4
 BATCH = 16
 
 Progress = Callable[[int, int], None]
@@ -196,35 +195,16 @@ class _Picture:
 
     path: Path
     image: Image
-    seen: Image
-    border: int
-    scale: float
-
-    def faces_in(self, detections: Sequence[Detection]) -> Iterator[tuple[Box, Floats, float]]:
-        """Boxes and landmarks in pixels of the picture, with their scores."""
-        for detection in detections:
-            if detection.landmarks is not None:
-                b = detection.box
-                x1, y1, x2, y2 = ((v - self.border) / self.scale for v in (b.x1, b.y1, b.x2, b.y2))
-                yield Box(x1, y1, x2, y2), (detection.landmarks - self.border) / self.scale, detection.score
+    view: Bordered
 
 
 def _picture(path: Path, one_person: bool) -> _Picture:
     image = read_image(path)
     longer = max(image.shape[:2])
     if longer <= CUT_OUT_PX:
-        around = (longer // 2,) * 4
-        padded = cv2.copyMakeBorder(image, *around, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        return _Picture(path, image, np.asarray(padded, np.uint8), longer // 2, 1.0)
+        return _Picture(path, image, bordered(image))
     scale = min(1.0, SEARCH_PX / longer) if one_person else 1.0
-    return _Picture(path, image, _shrunk(image, scale), 0, scale)
-
-
-def _shrunk(image: Image, scale: float) -> Image:
-    if scale == 1:
-        return image
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return _Picture(path, image, Bordered(shrunk(image, scale), 0, scale))
 
 
 def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Problem]]:
@@ -238,7 +218,7 @@ def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Pr
     for begin in range(0, len(images), BATCH):
         batch = images[begin : begin + BATCH]
         pictures = [picture for path in batch if (picture := cutter.read(path, by_image[path]))]
-        found = detector.detect([picture.seen for picture in pictures])
+        found = detector.detect([picture.view.seen for picture in pictures])
         for picture, detections in zip(pictures, found, strict=True):
             cutter.cut_picture(picture, by_image[picture.path], detections)
         progress(begin + len(batch), len(images))
@@ -270,15 +250,15 @@ class _Cutter:
 
     def cut_picture(self, picture: _Picture, indices: Sequence[int], detections: Sequence[Detection]) -> None:
         """Cut the rows of a picture, but for those whose face is still to be found."""
-        faces = list(picture.faces_in(detections))
+        faces = list(picture.view.faces_in(detections))
         height, width = picture.image.shape[:2]
         whole = Box(0, 0, width, height)
         for index in indices:
             row = self._collection.rows[index]
-            labelled = row.box or (whole if picture.border else None)
-            match = _match(labelled, faces) if labelled else None
+            labelled = row.box or (whole if picture.view.border else None)
+            match = matching_face(labelled, faces) if labelled else None
             if match is None and row.box is None:
-                labelled, match = None, _largest(faces)
+                labelled, match = None, largest_face(faces)
             if match is None and row.box is None:
                 self._unfound.append(index)
                 continue
@@ -298,7 +278,7 @@ class _Cutter:
             others = self._found.get(row.key)
             x1, y1, x2, y2 = np.median(others, axis=0).tolist() if others else (0, 0, 1, 1)
             box = Box(x1 * width, y1 * height, x2 * width, y2 * height)
-            if others or not picture.border:
+            if others or not picture.view.border:
                 done = "taken where the person's other pictures have it" if others else "the picture is taken"
                 self._note(row.image, "face is not found", "", done)
             self._cut(index, picture.image, box, None, box)
@@ -317,7 +297,7 @@ class _Cutter:
             self._note(self._collection.rows[index].image, "box lies outside the picture", "", "left out")
             return
         scale = min(1.0, PATCH_PX / max(x2 - x1, y2 - y1))
-        patch = _shrunk(image[y1:y2, x1:x2], scale)
+        patch = shrunk(image[y1:y2, x1:x2], scale)
         corner = np.array([x1, y1], np.float32)
         corners = np.array([[box.x1, box.y1], [box.x2, box.y2]], np.float32)
         cuts = self.cuts
@@ -332,17 +312,6 @@ class _Cutter:
     def _note(self, image: Path, what: str, details: str, done: str) -> None:
         where = relative(image, self._collection.folder)
         self.problems.append(Problem(where, f"{what}: {details}" if details else what, done))
-
-
-def _match(labelled: Box, faces: Sequence[tuple[Box, Floats, float]]) -> tuple[Box, Floats] | None:
-    """The face that is the labelled one."""
-    overlaps = [iou(labelled, box) for box, _, _ in faces]
-    best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
-    return faces[best][:2] if best is not None and overlaps[best] > SAME_FACE_IOU else None
-
-
-def _largest(faces: Sequence[tuple[Box, Floats, float]]) -> tuple[Box, Floats] | None:
-    return max(faces, key=lambda face: face[2] * face[0].area)[:2] if faces else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -365,8 +334,8 @@ def portraits(rows: Sequence[Row], notes: list[Problem]) -> Iterator[Portrait]:
                 opened.append((row, _picture(row.image, row.box is None)))
             except SourceError as error:
                 notes.append(Problem(str(row.image), f"picture cannot be read: {error}", "left out"))
-        found = detector.detect([picture.seen for _, picture in opened])
+        found = detector.detect([picture.view.seen for _, picture in opened])
         for (row, picture), detections in zip(opened, found, strict=True):
-            faces = list(picture.faces_in(detections))
-            match = _largest(faces) if row.box is None else _match(row.box, faces)
+            faces = list(picture.view.faces_in(detections))
+            match = largest_face(faces) if row.box is None else matching_face(row.box, faces)
             yield Portrait(row, picture.image, match[1] if match else None)

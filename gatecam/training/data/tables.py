@@ -7,11 +7,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gatecam.capture.formats import is_system_file
 from gatecam.errors import DataError
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.training.data.rows import Problem
-
-SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 @dataclass(slots=True)
@@ -106,11 +105,6 @@ def _text(path: Path) -> str:
 
 def _values(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, strict=True), [])
-
-
-def is_system_file(name: str) -> bool:
-    """Whether a file is what an operating system leaves behind, such as `._mask1.jpg` or `Thumbs.db`."""
-    return name.startswith(".") or name.casefold() in SYSTEM_FILES
 
 
 class Pictures:

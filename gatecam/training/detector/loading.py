@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatecam.capture.images import find_images
+from gatecam.capture.found import list_pictures
 from gatecam.errors import DataError
 from gatecam.runtime.progress import progress
 from gatecam.training.data.loading import open_all, tell_problems
@@ -67,7 +67,7 @@ class _Collections:
 
     def __init__(self, pictures: Pictures) -> None:
         self._cache = pictures.cache / CACHE_FOLDER
-        self.empty_images = find_images(pictures.no_faces)
+        self.empty_images = list_pictures(pictures.no_faces)
         self._all = open_all(pictures.data)
         if not any(map(is_boxed, self._all)):
             raise DataError("no --data has a box for each face: give pictures with boxes as well.")

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gatecam.capture.images import find_images, read_image
+from gatecam.capture.found import list_pictures
+from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
 from gatecam.labels import MASK_LABELS
 from gatecam.runtime.files import write_output
@@ -104,7 +105,7 @@ def evaluate_and_print(wanted: Wanted) -> None:
     _check(wanted)
     contest = contestants(wanted.weights, wanted.min_face_px)
     truths = _truths(wanted)
-    empty = [Truth(str(path), path, str(path), (), ()) for path in find_images(wanted.empty)]
+    empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(wanted.empty)]
     bare = _bare_faces(wanted)
     said = _search_all(contest, truths, empty, wanted.min_face_px)
     landmarks = _landmarks(contest, bare) if bare else {}

@@ -1,0 +1,173 @@
+"""Reads the events of a store that was set aside, also those that a damaged file still has."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from gatecam.errors import OutputError
+from gatecam.runtime.locks import lock_holder
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import Total, from_row, to_row
+from gatecam.store.migrate import migrate
+from gatecam.store.sqlite_file import CORRUPT, code_of
+from gatecam.store.tables import events, totals
+from gatecam.types import StoredEvent
+
+PAGE_BYTES = 4096
+SIZE_FIELD_VALID = slice(92, 96)  # https://sqlite.org/fileformat.html, section 1.3
+LEAST_ROW_BYTES = 64  # of an event in a file; bounds how many ids a file can have
+FIRST_ID = ("SELECT min(id) FROM events", "SELECT id FROM events INDEXED BY events_at ORDER BY at_ms LIMIT 1")
+LAST_ID = ("SELECT max(id) FROM events", "SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+
+
+@dataclass(slots=True)
+class Found:
+    """What a file still has; `unreadable` counts the events that it has and that cannot be read."""
+
+    events: list[StoredEvent] = field(default_factory=list)
+    totals: list[Total] = field(default_factory=list)
+    unreadable: int = 0
+
+
+def read_store(path: Path) -> Found:
+    """Read all events and totals of a store's file; the file itself stays as it is.
+
+    Raises:
+        OutputError: the file cannot be read or copied, is in use, is no store, or has no event to be read.
+    """
+    if not path.is_file():
+        problem = "is a folder or device" if path.exists() else "there is no such file"
+        raise OutputError(f"{path}: {problem}: name a store such as events.sqlite3.damaged-1795990007251.")
+    log = path.with_name(f"{path.name}-wal")
+    for part in (path, path.with_name(f"{path.name}-shm")):
+        if part.exists() and (pid := lock_holder(part.stat(), "POSIX")) is not None:
+            raise OutputError(f"{path}: process {pid} is writing to it: end that program first.")
+    try:
+        with tempfile.TemporaryDirectory(prefix="gatecam-") as folder:
+            copy = Path(folder) / "copy.sqlite3"
+            shutil.copyfile(path, copy)
+            if log.exists():
+                shutil.copyfile(log, copy.with_name(f"{copy.name}-wal"))
+            return _read(path, copy)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be copied to {tempfile.gettempdir()} ({error.strerror}): make space there, set "
+            "TMPDIR to another folder, or run gatecam as a user who may read the file."
+        ) from error
+
+
+def _read(path: Path, copy: Path) -> Found:
+    problem: object = "it has none"
+    for mend in (lambda copy: None, _replace_first_page):
+        try:
+            mend(copy)
+            found = _read_copy(copy)
+        except sa.exc.DBAPIError as error:
+            problem = error.orig
+            if code_of(error) not in CORRUPT:
+                break
+        else:
+            if found.events or not found.unreadable:
+                return found
+            problem = "all are damaged"
+    raise OutputError(
+        f"{path}: no event can be read ({problem}): name a store that gatecam set aside, or a copy of one."
+    )
+
+
+def _read_copy(copy: Path) -> Found:
+    """Read what can be read of a file in the order of its ids.
+
+    Raises:
+        sa.exc.DBAPIError: the file is no database, or not even the place of its tables can be read.
+    """
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(copy)), poolclass=sa.NullPool)
+    found = Found()
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1 FROM events LIMIT 0")
+        with suppress(sa.exc.DBAPIError, OutputError):  # an older store lacks columns
+            migrate(connection, str(copy))
+        first, last = _id(connection, FIRST_ID), _id(connection, LAST_ID)
+        last = 0 if last is None else last
+        lowest = last - copy.stat().st_size // LEAST_ROW_BYTES
+        by_key: dict[str, StoredEvent] = {}
+        unreadable: list[int] = []
+        for row_id, stored in _rows(connection, lowest if first is None else max(first, lowest), last):
+            if stored is None:
+                unreadable.append(row_id)
+            else:
+                by_key[stored.key] = stored
+        found.events = list(by_key.values())
+        start = found.events[0].id if first is None and found.events else lowest
+        found.unreadable = sum(one > start for one in unreadable)  # before it nothing need ever have been
+        with suppress(sa.exc.DBAPIError):
+            found.totals = [Total(*row) for row in connection.execute(sa.select(totals))]
+    return found
+
+
+def _id(connection: Connection, queries: Sequence[str]) -> int | None:
+    """Return what the first of some queries that can be answered says."""
+    for query in queries:
+        with suppress(sa.exc.DBAPIError):
+            if isinstance(found := connection.exec_driver_sql(query).scalar(), int):
+                return found
+    return None
+
+
+def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[int, StoredEvent | None]]:
+    """Yield the events of a range of ids, and None for each id whose event cannot be read.
+
+    A range that cannot be read as a whole is halved, down to single ids.
+    """
+    driver: Any = connection.connection.driver_connection  # whose errors cost little: there may be very many
+    ranges = [(first, last)]
+    while ranges:
+        low, high = ranges.pop()
+        try:
+            driver.execute("SELECT * FROM events WHERE id BETWEEN ? AND ?", (low, high)).fetchall()
+        except sqlite3.DatabaseError:
+            middle = (low + high) // 2
+            if low == high:
+                yield low, None
+            else:
+                ranges += [(middle + 1, high), (low, middle)]
+        else:
+            query = sa.select(events).where(events.c.id.between(low, high)).order_by(events.c.id)
+            yield from ((row.id, _event(row)) for row in connection.execute(query))
+
+
+def _event(row: Row[Any]) -> StoredEvent | None:
+    """Return the event of a row, or None where its bytes make no sense."""
+    try:
+        stored = from_row(row)
+        to_row(stored.key, stored.event)
+        is_sound = re.fullmatch("[0-9a-f]{32}", row.key) and isinstance(row.camera, str)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+    return stored if is_sound else None
+
+
+def _replace_first_page(copy: Path) -> None:
+    """Put the first page of a new store over a file's own.
+
+    It tells where the tables are, which is the same in every store. A new one's own size in pages must not
+    count, so that SQLite goes by the size of the file.
+    """
+    model = copy.with_name("model.sqlite3")
+    with closing(SqliteDatabase(model)):
+        pass
+    page = bytearray(model.read_bytes()[:PAGE_BYTES])
+    page[SIZE_FIELD_VALID] = bytes(4)
+    with copy.open("r+b") as file:
+        file.write(page)
