@@ -28,7 +28,7 @@ from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
 
 Color = tuple[int, int, int]
 
-FONT_PATH = Path(__file__).parent / "assets" / "fonts" / "NanumSquareB.ttf"
+FONT_PATH = Path(__file__).parents[1] / "assets" / "fonts" / "NanumSquareB.ttf"
 
 # Unlike in lightness as well as in hue (amber light, green middle, red dark), for colour-blind eyes.
 COLORS: Mapping[Verdict, Color] = MappingProxyType(

@@ -26,7 +26,7 @@ from gatecam.settings.config import (
     to_yaml,
 )
 
-TOP_LEVEL_FILE = Path(__file__).parents[1] / "config.yaml"
+TOP_LEVEL_FILE = Path(__file__).parents[2] / "config.yaml"
 HOST = "expected a name or an address alone, such as broker.example or 192.0.2.7"
 
 
