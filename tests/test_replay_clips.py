@@ -52,7 +52,7 @@ def test_a_signer_without_a_mask_is_alerted_once_whatever_the_hands_do(
     name: str, shared_data: Path, analyzer: FaceAnalyzer
 ) -> None:
     seen = replayed(shared_data / "videos" / f"{name}.mkv", analyzer)
-    assert seen.people.count == 1
+    assert (seen.people.tracks, seen.people.came) == (1, 1)
     assert Counter(event.kind for event in seen.events) == {"mask_missing": 1}
     assert len(seen.correct) > 30
     assert max(seen.correct) < Config().tracker.confidence, "a hand before the mouth is no mask"
@@ -86,7 +86,7 @@ def test_key_frames_give_the_same_events_twice(shared_data: Path, analyzer: Face
 @pytest.mark.data
 def test_two_people_who_walk_up_are_two(shared_data: Path, analyzer: FaceAnalyzer) -> None:
     seen = replayed(shared_data / "videos" / WALKING, analyzer)
-    assert seen.people.count == 2
+    assert seen.people.tracks == 2
 
 
 def test_the_demo_gives_its_golden_events(tmp_path: Path, analyzer: FaceAnalyzer) -> None:
@@ -96,7 +96,7 @@ def test_the_demo_gives_its_golden_events(tmp_path: Path, analyzer: FaceAnalyzer
     seen = replayed(clip, analyzer)
     people, events = seen.people, seen.events
     golden = [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
-    assert people.count == 1
+    assert people.tracks == 1
     assert [(e.kind, e.camera, e.track_id, e.verdict) for e in events] == [
         (g["kind"], g["camera"], g["track_id"], g["verdict"]) for g in golden
     ]

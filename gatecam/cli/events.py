@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import StateConfigOption
-
-
-class Form(StrEnum):
-    """How events are written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
+from gatecam.cli.options import Form, StateConfigOption
 
 
 def events(

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from gatecam.app import open_store
-from gatecam.cli.events import Form
+from gatecam.cli.options import Form
 from gatecam.cli.state import find_state
 from gatecam.errors import ConfigError
 from gatecam.notify.jsonl import stored_to_line

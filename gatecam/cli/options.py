@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,14 @@ def check_there(value: Path | list[Path] | None) -> Path | list[Path] | None:
     """Return an option's paths, once they are known to be there; for `callback`."""
     require_there(value if isinstance(value, list) else [value])
     return value
+
+
+class Form(StrEnum):
+    """Says how events are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
 
 
 ConfigOption = Annotated[

@@ -71,7 +71,7 @@ def replay_all(
     failed = work.run(jobs, show)
     if len(failed) < len(jobs):
         console = open_console()
-        print_people(console, work.people.latest(), work.people.count, seconds)
+        print_people(console, work.people, seconds)
         print_latencies(console, work.telemetry.latencies())
         print_searches(console, work.telemetry)
         for line in work.notes:

@@ -284,7 +284,7 @@ class _Reloading:
 def _print_summary(people: People, telemetry: Telemetry) -> None:
     """To standard error, as standard output holds nothing but events."""
     console = open_console(stderr=True)
-    print_people(console, people.latest(), people.count, time_of_day)
+    print_people(console, people, time_of_day)
     print_latencies(console, telemetry.latencies())
     print_searches(console, telemetry)
     counts = {

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecam.people.keyframes import Searched
-from gatecam.people.pipeline import Person
+from gatecam.people.pipeline import People, Person
 from gatecam.pictures.messages import event_label
 from gatecam.runtime.telemetry import StageLatency, Telemetry
 from gatecam.types import Verdict
@@ -27,15 +27,20 @@ def seconds(time_s: float) -> str:
     return f"{time_s:.2f} s"
 
 
-def print_people(
-    console: Console, people: Sequence[Person], count: int, moment: Callable[[float], str]
-) -> None:
-    """One row a person: first and last seen, verdicts over time, what was said; `moment` words a time."""
+def print_people(console: Console, everybody: People, moment: Callable[[float], str]) -> None:
+    """Print a row for each track: first and last seen, verdicts over time, and what was said.
+
+    Args:
+        console: where the table goes.
+        everybody: whose latest tracks are shown.
+        moment: words a time in seconds.
+    """
+    people = everybody.latest()
     if not people:
         console.print("Nobody came.")
         return
     several = len({person.camera for person in people}) > 1
-    table = Table(title=_people_title(len(people), count), title_justify="left")
+    table = Table(title=_title(everybody, len(people)), title_justify="left")
     for name in (*(["camera"] if several else []), "person", "first seen", "last seen", "verdicts", "events"):
         table.add_column(name, overflow="fold")
     for person in people:
@@ -45,8 +50,10 @@ def print_people(
     console.print(table)
 
 
-def _people_title(shown: int, count: int) -> str:
-    return f"People: {count}" if shown == count else f"People: {count} (the latest {shown})"
+def _title(everybody: People, shown: int) -> str:
+    tracks = f", in {everybody.tracks} tracks" if everybody.tracks != everybody.came else ""
+    latest = f" (the latest {shown})" if shown != everybody.tracks else ""
+    return f"People: {everybody.came}{tracks}{latest}"
 
 
 def _verdicts(person: Person, moment: Callable[[float], str]) -> Text:

@@ -146,11 +146,15 @@ class Person:
 
 
 class People:
-    """Gathers from steps who came, what they wore and what was said."""
+    """Gathers from steps who came, what they wore and what was said.
+
+    `tracks` counts all tracks. `came` counts people once each, however many tracks they were followed by.
+    """
 
     def __init__(self) -> None:
         self._people: dict[tuple[str, int], Person] = {}  # who was seen last stands last
-        self.count = 0
+        self.tracks = 0
+        self.came = 0
 
     def add(self, step: Step) -> None:
         """Note the tracks and events of one step."""
@@ -159,16 +163,17 @@ class People:
             key = (step.frame.camera, track.id)
             person = self._people.pop(key, None)
             if person is None:
-                self.count += 1
-                person = Person(self.count, *key, first_s=now - track.age_s, last_s=now)
+                self.tracks += 1
+                person = Person(self.tracks, *key, first_s=now - track.age_s, last_s=now)
             self._people[key] = person
             person.see(track, now)
         for event in step.events:
+            self.came += event.first
             if person := self._people.get((event.camera, event.track_id)):
                 person.hear(event)
         while len(self._people) > PEOPLE_KEPT:
             del self._people[next(iter(self._people))]
 
     def latest(self) -> list[Person]:
-        """The people of late, in the order of their coming; `count` counts all."""
+        """Return the latest tracks, in the order of their coming."""
         return sorted(self._people.values(), key=lambda person: person.number)

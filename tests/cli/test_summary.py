@@ -6,7 +6,7 @@ import pytest
 
 from gatecam.cli.summary import print_latencies, print_people, print_searches, seconds
 from gatecam.people.keyframes import Searched
-from gatecam.people.pipeline import Person
+from gatecam.people.pipeline import People, Person
 from gatecam.runtime.console import open_console
 from gatecam.runtime.telemetry import StageLatency, Telemetry
 from gatecam.types import Event, EventKind, Verdict
@@ -19,8 +19,15 @@ def person() -> Person:
     return Person(1, "door", 7, 0.96, 4.0, Verdict.NONE, verdicts, 2, [said], 1)
 
 
+def of(person: Person, tracks: int = 1, came: int = 1) -> People:
+    people = People()
+    people._people = {("door", 7): person}
+    people.tracks, people.came = tracks, came
+    return people
+
+
 def test_a_person_is_one_row(person, capsys):
-    print_people(open_console(), [person], 1, seconds)
+    print_people(open_console(), of(person), seconds)
     out = capsys.readouterr().out
     row = "│ 7      │ 0.96 s     │ 4.00 s    │ unknown 1.00 s, none 1.50 s │ mask_missing 1.50 s │"
     assert row in out
@@ -29,9 +36,9 @@ def test_a_person_is_one_row(person, capsys):
 
 def test_what_is_left_out_is_counted(person, capsys):
     person.verdict_count, person.event_count = 12, 4
-    print_people(open_console(), [person], 1005, seconds)
+    print_people(open_console(), of(person, tracks=1005, came=1000), seconds)
     out = capsys.readouterr().out
-    assert "People: 1005 (the latest 1)" in out
+    assert "People: 1000, in 1005 tracks (the latest 1)" in out
     assert "none 1.50 s and 10 more changes" in out
     assert "mask_missing 1.50 s and 3 more" in out
 

@@ -109,5 +109,5 @@ def test_ten_thousand_people_leave_neither_memory_nor_each_other_s_alerts(make_f
         if step.frame.index % 8 == 7:
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert (people.count, told) == (FACES, FACES)
+    assert (people.came, told) == (FACES, FACES)
     assert sizes[-1] - sizes[len(sizes) // 2] < 256 * 1024

@@ -177,7 +177,7 @@ def test_only_the_latest_people_are_kept_and_all_are_counted(make_track):
     people = People()
     for number in range(PEOPLE_KEPT + 5):
         people.add(step(number, [make_track(number)]))
-    assert people.count == PEOPLE_KEPT + 5
+    assert people.tracks == PEOPLE_KEPT + 5
     assert [p.track_id for p in people.latest()] == list(range(5, PEOPLE_KEPT + 5))
 
 
@@ -185,7 +185,7 @@ def test_who_stays_while_many_pass_is_neither_forgotten_nor_counted_twice(make_t
     people = People()
     for number in range(1, PEOPLE_KEPT + 5):
         people.add(step(number, [make_track(0), make_track(number)]))
-    assert people.count == PEOPLE_KEPT + 5
+    assert people.tracks == PEOPLE_KEPT + 5
     assert people.latest()[0].track_id == 0
     assert len(people.latest()) == PEOPLE_KEPT
 
