@@ -1,1 +1,1 @@
-"""The room that tells: sinks for events, and the queue that keeps a slow one from the frames."""
+"""Deliver events to people and other systems, through queues that keep a slow sink from holding up frames."""

@@ -1,4 +1,4 @@
-"""Chat and mail by Apprise (https://appriseit.com): short words for who looks after the door."""
+"""Send short messages by chat and mail through Apprise (https://appriseit.com) to the people in charge."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def chat_outputs(config: ChatConfig) -> list[ChatOutput]:
-    """An output for each address, so that one that fails holds up no other.
+    """Create one output per address, so that an address that fails does not hold up the others.
 
     Raises:
         MissingExtraError: Apprise is not installed.
-        OutputError: the addresses cannot be read, one is none, or there are none.
+        OutputError: the file cannot be read, a line is no address, or the file has no address.
     """
     try:
         import apprise
     except ImportError as error:
         raise MissingExtraError("Chat and mail", "chat") from error
     assert config.urls_file is not None
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its words hold addresses, and so passwords
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # Apprise logs addresses, which hold passwords
     path = Path(config.urls_file)
     found: dict[str, ChatOutput] = {}
     for number, line in enumerate(read_secret(path).splitlines(), 1):
@@ -39,54 +39,57 @@ def chat_outputs(config: ChatConfig) -> list[ChatOutput]:
         if not address or address.startswith("#"):
             continue
         if not chat.add(address):
-            raise OutputError(f"{path}:{number}: expected an address that Apprise knows: correct it.")
+            raise OutputError(f"{path}:{number}: Apprise does not know this kind of address: correct it.")
         name = f"chat:{hashlib.sha256(address.encode()).hexdigest()[:6]}"
         found.setdefault(name, ChatOutput(chat, name, f"{path}:{number}", config.people))
     if not found:
-        raise OutputError(f"{path}: holds no address: write one a line, or set chat.urls_file to null.")
+        raise OutputError(f"{path}: holds no address: write one per line, or set chat.urls_file to null.")
     return list(found.values())
 
 
 class ChatOutput:
-    """Sends a message to one address for each event that is to be told; others count as delivered."""
+    """Sends a message to one address for each event about a camera, and on request for alerts about people.
+
+    Other events are skipped and count as delivered.
+    """
 
     batch = 1
     trouble = None
 
     def __init__(self, chat: Apprise, name: str, place: str, people: bool) -> None:
-        """Nothing is sent yet.
+        """Keep the address. Nothing is sent yet.
 
         Args:
-            chat: sends to that address.
-            name: the same as long as the address is.
-            place: the file and the line that it stands in, for messages: it may hold a password itself.
-            people: whether alerts about people are told as well.
+            chat: sends to the address.
+            name: names this output. It stays the same as long as the address does.
+            place: the file and line of the address, for messages. The address may hold a password.
+            people: whether alerts about people are sent as well.
         """
         self.name = name
         self._chat, self._place, self._people = chat, place, people
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Send a message for the first event, if it is to be told.
+        """Send a message for the first event, unless this output skips such events.
 
         Raises:
-            OutputError: the address did not take it.
+            OutputError: the message could not be sent.
         """
         event = events[0].event
         if self._is_told(event):
             title, body = message(event)
             if not self._chat.notify(title=title, body=body):
-                raise OutputError(f"chat {self._place}: this address takes no message; it is sent again.")
+                raise OutputError(f"chat {self._place}: the message could not be sent; gatecam tries again.")
         return 1
 
     def close(self) -> None:
-        """Nothing is held between messages."""
+        """Do nothing: no connection is kept between messages."""
 
     def _is_told(self, event: Event) -> bool:
         return event.kind.is_camera or (self._people and event.kind.is_alert)
 
 
 def message(event: Event) -> tuple[str, str]:
-    """Return the title and the text that tell of an event, in English and Korean."""
+    """Return the title and the text of the message for an event, in English and Korean."""
     if event.kind is EventKind.CAMERA_OK:
         korean, english = "카메라가 다시 보입니다", "The camera sees again"
     elif event.kind is EventKind.FAST_ENOUGH:

@@ -1,4 +1,4 @@
-"""A program that is started for each event, such as one that moves a door's relay."""
+"""Run a program for each event, such as one that switches a door's relay."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gatecam.notify.jsonl import stored_to_line
 from gatecam.settings.config import CommandConfig
 from gatecam.types import StoredEvent
 
-KEPT_BYTES = 4096  # of what the program says on standard error, the last
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")  # of the environment
+KEPT_BYTES = 4096  # how much of the end of the program's standard error is kept
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")  # variables for the program
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,15 @@ log = logging.getLogger(__name__)
 class CommandOutput:
     """Hands one event at a time to a program, as a line of JSON on its standard input.
 
-    The program has ended with 0 when the event counts as delivered. One that takes too long is ended with
-    all that it started. No shell takes part.
+    An event counts as delivered when the program ends with exit code 0. A program that takes too long is
+    killed together with every process it started. No shell is involved.
     """
 
     name = "command"
     batch = 1
 
     def __init__(self, config: CommandConfig, clock: Callable[[], float]) -> None:
-        """`clock` tells the time of day, in s since 1970."""
+        """Keep the settings. `clock` returns the time of day in s since 1970."""
         self._config, self._clock = config, clock
         self._env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,14 +43,14 @@ class CommandOutput:
 
     @property
     def trouble(self) -> str | None:
-        """That the program is not there, or may not be run."""
+        """Return a message if the program is missing or not executable, else None."""
         program = self._config.run[0]
         if shutil.which(program, path=self._env.get("PATH")) is not None:
             return None
         return f"command {program}: there is no such program: correct command.run, or install it."
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Run the program for the first event, unless that is too old.
+        """Run the program for the first event, unless the event is too old.
 
         Raises:
             OutputError: the program could not be started, failed or took too long.
@@ -80,7 +80,7 @@ class CommandOutput:
         return 1
 
     def close(self) -> None:
-        """End a program that still runs."""
+        """Kill the program if it is still running."""
         if (process := self._process) is not None:
             _kill(process)
 
@@ -88,7 +88,7 @@ class CommandOutput:
         assert process.stdin is not None
         assert process.stderr is not None
         said = _Tail(process.stderr)
-        with suppress(OSError):  # it need not read
+        with suppress(OSError):  # the program need not read its input
             process.stdin.write(line)
             process.stdin.close()
         try:
@@ -113,7 +113,7 @@ class CommandOutput:
 
 
 class _Tail:
-    """The end of what a program says, however much that is."""
+    """Reads a stream in a thread and keeps its end, so long output needs little memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept = stream, b""
@@ -121,8 +121,8 @@ class _Tail:
         self._thread.start()
 
     def last_line(self) -> str:
-        """The last line in brackets, or nothing."""
-        self._thread.join(0.5)  # something that it started may hold the stream open
+        """Return the last line with text in brackets, or an empty string."""
+        self._thread.join(0.5)  # a child of the program may keep the stream open
         lines = self._kept.decode("utf-8", "replace").split("\n")
         line = next((one for one in reversed(lines) if one.strip()), "").strip()
         text = "".join(letter if letter.isprintable() else " " for letter in line)[:200]

@@ -1,4 +1,4 @@
-"""The fake of a sink, for tests and for whoever only wants to look at the events."""
+"""Keep events in a list: the fake of a sink, for tests and for programs that only read the events."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from gatecam.types import Event
 
 
 class ListSink:
-    """Keeps the events it was sent, in order."""
+    """Keeps the events that are sent to it, in order."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.closed = False
 
     def send(self, event: Event) -> None:
-        """Add the event to `events`."""
+        """Append the event to `events`."""
         self.events.append(event)
 
     def close(self) -> None:
-        """Note that it was closed; the events stay."""
+        """Set `closed`. The events stay."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""Events as JSON lines, the file format that others read (DESIGN.md, "Files that others read")."""
+"""Write events as JSON lines, a format that other programs read (DESIGN.md, "Files that others read")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatecam.types import Event, StoredEvent
 def event_to_dict(event: Event) -> dict[str, str | int | float]:
     """Return the fields of an event's line. Time (s) and probability are rounded to 3 digits.
 
-    Events of a camera have `reason` as well, those of a person `first`, and live events `at`.
+    Events about a camera also have `reason`, events about a person `first`, and live events `at`.
 
     >>> from gatecam.types import EventKind, Verdict
     >>> event_to_dict(Event(EventKind.MASK_MISSING, "gate", 3, Verdict.NONE, 1.23456, 37, 0.98765))
@@ -41,24 +41,23 @@ def event_to_dict(event: Event) -> dict[str, str | int | float]:
 
 
 def event_to_line(event: Event) -> str:
-    """An event as one JSON object, with the line's end.
+    """Return an event as one JSON object and a line end.
 
-    The line is ASCII with JSON's escapes, so that neither a terminal's encoding nor a camera's name can
-    make it fail.
+    The line is ASCII with JSON escapes, so a terminal's encoding or a camera's name cannot make writing fail.
     """
     return json.dumps(event_to_dict(event)) + "\n"
 
 
 def stored_to_line(stored: StoredEvent) -> str:
-    """A stored event as `event_to_line` writes it, with `id` before all else: a text of its own."""
+    """Return a stored event as in `event_to_line`, with its key as the first field, `id`."""
     return json.dumps({"id": stored.key, **event_to_dict(stored.event)}) + "\n"
 
 
 class JsonLinesSink:
-    """Writes one JSON object a line and event, each handed to the system at once."""
+    """Writes one JSON object per event and line, and flushes after each."""
 
     def __init__(self, target: Path | IO[str]) -> None:
-        """Write to a file, which is replaced, or to a stream such as `sys.stdout`, which stays open.
+        """Open a file, replacing what it held, or take a stream such as `sys.stdout`, which stays open.
 
         Raises:
             OutputError: the file cannot be opened.
@@ -71,7 +70,7 @@ class JsonLinesSink:
         """Write the event's line.
 
         Raises:
-            OutputError: it cannot be written, for example because the disk is full.
+            OutputError: the line cannot be written, for example because the disk is full.
         """
         try:
             self._stream.write(event_to_line(event))
@@ -80,7 +79,7 @@ class JsonLinesSink:
             raise cannot_write(self._name, error) from error
 
     def close(self) -> None:
-        """Close the file; a stream that was given is left open."""
+        """Close the file. A stream that was given stays open."""
         if not self._owned:
             return
         try:
@@ -90,7 +89,7 @@ class JsonLinesSink:
 
 
 def cannot_write(name: str, error: OSError) -> OutputError:
-    """The error that tells of a file or stream that takes no events."""
+    """Return the error for a file or stream to which no events can be written."""
     return OutputError(
         f"{name}: events cannot be written ({error.strerror or error}): "
         "choose a file in a folder that exists, is yours and has space."

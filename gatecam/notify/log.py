@@ -1,7 +1,7 @@
-"""The event log, a file that an event is safely in before anyone is told that it was taken.
+"""Write the event log, and acknowledge an event only when it is safe on the disk.
 
 event ─► queue ─► LogFile (write, fsync) ─► the sink that acknowledges it, such as standard output
-                     └─ fails: kept, tried again after growing pauses, in order, each event once
+                     └─ fails: events are kept and written later, in order, each once
 """
 
 from __future__ import annotations
@@ -35,18 +35,17 @@ log = logging.getLogger(__name__)
 
 
 class LogFile:
-    """A file that only grows by whole lines which are on the disk, held by one program at a time.
+    """Appends whole lines to a file, syncs them to disk, and locks out other programs.
 
-    A half line that a kill left behind is cut off when the file is opened: nobody was told of its event.
-    A file that is moved away while it is written, as log rotation does, gives way to a new one. Its mode is
-    600: it says when people came and went. Devices and pipes are written to as they are: they have no lock,
-    no end to mend and nothing to sync.
+    A half-written line that a killed process left is cut off when the file is opened. Its event was never
+    acknowledged. If the file is moved away, as log rotation does, a new one is created. The mode is 600,
+    because the file shows when people came and went. Devices and pipes are not locked, repaired or synced.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
+        """Open the file, or create it.
 
-        A full disk is no reason to raise: the program may have been restarted because of it.
+        A full disk raises no error here: the program may have been restarted because of it.
 
         Raises:
             OutputError: the file cannot be opened, or another program writes to it.
@@ -54,7 +53,7 @@ class LogFile:
         self._path = path
         self._fd: int | None = None
         self._is_file = True
-        self._whole_bytes: int | None = None  # where the file ended before a write that failed
+        self._whole_bytes: int | None = None  # size before a write that failed
         try:
             self._open()
         except OSError as error:
@@ -62,14 +61,14 @@ class LogFile:
                 raise cannot_write(str(path), error) from error
 
     def send(self, event: Event) -> None:
-        """Write one event; returns and raises as `append`."""
+        """Write one event, as `append` does."""
         self.append([event])
 
     def append(self, events: Sequence[Event]) -> None:
-        """Write the events' lines; on return they are on the disk, after an error none of them is.
+        """Write the events' lines to the disk. After an error none of them is in the file.
 
         Raises:
-            OutputError: they cannot be written, for example because the disk is full.
+            OutputError: the lines cannot be written, for example because the disk is full.
         """
         lines = "".join(map(event_to_line, events)).encode("ascii")
         try:
@@ -88,13 +87,13 @@ class LogFile:
         self._whole_bytes = None
 
     def close(self) -> None:
-        """Close the file; another program may have it from now on."""
+        """Close the file, so that another program can take it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def _ready(self) -> int:
-        """The open file, without what a failed write left of its line."""
+        """Return the open file after removing what a failed write left in it."""
         if self._fd is not None and not self._is_current(self._fd):
             self.close()
         if self._fd is None:
@@ -117,7 +116,7 @@ class LogFile:
                         f"{self._path} is written by {holder}: end that one first, or choose another "
                         "file as notify.log."
                     )
-                if not self._path.is_symlink():  # as /dev/stdout is, or a link that the user made
+                if not self._path.is_symlink():  # /dev/stdout and users' own links are symlinks
                     close_to_others(self._path)
                 _mend_end(fd, self._path)
         except BaseException:
@@ -127,7 +126,7 @@ class LogFile:
         return fd
 
     def _is_current(self, fd: int) -> bool:
-        """Whether the path still names the open file."""
+        """Return whether the path still names the open file."""
         if not self._is_file:
             return True
         try:
@@ -137,7 +136,7 @@ class LogFile:
         return os.path.samestat(there, os.fstat(fd))
 
     def _cut_off(self, quietly: bool = False) -> None:
-        """Take back what a failed write added; it is tried again before the next write."""
+        """Remove what a failed write added. If this fails too, it is repeated before the next write."""
         if self._fd is None or self._whole_bytes is None:
             return
         try:
@@ -151,23 +150,23 @@ class LogFile:
 
 
 class EventLog(Sink, Protocol):
-    """What keeps events for good, such as a `LogFile` or the store."""
+    """Keeps events for good, such as a `LogFile` or the store."""
 
     def append(self, events: Sequence[Event], /) -> None:
-        """Keep events; on return they are on the disk, after an error none of them is.
+        """Write the events to the disk. After an error none of them is kept.
 
         Raises:
-            OutputError: they cannot be kept.
+            OutputError: the events cannot be kept.
         """
         ...
 
 
 class DurableSink(QueuedSink):
-    """Keeps each event until it is in the log, then hands it on: what `then` has seen is on the disk.
+    """Writes each event to the log first and then passes it to the sink `then`.
 
-    While the log cannot be written, events wait, at most `size` of them and then new ones are dropped and
-    counted, and the write is tried again after pauses that grow from 0.5 s to 30 s. All that wait are
-    written at once, so that a slow disk costs one sync for many.
+    While the log cannot be written, up to `size` events wait. Further events are dropped and counted. The
+    write is repeated after pauses that grow from 0.5 s to 30 s. All waiting events are written at once, so a
+    slow disk needs one sync for many events.
     """
 
     batch = 256
@@ -185,13 +184,14 @@ class DurableSink(QueuedSink):
         """Start the thread, as `QueuedSink` does.
 
         Args:
-            file: where events are kept.
-            then: gets the events that are on the disk, in order; must not block, is closed with this sink.
+            file: keeps the events.
+            then: gets the events that are on the disk, in order. It must not block. This sink closes it.
             size: how many events may wait.
-            name: says in counts and messages which sink it is.
-            telemetry: gets the counts.
-            on_trouble: told by the sink's thread when the log cannot be written, and None when it can again.
-            first_pause_s: the first pause after a failure.
+            name: names this sink in counters and messages.
+            telemetry: counts the events.
+            on_trouble: called by the sink's thread with a message when the log cannot be written, and with
+                None when it can be written again.
+            first_pause_s: the pause after the first failure.
         """
         self._file = file
         self._then = then
@@ -203,7 +203,7 @@ class DurableSink(QueuedSink):
         super().__init__(file, size, name, telemetry)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Try once more to write what waits, for at most `timeout_s`, and close `then`."""
+        """Try once more to write the waiting events, for at most `timeout_s`, and close `then`."""
         super().close(timeout_s)
         self._then.close()
 
@@ -258,7 +258,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the name of a new file on the disk as well (fsync(2)), where a folder may be opened for that."""
+    """Sync a folder, so that the name of a new file is on the disk too (fsync(2)), if the system allows."""
     with suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)
         try:
@@ -268,7 +268,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _mend_end(fd: int, path: Path) -> None:
-    """Have the file end with a whole line: cut half an event off, end any other text with a new line."""
+    """Make the file end with a whole line: cut off half an event, end any other text with a line end."""
     size = os.fstat(fd).st_size
     with path.open("rb") as stream:
         stream.seek(max(0, size - TAIL_BYTES))
@@ -283,7 +283,10 @@ def _mend_end(fd: int, path: Path) -> None:
 
 
 def _is_half_event(text: bytes) -> bool:
-    """Whether a last line is one of ours, cut off; of some a machine's crash leaves nothing but zeros."""
+    """Return whether the last line is an event that was cut off.
+
+    After a machine's crash the line may be empty here, because only zeros were left of it.
+    """
     if not (text.startswith(LINE_START) or LINE_START.startswith(text)):
         return False
     try:

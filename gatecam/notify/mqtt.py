@@ -1,11 +1,11 @@
-"""Events and what holds now, for an MQTT broker; Home Assistant finds the entities by itself.
+"""Publish events and the current state to an MQTT broker, where Home Assistant discovers the entities.
 
-`<topic>/status`             online or offline, retained, by the broker when gatecam is gone (last will)
+`<topic>/status`             online or offline, retained; the broker sends offline if gatecam dies
 `<topic>/<camera>/event`     each event as JSON, QoS 1
-`<topic>/<camera>/presence`  ON or OFF, retained: whether somebody is there
-`<topic>/<camera>/verdict`   correct, incorrect, none, unknown or nobody, retained: of the nearest
-`<topic>/<camera>/problem`   ON or OFF, retained: whether the camera does not see or is judged too slowly;
-                              why, under `/reason`
+`<topic>/<camera>/presence`  ON or OFF, retained: whether anybody stands before the camera
+`<topic>/<camera>/verdict`   the verdict of the nearest person, or nobody, retained
+`<topic>/<camera>/problem`   ON or OFF, retained: whether the camera is blind or too slow;
+                             `<topic>/<camera>/reason` says why
 
 Discovery: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
 """
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 
 KEEPALIVE_S = 30
-ACK_S = 10.0  # longest wait for the broker to have a batch
+ACK_S = 10.0  # longest wait until the broker acknowledges a batch
 LONGEST_PAUSE_S = 60
-STATES_PERIOD_S = 0.25  # what holds now is told at most so often
+STATES_PERIOD_S = 0.25  # shortest time between two reports of the current state
 CLOSE_S = 1.0
 HANGS_UP = "it does not talk as it should: correct mqtt.port, or mqtt.tls"
 NOBODY = "nobody"
@@ -47,19 +47,19 @@ log = logging.getLogger(__name__)
 
 
 class MqttOutput:
-    """Keeps a connection to the broker for ever; an event is delivered when the broker acknowledges it."""
+    """Keeps a connection to the broker. An event is delivered when the broker acknowledges it."""
 
     name = "mqtt"
     batch = 50
 
     def __init__(self, config: MqttConfig, cameras: Sequence[str], identity: str) -> None:
-        """Start to connect, in the library's thread.
+        """Start to connect in a thread of the MQTT library.
 
         Args:
-            config: the broker, the topics, how to log in.
-            cameras: their names.
-            identity: the same at each start, and no other gatecam's: the broker ends a connection that was
-                left half open for the new one's sake, so that its last will cannot come later.
+            config: the broker, the topics and the login.
+            cameras: names of the cameras.
+            identity: the same at each start, and different from that of any other gatecam. The broker then
+                closes a half-open connection of an earlier run at once, so its last will cannot come later.
 
         Raises:
             MissingExtraError: paho-mqtt is not installed.
@@ -77,7 +77,7 @@ class MqttOutput:
         self._untold: set[str] = set()
         self._changed = threading.Condition()
         self._closing = False
-        self._refused = ""  # why there is no connection, once that is known
+        self._refused = ""  # why there is no connection, once known
         self._greeted = False
         self._status = f"{config.topic}/status"
         digest = hashlib.sha256(f"{config.topic}\n{identity}".encode()).hexdigest()
@@ -90,21 +90,21 @@ class MqttOutput:
 
     @property
     def trouble(self) -> str | None:
-        """Why there is no connection; None while there is one, and before the first attempt has ended."""
+        """Return why there is no connection. None while connected or before the first attempt has ended."""
         return self._no_connection() if self._refused and not self._client.is_connected() else None
 
     def note(self, presence: Presence) -> None:
-        """Take in what a camera sees now; told to the broker a moment later, only the newest."""
+        """Take what a camera sees now. Only the newest state is published, a moment later."""
         with self._changed:
             self._newest[presence.camera] = presence
             self._untold.add(presence.camera)
             self._changed.notify_all()
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Publish events, and wait until the broker has them; how many of the first it has.
+        """Publish events and return how many of the first ones the broker acknowledged.
 
         Raises:
-            OutputError: there is no connection, or the broker has none of them in time.
+            OutputError: there is no connection, or no event was acknowledged in time.
         """
         if not self._client.is_connected():
             raise OutputError(self._no_connection())
@@ -125,7 +125,7 @@ class MqttOutput:
         return taken
 
     def close(self) -> None:
-        """Say that gatecam goes, and disconnect, within a second or two."""
+        """Publish `offline` and disconnect, within about two seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -157,7 +157,7 @@ class MqttOutput:
                     f"mqtt.ca_file {config.ca_file}: cannot be used ({error}): give a file of certificates."
                 ) from error
 
-    # In the library's thread ---------------------------------------------------------------------
+    # Called in the library's thread ---------------------------------------------------------------
 
     def _on_connect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         self._greeted = True
@@ -171,7 +171,7 @@ class MqttOutput:
         self._introduce()
 
     def _on_connect_fail(self, client: Client, data: Any) -> None:
-        self._refused = _reason(sys.exception())  # the library calls while it handles the error
+        self._refused = _reason(sys.exception())  # the library calls this while it handles the error
 
     def _on_disconnect(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if not self._greeted:
@@ -180,10 +180,10 @@ class MqttOutput:
 
     def _on_message(self, client: Client, data: Any, message: MQTTMessage) -> None:
         if message.topic == self._status:
-            # The last will of a connection before this one, or another gatecam's of the same topic.
+            # The last will of an earlier connection, or of another gatecam with the same topic.
             if message.payload == b"offline" and not self._closing:
                 self._client.publish(self._status, "online", qos=1, retain=True)
-        elif message.payload == b"online":  # Home Assistant has started anew
+        elif message.payload == b"online":  # Home Assistant has restarted
             self._introduce()
 
     def _introduce(self) -> None:
@@ -194,7 +194,7 @@ class MqttOutput:
             self._untold.update(self._newest)
             self._changed.notify_all()
 
-    # In the teller's thread ----------------------------------------------------------------------
+    # Called in the thread that publishes states --------------------------------------------------
 
     def _tell_states(self) -> None:
         while True:
@@ -262,13 +262,14 @@ class MqttOutput:
 
 
 def port_of(config: MqttConfig) -> int:
-    """The broker's port: the one that is set, or the usual one."""
+    """Return the broker's port from the settings, or the usual one."""
     return config.port or (8883 if config.tls else 1883)
 
 
 def topic_name(name: str) -> str:
-    """A name as one level of a topic: letters, digits, - and _; others are told apart by a hash.
+    """Return a name as one level of a topic, made of a-z, 0-9, - and _.
 
+    A name that had to be changed gets a hash, so that two names never share a topic.
     >>> topic_name("entrance"), topic_name("North gate/2")
     ('entrance', 'north-gate-2-6b0e20')
     """
@@ -279,7 +280,7 @@ def topic_name(name: str) -> str:
 
 
 def _reason(error: BaseException | None) -> str:
-    """Why a connection did not come about, and what to do where that is plain."""
+    """Return why a connection failed, and what to do if that is known."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the broker is not proven ({error.verify_message}): correct mqtt.ca_file, or mqtt.host"
     if isinstance(error, ssl.SSLError | ConnectionResetError):
@@ -289,9 +290,9 @@ def _reason(error: BaseException | None) -> str:
 
 
 def _has(message: MQTTMessageInfo, timeout_s: float) -> bool:
-    """Whether the broker acknowledges a message in time."""
+    """Return whether the broker acknowledges a message in time."""
     try:
         message.wait_for_publish(max(0.0, timeout_s))
-    except (ValueError, RuntimeError):  # it was not even queued
+    except (ValueError, RuntimeError):  # the message was not even queued
         return False
     return message.is_published()

@@ -1,4 +1,4 @@
-"""Ways of playing a sound: sounddevice, or a player of the platform, whatever is installed here."""
+"""Play sounds with whatever is installed here: sounddevice or a program of the platform."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ COMMANDS = (
 
 
 class PlayError(Exception):
-    """A player could not play."""
+    """Raised when a player could not play."""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A way of playing: `play` takes a whole WAV file's bytes and raises `PlayError` when it cannot."""
+    """Plays sounds: `play` takes the bytes of a whole WAV file and raises `PlayError` on failure."""
 
     name: str
     play: Callable[[bytes], None]
 
 
 def find_players() -> list[Player]:
-    """The ways of playing that are installed here, best first; whether a speaker listens is not known."""
+    """Return the installed players, best first. Whether a speaker is connected is not checked."""
     players = []
     if (device := _sounddevice_output()) is not None:
         players.append(Player(f"sounddevice ({device})", _play_sounddevice))
@@ -51,7 +51,11 @@ def find_players() -> list[Player]:
 
 
 def sound_available() -> tuple[bool, str]:
-    """Whether alerts can be heard, and by what, or why not and what to do: for `gatecam doctor`."""
+    """Check for `gatecam doctor` whether alerts can be heard.
+
+    Returns:
+        Whether they can, and the player's name, or what is missing and what to do about it.
+    """
     players = find_players()
     if not players:
         return False, "no player found: install the extra [sound], or one of paplay, pw-play, aplay, ffplay"
@@ -64,7 +68,7 @@ def sound_available() -> tuple[bool, str]:
 
 
 def command_player(program: str, command: Sequence[str]) -> Player:
-    """A player that hands a temporary file to a program and waits for its end, for a bounded time."""
+    """Return a player that runs a program on a temporary file and waits for it, for a limited time."""
 
     def play(sound: bytes) -> None:
         try:
@@ -81,7 +85,7 @@ def command_player(program: str, command: Sequence[str]) -> Player:
             raise PlayError(f"did not end within {PLAY_TIMEOUT_S:g} s") from None
         except OSError as error:
             raise PlayError(str(error)) from error
-        # ffplay ends with 0 even when it finds no speaker.
+        # ffplay ends with 0 even if it finds no speaker.
         if done.returncode != 0 or b"audio open failed" in done.stderr:
             raise PlayError("it found no speaker that works")
 
@@ -89,13 +93,13 @@ def command_player(program: str, command: Sequence[str]) -> Player:
 
 
 def _sounddevice_output() -> str | None:
-    """The name of sounddevice's output device; None without the library, PortAudio or a device.
+    """Return the name of sounddevice's output device. None without the library, PortAudio or a device.
 
-    PortAudio lists the devices once, when it starts; it is started anew to see those plugged in since.
+    PortAudio lists the devices only when it starts. It is restarted here to see newly connected ones.
     """
     try:
         import sounddevice
-    except (ImportError, OSError):  # OSError: the library is there, PortAudio is not
+    except (ImportError, OSError):  # OSError: the library is installed, PortAudio is not
         return None
     try:
         sounddevice._terminate()
@@ -129,7 +133,7 @@ def _play_winsound(sound: bytes) -> None:
 
 
 def _linux_has_output() -> bool:
-    """Whether there is a sound card, or a PulseAudio or PipeWire server to play to."""
+    """Return whether there is a sound card, or a PulseAudio or PipeWire server to play to."""
     cards = Path("/proc/asound/cards")
     if cards.is_file() and "no soundcards" not in cards.read_text():
         return True

@@ -1,4 +1,4 @@
-"""The bounded queue between the frames and a sink that may be slow, fail or block for ever."""
+"""Queue events for a sink that may be slow, fail or block for ever, so that frames never wait for it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ log = logging.getLogger(__name__)
 
 
 class QueuedSink:
-    """Delivers to another sink from a thread of its own: `send` neither blocks nor raises.
+    """Delivers to another sink from a thread of its own. `send` neither blocks nor raises.
 
-    Every event ends in one of three counts: `sent`, `failed` (the sink raised) or `dropped` (the queue
-    was full, or the sink had not taken it when the time to close was over). The counts also go to the
-    telemetry as `<name>_sent`, `<name>_failed` and `<name>_dropped`. The thread is a daemon, which
-    ends with `close`; a sink that blocks for ever is left behind and cannot hold up the program.
+    Every event ends in one of three counts: `sent`, `failed` (the sink raised an error) or `dropped` (the
+    queue was full, or the sink had not taken the event in time at closing). The telemetry counts them as
+    `<name>_sent`, `<name>_failed` and `<name>_dropped`. The thread ends with `close`. It is a daemon: a sink
+    that blocks for ever cannot keep the program from ending.
     """
 
     batch = 1  # events delivered at once
 
     def __init__(self, sink: Sink, size: int, name: str, telemetry: Telemetry | None = None) -> None:
-        """Start the thread; at most `size` events wait, and `name` says in the log which sink it is."""
+        """Start the thread. At most `size` events wait. `name` names the sink in the log."""
         self.name = name
         self._sink = sink
         self._size = size
         self._telemetry = telemetry or Telemetry()
-        self._waiting: deque[Event] = deque()  # with those being delivered, until the sink has them
+        self._waiting: deque[Event] = deque()  # including the events being delivered, until the sink has them
         self._changed = threading.Condition()
         self._closing = False
         self._abandoned = False
@@ -43,26 +43,26 @@ class QueuedSink:
 
     @property
     def waiting(self) -> int:
-        """Events that the sink has not taken yet."""
+        """Return how many events the sink has not taken yet."""
         return len(self._waiting)
 
     @property
     def sent(self) -> int:
-        """Events that the sink took."""
+        """Return how many events the sink took."""
         return self._telemetry.counter(f"{self.name}_sent")
 
     @property
     def dropped(self) -> int:
-        """Events that never reached the sink."""
+        """Return how many events never reached the sink."""
         return self._telemetry.counter(f"{self.name}_dropped")
 
     @property
     def failed(self) -> int:
-        """Events at which the sink raised."""
+        """Return how many events made the sink raise an error."""
         return self._telemetry.counter(f"{self.name}_failed")
 
     def send(self, event: Event) -> None:
-        """Put the event in the queue, or drop and count it when the queue is full or closed."""
+        """Put the event in the queue. Drop and count it if the queue is full or closed."""
         with self._changed:
             if self._closing or len(self._waiting) >= self._size:
                 self._count("dropped")
@@ -71,7 +71,7 @@ class QueuedSink:
             self._changed.notify_all()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Deliver what is left and close the sink, for at most `timeout_s`; the rest counts as dropped."""
+        """Deliver the rest and close the sink, within `timeout_s`. Events left over count as dropped."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -87,7 +87,7 @@ class QueuedSink:
         while events := self._next():
             try:
                 taken = self._deliver(events)
-            except Exception as error:  # whatever a sink raises must not end the thread
+            except Exception as error:  # no error of a sink may end the thread
                 self._settle("failed", len(events), error)
             else:
                 self._settle("sent", taken)
@@ -97,18 +97,18 @@ class QueuedSink:
             log.warning("%s could not be closed: %s", self.name, error)
 
     def _deliver(self, events: Sequence[Event]) -> int:
-        """Hand the first events over; how many the sink took, the others are given again."""
+        """Hand over the first events and return how many the sink took. The others are delivered later."""
         self._sink.send(events[0])
         return 1
 
     def _next(self) -> tuple[Event, ...]:
-        """Wait for events; none when closing and nothing is left."""
+        """Wait for events and return a batch. It is empty when the queue is closed and nothing is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             return tuple(islice(self._waiting, self.batch))
 
     def _settle(self, outcome: str, number: int, error: Exception | None = None) -> None:
-        """Count a delivery; of several failures in a row only the first is logged."""
+        """Count a delivery. Only the first of several failures in a row is logged."""
         with self._changed:
             if not self._abandoned and number:
                 self._count(outcome, number)
@@ -119,7 +119,7 @@ class QueuedSink:
         self._healthy = error is None
 
     def _drop_all(self) -> int:
-        """Count all that wait as dropped, and forget them; the caller holds the lock."""
+        """Forget all waiting events, count them as dropped and return their number. Needs the lock held."""
         left = len(self._waiting)
         self._waiting.clear()
         self._count("dropped", left)
@@ -130,18 +130,18 @@ class QueuedSink:
 
 
 class FanOut:
-    """Sends each event to every sink, in order; an error of one goes to the caller."""
+    """Sends each event to every sink, in order. An error of one sink goes to the caller."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
 
     def send(self, event: Event) -> None:
-        """Send to all; wrap a sink that may fail in a `QueuedSink` to keep it from the others."""
+        """Send to all sinks. Wrap a sink that may fail in a `QueuedSink` to protect the others."""
         for sink in self._sinks:
             sink.send(event)
 
     def close(self) -> None:
-        """Close all, in order, also when one raises."""
+        """Close all sinks in order, even if one raises."""
         with ExitStack() as stack:
             for sink in reversed(self._sinks):
                 stack.callback(sink.close)

@@ -1,4 +1,4 @@
-"""Secrets lie in files of their own, which the settings name."""
+"""Read secrets from files of their own, which the settings name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def read_secret(path: Path) -> str:
-    """Return the text of a secret's file, without the end of its line and a byte-order mark.
+    """Return the secret in a file, without a byte-order mark or space at either end.
 
     Raises:
-        OutputError: it cannot be read, or holds nothing.
+            OutputError: the file cannot be read, or holds nothing.
     """
     try:
         with path.open("rb") as file:
@@ -29,7 +29,7 @@ def read_secret(path: Path) -> str:
             f"{path}: the secret cannot be read ({reason}): correct its path or mode."
         ) from None
     if not text:
-        raise OutputError(f"{path}: holds no secret: write one into it.")
+        raise OutputError(f"{path}: the file holds no secret: write one into it.")
     if is_open:
-        log.warning("%s may be read by others: `chmod 600` it.", path)
+        log.warning("%s can be read by other users: run `chmod 600` on it.", path)
     return text

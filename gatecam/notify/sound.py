@@ -1,8 +1,8 @@
-"""A tone and spoken words for each alert and each thank-you, on whatever can play.
+"""Play a tone and spoken words for each alert and each thank-you.
 
-The sounds ship as WAV files (`assets/sounds`). They are played by sounddevice where it is installed and finds
-a speaker, else by a player of the platform; each that fails gives way to the next, and without any
-gatecam goes on silently until one is there again.
+The sounds ship as WAV files (`assets/sounds`). sounddevice plays them if it is installed and finds a speaker,
+else a program of the platform does. If a player fails, the next one is tried. Without any player gatecam goes
+on silently until one works.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from gatecam.settings.config import SoundConfig
 from gatecam.types import Event, EventKind, Verdict
 
 FOLDER = Path(__file__).parents[1] / "assets" / "sounds"
-RATE_HZ = 22_050  # of all the files
+RATE_HZ = 22_050  # sampling rate of all the files
 SPOKEN = {Verdict.NONE: "missing", Verdict.INCORRECT: "incorrect", Verdict.CORRECT: "ok"}
 CAMERA = "camera"
 TONES = {"missing": "alert", "incorrect": "alert", "ok": "ok", CAMERA: "camera"}
 GAP_S = 0.15  # between the tone and each language
-ALERT_LATE_S = 5.0  # after its event a sound is of no use
+ALERT_LATE_S = 5.0  # a sound that starts later than this after its event is of no use
 OK_LATE_S = 1.0
 SILENT = (EventKind.CAMERA_OK, EventKind.TOO_SLOW, EventKind.FAST_ENOUGH)
-HANG_S = 14.0  # longer than a program that is ended after its time-out
+HANG_S = 14.0  # longer than the time-out of a player's program
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +44,12 @@ T = TypeVar("T")
 
 
 class SoundSink:
-    """Plays a tone and words for each event, with the pause between two of a kind; never raises.
+    """Plays a tone and words for each event, with a pause between two sounds of a kind. It never raises.
 
-    What is late is left out: words to somebody who has gone by are of no use, and a crowd would be talked to
-    for minutes. When nothing can play, that is logged once, and the players are looked for anew at the first
-    event after `retry_s`: a speaker may be plugged in, and a sound server start, at any time. A player that
-    hangs is left behind, in a daemon thread of its own, and not used until it returns.
+    Late sounds are left out: the person has gone by, and a crowd would keep the speaker busy for minutes. If
+    nothing can play, that is logged once. The first event after `retry_s` makes a new search for players,
+    because a speaker may be connected, or a sound server started, at any time. A player that hangs is left
+    alone in its daemon thread and is not used until it returns.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class SoundSink:
         """Read the sounds.
 
         Args:
-            config: what is said, how loud, when not, and how often at most.
-            time_of_day: tells the local time, for the quiet hours.
-            clock: that of the events' times.
-            players: tried in order; None looks for them at the first event.
-            retry_s: time of silence after which players are looked for anew.
+            config: sounds, volume, quiet hours and pause.
+            time_of_day: returns the local time, for the quiet hours.
+            clock: the clock of the events' times.
+            players: players to try in order. None searches for players at the first event.
+            retry_s: time of silence after which players are searched for again.
             hang_s: time after which a player counts as hanging.
 
         Raises:
@@ -77,19 +77,20 @@ class SoundSink:
         self._sounds = {name: compose(config, name) for name in (*SPOKEN.values(), CAMERA)}
         self._config, self._time_of_day, self._clock = config, time_of_day, clock
         self._given = players
-        self._players: list[Player] = []  # none: to be looked for
+        self._players: list[Player] = []  # empty: search for players first
         self._proven: set[str] = set()
         self._hung: dict[str, threading.Thread] = {}
-        self._silent_s: float | None = None  # event time since which nothing could play
+        self._silent_s: float | None = None  # event time from which on nothing could play
         self._retry_s = retry_s
         self._hang_s = hang_s
-        self._ended_s: dict[bool, float] = {}  # when the last sound was over, by whether it was an alert
+        self._ended_s: dict[bool, float] = {}  # when the last sound ended, by whether it was an alert
 
     def send(self, event: Event) -> None:
-        """Play the event's sound, unless it is late, hushed, or one of its kind was over just now; may block.
+        """Play the event's sound. This may block.
 
-        A camera that sees again makes no sound, and a machine that is too slow none
-        either: visitors can do nothing about it.
+        Nothing is played if it is late, during quiet hours, or within the pause after a sound of the same
+        kind. A camera that recovers and a machine that is too slow make no sound: visitors can do nothing
+        about either.
         """
         alert = event.kind.is_alert
         sound = self._sounds[CAMERA if event.kind.is_camera else SPOKEN.get(event.verdict, CAMERA)]
@@ -109,12 +110,12 @@ class SoundSink:
         self._silent_s = None if reason is None else event.time_s
 
     def close(self) -> None:
-        """Nothing is held between sounds."""
+        """Do nothing: nothing is held open between sounds."""
 
     def _play(self, sound: bytes) -> str | None:
-        """Try the players in order; None when one played, else why the last did not.
+        """Try the players in order. Return None if one played, else why the last one did not.
 
-        One that has never played and fails is not tried again until all are looked for anew.
+        A player that has never played and fails is left out until the next search for players.
         """
         reason = "no player was found"
         try:
@@ -138,7 +139,7 @@ class SoundSink:
         return find_players() if self._given is None else list(self._given)
 
     def _within_time(self, name: str, call: Callable[[], T]) -> T:
-        """Call in a thread that can be left behind: a dead driver may hold a call, or a child, for ever."""
+        """Call in a thread that can be left behind, because a broken driver may block a call for ever."""
         hung = self._hung.get(name)
         if hung is not None and hung.is_alive():
             raise PlayError(f"{name} hangs")
@@ -157,7 +158,7 @@ class SoundSink:
         return answer
 
     def _tell(self, reason: str | None) -> None:
-        """Say once that alerts are silent, and once that they sound again."""
+        """Log once that alerts are silent, and once that they are heard again."""
         if reason is not None and self._silent_s is None:
             log.warning(
                 "Alerts are silent (%s): connect a speaker, or set notify.sound to false; "
@@ -169,9 +170,9 @@ class SoundSink:
 
 
 def compose(config: SoundConfig, name: str) -> bytes:
-    """What is played for `missing`, `incorrect`, `ok` or `camera`: a WAV file; empty where that is nothing.
+    """Return the WAV file for `missing`, `incorrect`, `ok` or `camera`, or nothing if it is silent.
 
-    A camera has nothing to say to visitors: its sound is a tone alone, whatever the settings.
+    The sound for a camera is a tone without words in any case, as visitors need not know.
 
     Raises:
         OutputError: a file that ships is missing.
@@ -194,7 +195,7 @@ def compose(config: SoundConfig, name: str) -> bytes:
 
 
 def is_quiet(hours: str | None, now: time) -> bool:
-    """Whether a time of day is within hours such as `22:00-07:00`, the end not included.
+    """Return whether a time of day is within hours such as `22:00-07:00`. The end is not included.
 
     >>> [is_quiet("22:00-07:00", time(hour)) for hour in (21, 22, 3, 7)]
     [False, True, True, False]
@@ -214,7 +215,7 @@ def _samples(path: Path) -> NDArray[np.float64]:
 
 
 def _outcome(call: Callable[[], T]) -> T | Exception:
-    """What a call returns or raises; an error of a library's own must not leave the sink waiting."""
+    """Return what a call returns or raises. Any error is returned, so that the sink never waits in vain."""
     try:
         return call()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Events as CSV, for a spreadsheet."""
+"""Write events as CSV, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from gatecam.types import StoredEvent
 
 COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id", "first")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins with one of these
 PART = 16_384
 
 
 def csv_parts(events: Iterable[StoredEvent]) -> Iterator[str]:
-    """Events as CSV with a line of names, in parts of some kilobytes: whole lines each."""
+    """Yield events as CSV with a header line, in parts of about 16 KiB that end with whole lines."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)

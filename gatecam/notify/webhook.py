@@ -1,7 +1,7 @@
-"""Each event as a signed request to a web address.
+"""Post each event to a web address, as a signed request.
 
-The signature is that of Stripe's and others' webhooks: HMAC-SHA256 (RFC 2104) over time stamp, dot and
-body, so that neither can be changed and an old request cannot be sent again as a new one.
+The signature works as in Stripe's webhooks: HMAC-SHA256 (RFC 2104) over the time stamp, a dot and the body.
+Nobody can change either, or send an old request again as a new one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gatecam.types import StoredEvent
 
 
 class WebhookOutput:
-    """Posts one event at a time; only an answer of 2xx within the time-out counts as delivered.
+    """Posts one event at a time. Only an answer of 2xx within the time-out counts as delivered.
 
     Redirects are not followed. The same event always has the same `Idempotency-Key`.
     """
@@ -37,11 +37,11 @@ class WebhookOutput:
     trouble = None
 
     def __init__(self, config: WebhookConfig, clock: Callable[[], float]) -> None:
-        """Read the secret; nothing is sent yet.
+        """Read the secret. Nothing is sent yet.
 
         Args:
-            config: the address, the secret's file, the time-out.
-            clock: tells the time of day, in s since 1970.
+            config: the address, the secret's file and the time-out.
+            clock: returns the time of day in s since 1970.
 
         Raises:
             OutputError: the secret cannot be read.
@@ -58,7 +58,7 @@ class WebhookOutput:
         """Post the first event.
 
         Raises:
-            OutputError: it was not taken.
+            OutputError: the event was not accepted.
         """
         body = stored_to_line(events[0]).encode("ascii")
         with closing(self._connect()) as connection:
@@ -82,7 +82,7 @@ class WebhookOutput:
         return 1
 
     def close(self) -> None:
-        """Cut a request that is under way; it comes again."""
+        """Cut a request that is under way. Its event is sent again later."""
         if (connection := self._connection) is not None:
             _cut(connection)
 
@@ -117,6 +117,6 @@ class WebhookOutput:
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:
-    """End whatever a connection waits for, also a peer that sends a byte now and then."""
+    """End whatever a connection waits for, even if the peer still sends a byte now and then."""
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)

@@ -1,1 +1,1 @@
-"""What every room stands on: cores, folders, locks, logs, telemetry, progress."""
+"""Provide what every other room needs: cores, folders, locks, logs, telemetry and progress."""

@@ -1,7 +1,7 @@
-"""Hides the secrets of addresses in whatever is shown: messages, logs, pages and settings.
+"""Hide the secrets in addresses wherever they are shown: in messages, logs, pages and settings.
 
-An address may hold a password as `user:password@`, in its query, or in its path, as cameras of many makers
-want it. What is left names the host, its port, and those parts of the path that are surely no secret.
+An address may hold a password as `user:password@`, in its query, or in its path, as many cameras require.
+Only the host, the port and the parts of the path that cannot be secret are shown.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://")
 
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
 _IN_TEXT = re.compile(r"([A-Za-z][\w+.-]*://)(\S+?)(?=[)\]}>'\",.:;]*(?:\s|$))")
-_PARTS = re.compile(r"([^/?#]*)([^?#]*)([?#]?)", re.DOTALL)  # host, path, what begins the query
+_PARTS = re.compile(r"([^/?#]*)([^?#]*)([?#]?)", re.DOTALL)  # host, path, first character of the query
 _HOST = re.compile(r"(?:\[[\w:.%]*\]|[^:\[\]]*)(?::\d*)?")
 _LONGEST_PART = 40
-# Parts of paths that many makers use, with numbers of up to three digits
+# Words that many makers use in paths, and numbers of up to three digits
 _HARMLESS = re.compile(
     r"(?:live|stream(?:ing)?|channels?|ch|cam(?:era)?s?|video|media|main|sub|primary|secondary|first|second|third"
     r"|h26[45]|hevc|mpeg|mp|m3u8|mjpe?g|jpe?g|motion|image|img|snap(?:shot)?|preview|input|profile|onvif|axis"
@@ -37,7 +37,7 @@ _BEFORE_SECRET = re.compile(
 
 
 def hide_secrets(text: str) -> str:
-    """Return a text whose addresses show no user, password, query or other secret.
+    """Return a text in which the addresses show no user, password, query or other secret.
 
     >>> hide_secrets("no answer from rtsp://admin:p@ss/w@10.0.0.5/live?token=1, trying again")
     'no answer from rtsp://***@10.0.0.5/live?***, trying again'
@@ -46,7 +46,7 @@ def hide_secrets(text: str) -> str:
 
 
 def hide_in_source(source: str) -> str:
-    """Return a camera's source without secrets, also where it lacks its scheme or has spaces.
+    """Return a camera's source without secrets, even if it has no scheme or contains spaces.
 
     >>> hide_in_source("10.0.0.5/user=admin&password=s3cret&channel=1")
     '10.0.0.5/***'
@@ -59,7 +59,7 @@ def hide_in_source(source: str) -> str:
 
 
 def hide_path(address: str) -> str:
-    """Return a web address without user, path and query; chat services put their secret into the path.
+    """Return a web address without user, path and query. Chat services put their secret into the path.
 
     >>> hide_path("https://hooks.example/services/T0/B0/s3cret?x=1")
     'https://hooks.example/***'
@@ -70,12 +70,12 @@ def hide_path(address: str) -> str:
 
 
 def is_url(source: str) -> bool:
-    """Check if a source is the address of a network stream."""
+    """Return whether a source is the address of a network stream."""
     return source.lower().startswith(URL_SCHEMES)
 
 
 def source_problem(source: str) -> str | None:
-    """Return what is wrong with a camera's source, as far as its text shows.
+    """Return what is wrong with a camera's source, judged from its text alone, or None.
 
     >>> source_problem("rtsp://")
     'expected the name or address of the camera after rtsp://'
@@ -96,7 +96,7 @@ def source_problem(source: str) -> str | None:
 
 
 def has_raw_password(address: str) -> bool:
-    """Check if a `#`, `/` or `?` of a password seems to end the name of the host."""
+    """Return whether a password seems to contain a raw `#`, `/` or `?`, which ends the host's name."""
     rest = address.partition("://")[2]
     host, _, _ = _split(rest)
     return "@" in rest[len(host) :] or not _is_host(host)
@@ -104,7 +104,7 @@ def has_raw_password(address: str) -> bool:
 
 def _split(rest: str) -> tuple[str, str, str]:
     found = _PARTS.match(rest)
-    assert found is not None  # it matches the empty text
+    assert found is not None  # the pattern matches even the empty text
     return found[1], found[2], found[3]
 
 
@@ -113,7 +113,7 @@ def _is_host(text: str) -> bool:
 
 
 def _without_secrets(rest: str) -> str:
-    """Hide the secrets of an address whose scheme was cut off.
+    """Hide the secrets of an address without its scheme.
 
     Everything before the last @ may be a password with raw characters.
     """
@@ -135,5 +135,5 @@ def _safe_path(path: str) -> str:
 
 
 def _is_word(part: str) -> bool:
-    """Check if a part of a path is a plain word, such as `driveway` or `Door.cgi`."""
+    """Return whether a part of a path is a plain word, such as `driveway` or `Door.cgi`."""
     return _WORD.fullmatch(part) is not None

@@ -1,6 +1,6 @@
-"""How many cores this process may use, and how busy they are.
+"""Find out how many cores this process may use, and how busy they are.
 
-Those are the cores that it may run on, or fewer where a container grants less.
+The system allows it certain cores, and a container may grant less time than they have.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ USE_PERIOD_S = 5.0
 
 
 def set_openmp() -> None:
-    """Have torch start a thread for each core that may be used; of use before torch is loaded.
+    """Make torch start one thread per usable core. Call this before torch is loaded.
 
-    They wait for each other asleep, after a short spin: threads that only spin are a tenth faster alone, and
-    ten times slower beside any other busy program on two cores (`docs/adr/0005-sleeping-threads.md`).
-    OpenVINO takes torch's number. Variables that are set already stay.
+    Threads wait for each other asleep, after a short spin. Threads that only spin are a tenth faster alone,
+    but ten times slower beside another busy program on two cores (`docs/adr/0005-sleeping-threads.md`).
+    OpenVINO takes torch's number. Environment variables that are already set stay as they are.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -29,22 +29,22 @@ def set_openmp() -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process can keep busy, one at least."""
+    """Return how many cores this process can keep busy, at least one."""
     quota = granted_cores()
     return allowed_cores() if quota is None else max(1, min(allowed_cores(), round(quota)))
 
 
 def allowed_cores() -> int:
-    """Cores that the system lets this process run on."""
+    """Return how many cores the system lets this process run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def granted_cores(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | None:
-    """The time of cores that control groups grant this process a second, in s; None where they grant all.
+    """Return how many cores' time the control groups grant this process. None if there is no limit.
 
     Args:
         cgroups: where they are mounted, version 2 or 1 (Linux, Documentation/admin-guide/cgroup-v2.rst).
-        own: tells which of them this process is in.
+        own: the file that lists the groups of this process.
     """
     try:
         lines = own.read_text(encoding="ascii", errors="replace").splitlines()
@@ -61,7 +61,7 @@ def granted_cores(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | N
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
-    """The group's folder and all above it: each may grant less."""
+    """Return the folder of a group and those of all groups above it, as each may set a lower limit."""
     inner = Path(path.lstrip("/"))
     return [root / inner, *(root / above for above in inner.parents)]
 
@@ -76,7 +76,7 @@ def _share_v1(folder: Path) -> float | None:
 
 
 def _ratio(quota: str, period: str) -> float | None:
-    """`max` and -1 stand for no limit."""
+    """Return quota / period, or None if there is no limit (`max` or -1)."""
     if not (quota.isdecimal() and period.isdecimal()) or int(period) == 0:
         return None
     return int(quota) / int(period)
@@ -90,23 +90,23 @@ def _read(path: Path) -> str:
 
 
 class CoresInUse:
-    """Measures which share of the cores that this process may use is busy, over the latest seconds.
+    """Measures which share of the usable cores was busy in the last few seconds.
 
-    It counts all programs on those cores. Where a container grants less than the cores it runs on, this
-    process alone tells whether what is granted is used up, so the larger of both shares counts.
+    All programs on those cores count. A container may grant less time than its cores have. Then only the
+    time of this process shows whether the grant is used up, so the larger of both shares is taken.
 
     Args:
-        stat: the system's times by core (proc_stat(5)).
-        own_s: tells the time that this process has used on all cores together, in s.
+        stat: the system's file of times per core (proc_stat(5)).
+        own_s: returns the time that this process has used on all cores together, in s.
     """
 
     def __init__(self, stat: Path = STAT, own_s: Callable[[], float] = time.process_time) -> None:
-        self.share: float | None = None  # None until a period has passed, and where nothing can be read
+        self.share: float | None = None  # None before the first period has passed, or if nothing can be read
         self._stat, self._own_s = stat, own_s
         self._then: tuple[float, float, float, float] | None = None
 
     def note(self, now_s: float) -> None:
-        """Measure anew at a monotonic time, if a period has passed."""
+        """Measure again at a monotonic time, if a period has passed."""
         if self._then is not None and now_s - self._then[0] < USE_PERIOD_S:
             return
         now = (now_s, *_busy_ticks(_read(self._stat)), self._own_s())
@@ -126,7 +126,7 @@ def _busy_ticks(stat: str) -> tuple[float, float]:
     busy = total = 0
     for name, *fields in map(str.split, stat.splitlines()):
         if name in names:
-            ticks = [int(field) for field in fields[:8]]  # guests, which follow, count as user already
+            ticks = [int(field) for field in fields[:8]]  # user time includes the guest times that follow
             total += sum(ticks)
             busy += sum(ticks) - sum(ticks[3:5])  # idle, and waiting for a disk
     return busy, total

@@ -1,6 +1,6 @@
-"""Whether a window can be shown, found out without opening one.
+"""Check whether a window can be shown, without opening one.
 
-Qt, which draws OpenCV's windows on Linux, ends the whole process where the display does not answer.
+Qt, which draws OpenCV's windows on Linux, ends the whole process if the display does not answer.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import Mapping
 
 
 def display_available(env: Mapping[str, str]) -> tuple[bool, str]:
-    """Whether a window can be shown, and on what, or why not; `env` is the environment.
+    """Check whether a window can be shown. `env` is the environment.
 
-    On Linux that needs an X11 display, also under Wayland: OpenCV's wheel has no other way.
+    Linux needs an X11 display even under Wayland, because OpenCV's wheel supports nothing else.
+
+    Returns:
+        Whether it can, and the name of the display or the reason.
     """
     import cv2
 
@@ -26,7 +29,7 @@ def display_available(env: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def x11_reachable(display: str) -> tuple[bool, str]:
-    """Whether an X11 display such as `:0` or `host:10.0` answers, and a few words that say so."""
+    """Check whether an X11 display such as `:0` or `host:10.0` answers, and say so in a few words."""
     if not display:
         return False, "DISPLAY is not set"
     match = re.fullmatch(r"(.*):(\d{1,9})(?:\.\d+)?", display)
@@ -54,6 +57,6 @@ def _unix_answers(path: str) -> bool:
 def _tcp_answers(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=1).close()
-    except (OSError, OverflowError, UnicodeError):  # no answer, no such port, no name of a host
+    except (OSError, OverflowError, UnicodeError):  # no answer, port out of range, or no valid host name
         return False
     return True

@@ -1,4 +1,4 @@
-"""Writes the files that users name: ordinary files are replaced whole, devices and pipes are written to."""
+"""Write the files that users name: replace ordinary files whole, and write to devices and pipes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gatecam.errors import OutputError
 
 
 def write_output(path: Path, data: str | bytes) -> None:
-    """Write a file whole, in place of an ordinary one, or into a device or a pipe.
+    """Write a whole file. An ordinary file is replaced, a device or a pipe is written to.
 
     Raises:
         OutputError: the file cannot be written.
@@ -36,14 +36,14 @@ def write_output(path: Path, data: str | bytes) -> None:
 
 
 def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as CSV, as `write_output` writes a text."""
+    """Write rows as CSV, as `write_output` does."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_output(path, text.getvalue())
 
 
 def open_stream(path: Path, encoding: str = "utf-8", newline: str | None = None) -> IO[str]:
-    """Open a file that grows line by line: an ordinary one is emptied, a device or a pipe is written to.
+    """Open a file that is written line by line. An ordinary file is emptied first.
 
     Raises:
         OutputError: the file cannot be opened.
@@ -57,10 +57,10 @@ def open_stream(path: Path, encoding: str = "utf-8", newline: str | None = None)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the name of an empty file that takes the place of `path` at the end, unless an error ends it.
+    """Yield the path of an empty file that replaces `path` at the end of the block, unless that fails.
 
     Raises:
-        OutputError: `path` is no ordinary file, or the new file cannot be made or renamed.
+        OutputError: `path` is no ordinary file, or the new file cannot be created or renamed.
     """
     new = Replacement(path)
     try:
@@ -72,16 +72,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class Replacement:
-    """A new file beside an ordinary one, whose place it takes when it is finished.
+    """Creates a new file beside an ordinary one, and replaces that one when it is finished.
 
-    A link stays, and the file that it points to is replaced. Other hard links keep the old content.
+    If the path is a link, the file that it points to is replaced. Other hard links keep the old content.
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the new file, empty.
+        """Create the new, empty file.
 
         Raises:
-            OutputError: `path` is no ordinary file, or the new file cannot be made.
+            OutputError: `path` is no ordinary file, or the new file cannot be created.
         """
         self._path = path
         try:
@@ -90,17 +90,17 @@ class Replacement:
                 raise OutputError(f"{path}: is a device or a pipe; give the name of an ordinary file.")
             self._target = target
             self.part = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
-            open(self.part, "xb").close()  # never one that is there, nor what a link of that name points to
+            open(self.part, "xb").close()  # "x": never use an existing file, or one that a link points to
             if target.exists():
                 self.part.chmod(stat.S_IMODE(target.stat().st_mode))
         except OSError as error:
             raise cannot_write(path, error) from error
 
     def finish(self) -> None:
-        """Give the new file its name.
+        """Rename the new file to `path`.
 
         Raises:
-            OutputError: it cannot be renamed.
+            OutputError: the file cannot be renamed.
         """
         try:
             os.replace(self.part, self._target)
@@ -108,19 +108,19 @@ class Replacement:
             raise cannot_write(self._path, error) from error
 
     def discard(self) -> None:
-        """Remove the new file, as far as it is there."""
+        """Remove the new file if it exists."""
         with suppress(OSError):
             self.part.unlink()
 
 
 def ordinary_file(path: Path) -> Path | None:
-    """Return the ordinary file behind a path's links, whether it exists or not; None for a device or a pipe.
+    """Return the ordinary file behind a path's links, whether it exists or not. None for a device or a pipe.
 
-    This program's own output counts as a device, even where a shell sends it to a file: `/dev/stdout`.
+    This program's own output, such as `/dev/stdout`, counts as a device even if it goes to a file.
 
     Raises:
-        OutputError: `path` is a folder, or something else that takes no bytes.
-        OSError: `path` cannot be looked up, for example because links go in a circle.
+        OutputError: `path` is a folder, a disk or a socket.
+        OSError: the path cannot be resolved, for example because its links form a circle.
     """
     try:
         status = path.stat()
@@ -136,7 +136,7 @@ def ordinary_file(path: Path) -> Path | None:
 
 
 def cannot_write(path: Path | str, error: OSError) -> OutputError:
-    """Return the error that says why a file cannot be written, and what to do."""
+    """Return the error that says why a file cannot be written and what to do about it."""
     if error.errno == errno.ENXIO:
         return OutputError(f"{path}: nobody reads from this pipe; start its reader first.")
     return OutputError(
@@ -146,16 +146,16 @@ def cannot_write(path: Path | str, error: OSError) -> OutputError:
 
 
 def _own_stream(path: Path) -> IO[str] | None:
-    """Return standard output or standard error, if `path` is the file that it goes to."""
+    """Return standard output or standard error if `path` is the file that it writes to."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # no stream, or one without a descriptor
+        with suppress(OSError, ValueError, AttributeError):  # there is no stream, or it has no descriptor
             if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
                 return stream
     return None
 
 
 def _open_in_place(path: str, flags: int) -> int:
-    """Open without waiting for a pipe's reader; go on where this program's own output stands."""
+    """Open a file without waiting for a pipe's reader. Append if it is this program's own output."""
     if (stream := _own_stream(Path(path))) is not None:
         stream.flush()
         return os.dup(stream.fileno())

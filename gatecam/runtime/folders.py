@@ -1,7 +1,7 @@
-"""The folders for what lives as long as the program, and for what outlives it.
+"""Find and protect gatecam's own folders.
 
-The first holds sockets, locks and the times of its starts, the second the store, tokens and sessions. Nobody
-but their user may write to either, and what lies in them is of mode 600.
+The runtime folder holds sockets, locks and the times of starts, as long as the program runs. The state folder
+holds the store, tokens and sessions, for good. Only their user can write to them. Their files have mode 600.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from pathlib import Path
 
 from gatecam.errors import OutputError
 
-SERVICE_FOLDER = Path("/run/gatecam")  # what systemd makes for the unit's RuntimeDirectory=gatecam
-SERVICE_STATE = Path("/var/lib/gatecam")  # the unit's StateDirectory=gatecam, in a container the volume
+SERVICE_FOLDER = Path("/run/gatecam")  # created by systemd for the unit's RuntimeDirectory=gatecam
+SERVICE_STATE = Path("/var/lib/gatecam")  # the unit's StateDirectory=gatecam, or the volume of a container
 SERVICE_CONFIG = Path("/etc/gatecam/config.yaml")
-STORE = "events.sqlite3"  # the store's name in a folder of data
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not hang the program
+STORE = "events.sqlite3"  # name of the store in a data folder
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows does not have this flag
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not block the program
 
 log = logging.getLogger(__name__)
 
 
 def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
-    """Return a folder of mode 700 that is this user's alone, and make it if it is not there.
+    """Return a folder with mode 700 that belongs to this user alone. Create it if needed.
 
-    Three are tried: systemd's `RUNTIME_DIRECTORY`, `gatecam` in `XDG_RUNTIME_DIR`, and `gatecam-<user id>` in
-    the folder for temporary files. `env` is the environment, the process's by default.
+    Three places are tried: systemd's `RUNTIME_DIRECTORY`, `gatecam` in `XDG_RUNTIME_DIR`, and
+    `gatecam-<user id>` in the folder for temporary files. `env` is the environment, by default the process's.
 
     Raises:
+        OSError: none can be created, or other users can write to each of them.
         OSError: none can be made, or others can write to each of them.
     """
     problem = OSError("no folder for sockets and locks")
@@ -50,10 +51,10 @@ def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
 
 
 def state_folder(env: Mapping[str, str] | None = None) -> Path:
-    """Where gatecam keeps its own data, which may not be there yet.
+    """Return the folder of gatecam's own data, which may not exist yet.
 
-    systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME`, else in `~/.local/share`. `env` is the
-    environment, the process's by default.
+    This is systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME`, else `gatecam` in
+    `~/.local/share`. `env` is the environment, by default the process's.
     """
     env = os.environ if env is None else env
     if given := env.get("STATE_DIRECTORY", "").split(":")[0]:
@@ -63,15 +64,15 @@ def state_folder(env: Mapping[str, str] | None = None) -> Path:
 
 
 def own_folder(folder: Path) -> None:
-    """Make a folder for gatecam's own data, or check that nobody else can change what lies in it.
+    """Create a folder for gatecam's own data, or check that no other user can change its files.
 
-    As sshd does for `~/.ssh`, this looks at the folder and at all above it: each must belong to this user or
-    to root, and no other user may write to it. Folders such as `/tmp`, where nobody can replace what others
-    made, may stand above it.
+    Like sshd for `~/.ssh`, this checks the folder and every folder above it. Each must belong to this user
+    or to root, and no other user may write to it. Folders above it may be like `/tmp`, where users cannot
+    replace each other's files.
 
     Raises:
-        OutputError: others can write to it, or it belongs to somebody else.
-        OSError: it cannot be made or looked at.
+        OutputError: other users can write to the folder, or it belongs to another user.
+        OSError: the folder cannot be created or checked.
     """
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
@@ -80,23 +81,23 @@ def own_folder(folder: Path) -> None:
 
 
 def create_own(path: Path) -> None:
-    """Create an empty file of mode 600 for gatecam's own data.
+    """Create an empty file with mode 600 for gatecam's own data.
 
     Raises:
-        FileExistsError: something is there, be it a link.
-        OSError: it cannot be created.
+        FileExistsError: the path exists, even as a link.
+        OSError: the file cannot be created.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, 0o600))
     _give_to_owner(path)
 
 
 def close_to_others(path: Path) -> bool:
-    """Set a file's mode to 600, and return whether other users could read or write it until now.
+    """Set a file's mode to 600, and return whether other users could read or write it before.
 
-    Nothing is done where there is no ordinary file. A file system without modes is told of in the log.
+    Nothing happens if there is no ordinary file. A file system without modes is reported in the log.
 
     Raises:
-        OSError: it is a link, which could name any file of the system.
+        OSError: the path is a link, which could point to any file of the system.
     """
     try:
         mode = path.lstat().st_mode
@@ -114,10 +115,10 @@ def close_to_others(path: Path) -> bool:
 
 
 def read_own(path: Path, most_bytes: int) -> bytes:
-    """Return the first bytes of a file of gatecam's own, which may not be a link.
+    """Return up to `most_bytes` bytes from the start of one of gatecam's own files.
 
     Raises:
-        OSError: it is a link or another thing than a file, is not there, or cannot be read.
+        OSError: the path is a link or no ordinary file, does not exist, or cannot be read.
     """
     fd = os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT)
     with open(fd, "rb") as file:
@@ -127,10 +128,10 @@ def read_own(path: Path, most_bytes: int) -> bytes:
 
 
 def replace_own(path: Path, content: bytes) -> None:
-    """Write a file of mode 600 whole or not at all; after a power cut it is the old or the new one.
+    """Write a file with mode 600 as a whole. After a power cut it holds the old or the new content.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # O_EXCL | O_NOFOLLOW, mode 600
     part = Path(name)
@@ -147,23 +148,23 @@ def replace_own(path: Path, content: bytes) -> None:
 
 
 def open_lock(path: Path) -> int:
-    """Open a file that only serves as a lock, and make it if it is not there; it may not be a link.
+    """Open a file that only serves as a lock. Create it if needed.
 
     Raises:
-        OSError: it is a link, or cannot be opened.
+        OSError: the path is a link, or cannot be opened.
     """
-    close_to_others(path)  # whoever can read it could hold the lock for ever
+    close_to_others(path)  # anyone who can read the file could hold the lock for ever
     return os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT, 0o600)
 
 
 def readable_folders(env: Mapping[str, str] | None = None) -> list[Path]:
-    """The folders in which programs of this user, and for root the service's, may have left sockets."""
+    """Return the folders where this user's programs (for root also the service) may have put sockets."""
     found = dict.fromkeys([*_candidates(os.environ if env is None else env), SERVICE_FOLDER])
     return [folder for folder in found if _trusted(folder)]
 
 
 def is_service_readable() -> bool:
-    """Check whether this machine has a service's data, and this user is root or the service's own user.
+    """Return whether this machine has a service's data and this user is root or the service's user.
 
     A `STATE_DIRECTORY` that names another folder takes precedence.
     """
@@ -184,7 +185,7 @@ def _candidates(env: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _make_private(folder: Path) -> None:
-    status = folder.lstat()  # a link in /tmp is another user's trap
+    status = folder.lstat()  # lstat: a link in /tmp may be another user's trap
     if sys.platform == "win32":
         return
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
@@ -198,11 +199,11 @@ def _make_private(folder: Path) -> None:
 
 
 def _danger(folder: Path) -> str | None:
-    """Return who else can change what lies in a folder, and what to do about it; None where nobody can."""
+    """Return which other user can change a folder's files and what to do about it, or None."""
     if sys.platform == "win32":
         return None
     user, own = os.getuid(), folder.stat()
-    # root looks after the folders of others, such as the service's.
+    # root also handles the folders of others, such as the service's.
     trusted = {0, user, own.st_uid} if user == 0 else {0, user}
     if own.st_uid not in trusted:
         return (
@@ -236,10 +237,10 @@ def _danger(folder: Path) -> str | None:
 
 
 def _others_write(status: os.stat_result, user: int, above: bool = False) -> bool:
-    """Whether others than a folder's owner, this user and root can write to it.
+    """Return whether a user other than a folder's owner, this user and root can write to it.
 
-    Debian and Fedora give each user a group of the same name, and folders that it can write to. Folders of
-    root's such as /var/log have groups of the system's, which are to be trusted as root is.
+    Debian and Fedora give each user a group of the same name that can write to the user's folders. Folders
+    of root such as /var/log have groups of the system, which are trusted as root is.
     """
     if status.st_mode & stat.S_IWOTH:
         return True
@@ -257,7 +258,7 @@ def _others_write(status: os.stat_result, user: int, above: bool = False) -> boo
 
 
 def _user(number: int) -> str:
-    """Return a user's number, with the name where there is one."""
+    """Return a user's number, with the name if there is one."""
     import pwd
 
     try:
@@ -267,7 +268,7 @@ def _user(number: int) -> str:
 
 
 def _give_to_owner(path: Path) -> None:
-    """Give what root made in another user's folder to that user, whose program could not read it else."""
+    """Give a file that root made to the owner of its folder, whose program could not read it otherwise."""
     if sys.platform != "win32" and os.getuid() == 0 and (owner := path.parent.stat()).st_uid != 0:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 

@@ -1,4 +1,7 @@
-"""One gatecam for one camera and one event log; the lock of a killed program is free at once."""
+"""Lock cameras, event logs and folders, so that two gatecams never use one at the same time.
+
+The lock of a killed program is free at once.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def lock_open_file(fd: int) -> str | None:
-    """Lock an open file for this program, or tell in words who has it; None when it is ours.
+    """Lock an open file for this program. Return None if that worked, else who holds the lock.
 
-    The lock (`flock`) belongs to the open file: it ends when the file is closed, and with the program
-    in whatever way that ends. Where a file system has no locks, the file counts as ours.
+    The lock (`flock`) belongs to the open file. It ends when the file is closed or the program ends, however
+    that happens. On a file system without locks, every program gets the lock.
     """
     if sys.platform == "win32":
         return None
@@ -42,19 +45,19 @@ def lock_open_file(fd: int) -> str | None:
 
 
 class Turn:
-    """What one program at a time does, such as delivering a store's events; the others wait their turn.
+    """Decides which program does a job that only one may do at a time, such as delivering a store's events.
 
-    The turn ends with the program that has it, in whatever way that ends.
+    The turn ends with the program that has it, however that program ends.
     """
 
     def __init__(self, path: Path) -> None:
-        """`path` is a file of this turn's own, made if need be."""
+        """Keep the path of the lock file, which is created when it is first needed."""
         self._path = path
         self._asking = threading.Lock()
         self._fd: int | None = None
 
     def is_ours(self) -> bool:
-        """Whether this program has the turn, from now on or since before; never waits."""
+        """Take the turn if it is free, and return whether this program has it. Never waits."""
         with self._asking:
             if self._fd is None:
                 fd = open_lock(self._path)
@@ -65,7 +68,7 @@ class Turn:
             return self._fd is not None
 
     def end(self) -> None:
-        """Let another program have it."""
+        """Release the turn for another program."""
         with self._asking:
             if self._fd is not None:
                 os.close(self._fd)
@@ -74,9 +77,9 @@ class Turn:
 
 @contextmanager
 def folder_lock(folder: Path, patience_s: float = 30.0) -> Iterator[None]:
-    """Hold a folder while the block runs, so that one program at a time creates or renames files in it.
+    """Lock a folder while the block runs, so that only one program creates or renames files in it.
 
-    The lock is on the folder itself and leaves no file behind. Where there are no locks, the block just runs.
+    The folder itself is locked, so no lock file remains. On a file system without locks, the block just runs.
 
     Raises:
         TimeoutError: another program has held the folder for `patience_s`.
@@ -110,13 +113,13 @@ def folder_lock(folder: Path, patience_s: float = 30.0) -> Iterator[None]:
 
 @contextmanager
 def camera_lock(name: str, source: str, folder: Path | None = None) -> Iterator[None]:
-    """Hold a camera for this program while the block runs.
+    """Lock a camera for this program while the block runs.
 
     Args:
         name: the camera's name, for the message.
         source: its index, device or address.
-        folder: where locks lie; None takes the runtime folder. When it cannot be used, for example because
-            the disk is full, that is logged and the block runs without the lock.
+        folder: where lock files are; None means the runtime folder. If the folder cannot be used, for example
+            because the disk is full, that is logged and the block runs without the lock.
 
     Raises:
         CameraError: another gatecam uses the camera.
@@ -140,9 +143,9 @@ def camera_lock(name: str, source: str, folder: Path | None = None) -> Iterator[
 
 
 def camera_identity(source: str, system: Path = Path("/")) -> str:
-    """What all names of one camera have in common: its link under /dev/v4l/by-id, its device, or its address.
+    """Return what all names of a camera share: its link in /dev/v4l/by-id, its device, or its address.
 
-    The link comes first because it stays the camera's when a replug gives it another number.
+    The link comes first because it stays the same when a camera is connected again under another number.
     """
     if source.isdecimal():
         source = f"/dev/video{int(source)}"
@@ -157,11 +160,11 @@ def camera_identity(source: str, system: Path = Path("/")) -> str:
 
 
 def lock_holder(file: os.stat_result, kind: str = "FLOCK", table: Path = Path("/proc/locks")) -> int | None:
-    """Return the process that Linux lists as the holder of a writing lock on a file; None where not known.
+    """Return the process that Linux lists as holding a write lock on a file, or None if unknown.
 
-    A line is `1: FLOCK  ADVISORY  WRITE 4711 08:02:1234 0 EOF`: process, device and inode of the file
-    (proc_locks(5)). Stacked file systems tell another device there, so that the inode has to do for them.
-    SQLite's locks are of the kind POSIX.
+    A line looks like `1: FLOCK  ADVISORY  WRITE 4711 08:02:1234 0 EOF`, with the process, the device and the
+    inode of the file (proc_locks(5)). Stacked file systems list another device there, so the inode alone must
+    do for them. SQLite's locks are of the kind POSIX.
     """
     try:
         rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()]

@@ -1,6 +1,6 @@
-"""What the program says of itself: one line an event on standard error, for people or as JSON.
+"""Log to standard error, one line per message, as text for people or as JSON.
 
-Every line passes one formatter, which takes secrets out of addresses and keeps a line one line.
+One formatter writes all lines. It hides the secrets in addresses and keeps each message on one line.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from gatecam.runtime.addresses import hide_secrets
 Field = str | int | float | bool | None
 
 ONCE_IN_S = 10.0
-TEXTS_KEPT = 1000  # of those said in the last seconds: unlike ones without end must not fill the memory
+TEXTS_KEPT = 1000  # texts remembered for repeats; bounded, as endless different texts would fill the memory
 
 
 def set_up(as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
-    """Have all that is logged go to standard error, in place of an earlier `set_up`.
+    """Send all log messages to standard error, replacing an earlier `set_up`.
 
     Lines are plain (`gatecam: text`), or with `as_json` objects with `at`, `level`, `logger`, `message` and
-    the record's own fields; then Python's warnings and errors that nobody caught become lines as well.
-    A warning or error of the same text is said once in 10 s, the next time with how many were left out.
+    the record's own fields. With `as_json`, Python's warnings and uncaught errors become such lines as well.
+    A warning or error with the same text is logged once in 10 s. The next one says how many were left out.
     """
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _StandardError)]:
@@ -45,20 +45,20 @@ def set_up(as_json: bool = False, clock: Callable[[], float] = time.monotonic) -
 
 
 def say(text: str, *, level: int = logging.INFO, logger: str = "gatecam", **fields: Field) -> None:
-    """Log a sentence, with fields for the programs that read it, such as `camera`, `kind` or `since_s`."""
+    """Log a sentence, with fields such as `camera`, `kind` or `since_s` for programs that read the log."""
     logging.getLogger(logger).log(level, "%s", text, extra=with_fields(**fields))
 
 
 def with_fields(**fields: Field) -> dict[str, dict[str, Field]]:
-    """The `extra` of a call of `logging` that carries fields: `log.warning(text, extra=with_fields(…))`."""
+    """Return the `extra` argument that adds fields: `log.warning(text, extra=with_fields(…))`."""
     return {"fields": fields}
 
 
 class PlainFormatter(logging.Formatter):
-    """One line for people: `gatecam: text`, and of an error what it is and where it was raised."""
+    """Formats a record for people as `gatecam: text`, with an error's type, text and place in the code."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line without its line end."""
         text = record.getMessage()
         if (error := _error_of(record)) is not None:
             text = f"{text}: {_in_words(error)}"
@@ -66,13 +66,13 @@ class PlainFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII: `at`, `level`, `logger`, `message`, then the record's own fields.
+    """Formats a record as one JSON object in ASCII: `at`, `level`, `logger`, `message` and its own fields.
 
-    An error adds `error`, in words, and `trace`.
+    An error adds its text as `error` and its traceback as `trace`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line without its line end."""
         line: dict[str, Field] = {
             "at": datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -88,14 +88,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class Limit:
-    """Lets a warning or error of one text pass once in 10 s, and counts those that it leaves out."""
+    """Lets a warning or error with one text pass once in 10 s, and counts the repeats that it leaves out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._said: dict[tuple[str, int, str], _Said] = {}  # in the order of time
+        self._said: dict[tuple[str, int, str], _Said] = {}  # oldest first
 
     def pass_on(self, record: logging.LogRecord) -> Iterator[logging.LogRecord]:
-        """What is to be said now: counts of texts that ended, and the record unless it is left out."""
+        """Yield the records to log now: counts for texts that are over, and the record if it passes."""
         now_s = self._clock()
         key = record.name, record.levelno, record.getMessage()
         said = self._said.get(key)
@@ -110,7 +110,7 @@ class Limit:
             self._said[key] = _Said(logging.makeLogRecord({**vars(record), **bare}), now_s)
 
     def counts(self, is_over: Callable[[_Said], bool] = lambda said: True) -> Iterator[logging.LogRecord]:
-        """Forget the oldest texts for as long as they are over, and tell how often each was left out."""
+        """Forget texts from the oldest on while they are over, and yield how often each was left out."""
         while self._said:
             key, said = next(iter(self._said.items()))
             if not is_over(said):
@@ -122,7 +122,7 @@ class Limit:
 
 @dataclass(slots=True)
 class _Said:
-    """What was said last of a text, when, and how often it was left out since."""
+    """Holds the last record of a text, its time, and how often the text was left out since."""
 
     record: logging.LogRecord
     at_s: float
@@ -130,7 +130,7 @@ class _Said:
 
 
 class _StandardError(logging.Handler):
-    """Writes to what is standard error at the time; a reader that is gone stops nothing."""
+    """Writes to the current standard error. A reader that is gone stops nothing."""
 
     def __init__(self, formatter: logging.Formatter, limit: Limit) -> None:
         super().__init__()
@@ -138,14 +138,14 @@ class _StandardError(logging.Handler):
         self._limit = limit
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, or count it as left out."""
+        """Write the record or count it as left out."""
         try:
             self._write(self._limit.pass_on(record))
-        except Exception:  # of a record that cannot be made a line; logging says so on standard error
+        except Exception:  # a record that cannot be formatted; logging reports it on standard error
             self.handleError(record)
 
     def close(self) -> None:
-        """Say what was left out last."""
+        """Write the counts of texts that were left out."""
         with self.lock or nullcontext():
             self._write(self._limit.counts())
         super().close()
@@ -160,7 +160,7 @@ class _StandardError(logging.Handler):
 
 
 def _counted(record: logging.LogRecord, left_out: int) -> logging.LogRecord:
-    """The record as one that tells how often its text was left out before, if ever."""
+    """Return the record with the number of repeats that were left out, if there were any."""
     if not left_out:
         return record
     counted = logging.makeLogRecord({**vars(record), "created": time.time(), "args": None})
@@ -174,19 +174,19 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
 
 
 def _in_words(error: BaseException) -> str:
-    """What an error is and where it was raised: `ValueError: no such size (mtcnn.py:120)`."""
+    """Describe an error with the place where it was raised: `ValueError: no such size (mtcnn.py:120)`."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
 
 
 def _one_line(text: str) -> str:
-    """The text without line ends and without characters that steer a terminal."""
+    """Return the text without line ends and terminal control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _as_json(value: object) -> Field:
-    """A value that JSON has: no infinite number, no password, and text for whatever else."""
+    """Return a value that JSON can hold: no infinite number, no password, and text for other types."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Names of what is written: each its own, and none that of something read."""
+"""Check the names of output files: all different, and none the name of a file that is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 
 
 def numbered(names: Iterable[str]) -> list[str]:
-    """The names, with a number to those that came before; case is ignored, as some disks do.
+    """Return the names, numbered where one repeats. Case is ignored, because some file systems ignore it.
 
     >>> numbered(["door", "Door", "gate", "door"])
     ['door', 'Door-2', 'gate', 'door-3']
@@ -30,10 +30,10 @@ def numbered(names: Iterable[str]) -> list[str]:
 
 
 def require_folder(path: Path) -> None:
-    """Make sure before long work that a file can be written after it.
+    """Check before long work that the folder of an output file exists.
 
     Raises:
-        OutputError: there is no folder for it, or it is a folder itself.
+        OutputError: the folder does not exist, or the path is a folder itself.
     """
     target = _target(path) or path
     if not target.parent.is_dir():
@@ -41,10 +41,10 @@ def require_folder(path: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Make sure before long work that a file can be written after it, by making one that is gone at once.
+    """Check before long work that a file can be written, by creating and removing one beside it.
 
     Raises:
-        OutputError: there is no folder for it, or nothing can be written there, or it is a folder itself.
+        OutputError: the folder does not exist, nothing can be written there, or the path is a folder itself.
     """
     require_folder(path)
     if _target(path) is not None:
@@ -52,20 +52,20 @@ def require_writable(path: Path) -> None:
 
 
 def require_ordinary(path: Path) -> None:
-    """Make sure before long work that a file can be written after it that no device or pipe can stand for.
+    """Check before long work that an ordinary file can be written. Devices and pipes are rejected.
 
     Raises:
-        OutputError: as `require_writable`, or for a device or a pipe.
+        OutputError: as in `require_writable`, or the path is a device or a pipe.
     """
     require_folder(path)
     Replacement(path).discard()
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Make sure that writing `outputs` destroys none of `inputs`, whatever links and spellings name them.
+    """Check that writing `outputs` destroys none of `inputs`, even if links or spellings differ.
 
     Raises:
-        OutputError: an output is an input or another output, or is a picture in a folder that is read.
+        OutputError: an output is an input or another output, or lies in a folder whose pictures are read.
     """
     read = {_identity(path) for path in inputs}
     written = set()
@@ -81,7 +81,7 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def _target(path: Path) -> Path | None:
-    """Return the ordinary file behind a path's links, None for a device or a pipe."""
+    """Return the ordinary file behind a path's links, or None for a device or a pipe."""
     try:
         return ordinary_file(path)
     except OSError as error:
@@ -89,7 +89,7 @@ def _target(path: Path) -> Path | None:
 
 
 def _identity(path: Path) -> tuple[int, int] | str:
-    """What tells files apart: their place on the disk, or before they exist their full path."""
+    """Return what identifies a file: its device and inode, or its full path if it does not exist yet."""
     try:
         status = path.stat()
     except OSError:

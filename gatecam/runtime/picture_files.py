@@ -1,4 +1,4 @@
-"""The raster formats that gatecam reads, as Pillow names them, and their file suffixes."""
+"""List the picture formats that gatecam reads, by their names in Pillow, with their file suffixes."""
 
 from __future__ import annotations
 

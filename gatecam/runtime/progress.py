@@ -1,4 +1,4 @@
-"""How far long work is, with a rate and the time left: a bar, or plain lines without a terminal."""
+"""Show the progress of long work with its rate and the time left, as a bar or as plain lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE_EVERY_S = 5.0
 
 
 class Tick:
-    """Told how much is done; draws it, or prints a line every few seconds."""
+    """Takes how much is done, and draws it as a bar or prints a line every few seconds."""
 
     def __init__(self, what: str, total: int | None, unit: str, before: int, bar: Progress | None) -> None:
         self._what, self._total, self._unit, self._before, self._bar = what, total, unit, before, bar
@@ -23,7 +23,7 @@ class Tick:
         self._started_s = self._printed_s = time.monotonic()
 
     def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
-        """`done` of `total` units are done; `note` is a word on how it goes."""
+        """Note that `done` of `total` units are done. `note` says how the work goes."""
         self._total = total if total is not None else self._total
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=self._total, note=note)
@@ -59,7 +59,7 @@ def _short(rate: float) -> str:
 def progress(what: str, total: int | None, unit: str, before: int = 0) -> Iterator[Tick]:
     """Show the progress of `total` units of work (None: unknown) on standard error while the block runs.
 
-    Of them, `before` were done before this run and say nothing of its rate.
+    The first `before` units were done in an earlier run. They do not count for the rate.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -1,6 +1,6 @@
-"""How `gatecam run` is ended, or told to read its settings anew, from its first moment to its last.
+"""End `gatecam run`, or make it read its settings again, when a signal asks for it.
 
-Imports nothing heavy, so that the signals are answered while the rest still loads.
+This module imports nothing heavy, so signals are answered while the rest is still loading.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ONE_WISH_S = 1.0  # a terminal and a wrapper (`timeout`, a shell) both pass on the same Ctrl-C
+ONE_WISH_S = 1.0  # a terminal and a wrapper (`timeout`, a shell) may both pass on the same Ctrl-C
 
 
 class EndedEarly(KeyboardInterrupt):
-    """The end was asked for before there was something to stop."""
+    """Raised when the program is asked to end before it has anything to stop."""
 
 
 class Stop:
-    """Carries the wish to end, of Ctrl-C, SIGTERM or the window, to what is running."""
+    """Passes on the request to end, from Ctrl-C, SIGTERM or the window, to whatever is running."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,13 +31,13 @@ class Stop:
         self._terminals = _terminals()
 
     def reach(self, end: Callable[[], None], reload: Callable[[], None] = lambda: None) -> None:
-        """From now on the wish to end calls `end`, and SIGHUP `reload`; both are safe in a signal handler."""
+        """Make requests to end call `end`, and SIGHUP call `reload`. Signal handlers call both."""
         self._end, self._reload = end, reload
         if self._reload_asked:
             reload()
 
     def hang_up(self) -> None:
-        """SIGHUP: whose terminal was closed wants the end; else the settings are to be read anew."""
+        """Handle SIGHUP: end if the terminal was closed, else read the settings again."""
         if _terminals() != self._terminals:
             self()
         elif self._reload is None:
@@ -46,11 +46,11 @@ class Stop:
             self._reload()
 
     def __call__(self) -> None:
-        """End what runs.
+        """End whatever is running.
 
         Raises:
-            EndedEarly: nothing was reached yet.
-            KeyboardInterrupt: asked again after a second, as by someone who will not wait.
+            EndedEarly: nothing to stop was registered yet.
+            KeyboardInterrupt: the request was repeated after more than a second: the user will not wait.
         """
         now_s = self._clock()
         if self._asked_s is not None:
@@ -64,19 +64,19 @@ class Stop:
 
 
 def _terminals() -> list[int]:
-    """Which of standard input, output and error are terminals that are still there."""
+    """Return which of standard input, output and error are still terminals."""
     return [fd for fd in range(3) if os.isatty(fd)]
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Ctrl-C, SIGTERM and SIGHUP reach this `Stop` while the block runs."""
+    """Yield a `Stop` that gets Ctrl-C, SIGTERM and SIGHUP while the block runs."""
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
         stop.hang_up() if number == hang_up else stop()
 
-    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has no SIGHUP
     numbers = [signal.SIGINT, signal.SIGTERM, *([] if hang_up is None else [hang_up])]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""Counters and stage latencies, cheap enough for every frame."""
+"""Count things and measure how long stages take, cheaply enough for every frame."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 
-WINDOW = 10_000  # latest samples kept a stage: memory stays flat over months
-BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # of a histogram's classes
+WINDOW = 10_000  # latest samples kept per stage, so that memory stays constant
+# Upper bounds of the histogram's classes
+BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @dataclass(frozen=True, slots=True)
 class StageLatency:
-    """How long one stage takes a frame: median, 95th and 99th percentile in milliseconds."""
+    """Holds how long one stage takes per frame: median, 95th and 99th percentile in milliseconds."""
 
     stage: str
     count: int
@@ -28,7 +29,7 @@ class StageLatency:
 
 @dataclass(frozen=True, slots=True)
 class StageHistogram:
-    """A stage's times so far: how many frames took at most each of `BOUNDS_S`, all of them, and the sum."""
+    """Holds how many frames took at most each of `BOUNDS_S`, how many there were, and their total time."""
 
     stage: str
     counts: tuple[int, ...]
@@ -47,7 +48,7 @@ class Telemetry:
 
     @contextmanager
     def stage(self, name: str, frames: int = 1) -> Iterator[None]:
-        """Time the enclosed work as one stage of `frames` frames; each gets its share."""
+        """Time the enclosed work as one stage. Each of its `frames` frames gets an equal share."""
         start = time.perf_counter()
         try:
             yield
@@ -55,7 +56,7 @@ class Telemetry:
             self.record(name, time.perf_counter() - start, frames)
 
     def record(self, name: str, seconds: float, frames: int = 1) -> None:
-        """Note that `frames` frames took `seconds` together in a stage."""
+        """Record that `frames` frames together took `seconds` in a stage."""
         if frames < 1:
             return
         with self._lock:
@@ -71,18 +72,18 @@ class Telemetry:
             self._counts[name] += amount
 
     def counter(self, name: str) -> int:
-        """A counter's value, 0 if never counted."""
+        """Return a counter's value, 0 if it was never counted."""
         with self._lock:
             return self._counts[name]
 
     def empty(self) -> None:
-        """Forget all."""
+        """Delete all samples and counts."""
         with self._lock:
             for kept in (self._samples, self._classes, self._sums_s, self._counts):
                 kept.clear()
 
     def latencies(self) -> list[StageLatency]:
-        """Every stage's latency over its latest samples, in the order of first use."""
+        """Return every stage's latency over its latest samples, in the order of first use."""
         with self._lock:
             samples = {name: sorted(values) for name, values in self._samples.items()}
             totals = {name: sum(classes) for name, classes in self._classes.items()}
@@ -92,7 +93,7 @@ class Telemetry:
         ]
 
     def histograms(self) -> list[StageHistogram]:
-        """Every stage's histogram since the start, in the order of first use."""
+        """Return every stage's histogram since the start, in the order of first use."""
         with self._lock:
             return [
                 StageHistogram(name, tuple(accumulate(classes)), self._sums_s[name])
@@ -101,5 +102,5 @@ class Telemetry:
 
 
 def _percentile(ordered: list[float], q: float) -> float:
-    """Nearest rank, so that a percentile is always a sample that happened."""
+    """Return a percentile by the nearest rank, so that it is always a measured value."""
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]

@@ -1,4 +1,4 @@
-"""The time of day, for people and for events."""
+"""Read the time of day, for people and for events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def now() -> datetime:
 
 
 def running_s() -> float:
-    """Return the seconds since the machine's start. Nobody sets this clock, and sleep does not stop it."""
+    """Return the seconds since the machine started. Nobody can set this clock, and it runs during sleep."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()

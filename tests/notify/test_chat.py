@@ -81,7 +81,7 @@ def test_an_address_that_fails_is_one_sentence_without_it(chat, receiver, caplog
     with (
         caplog.at_level(logging.DEBUG),
         pytest.raises(
-            OutputError, match=r"^chat .*/urls:3: this address takes no message; it is sent again"
+            OutputError, match=r"^chat .*/urls:3: the message could not be sent; gatecam tries again"
         ) as told,
     ):
         chat().deliver([stored(EventKind.CAMERA_OK)])
@@ -105,7 +105,7 @@ def test_each_address_is_an_output_of_its_own_so_that_one_that_fails_holds_up_no
     good, bad = f"json://127.0.0.1:{receiver.port}/", "json://127.0.0.1:9/"
     first, second = addresses(f"{bad}\n{good}\n{good}\n")
     event = stored(EventKind.CAMERA_OK)
-    with pytest.raises(OutputError, match=r"urls:1: this address takes no message"):
+    with pytest.raises(OutputError, match=r"urls:1: the message could not be sent"):
         first.deliver([event])
     assert second.deliver([event]) == 1
     assert receiver.requests.qsize() == 1
@@ -114,11 +114,11 @@ def test_each_address_is_an_output_of_its_own_so_that_one_that_fails_holds_up_no
 
 
 def test_a_file_without_an_address_is_told(addresses):
-    with pytest.raises(OutputError, match=r"urls: holds no address: write one a line"):
+    with pytest.raises(OutputError, match=r"urls: holds no address: write one per line"):
         addresses("# the porter\n")
 
 
 def test_an_address_that_is_none_is_told_by_its_line(addresses):
-    with pytest.raises(OutputError, match=r"urls:2: expected an address that Apprise knows") as told:
+    with pytest.raises(OutputError, match=r"urls:2: Apprise does not know this kind of address") as told:
         addresses("# one\nnonsense://secret\n")
     assert "secret" not in str(told.value)

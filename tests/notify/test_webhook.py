@@ -124,7 +124,7 @@ def test_a_secret_that_others_can_read_is_told(receiver, tmp_path, caplog):
     secret.chmod(0o644)
     with caplog.at_level(logging.WARNING):
         webhook(receiver, secret_file=str(secret))
-    assert caplog.messages == [f"{secret} may be read by others: `chmod 600` it."]
+    assert caplog.messages == [f"{secret} can be read by other users: run `chmod 600` on it."]
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
