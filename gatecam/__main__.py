@@ -1,4 +1,4 @@
-"""`python -m gatecam` is `gatecam`."""
+"""Run the command line with `python -m gatecam`."""
 
 from gatecam.cli.main import main
 

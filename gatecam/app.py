@@ -1,4 +1,7 @@
-"""The only place that builds parts from settings, and the only one that knows the time of day."""
+"""Build the parts of gatecam from the settings.
+
+No other module builds parts from settings. Parts that need the date and time get the clock from here.
+"""
 
 from __future__ import annotations
 
@@ -56,24 +59,25 @@ if TYPE_CHECKING:
 
 
 def build_analyzer(config: Config, telemetry: Telemetry) -> FaceAnalyzer:
-    """Detector and classifier on the device of the settings; loading them takes seconds.
+    """Build the detector and classifier on the device from the settings. Loading takes seconds.
 
     Raises:
-        DeviceError: the device is not there, or torch and torchvision do not fit together.
+        DeviceError: the device is missing, or torch and torchvision do not fit together.
         ModelError: the weights are missing, changed or of another kind.
     """
     return _torch_analyzer(config, telemetry)
 
 
 def build_crop_classifier(config: Config) -> CropClassifier:
-    """The classifier for pictures that are faces already; raises as `build_analyzer`."""
+    """Build the classifier for cropped faces. It raises the same errors as `build_analyzer`."""
     return _torch_analyzer(config, Telemetry())
 
 
 def build_finder(config: Config, thorough: bool = False) -> FaceFinder:
-    """What finds all that may be a face, to blur it; raises as `build_analyzer`.
+    """Build the finder of everything that may be a face and must be blurred.
 
-    `thorough` finds more and takes ten times as long, as is right for single pictures.
+    It raises the same errors as `build_analyzer`. With `thorough` it finds more but takes ten times as long,
+    which suits single pictures.
     """
     with _torch_loads():
         from gatecam.vision.finder import LowFaceFinder
@@ -82,7 +86,11 @@ def build_finder(config: Config, thorough: bool = False) -> FaceFinder:
 
 @contextmanager
 def _torch_loads() -> Iterator[None]:
-    """Where torch may be loaded for the first time, its threads and those of OpenCV and OpenVINO are set."""
+    """Set the number of threads before torch may be imported, and explain a failed import.
+
+    Raises:
+        DeviceError: torch and torchvision cannot be loaded.
+    """
     set_threads()
     try:
         yield
@@ -94,14 +102,14 @@ def _torch_loads() -> Iterator[None]:
 
 
 def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
-    """Imports torch, so that what needs no networks starts without it."""
+    """Build the analyzer. Torch is imported only here, so commands without networks start fast."""
     with _torch_loads():
         from gatecam.vision.analyzer import TorchAnalyzer
     return TorchAnalyzer(config, telemetry)
 
 
 def set_threads() -> None:
-    """Give torch, OpenVINO and OpenCV a thread for each usable core; of use before torch is loaded."""
+    """Give torch, OpenVINO and OpenCV one thread for each usable core. Call this before importing torch."""
     set_openmp()
     cv2.setNumThreads(usable_cores())
 
@@ -114,10 +122,10 @@ def build_pipeline(
     batch: int = 1,
     whole: bool = False,
 ) -> Pipeline:
-    """One camera's pipeline, with a tracker, a policy and key frames of its own.
+    """Build one camera's pipeline with its own tracker, policy and key frames.
 
-    Where `whole`, and where the settings search all of every frame, there are no key frames, and `batch`
-    frames are analysed at once.
+    If `whole` is set, or the settings search every frame whole, the pipeline has no key frames and analyzes
+    `batch` frames at once.
     """
     tracker, policy = FaceTracker(config.tracker), AlertPolicy(config.policy, camera)
     whole = whole or config.detector.detect_every == 1
@@ -127,7 +135,7 @@ def build_pipeline(
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A recording being replayed: `steps` yields one step a frame."""
+    """Holds a recording and the iterator `steps`, which yields one step for each frame."""
 
     recording: Recording
     steps: Iterator[Step]
@@ -137,10 +145,10 @@ class Replay:
 def open_replay(
     config: Config, path: Path, analyzer: FaceAnalyzer, telemetry: Telemetry, camera: str | None = None
 ) -> Iterator[Replay]:
-    """Replay a video file or a folder of pictures; decoding runs ahead in a thread of its own.
+    """Replay a video file or a folder of pictures. A separate thread decodes frames ahead.
 
-    The camera's name is that of the file or folder unless it is given. A GPU searches all of every frame, in
-    batches (`docs/adr/0018-on-a-gpu.md`).
+    The camera's name defaults to the name of the file or folder. A GPU searches every frame whole, in batches
+    (`docs/adr/0018-on-a-gpu.md`).
 
     Raises:
         SourceError: nothing can be read from `path`.
@@ -164,14 +172,15 @@ def open_live(
     on_state: Callable[[str, CameraState], None] = lambda name, state: None,
     wait: bool = False,
 ) -> Iterator[Live]:
-    """Watch the cameras of the settings.
+    """Open the cameras from the settings and watch them.
 
     Args:
-        config: its cameras, and all that their pipelines go by.
-        analyzer: finds and judges the faces of all cameras.
-        telemetry: gets times and counts.
-        on_state: told a camera's name and state whenever that changes, by the thread that takes the rounds.
-        wait: wait for ever for cameras that are not there, as a service does.
+        config: the settings of the cameras and their pipelines.
+        analyzer: detects and classifies the faces of all cameras.
+        telemetry: records times and counts.
+        on_state: called with a camera's name and state whenever the state changes, in the thread that
+            iterates over the rounds.
+        wait: wait for missing cameras without a limit, as the service does.
 
     Raises:
         CameraError: another gatecam uses a camera, or, without `wait`, the only one cannot be opened.
@@ -201,15 +210,15 @@ def build_live_sinks(
     print_events: bool,
     on_trouble: Callable[[str, str | None], None] = lambda name, text: None,
 ) -> LiveSinks:
-    """Where live events go: into the store, from there to other systems, and to sound at once.
+    """Build the sinks for live events: the store, the outputs that read from it, the log and the sound.
 
-    An event is printed when it is in the store, and in the log if there is one, and on the disk: that is
-    its acknowledgement. The sound does not wait for the disk. `on_trouble` is told an output's name and what
-    is wrong with it, None when that is over.
+    An event is printed only after it is on the disk, in the store and in the log if there is one. So a
+    printed event is an acknowledged event. The sound does not wait for the disk. `on_trouble` is called with
+    an output's name and what is wrong with it, and with None when that is over.
 
     Raises:
         OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
-        MissingExtraError: an output wants a library that is not installed.
+        MissingExtraError: an output needs a library that is not installed.
     """
     size = config.notify.queue
     file = None if config.notify.log is None else LogFile(Path(config.notify.log))
@@ -240,7 +249,7 @@ def build_live_sinks(
             sound = QueuedSink(player, size, "sound", telemetry)
             queues.append(sound)
             told = FanOut([told, sound])
-        stack.callback(told.close)  # before couriers end, so that they may take what it still brings
+        stack.callback(told.close)  # closes before the couriers, which may still deliver its last events
         presence = Presences(observers)
         return LiveSinks((*queues, *couriers), told, totals, presence, stack.pop_all())
 
@@ -253,7 +262,10 @@ def _start_couriers(
     observers: list[Callable[[Presence], None]],
     stack: ExitStack,
 ) -> list[Courier]:
-    """From the first of the stores to its copies and to all other outputs; some want `observers` too."""
+    """Start the couriers that carry events from the first store to its copies and to all outputs.
+
+    Outputs that also need to know who is present are added to `observers`.
+    """
     store, *copies = stores
     outputs: list[Output] = []
     if config.mqtt.host is not None:
@@ -270,14 +282,17 @@ def _start_couriers(
     turn = Turn(path.with_name(f"{path.name}.lock"))
     stack.callback(turn.end)
     begin = partial(Courier, store, telemetry=telemetry, on_trouble=on_trouble, is_our_turn=turn.is_ours)
-    couriers = [begin(DatabaseCopy(copy), from_start=True) for copy in copies]  # it answers for the file
+    couriers = [begin(DatabaseCopy(copy), from_start=True) for copy in copies]  # queries read the copy alone
     couriers += [begin(output) for output in outputs]
     stack.callback(close_all, couriers)
     return couriers
 
 
 def _identity(config: Config) -> str:
-    """The same at each start of this gatecam, and another's nowhere, as it has its cameras to itself."""
+    """Return a text that identifies this gatecam and stays the same at each start.
+
+    No other gatecam has the same text, because no two of them can use the same cameras.
+    """
     machine = Path("/etc/machine-id")
     parts = [machine.read_text(encoding="ascii").strip() if machine.is_file() else "", socket.gethostname()]
     parts += [str(store_path(config).absolute())]
@@ -286,12 +301,12 @@ def _identity(config: Config) -> str:
 
 
 def build_site(config: Config, running: Running) -> Site:
-    """The pages, which are served while the block of what is returned runs.
+    """Build the web pages. The returned context manager serves them while its block runs.
 
     Raises:
-        ConfigError: the words of the page at the door cannot be read.
-        MissingExtraError: the libraries of the pages are not installed.
-        OutputError: tokens, certificate or store cannot be used.
+        ConfigError: the texts of the door page cannot be read.
+        MissingExtraError: the libraries for the pages are not installed.
+        OutputError: the tokens, the certificate or the store cannot be used.
     """
     try:
         from gatecam.web.site import Site
@@ -301,23 +316,26 @@ def build_site(config: Config, running: Running) -> Site:
 
 
 def store_path(config: Config) -> Path:
-    """Where the store's file lies."""
+    """Return the path of the store's file."""
     return state_folder() / STORE if config.store.path is None else Path(config.store.path)
 
 
 def has_store_file(config: Config) -> bool:
-    """Whether anything may lie where the store's file should; opening it tells what is wrong with it."""
+    """Check whether anything exists at the path of the store's file.
+
+    An unreadable folder counts as existing. Opening the store then reports what is wrong.
+    """
     try:
         store_path(config).stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError:  # a folder that this user may not look into
+    except OSError:  # this user may not read the folder
         return True
     return True
 
 
 def open_store(config: Config) -> EventStore:
-    """The store that questions are answered from: the database of `store.url`, else the file.
+    """Open the store for queries: the database at `store.url` if it is set, else the file.
 
     Raises:
         OutputError: there is no file yet, or it cannot be opened.

@@ -1,22 +1,22 @@
-"""What gatecam raises.
+"""Define the exceptions that gatecam raises.
 
-GatecamError            a sentence for the user: what is wrong and what to do
-├── ConfigError         a setting that is unknown, out of bounds or unreadable
-├── SourceError         a video, folder or picture that cannot be read
-│   └── CameraError     a camera that cannot be opened or gives no picture
-├── OutputError         a file or folder that cannot be written
-├── ModelError          weights that are missing, changed or of another kind
-├── DeviceError         a device that was asked for and is not there
-├── DataError           training data that cannot be used
-├── ServiceError        a service that cannot be installed or asked
-└── MissingExtraError   an optional library that is not installed
+GatecamError            any error that a user can fix
+├── ConfigError         a setting is unknown, out of bounds or unreadable
+├── SourceError         a video, folder or picture cannot be read
+│   └── CameraError     a camera cannot be opened or gives no picture
+├── OutputError         a file or folder cannot be written
+├── ModelError          weights are missing, changed or of another kind
+├── DeviceError         a requested device is missing
+├── DataError           training data cannot be used
+├── ServiceError        the service cannot be installed or does not answer
+└── MissingExtraError   an optional library is not installed
 """
 
 from __future__ import annotations
 
 
 class GatecamError(Exception):
-    """An error that a user can cause or mend; its text is one sentence that says what to do."""
+    """An error that a user can cause or fix. Its text is one sentence that says what to do."""
 
 
 class ConfigError(GatecamError):
@@ -40,7 +40,7 @@ class ModelError(GatecamError):
 
 
 class DeviceError(GatecamError):
-    """A device that was asked for is not there."""
+    """A requested device is missing."""
 
 
 class DataError(GatecamError):
@@ -48,7 +48,7 @@ class DataError(GatecamError):
 
 
 class ServiceError(GatecamError):
-    """The service cannot be installed, or nothing runs that could be asked."""
+    """The service cannot be installed, or no running gatecam answers."""
 
 
 class MissingExtraError(GatecamError):

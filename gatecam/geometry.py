@@ -1,4 +1,4 @@
-"""Arithmetic on boxes."""
+"""Grow, clip, move and compare boxes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def expand(box: Box, margin: float) -> Box:
 
 
 def square(box: Box) -> Box:
-    """The smallest square around the box's middle that covers it.
+    """Return the smallest square that covers the box and has the same center.
 
     >>> square(Box(0, 0, 10, 20))
     Box(x1=-5.0, y1=0.0, x2=15.0, y2=20.0)
@@ -29,7 +29,7 @@ def square(box: Box) -> Box:
 
 
 def clip(box: Box, width: int, height: int) -> Box:
-    """The part of a box that lies within a frame of `width` × `height` pixels."""
+    """Cut off the parts of a box outside a frame of `width` × `height` pixels."""
     return Box(
         min(max(box.x1, 0.0), width),
         min(max(box.y1, 0.0), height),
@@ -39,17 +39,17 @@ def clip(box: Box, width: int, height: int) -> Box:
 
 
 def shift(box: Box, dx: float, dy: float) -> Box:
-    """The box moved by `dx`, `dy` pixels."""
+    """Move a box by `dx`, `dy` pixels."""
     return Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy)
 
 
 def region_box(region: tuple[float, float, float, float], width: int, height: int) -> Box:
-    """The whole pixels that a region touches in a picture of `width` × `height` pixels.
+    """Convert a region to the box of all pixels that it touches.
 
     Args:
-        region: x1, y1, x2, y2 as shares of the picture, 0 to 1.
-        width: of the picture, in px.
-        height: of the picture, in px.
+        region: x1, y1, x2, y2 as fractions of the picture, 0 to 1.
+        width: the picture's width in px.
+        height: the picture's height in px.
 
     >>> region_box((0.1, 0.0, 0.9, 0.5), 640, 481)
     Box(x1=64, y1=0, x2=576, y2=241)
@@ -59,7 +59,7 @@ def region_box(region: tuple[float, float, float, float], width: int, height: in
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union, 0 to 1; 0 where both are empty.
+    """Return the intersection over union of two boxes, 0 to 1. It is 0 if both boxes are empty.
 
     >>> iou(Box(0, 0, 10, 10), Box(0, 0, 10, 5))
     0.5

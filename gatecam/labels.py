@@ -1,4 +1,4 @@
-"""The 18 classes: what the heads' outputs are called, and how a class is numbered."""
+"""Name the outputs of the classifier's heads and number the 18 classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CLASS_COUNT = len(MASK_LABELS) * len(GENDER_LABELS) * len(AGE_LABELS)
 
 
 def class_id(mask: int, gender: int, age: int) -> int:
-    """The class of three label indices: `6 * mask + 3 * gender + age`, 0 to 17.
+    """Return the class of three label indices, `6 * mask + 3 * gender + age`, 0 to 17.
 
     >>> class_id(0, 0, 0), class_id(2, 1, 2)
     (0, 17)
@@ -18,7 +18,7 @@ def class_id(mask: int, gender: int, age: int) -> int:
 
 
 def class_parts(class_index: int) -> tuple[int, int, int]:
-    """The `(mask, gender, age)` indices of a class.
+    """Return the `(mask, gender, age)` indices of a class.
 
     >>> class_parts(17)
     (2, 1, 2)
@@ -29,7 +29,7 @@ def class_parts(class_index: int) -> tuple[int, int, int]:
 
 
 def age_band(age_years: float) -> int:
-    """The index of an age in `AGE_LABELS`.
+    """Return the index in `AGE_LABELS` of an age in years.
 
     >>> [age_band(a) for a in (29, 30, 59, 60)]
     [0, 1, 1, 2]

@@ -1,4 +1,4 @@
-"""The seams between the rooms, on one screen. Each part stands behind one of these."""
+"""Define the interfaces between the packages. Each replaceable part implements one of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, 
 
 
 class FrameSource(Protocol):
-    """Where frames come from: a context manager over an iterator; leaving it frees the device."""
+    """Provides frames from a camera or recording.
+
+    Entering the context opens the device and returns an iterator of frames. Leaving it frees the device.
+    """
 
     def __enter__(self) -> Iterator[Frame]: ...
 
@@ -21,7 +24,7 @@ class FrameSource(Protocol):
 
 
 class FaceAnalyzer(Protocol):
-    """Finds and judges the faces of a batch of images (unlike sizes allowed)."""
+    """Detects and classifies the faces in a batch of images. The images may have different sizes."""
 
     def analyze(
         self,
@@ -30,42 +33,45 @@ class FaceAnalyzer(Protocol):
         cameras: Sequence[str] | None = None,
         expected: Sequence[Sequence[Expected]] | None = None,
     ) -> list[list[Face]]:
-        """One list of faces an image, empty where there are none.
+        """Return one list of faces for each image. The list is empty if the image has no face.
 
-        `hints` hold for each image the boxes to look at and nowhere else, or None to search it whole;
-        `cameras` the name of the camera that it is of, whose door and region then count; `expected` the
-        tracks of that camera, of which those that are known lend their faces what was judged of them.
+        Args:
+            images: the images to search.
+            hints: for each image the only boxes to search, or None to search the whole image.
+            cameras: for each image the name of its camera, whose door and region settings then apply.
+            expected: for each image the tracks that its camera expects. A face on a track with a `known`
+                prediction takes that prediction and is not classified again.
         """
         ...
 
     @property
     def device(self) -> str:
-        """Where the networks run now."""
+        """Return the name of the device that runs the networks now."""
         ...
 
     @property
     def reason(self) -> str:
-        """Why there, as words for a user."""
+        """Return the reason for the choice of device, in words for a user."""
         ...
 
     def apply(self, config: Config) -> None:
-        """From the next batch on go by other settings, in all that can change while it runs."""
+        """Apply new settings from the next batch on. Settings that need a restart are ignored here."""
         ...
 
 
 class FaceFinder(Protocol):
-    """Finds all that may be a face, to blur it."""
+    """Finds everything that may be a face, so that it can be blurred."""
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
-        """Where faces may be; a picture wider than `largest_px` is searched at that width."""
+        """Return the boxes that may hold a face. An image wider than `largest_px` is scaled to that width."""
         ...
 
 
 class CropClassifier(Protocol):
-    """Judges pictures that are faces already."""
+    """Classifies images that already are cropped faces."""
 
     def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
-        """Return one prediction an image, each one face with whatever margin around it."""
+        """Return one prediction for each image. Each image shows one face with a margin of any size."""
         ...
 
 
@@ -73,86 +79,90 @@ class Tracker(Protocol):
     """Joins the faces of one camera's frames into tracks, and smooths their verdicts."""
 
     def update(self, faces: Sequence[Face], time_s: float) -> Sequence[Track]:
-        """The confirmed tracks after a frame's faces; `time_s` must not go back."""
+        """Add the faces of a frame and return the confirmed tracks. `time_s` must not go back."""
         ...
 
     def expected(self, time_s: float) -> Sequence[Expected]:
-        """Where the face of every living track should be at a time from the last frame's on."""
+        """Predict where the face of every living track is at `time_s`, the last frame's time or later."""
         ...
 
     def apply(self, config: TrackerConfig) -> None:
-        """Go on by other settings; no track is lost."""
+        """Apply new settings without losing a track."""
         ...
 
 
 class SearchPlanner(Protocol):
-    """Decides where one camera's frames are searched; each frame is planned, searched, then reviewed."""
+    """Decides where one camera's frames are searched. Each frame is planned, searched, then reviewed."""
 
     def plan(self, frame: Frame, expected: Sequence[Expected]) -> Sequence[Box] | None:
-        """The boxes to look at in a frame, or None to search it whole."""
+        """Return the boxes to search in a frame, or None to search the whole frame."""
         ...
 
     def review(self, faces: Sequence[Face]) -> bool:
-        """Whether that frame is to be searched whole after all; `faces` are what its last search found."""
+        """Check whether the planned frame must be searched whole after all.
+
+        Args:
+            faces: the faces that the last search of this frame found.
+        """
         ...
 
     def apply(self, config: DetectorConfig) -> None:
-        """Go on by other settings."""
+        """Apply new settings."""
         ...
 
 
 class Policy(Protocol):
-    """Decides what is worth telling about one camera's tracks."""
+    """Decides which events one camera's tracks cause."""
 
     def decide(self, tracks: Sequence[Track], time_s: float) -> Sequence[Event]:
-        """The events of this frame; none for a verdict that is `unknown`."""
+        """Return the events of this frame. The verdict `unknown` causes none."""
         ...
 
     def apply(self, config: PolicyConfig) -> None:
-        """Go on by other settings; nobody is told anything twice for it."""
+        """Apply new settings. The change repeats no event."""
         ...
 
 
 class Sink(Protocol):
-    """Where events go."""
+    """Takes events in this process, such as the log or the store."""
 
     def send(self, event: Event) -> None:
-        """Deliver one event; may block or fail, the caller sees to it that frames do not wait."""
+        """Deliver one event. The call may block or fail, so callers must not hold up frames for it."""
         ...
 
     def close(self) -> None:
-        """Deliver what is left and free what is held."""
+        """Deliver the remaining events and free all resources."""
         ...
 
 
 class Output(Protocol):
-    """Another system that every event is delivered to, from the store: at least once, and in order."""
+    """Delivers the store's events to another system, each at least once and in order."""
 
     @property
     def name(self) -> str:
-        """Says in messages and counts, and to the store, which output it is."""
+        """Return the output's name in messages, in counters and in the store."""
         ...
 
     @property
     def batch(self) -> int:
-        """How many events it takes at once, at most."""
+        """Return the largest number of events that `deliver` takes at once."""
         ...
 
     @property
     def trouble(self) -> str | None:
-        """Why an event would not be taken now, where that is known before there is one."""
+        """Return why a delivery would fail now, or None if no reason is known."""
         ...
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Deliver events, in order; how many of the first ones have safely arrived, the others come again.
+        """Deliver events in order and return how many of them have safely arrived.
 
-        May block for as long as the output's own time-out.
+        The others are delivered again later. The call may block for as long as the output's own time-out.
 
         Raises:
-            OutputError: none has arrived.
+            OutputError: no event has arrived.
         """
         ...
 
     def close(self) -> None:
-        """Free what is held; a `deliver` that blocks in another thread ends soon."""
+        """Free all resources. A `deliver` that blocks in another thread ends soon."""
         ...

@@ -1,7 +1,7 @@
-"""The values that every room passes and returns.
+"""Define the values that the packages pass to each other.
 
-All are frozen; those that carry arrays compare by identity. Boxes and landmarks are in pixels of
-their frame, times in seconds of the frame's own monotonic clock.
+All of them are frozen. Those that carry arrays compare by identity. Boxes and landmarks are in pixels of
+their frame. Times are in seconds of the frame's own monotonic clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 
 class Verdict(StrEnum):
-    """What gatecam holds of a person's mask; `UNKNOWN` below the confidence bar."""
+    """Says how a person wears a mask. It is `UNKNOWN` below the minimum confidence."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What an event tells."""
+    """Says what an event reports."""
 
     MASK_MISSING = "mask_missing"
     MASK_INCORRECT = "mask_incorrect"
@@ -40,12 +40,12 @@ class EventKind(StrEnum):
 
     @property
     def is_alert(self) -> bool:
-        """Whether the event asks a person to act."""
+        """Return whether the event asks somebody to act."""
         return self not in (EventKind.MASK_OK, EventKind.CAMERA_OK, EventKind.FAST_ENOUGH)
 
     @property
     def is_camera(self) -> bool:
-        """Whether the event tells of the camera itself rather than of a person."""
+        """Return whether the event is about the camera rather than a person."""
         return self in _CAMERA_KINDS
 
 
@@ -64,7 +64,10 @@ def _expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels: `x1, y1` top left, `x2, y2` bottom right; it may reach over the frame's edge."""
+    """A rectangle in pixels, from `x1, y1` (top left) to `x2, y2` (bottom right).
+
+    A box may extend beyond the edges of its frame.
+    """
 
     x1: float
     y1: float
@@ -73,31 +76,31 @@ class Box:
 
     @property
     def width(self) -> float:
-        """Width in pixels."""
+        """Return the width in pixels."""
         return self.x2 - self.x1
 
     @property
     def height(self) -> float:
-        """Height in pixels."""
+        """Return the height in pixels."""
         return self.y2 - self.y1
 
     @property
     def area(self) -> float:
-        """Area in square pixels; 0 for a box turned inside out."""
+        """Return the area in square pixels. It is 0 if the width or height is negative."""
         return max(0.0, self.width) * max(0.0, self.height)
 
     @property
     def center(self) -> tuple[float, float]:
-        """The middle, `(x, y)`."""
+        """Return the center as `(x, y)`."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
 
-HELD_PIXELS = 2 * 7680 * 4320  # of the frames that wait at one place, 200 MB: two of 8K, eight of 4K
+HELD_PIXELS = 2 * 7680 * 4320  # limit for frames that wait in one queue: two of 8K or eight of 4K, 200 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a camera or file: `time_s` is monotonic, `image` is (H, W, 3) uint8 RGB."""
+    """Holds one picture of a camera or file. `time_s` is monotonic and `image` is (H, W, 3) uint8 RGB."""
 
     camera: str
     index: int
@@ -110,14 +113,17 @@ class Frame:
 
     @property
     def pixels(self) -> int:
-        """How many pixels the picture has."""
+        """Return the number of pixels in the picture."""
         height, width = self.image.shape[:2]
         return int(height * width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """A face that the detector found; `landmarks` are (5, 2): eyes, nose, mouth corners, or None."""
+    """A face that the detector found.
+
+    `landmarks` is None or a (5, 2) array with the points of the eyes, the nose and the mouth corners.
+    """
 
     box: Box
     score: float
@@ -130,7 +136,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Calibrated probabilities in the order of `labels`: mask (3,), gender (2,), age (3,)."""
+    """Holds calibrated probabilities: mask (3,), gender (2,) and age (3,), in the order of `labels`."""
 
     mask: Floats
     gender: Floats
@@ -143,15 +149,15 @@ class Prediction:
 
     @property
     def class_id(self) -> int:
-        """The likeliest of the 18 classes, 0 to 17: the product of the heads' likeliest labels."""
+        """Return the most likely of the 18 classes, 0 to 17, from each head's most likely label."""
         return int(6 * self.mask.argmax() + 3 * self.gender.argmax() + self.age.argmax())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detection with what the classifier says of it.
+    """A detection with the classifier's prediction.
 
-    Not `judged`: the prediction is that of the same track some frames ago, which counts but once.
+    If `judged` is False, the prediction is an older one of the same track, which must not count again.
     """
 
     detection: Detection
@@ -161,11 +167,11 @@ class Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """A snapshot of one person followed over frames.
+    """A snapshot of one person who is followed over frames.
 
-    `hits` counts the frames with a face, `age_s` the time since the first one, `missing_s` the time
-    since the last (0 when seen in this frame). `probability` is the smoothed probability behind
-    `verdict`; `faces` holds the face of this frame, or is empty when the track coasts.
+    `hits` counts the frames with a face. `age_s` is the time since the first of them. `missing_s` is the time
+    since the last, 0 if the face is in this frame. `probability` is the smoothed probability of `verdict`.
+    `faces` holds the face of this frame, or is empty while the track continues without one.
     """
 
     id: int
@@ -180,9 +186,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Where a track's face should be in the next frame; `seen` if it had one in the last.
+    """Predicts where a track's face is in the next frame.
 
-    `known` is what was judged of it so lately that it need not be judged again.
+    `seen` says whether the track had a face in the last frame. `known` is a prediction recent enough that the
+    face need not be classified again, or None.
     """
 
     box: Box
@@ -192,15 +199,16 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling about a track or a camera.
+    """Reports something about a track or a camera.
 
-    `frame` is the index of the frame that decided it, `at` the time of day (ISO 8601), which only live
-    events have; `first` marks the first that its person was told: one a person. An event of a camera has
-    `track_id` 0, the verdict `UNKNOWN`, and in `reason` a `Blindness` or a `Slowness`: what is wrong, or
-    was. `reason` is empty for a track.
+    `frame` is the index of the frame that caused the event. `at` is the date and time (ISO 8601), which only
+    live events have. `first` marks the first event of a person, so each person has one.
 
-    The first `mask_ok` of a person who was alerted on coming has `came_s`: when that was, by the clock of
-    `time_s`. No other event has it.
+    An event about a camera has `track_id` 0 and the verdict `UNKNOWN`. Its `reason` is the `Blindness` or
+    `Slowness` that began or ended. `reason` is empty for a track.
+
+    `came_s` is set only on the first `mask_ok` of a person who had an earlier event. It is the time of that
+    person's first event, on the clock of `time_s`.
     """
 
     kind: EventKind
@@ -218,7 +226,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event that the store has: `id` grows from event to event, `key` is no other event's anywhere."""
+    """An event from the store. `id` increases from event to event, and `key` is globally unique."""
 
     id: int
     key: str
@@ -227,10 +235,10 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What one camera sees now: how many people are there, and the verdict of the nearest of them.
+    """Describes what one camera sees now: the number of people and the verdict of the nearest one.
 
-    The verdict is None while nobody is there, or the camera does not see; then `blindness` says why.
-    `slowness` says why its frames are judged too slowly, if they are.
+    The verdict is None while nobody is there or the camera is blind. `blindness` is the reason if the camera
+    is blind, and `slowness` the reason if its frames are judged too slowly. Otherwise they are empty.
     """
 
     camera: str
@@ -242,7 +250,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What the pipeline yields for each frame."""
+    """Holds the pipeline's result for one frame."""
 
     frame: Frame
     faces: tuple[Face, ...]
@@ -252,7 +260,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round:
-    """One turn of the live loop: the steps of the cameras that had a new frame, and what cameras tell."""
+    """Holds the result of one turn of the live loop.
+
+    `steps` has a step for each camera with a new frame. `camera_events` are the events about cameras.
+    """
 
     time_s: float
     steps: tuple[Step, ...]
@@ -260,12 +271,12 @@ class Round:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """All events: those about people, then those about cameras."""
+        """Return all events, first those about people, then those about cameras."""
         return (*(event for step in self.steps for event in step.events), *self.camera_events)
 
 
 class CameraCondition(StrEnum):
-    """Whether a camera sees; `OPENING` only until it has given its first picture or failed to."""
+    """Says whether a camera sees. It is `OPENING` until the first picture comes or opening fails."""
 
     OPENING = "opening"
     OPEN = "open"
@@ -274,7 +285,7 @@ class CameraCondition(StrEnum):
 
 
 class Blindness(StrEnum):
-    """Why a camera does not see: it gives no pictures, or what hides its view."""
+    """Says why a camera is blind: it gives no pictures, or its pictures are unusable."""
 
     LOST = "lost"
     FROZEN = "frozen"
@@ -286,7 +297,7 @@ class Blindness(StrEnum):
 
 
 class Slowness(StrEnum):
-    """Why a camera's frames are judged too slowly: too few of them are, or too late."""
+    """Says why a camera is too slow: too few of its frames are judged, or they are judged too late."""
 
     FEW_FRAMES = "few_frames"
     LATE = "late"
@@ -294,10 +305,10 @@ class Slowness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """How a camera is, since a monotonic time.
+    """Describes the condition of a camera since the monotonic time `since_s`.
 
     `reason` is a sentence for the operator if the camera is lost, a `Blindness` if it is blind, and empty
-    otherwise. A lost camera is lost since its last picture.
+    otherwise. For a lost camera, `since_s` is the time of its last picture.
     """
 
     kind: CameraCondition
@@ -306,12 +317,12 @@ class CameraState:
 
     @property
     def sees(self) -> bool:
-        """Whether pictures come that show something."""
+        """Return whether the camera delivers usable pictures."""
         return self.kind is CameraCondition.OPEN
 
     @property
     def blindness(self) -> str:
-        """Why the camera does not see: `lost`, or what hides its view; empty while it sees or opens."""
+        """Return the reason why the camera is blind. It is empty while the camera sees or opens."""
         if self.kind is CameraCondition.LOST:
             return Blindness.LOST
         return self.reason if self.kind is CameraCondition.BLIND else ""

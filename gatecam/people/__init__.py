@@ -1,1 +1,1 @@
-"""Faces over time: tracks, key frames, alerts, and who is present."""
+"""Follow people over time: tracks, key frames, alerts and presence."""

@@ -1,12 +1,13 @@
-"""Decides which frames of a camera are searched whole, and where the others are looked at.
+"""Decide which frames of a camera are searched whole, and which boxes are searched in the others.
 
-A look at a few boxes costs a fraction of a search of the whole picture. `KeyFrames.plan` asks of each frame:
-  1. is there nothing to go by: no frame before, one of another size, or one too long ago?
-  2. was the last whole search `detect_every` frames ago?
-  3. has something that may hold a face changed since then, outside the people who are tracked?
-If so, it is a key frame and is searched whole. If not, only the boxes that the tracker expects are looked at,
-and in an empty scene none. `KeyFrames.review` sees what that found: if a track has lost its face, the same
-frame is searched whole at once.
+Searching a few boxes costs a fraction of searching the whole picture. `KeyFrames.plan` makes a frame a key
+frame, which is searched whole, if one of these is true:
+  1. There is no previous frame, or it has another size, or it is too old.
+  2. The last key frame was `detect_every` frames ago.
+  3. Outside the tracked people, a patch large enough for a face has changed since the last key frame.
+Otherwise only the boxes that the tracker expects are searched. In an empty scene there are none.
+`KeyFrames.review` then checks the faces that were found. If a track has lost its face, the same frame is
+searched whole at once.
 """
 
 from __future__ import annotations
@@ -27,29 +28,29 @@ from gatecam.types import Box, Expected, Face, Floats, Frame, Image
 
 Cells = NDArray[np.bool_]  # (rows, columns)
 
-GAP_S = 0.4  # between frames, after which a walker is two face widths away
-MOTION_PAUSE_S = 0.09  # after a key frame: three frames of 30 a second; no new face waits longer
+GAP_S = 0.4  # between two frames, someone who walks moves by two face widths in this time
+MOTION_PAUSE_S = 0.09  # after a key frame motion is ignored this long: three frames at 30 frames/s
 
-# The picture in cells of half the smallest face: sensor noise averages out, and a face fills four.
+# The grid's cells are half as wide as the smallest face. Sensor noise averages out, and a face fills four.
 CELLS_PER_FACE = 2.0
 FEWEST_CELLS, MOST_CELLS = 40, 160  # along the longer side
-LINES_PER_CELL = 4  # that are averaged at least; all lines of a large picture would only cost
-LEAST_SHARE = 0.75  # of the smallest face's area: a change that covers less holds no face
+LINES_PER_CELL = 4  # at least this many lines are averaged, because using all would only cost time
+LEAST_SHARE = 0.75  # of the smallest face's area: a smaller change cannot hold a face
 
-# Change of a cell's brightness, of 255.
+# Thresholds for the change of a cell's brightness, 0 to 255.
 NOISE_SIGMAS = 4.0
-LEAST_CHANGE, SURE_CHANGE = 6.0, 20.0  # below the first it may be coding, above the second it is no noise
-SIGMA_PER_MEDIAN = 1.4826  # of a normal distribution: its deviation over the median of its amounts
+LEAST_CHANGE, SURE_CHANGE = 6.0, 20.0  # compression causes smaller changes, noise none above the second
+SIGMA_PER_MEDIAN = 1.4826  # standard deviation / median absolute deviation of a normal distribution
 
-# Where a tracked person moves, in sides of the face from its edges; measured on people signing.
-HEAD_ASIDE, HEAD_UP = 1.5, 1.0  # hair, a hand at the ear; not yet the next head in a queue
-BODY_ASIDE, BODY_UP = 2.5, 0.25  # elbows and hands, from the chin down to the picture's bottom
+# How far a tracked person reaches beyond the face's edges, in face sides. Measured on people signing.
+HEAD_ASIDE, HEAD_UP = 1.5, 1.0  # covers hair and a hand at the ear, but not the next head in a queue
+BODY_ASIDE, BODY_UP = 2.5, 0.25  # covers elbows and hands, from the chin to the bottom of the picture
 
 
 class Searched(StrEnum):
-    """What was searched of a frame: all of it, for one of four reasons, its tracks, or nothing.
+    """Says which part of a frame was searched: all of it (for one of four reasons), its tracks or nothing.
 
-    Each is the name of a counter of the telemetry.
+    Each value is the name of a telemetry counter.
     """
 
     START = "searched_start"
@@ -61,23 +62,26 @@ class Searched(StrEnum):
 
 
 class KeyFrames:
-    """Plans the searches of one camera's frames; see the module's text. Implements `ports.SearchPlanner`."""
+    """Plans the searches of one camera's frames, as the module's docstring describes.
+
+    It implements `ports.SearchPlanner`.
+    """
 
     def __init__(self, config: DetectorConfig, telemetry: Telemetry | None = None) -> None:
         self._config = config
         self._telemetry = telemetry or Telemetry()
-        self._view: _View | None = None  # of the frame that was planned last
-        self._whole = True  # whether that one is searched whole
-        self._key: _View | None = None  # of the last key frame
+        self._view: _View | None = None  # the last planned frame
+        self._whole = True  # whether the last planned frame is searched whole
+        self._key: _View | None = None  # the last key frame
         self._key_covered: Cells = np.empty((0, 0), np.bool_)
         self._since_key = 0  # frames
 
     def apply(self, config: DetectorConfig) -> None:
-        """Go on by other settings; where they search another part, the next frame is a key frame."""
+        """Apply new settings. If they change the searched region, the next frame is a key frame."""
         self._config = config
 
     def plan(self, frame: Frame, expected: Sequence[Expected]) -> list[Box] | None:
-        """The boxes to look at in a frame, or None where it is to be searched whole."""
+        """Return the boxes to search in a frame, or None to search the whole frame."""
         grid = Grid.of(self._config, frame.image)
         view = _View(frame.time_s, grid, grid.brightness(frame.image), tuple(expected))
         self._since_key += 1
@@ -89,7 +93,11 @@ class KeyFrames:
         return None
 
     def review(self, faces: Sequence[Face]) -> bool:
-        """Whether the frame is to be searched whole after all; `faces` are what its last search found."""
+        """Check whether the planned frame must be searched whole after all.
+
+        Args:
+            faces: the faces that the last search of this frame found.
+        """
         assert self._view is not None, "plan comes before review"
         if self._whole:
             boxes = [face.detection.box for face in faces] + [track.box for track in self._view.expected]
@@ -116,10 +124,11 @@ class KeyFrames:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The cells over what is searched of a picture.
+    """Divides the searched part of a picture into square cells.
 
-    `region` is in whole px of the picture, `cell_px` the side of a cell; less than a cell at the right and
-    the bottom is left over. A change of fewer than `least_cells` cells is too small to hold a face.
+    `region` is the searched part in whole pixels, and `cell_px` is the side of a cell. The grid leaves out
+    less than one cell at the right and the bottom. A change of fewer than `least_cells` cells is too small to
+    hold a face.
     """
 
     region: Box
@@ -130,7 +139,7 @@ class Grid:
 
     @classmethod
     def of(cls, config: DetectorConfig, image: Image) -> Grid:
-        """The grid for pictures of this one's size."""
+        """Return the grid for pictures of this size."""
         height, width = image.shape[:2]
         region = region_box(config.region or (0.0, 0.0, 1.0, 1.0), width, height)
         face_px = config.smallest_face_px(int(region.width))
@@ -141,7 +150,10 @@ class Grid:
         return cls(region, int(region.height) // cell_px, int(region.width) // cell_px, cell_px, least_cells)
 
     def brightness(self, image: Image) -> Floats:
-        """The mean of each cell's green, (rows, columns), 0 to 255; most of the light is green."""
+        """Return the mean green value of each cell, (rows, columns), 0 to 255.
+
+        Green alone is enough, because it makes up most of the brightness.
+        """
         top, left = int(self.region.y1), int(self.region.x1)
         bottom, right = top + self.rows * self.cell_px, left + self.columns * self.cell_px
         step = max(1, self.cell_px // LINES_PER_CELL)
@@ -150,7 +162,7 @@ class Grid:
         return cells.astype(np.float32)
 
     def covered(self, boxes: Iterable[Box]) -> Cells:
-        """Which cells people with these faces reach: all that head or body, with the hands, touch."""
+        """Mark the cells that people with these faces can reach with their heads, bodies and hands."""
         cells = np.zeros((self.rows, self.columns), np.bool_)
         for box in boxes:
             side = math.sqrt(box.area)
@@ -169,7 +181,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """A frame as motion is looked for in it: (rows, columns) of brightness, and the tracks expected there."""
+    """Holds a frame's brightness per cell, (rows, columns), and the tracks expected in it."""
 
     time_s: float
     grid: Grid
@@ -178,16 +190,16 @@ class _View:
 
 
 def has_changed(before: Floats, now: Floats, free: Cells, least_cells: int) -> bool:
-    """Whether the free cells of two pictures differ in a patch of `least_cells` that touch each other.
+    """Check whether the free cells of two pictures differ in a connected patch of at least `least_cells`.
 
-    A change of all brightness alike (exposure, lights) is taken out as the median of the differences. The
-    bar stands on the scene's own noise, by the median of what is left.
+    The median difference is subtracted first, because exposure and lights change all cells alike. The
+    threshold follows the scene's noise, which is estimated from the median of the remaining differences.
 
     Args:
-        before: brightness of the cells (rows, columns).
-        now: the same cells later.
-        free: those to look at.
-        least_cells: that touch, at a side or a corner, for a change.
+        before: brightness of the cells, (rows, columns).
+        now: brightness of the same cells later.
+        free: marks the cells to compare.
+        least_cells: number of changed cells, connected at sides or corners, that make a change.
     """
     if not free.any():
         return False
@@ -203,7 +215,10 @@ def has_changed(before: Floats, now: Floats, free: Cells, least_cells: int) -> b
 
 
 def has_lost(expected: Sequence[Expected], faces: Sequence[Face]) -> bool:
-    """Whether a track that had a face in the frame before has none of these; a face is of one track."""
+    """Check whether a track that had a face in the previous frame has none now.
+
+    Each face belongs only to the track that it overlaps most.
+    """
     found = set()
     for face in faces:
         overlaps = [iou(track.box, face.detection.box) for track in expected]
@@ -213,6 +228,6 @@ def has_lost(expected: Sequence[Expected], faces: Sequence[Face]) -> bool:
 
 
 def _span(start: float, end: float, cell_px: int, count: int) -> slice:
-    """The cells of `count` that a stretch of px touches."""
+    """Return the cells, out of `count`, that the pixels from `start` to `end` touch."""
     first, last = (min(max(at / cell_px, 0.0), float(count)) for at in (start, end))
     return slice(math.floor(first), math.ceil(last))

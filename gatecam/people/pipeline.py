@@ -1,4 +1,6 @@
-"""Frame to step: analyse, track, decide. The only state is the planner's, the tracker's and the policy's.
+"""Turn frames into steps: analyze, track, decide.
+
+Only the planner, the tracker and the policy keep state from frame to frame.
 
 frames ─► FaceAnalyzer ─► faces ─► Tracker ─► tracks ─► Policy ─► events ─► Step
                ▲                      │
@@ -15,15 +17,15 @@ from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.types import HELD_PIXELS, Box, Event, Expected, Face, Frame, Step, Track, Verdict
 
-PEOPLE_KEPT = 1000  # latest people that a summary tells of one by one; memory stays flat over months
-CHANGES_KEPT = 12  # of one person's verdicts and events, the first; who stays all day has more
+PEOPLE_KEPT = 1000  # a summary lists only the latest people, so that memory stays flat over months
+CHANGES_KEPT = 12  # only the first verdicts and events of a person are kept, some people stay all day
 
 
 class Pipeline:
-    """One camera's way from frames to steps.
+    """Turns one camera's frames into steps.
 
-    With a planner each frame is searched where it says; what it says hangs on the frame before, so that
-    frames go one by one. Without one all frames are searched whole, `batch` at once.
+    A planner chooses the boxes to search from the previous frame's result, so frames are analyzed one by one.
+    Without a planner, all frames are searched whole, `batch` at once.
     """
 
     def __init__(
@@ -40,18 +42,18 @@ class Pipeline:
         self._batch = batch
 
     def steps(self, frames: Iterable[Frame]) -> Iterator[Step]:
-        """One step a frame, in order."""
+        """Yield one step for each frame, in order."""
         if self.planner is not None:
             for frame in frames:
                 yield from advance(self._analyzer, [(self, frame)])
             return
-        for group in _groups(frames, self._batch):  # the last one is whatever is left
+        for group in _groups(frames, self._batch):
             analyzed = self._analyzer.analyze([frame.image for frame in group])
             for frame, faces in zip(group, analyzed, strict=True):
                 yield self.step(frame, faces)
 
     def plan(self, frame: Frame) -> tuple[Sequence[Box] | None, Sequence[Expected]]:
-        """Where a frame is searched, at some boxes or (None) all of it; and the tracks expected in it."""
+        """Return the boxes to search in a frame (None for the whole frame) and the tracks expected in it."""
         if self.planner is None:
             return None, ()
         with self._telemetry.stage("plan"):
@@ -59,11 +61,11 @@ class Pipeline:
             return self.planner.plan(frame, expected), expected
 
     def wants_more(self, faces: Sequence[Face]) -> bool:
-        """Whether the frame planned last is to be searched whole after what its last search found."""
+        """Check from the faces found whether the last planned frame must be searched whole after all."""
         return self.planner is not None and self.planner.review(faces)
 
     def step(self, frame: Frame, faces: Sequence[Face]) -> Step:
-        """Track and decide: what a frame's faces come to."""
+        """Update the tracks with a frame's faces and decide its events."""
         with self._telemetry.stage("track"):
             tracks = tuple(self.tracker.update(faces, frame.time_s))
             decided = self.policy.decide(tracks, frame.time_s)
@@ -72,7 +74,7 @@ class Pipeline:
 
 
 def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) -> list[Step]:
-    """The steps of one frame of each of some cameras, all searched and judged together."""
+    """Analyze one frame from each of several cameras together and return their steps."""
     if not frames:
         return []
     plans = [pipeline.plan(frame) for pipeline, frame in frames]
@@ -90,7 +92,7 @@ def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) ->
 
 
 def _groups(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    """Yield groups of up to `size` frames, smaller ones where frames are large."""
+    """Yield groups of up to `size` frames. Groups of large frames are smaller."""
     group: list[Frame] = []
     for frame in frames:
         group.append(frame)
@@ -102,7 +104,7 @@ def _groups(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 
 
 def timed(frames: Iterator[Frame], telemetry: Telemetry) -> Iterator[Frame]:
-    """The same frames; what each took to come is the stage `decode`."""
+    """Yield the same frames and record the wait for each as the stage `decode`."""
     start_s = time.perf_counter()
     for frame in frames:
         telemetry.record("decode", time.perf_counter() - start_s)
@@ -112,13 +114,13 @@ def timed(frames: Iterator[Frame], telemetry: Telemetry) -> Iterator[Frame]:
 
 @dataclass(slots=True)
 class Person:
-    """What a summary tells of one track.
+    """Summarizes one track.
 
-    `verdicts` holds the changes as (time, verdict), `events` what was said, each at most `CHANGES_KEPT`
-    from the first on; `verdict_count` and `event_count` count all.
+    `verdicts` holds the changes of verdict as (time, verdict). `events` holds the events about the person.
+    Each keeps only the first `CHANGES_KEPT`, while `verdict_count` and `event_count` count all.
     """
 
-    number: int  # in the order of coming
+    number: int  # in order of arrival
     camera: str
     track_id: int
     first_s: float
@@ -130,7 +132,7 @@ class Person:
     event_count: int = 0
 
     def see(self, track: Track, time_s: float) -> None:
-        """Note the track as it stands at `time_s`."""
+        """Update the summary with the track's state at `time_s`."""
         self.last_s = time_s - track.missing_s
         if track.verdict is not self.verdict:
             self.verdict = track.verdict
@@ -139,25 +141,25 @@ class Person:
                 self.verdicts.append((time_s, track.verdict))
 
     def hear(self, event: Event) -> None:
-        """Note what was said to the person."""
+        """Add an event about the person."""
         self.event_count += 1
         if self.event_count <= CHANGES_KEPT:
             self.events.append(event)
 
 
 class People:
-    """Gathers from steps who came, what they wore and what was said.
+    """Collects a summary of each track from the steps.
 
-    `tracks` counts all tracks. `came` counts people once each, however many tracks they were followed by.
+    `tracks` counts all tracks. `came` counts each person once, even if several tracks followed them.
     """
 
     def __init__(self) -> None:
-        self._people: dict[tuple[str, int], Person] = {}  # who was seen last stands last
+        self._people: dict[tuple[str, int], Person] = {}  # sorted by when they were last seen
         self.tracks = 0
         self.came = 0
 
     def add(self, step: Step) -> None:
-        """Note the tracks and events of one step."""
+        """Add the tracks and events of one step."""
         now = step.frame.time_s
         for track in step.tracks:
             key = (step.frame.camera, track.id)
@@ -175,5 +177,5 @@ class People:
             del self._people[next(iter(self._people))]
 
     def latest(self) -> list[Person]:
-        """Return the latest tracks, in the order of their coming."""
+        """Return the summaries of the latest tracks in order of arrival."""
         return sorted(self._people.values(), key=lambda person: person.number)

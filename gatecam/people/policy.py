@@ -1,4 +1,4 @@
-"""Decides what is worth telling about one camera's tracks, once a person and without nagging."""
+"""Decide which events one camera's tracks cause, so that each person is alerted once and not nagged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gatecam.geometry import iou
 from gatecam.settings.config import PolicyConfig
 from gatecam.types import Box, Event, EventKind, Track, Verdict
 
-MAX_REMINDERS = 3  # after an alert, until the mask goes on: who ignores three will ignore a fourth
-SAME_PLACE_IOU = 0.3  # of a new track's box with an ended one's last: the same person found again
+MAX_REMINDERS = 3  # for each alert: someone who ignores three will ignore a fourth
+SAME_PLACE_IOU = 0.3  # a new track that overlaps an ended track's last box this much is the same person
 
 _KINDS = {
     Verdict.NONE: EventKind.MASK_MISSING,
@@ -21,27 +21,30 @@ _KINDS = {
 
 @dataclass(slots=True)
 class _Person:
-    """What one person was told. `current` holds what was said since the mask last went on or off."""
+    """Records the events about one person. `current` holds those since the mask last went on or off."""
 
     box: Box  # where the person was last seen
-    listed_s: float  # when the track was last among the tracker's
+    listed_s: float  # when the tracker last listed the track
     said_s: dict[EventKind, float] = field(default_factory=dict)
     current: frozenset[EventKind] = frozenset()
     reminders: int = 0
     spoken_s: float = 0.0
-    came_s: float | None = None  # when the person was first told anything
-    inherited: bool = False  # a later track of the same person carries on
+    came_s: float | None = None  # time of the person's first event
+    inherited: bool = False  # a later track of the same person has taken over this record
 
 
 class AlertPolicy:
-    """Speaks up once a person. Implements `ports.Policy`; the frame's index is left to the pipeline.
+    """Turns verdicts into events, each once for a person. It implements `ports.Policy`.
 
-    - `none` gives `mask_missing` and `incorrect` gives `mask_incorrect`, each once until the mask goes on.
-    - While an alert stands, `mask_reminder` every `remind_s`, at most `MAX_REMINDERS` times.
-    - `correct` gives `mask_ok` once; a mask taken off after that is alerted again.
+    The rules are:
+    - `none` causes `mask_missing` and `incorrect` causes `mask_incorrect`, each once until the mask goes on.
+    - While an alert lasts, it causes `mask_reminder` every `remind_s`, at most `MAX_REMINDERS` times.
+    - `correct` causes `mask_ok` once. If the mask comes off later, there is a new alert.
     - No kind is repeated within `cooldown_s` for one person.
     - A track that appears where another one was lost at most `cooldown_s` ago is the same person.
-    - `unknown` and tracks without a face in this frame say nothing and change nothing.
+    - `unknown` and tracks without a face in this frame cause nothing and change nothing.
+
+    The pipeline adds the index of the frame to each event.
     """
 
     def __init__(self, config: PolicyConfig, camera: str) -> None:
@@ -50,11 +53,11 @@ class AlertPolicy:
         self._people: dict[int, _Person] = {}
 
     def apply(self, config: PolicyConfig) -> None:
-        """Go on by other settings; nobody is told anything twice for it."""
+        """Apply new settings. The change repeats no event."""
         self._config = config
 
     def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
-        """The events of this frame, in the order of its tracks."""
+        """Return the events of this frame in the order of its tracks."""
         seen = [track for track in tracks if track.missing_s == 0]
         self._meet(seen, time_s)
         events = []
@@ -73,7 +76,7 @@ class AlertPolicy:
         return events
 
     def _meet(self, seen: Sequence[Track], time_s: float) -> None:
-        """Give every new track a person: one lost in the same place, or somebody new."""
+        """Give every new track a person, either one lost in the same place or a new one."""
         seen_ids = {track.id for track in seen}
         for track in seen:
             if track.id in self._people:
@@ -94,7 +97,7 @@ class AlertPolicy:
                 self._people[track.id] = _Person(track.box, time_s)
 
     def _due(self, person: _Person, verdict: Verdict, time_s: float) -> EventKind | None:
-        """What is to be said to a person now, if anything."""
+        """Return the kind of event that is due for a person now, if any."""
         kind = _KINDS.get(verdict)
         if kind is None:
             return None
@@ -110,7 +113,7 @@ class AlertPolicy:
         return EventKind.MASK_REMINDER if remind else None
 
     def _forget(self, tracks: Sequence[Track], time_s: float) -> None:
-        """Drop people whose track ended more than the cool-down ago."""
+        """Forget people whose track ended longer ago than `cooldown_s`."""
         for track in tracks:
             if track.id in self._people:
                 self._people[track.id].listed_s = time_s
@@ -122,7 +125,7 @@ class AlertPolicy:
 
 
 def _note(person: _Person, kind: EventKind, time_s: float) -> None:
-    """Remember that a person was told something."""
+    """Record that an event was sent for a person."""
     person.spoken_s = person.said_s[kind] = time_s
     person.came_s = time_s if person.came_s is None else person.came_s
     if kind is EventKind.MASK_REMINDER:

@@ -1,6 +1,6 @@
-"""Who stands before each camera now: how many, and the verdict of the nearest of them.
+"""Report how many people stand in front of each camera now, and the verdict of the nearest one.
 
-Events tell what happened once; this is what holds at this moment, for pages and smart homes.
+Events report what happened once. Presence describes the current state, for the pages and smart homes.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from types import MappingProxyType
 from gatecam.types import CameraState, Presence, Step, Track
 
 _NONE: Mapping[str, str] = MappingProxyType({})
-NEARER = 1.3  # times the area at which another face counts as nearer: two side by side do not take turns
+NEARER = 1.3  # another face is nearer from this ratio of areas on, so two side by side do not alternate
 
 
 class Nearest:
-    """Which of one camera's people is the nearest: whose face is largest, with some inertia."""
+    """Chooses the nearest person of one camera: the one with the largest face, with some hysteresis."""
 
     def __init__(self) -> None:
         self._track_id = 0
 
     def of(self, tracks: Sequence[Track]) -> Track | None:
-        """The nearest person of a frame; None if nobody is there."""
+        """Return the nearest person of a frame, or None if nobody is there."""
         if not tracks:
             return None
         largest = max(tracks, key=lambda track: track.box.area)
@@ -33,7 +33,7 @@ class Nearest:
 
 
 class Presences:
-    """Tells observers what each camera sees whenever that changes. Observers must not block."""
+    """Notifies observers whenever a camera's presence changes. Observers must not block."""
 
     def __init__(self, observers: Sequence[Callable[[Presence], None]]) -> None:
         self._observers = list(observers)
@@ -41,7 +41,7 @@ class Presences:
         self._told: dict[str, Presence] = {}
 
     def add(self, observer: Callable[[Presence], None]) -> None:
-        """Tell another one as well, from now on and what holds already."""
+        """Add an observer and call it at once with the current presence of every camera."""
         self._observers.append(observer)
         for presence in self._told.values():
             observer(presence)
@@ -49,7 +49,7 @@ class Presences:
     def note(
         self, steps: Sequence[Step], states: Mapping[str, CameraState], slow: Mapping[str, str] = _NONE
     ) -> None:
-        """Take in a round's steps, how the cameras are, and why some are judged too slowly."""
+        """Update the presence from a round's steps, the cameras' states and the reasons for slowness."""
         for camera, state in states.items():
             if reason := state.blindness:
                 self._tell(Presence(camera, blindness=reason))

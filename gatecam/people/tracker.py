@@ -1,14 +1,14 @@
-"""Joins the faces of one camera into tracks, and settles what is held of each one's mask.
+"""Join the faces of one camera into tracks and decide the verdict of each track.
 
 `FaceTracker.update` takes the faces of one frame and the frame's time:
-  1. every track's box is predicted at that time (constant velocity that fades),
-  2. faces and tracks are paired, best pair first, by overlap and by distance in face sides,
-  3. a face without a track starts one, unless it mostly lies in a face that has one,
-  4. a track counts, and gets its id, once it has enough faces; one false box never does,
-  5. a track without a face coasts, and ends after `lost_s`.
-A `VerdictFilter` in each track smooths its faces' mask probabilities into a verdict. While that is beyond
-doubt, a face is judged about five times a second, else fifteen times.
-All times are the frames' own, so that frame rate changes nothing and replay repeats itself.
+  1. It predicts every track's box at that time, with a velocity that fades.
+  2. It pairs faces and tracks, best pair first, by overlap and by distance in face sides.
+  3. It starts a track for each other face, unless the face mostly lies in the face of another track.
+  4. It confirms a track and gives it an id once it has enough faces, so one false box is never counted.
+  5. It lets a track without a face coast, and ends it after `lost_s`.
+Each track has a `VerdictFilter`, which smooths the mask probabilities of its faces into a verdict. A face is
+classified about five times a second while its verdict is certain, and fifteen times otherwise.
+All times are those of the frames. So results do not depend on the frame rate, and a replay is reproducible.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from gatecam.settings.config import TrackerConfig
 from gatecam.types import Box, Detection, Expected, Face, Prediction, Track, Verdict
 
 # Pairing of faces with tracks.
-MAX_SIDE_RATIO = 1.75  # between the two faces' sides: another person's behind, or a box within the face
-REACH = 0.5  # face sides from the predicted middle that still pair ...
-REACH_PER_S = 5.0  # ... more with time since the last face: walking is about this many face widths a second
-MAX_REACH = 1.5  # ... but shorter than from one head to the next in a queue
-DUPLICATE_SHARE = 0.5  # of the smaller box within the other: two boxes on one face
+MAX_SIDE_RATIO = 1.75  # of the two faces' sides. More means a person behind or a box within the face.
+REACH = 0.5  # largest distance from the predicted center, in face sides
+REACH_PER_S = 5.0  # added per second since the last face, about the walking speed in face widths
+MAX_REACH = 1.5  # upper limit, less than from one head to the next in a queue
+DUPLICATE_SHARE = 0.5  # two boxes are on one face if they share more than this part of the smaller one
 
 # Motion.
-VELOCITY_S = 0.3  # time constant of the velocity's estimate: jitter of 10 % of a face averages out
-FADE_S = 0.5  # time constant with which a coasting track comes to rest
+VELOCITY_S = 0.3  # time constant of the velocity estimate, averages out jitter of 10 % of a face
+FADE_S = 0.5  # time constant with which a coasting track slows down
 
 # Life of a track.
-TRUSTED_WEIGHT = 0.8  # mean weight of the first `min_hits` scores that needs no further faces
-TENTATIVE_LOST_S = 0.15  # an uncounted track ends after this long without a face ...
-TENTATIVE_MISSES = 2  # ... and as many frames, so that one miss is survived at 5 frames/s too
-STALL_S = 2.0  # frames further apart than this (or `lost_s` if that is longer) are not joined
+TRUSTED_WEIGHT = 0.8  # with this mean weight of the scores, `min_hits` faces confirm a track
+TENTATIVE_LOST_S = 0.15  # an unconfirmed track ends after this time without a face ...
+TENTATIVE_MISSES = 2  # ... and this many frames, so that it survives one miss even at 5 frames/s
+STALL_S = 2.0  # all tracks end if two frames are further apart than this and `lost_s`
 
 # Verdict.
-MIN_FACES = 3  # in a row that agree before a verdict is given or replaced
-BAR_SLACK = 0.1  # below the bar at which a candidate or verdict still stands, whatever noise does there
-DOUBT = 2.0  # times `change_s` of faces against a verdict before it is given up for `unknown`
-SURE_S = 0.2  # in which one face of a sure verdict is judged: six frames of 30 a second
-APART = 0.618  # of `SURE_S` from one person's begin to the next one's: the golden section spreads any number
-UNSURE_S = 0.045  # between two faces of any other one: two frames of 30, which show all but the same
-GOOD_FACE_PX = 80.0  # face side from which more pixels add nothing
-LOW_SCORE = 0.7  # O-Net's usual threshold: hands and clothes that look like faces score little above it
-MIN_WEIGHT = 0.1  # of the worst size, score or pose
+MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
+BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
+DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
+SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
+APART = 0.618  # golden ratio: shifts each person's turn by this part of `SURE_S`, so that turns spread evenly
+UNSURE_S = 0.045  # other faces are classified this far apart: two frames at 30 frames/s, nearly the same
+GOOD_FACE_PX = 80.0  # face side above which more pixels add nothing
+LOW_SCORE = 0.7  # O-Net's usual threshold. Hands and clothes that look like faces score little above it.
+MIN_WEIGHT = 0.1  # for the worst size, score or pose
 
 _VERDICTS = tuple(Verdict(label) for label in MASK_LABELS)
 
 
 def score_weight(score: float) -> float:
-    """How far a detector's score is to be believed: 0.1 up to O-Net's threshold of 0.7, rising to 1."""
+    """Weight a detector's score: 0.1 up to about O-Net's threshold of 0.7, then rising to 1."""
     return max(MIN_WEIGHT, (score - LOW_SCORE) / (1 - LOW_SCORE))
 
 
 def frontal_weight(detection: Detection) -> float:
-    """How frontal a face is: 1 with the nose midway between the eyes (or unknown), 0.1 in profile."""
+    """Weight a face's pose: 1 if the nose is midway between the eyes or unknown, 0.1 in profile."""
     if detection.landmarks is None:
         return 1.0
     left, right, nose = detection.landmarks[:3].astype(float)
@@ -74,52 +74,54 @@ def frontal_weight(detection: Detection) -> float:
 
 
 def face_quality(detection: Detection) -> float:
-    """How much a face says of its mask, above 0 up to 1: its size, score and pose multiplied."""
+    """Return the product of the weights of a face's size, score and pose, above 0 and up to 1."""
     size = min(1.0, max(MIN_WEIGHT, _side(detection.box) / GOOD_FACE_PX))
     return size * score_weight(detection.score) * frontal_weight(detection)
 
 
 class VerdictFilter:
-    """The verdict of one track: smoothed probabilities with a bar and hysteresis.
+    """Decides the verdict of one track from smoothed probabilities, with a threshold and hysteresis.
 
-    Probabilities are averaged with weights of `face_quality` that fade to 1/e in `smooth_s`. The
-    likeliest state is the candidate once it reaches `confidence`, else the candidate is `unknown`.
-    A first verdict holds for `settle_s` before it is given, any other one for `change_s`. A first
-    `correct` takes `change_s` as well: an alert is urgent, thanks are not, and a hand over the mouth
-    is soon gone. A verdict that its faces do not support for twice `change_s` becomes `unknown`.
+    Probabilities are averaged with the weights of `face_quality`, which fade to 1/e in `smooth_s`. The most
+    likely state is the candidate if it reaches `confidence`, otherwise the candidate is `unknown`.
+
+    A candidate must hold for some time before it becomes the verdict: `settle_s` for a first alert and for
+    the return of the last verdict, `change_s` for all others. A first `correct` takes the longer `change_s`
+    because an alert is urgent but thanks are not, and a hand over the mouth is soon gone. A verdict that
+    faces contradict for twice `change_s` becomes `unknown`.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
         self._config = config
         self.verdict = Verdict.UNKNOWN
-        self._settled = Verdict.UNKNOWN  # the last verdict that was given
+        self._settled = Verdict.UNKNOWN  # the last verdict other than `unknown`
         self._sums: NDArray[np.float64] = np.zeros(len(_VERDICTS))
         self._weight = 0.0
         self._time_s = 0.0
         self._candidate = Verdict.UNKNOWN
-        self._candidate_s = 0.0  # since when it holds
+        self._candidate_s = 0.0  # since when the candidate holds
         self._candidate_faces = 0
-        self._doubt_s: float | None = None  # since when the faces do not support the verdict
-        self._latest = Verdict.UNKNOWN  # what the last face alone looks like
+        self._doubt_s: float | None = None  # since when the faces contradict the verdict
+        self._latest = Verdict.UNKNOWN  # the most likely state of the last face alone
 
     def apply(self, config: TrackerConfig) -> None:
-        """Go on by other settings, with all that is known."""
+        """Apply new settings without losing the past faces."""
         self._config = config
 
     @property
     def is_sure(self) -> bool:
-        """Whether a verdict is given, and the faces of late support it, the last one by itself too."""
+        """Return whether the recent faces, and the last one alone, agree with a given verdict."""
         return self.verdict is not Verdict.UNKNOWN and self._candidate is self._latest is self.verdict
 
     @property
     def probability(self) -> float:
-        """The smoothed probability of the verdict; 0 while it is `unknown`."""
+        """Return the smoothed probability of the verdict, or 0 while it is `unknown`."""
         if self.verdict is Verdict.UNKNOWN:
             return 0.0
         return self._mean(self.verdict)
 
     def add(self, face: Face, time_s: float) -> None:
-        """Take in the face of a frame."""
+        """Update the verdict with the face of a frame."""
         weight = face_quality(face.detection)
         kept = math.exp((self._time_s - time_s) / self._config.smooth_s) if self._weight else 0.0
         self._sums = self._sums * kept + weight * face.prediction.mask
@@ -167,7 +169,7 @@ class VerdictFilter:
 
 
 class FaceTracker:
-    """Follows the faces of one camera; see the module's text for how. Implements `ports.Tracker`."""
+    """Tracks the faces of one camera, as the module's docstring describes. It implements `ports.Tracker`."""
 
     def __init__(self, config: TrackerConfig) -> None:
         self._config = config
@@ -176,13 +178,13 @@ class FaceTracker:
         self._time_s = -math.inf
 
     def update(self, faces: Sequence[Face], time_s: float) -> list[Track]:
-        """The counted tracks after a frame's faces, by id; ids count up from 1.
+        """Add the faces of a frame and return the confirmed tracks, sorted by id. Ids count up from 1.
 
         A track without a face in this frame coasts: its `faces` are empty, its box is predicted and
         `missing_s` is above 0.
 
         Raises:
-            ValueError: `time_s` goes back, or is not a number.
+            ValueError: `time_s` goes back or is not a number.
         """
         self._advance(time_s)
         self._pair(faces, time_s)
@@ -193,13 +195,13 @@ class FaceTracker:
         return [person.snapshot(time_s) for person in counted]
 
     def apply(self, config: TrackerConfig) -> None:
-        """Go on by other settings; no track is lost."""
+        """Apply new settings without losing a track."""
         self._config = config
         for person in self._people:
             person.apply(config)
 
     def expected(self, time_s: float) -> list[Expected]:
-        """Where each track's face should be at a time: of all that live, uncounted and coasting ones too."""
+        """Predict where each track's face is at a time. Unconfirmed and coasting tracks are included."""
         return [
             Expected(person.predict(time_s), person.face is not None, person.known(time_s))
             for person in self._people
@@ -213,7 +215,7 @@ class FaceTracker:
         self._time_s = time_s
 
     def _pair(self, faces: Sequence[Face], time_s: float) -> None:
-        """Give each track its face, and start tracks for the other faces."""
+        """Give each track its face and start tracks for the other faces."""
         pairs = _best_pairs(_pair_costs(self._people, faces, time_s))
         for index, person in enumerate(self._people):
             person.face = None
@@ -226,7 +228,7 @@ class FaceTracker:
         self._people += [_Person(face, time_s, self._config) for face in new]
 
     def _drop_duplicates(self) -> None:
-        """End each uncounted track whose face mostly lies in the face of a surer one."""
+        """End each unconfirmed track whose face mostly overlaps the face of a track with more evidence."""
         kept: list[_Person] = []
         seen: list[Box] = []
         for person in sorted(self._people, key=lambda person: -person.evidence):
@@ -248,7 +250,7 @@ class FaceTracker:
 
 
 class _Person:
-    """The state of one track; `id` is 0 until it counts. `face` is this frame's, or None."""
+    """Holds the state of one track. `id` is 0 until it is confirmed. `face` is this frame's face or None."""
 
     def __init__(self, face: Face, time_s: float, config: TrackerConfig) -> None:
         self.id = 0
@@ -266,16 +268,16 @@ class _Person:
         self._verdict.add(face, time_s)
 
     def apply(self, config: TrackerConfig) -> None:
-        """Settle the verdict by other settings."""
+        """Apply new settings to the verdict."""
         self._verdict.apply(config)
 
     def predict(self, time_s: float) -> Box:
-        """The box at a time, moved on from the last face with a velocity that fades."""
+        """Predict the box at a time, from the last face and a velocity that fades."""
         travel_s = FADE_S * (1 - math.exp((self.seen_s - time_s) / FADE_S))
         return shift(self.box, self._velocity[0] * travel_s, self._velocity[1] * travel_s)
 
     def add(self, face: Face, time_s: float) -> None:
-        """Take the face of this frame."""
+        """Update the track with the face of this frame."""
         self._learn_velocity(face.detection.box, time_s)
         self.face, self.box, self.seen_s, self.misses = face, face.detection.box, time_s, 0
         self._hits += 1
@@ -285,7 +287,7 @@ class _Person:
             self._verdict.add(face, time_s)
 
     def known(self, time_s: float) -> Prediction | None:
-        """What its last judged face was said to be, while that is new enough."""
+        """Return the last prediction, or None if the face must be classified again."""
         if self._verdict.is_sure:
             is_due = self._turn(time_s) != self._turn(self._judged_s)
         else:
@@ -293,7 +295,11 @@ class _Person:
         return None if is_due or self.face is None else self._judged.prediction
 
     def _turn(self, time_s: float) -> int:
-        """Counts the stretches of `SURE_S`; those of people who came at once begin at different times."""
+        """Return the number of the current interval of `SURE_S`.
+
+        The intervals of different people are shifted, so that people who came together are not all classified
+        in the same frame.
+        """
         return math.floor((time_s - self._first_s) / SURE_S - self.id * APART)
 
     def _learn_velocity(self, box: Box, time_s: float) -> None:
@@ -306,18 +312,18 @@ class _Person:
         self._velocity = (vx + gain * (x - predicted_x), vy + gain * (y - predicted_y))
 
     def is_sure(self, min_hits: int) -> bool:
-        """Whether the faces so far make a person; low scores need more of them."""
+        """Check whether there are enough faces to confirm the track. Low scores need more of them."""
         return self._hits >= min_hits and self.evidence >= TRUSTED_WEIGHT * min_hits
 
     def is_lost(self, time_s: float, lost_s: float) -> bool:
-        """Whether the track ends here."""
+        """Check whether the track has been without a face for too long."""
         missing_s = time_s - self.seen_s
         if self.id:
             return self.misses > 0 and missing_s > lost_s
         return self.misses >= TENTATIVE_MISSES and missing_s > TENTATIVE_LOST_S
 
     def snapshot(self, time_s: float) -> Track:
-        """The track as others see it."""
+        """Return the public state of the track at a time."""
         return Track(
             id=self.id,
             box=self.box if self.face else self.predict(time_s),
@@ -335,7 +341,7 @@ def _side(box: Box) -> float:
 
 
 def _is_duplicate(box: Box, others: Sequence[Box]) -> bool:
-    """Whether a box and any other lie in each other by more than half of the smaller one."""
+    """Check whether a box shares more than half of the smaller box with any of the others."""
     for other in others:
         width = min(box.x2, other.x2) - max(box.x1, other.x1)
         height = min(box.y2, other.y2) - max(box.y1, other.y1)
@@ -345,10 +351,10 @@ def _is_duplicate(box: Box, others: Sequence[Box]) -> bool:
 
 
 def _pair_costs(people: Sequence[_Person], faces: Sequence[Face], time_s: float) -> NDArray[np.float64]:
-    """The cost of each track (row) taking each face (column), `inf` where that is impossible.
+    """Return the cost of pairing each track (row) with each face (column), `inf` if that is impossible.
 
-    The cost falls with overlap and rises with distance. The time since a track's last face is added:
-    whoever was seen just now comes before one who was lost.
+    The cost falls with overlap and rises with distance. The time since a track's last face is added, so that
+    a track seen just now is preferred to one that was lost.
     """
     if not people or not faces:
         return np.empty((len(people), len(faces)))
@@ -372,7 +378,7 @@ def _array(boxes: Iterable[Box]) -> NDArray[np.float64]:
 
 
 def _best_pairs(costs: NDArray[np.float64]) -> dict[int, int]:
-    """Row to column, cheapest pair first, each row and column at most once."""
+    """Pair rows with columns, cheapest pair first. Each row and column is used at most once."""
     pairs: dict[int, int] = {}
     costs = costs.copy()
     while costs.size and np.isfinite(costs.min()):
