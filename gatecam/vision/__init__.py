@@ -1,1 +1,1 @@
-"""The room that sees. Frames go to the device once, faces come back; no tensor leaves it."""
+"""Find faces in frames and classify them. Frames go in, faces come out, and no tensor leaves the room."""

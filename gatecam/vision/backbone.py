@@ -1,7 +1,7 @@
-"""Backbones, from crops to features: MobileFaceNet, and torchvision's classification networks.
+"""Build backbones, which turn crops into features: MobileFaceNet or one of torchvision's networks.
 
-MobileFaceNet is table 1 of Chen et al. 2018 (arXiv 1804.07573) with global average pooling in place of the
-global depthwise convolution, which frees the input size.
+MobileFaceNet follows table 1 of Chen et al. 2018 (arXiv 1804.07573). Global average pooling replaces the
+global depthwise convolution, so that inputs of any size work.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from gatecam.errors import ModelError
 
 MOBILEFACENET = "mobilefacenet"
 SUGGESTED = (MOBILEFACENET, "resnet18", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0")
-UNFIT = ("maxvit", "squeezenet", "vit")  # inputs of a fixed size, or no linear last layer
-BARE = {"aux_logits": False, "init_weights": False}  # without second outputs and minutes of initialising
+UNFIT = ("maxvit", "squeezenet", "vit")  # their input size is fixed, or their last layer is not linear
+BARE = {
+    "aux_logits": False,
+    "init_weights": False,
+}  # no second outputs, and no initialising, which takes minutes
 OPTIONS = {"googlenet": BARE, "inception_v3": BARE}
-LAST_LAYERS = ("fc", "classifier", "head")  # what torchvision calls them
-TRUNKS = ("features", "layers", "trunk_output")  # and where layers lie one level further down
+LAST_LAYERS = ("fc", "classifier", "head")  # torchvision's names for the layers that end in the classes
+TRUNKS = ("features", "layers", "trunk_output")  # torchvision's names for modules that contain the layers
 
 # expansion, channels, blocks, stride of the first block (table 1)
 STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
@@ -24,7 +27,7 @@ FEATURES = 512
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch norm and PReLU."""
+    """Applies a convolution, batch norm and PReLU."""
 
     def __init__(self, inp: int, out: int, kernel: int, stride: int, padding: int, groups: int = 1) -> None:
         super().__init__()
@@ -33,13 +36,13 @@ class ConvUnit(nn.Module):
         self.prelu = nn.PReLU(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inp, H, W) to (B, out, H / stride, W / stride)."""
+        """Map (B, inp, H, W) to (B, out, H / stride, W / stride)."""
         y: Tensor = self.prelu(self.bn(self.conv(x)))
         return y
 
 
 class Bottleneck(nn.Module):
-    """Expand, depthwise 3 × 3, project; a residual where the shape stays."""
+    """Expands, convolves 3 × 3 depthwise and projects. Adds its input where the shape stays the same."""
 
     def __init__(self, inp: int, out: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -57,13 +60,13 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inp, H, W) to (B, out, H / stride, W / stride)."""
+        """Map (B, inp, H, W) to (B, out, H / stride, W / stride)."""
         y: Tensor = self.conv(x)
         return x + y if self.residual else y
 
 
 class MobileFaceNet(nn.Module):
-    """Features of a face."""
+    """Computes 512 features of a face."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,25 +81,25 @@ class MobileFaceNet(nn.Module):
         self.conv2 = ConvUnit(channels, FEATURES, 1, 1, 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, S, S) normalised crops to features (B, 512)."""
+        """Map normalised crops (B, 3, S, S) to features (B, 512)."""
         x = self.blocks(self.dw_conv1(self.conv1(x)))
         features: Tensor = self.conv2(x).mean((2, 3))
         return features
 
 
 def backbone_names() -> list[str]:
-    """The names that `build_backbone` takes."""
-    import torchvision  # a second, which the shipped network does without
+    """Return the names that `build_backbone` accepts."""
+    import torchvision  # takes a second, and the shipped network does not need it
 
     known = torchvision.models.list_models(module=torchvision.models)
     return [MOBILEFACENET, *(name for name in known if not name.startswith(UNFIT))]
 
 
 def build_backbone(name: str) -> tuple[nn.Module, int]:
-    """A network from crops (B, 3, S, S) to features (B, F) with random weights, and F.
+    """Build a network from crops (B, 3, S, S) to features (B, F) with random weights. Return it and F.
 
-    Of torchvision's networks the last linear layer is left out, and their dropout is off: the heads come
-    after it with their own.
+    A torchvision network loses its last linear layer, and its dropout is off. `FaceNetwork` adds both after
+    it.
 
     Raises:
         ModelError: there is no such network.
@@ -120,7 +123,7 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
 
 
 def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
-    """The layer that gives one of torchvision's networks its classes, and where it is."""
+    """Find the layer that computes the classes of a torchvision network. Return its path and the layer."""
     return [
         (path, module)
         for path, module in network.named_modules()
@@ -129,7 +132,10 @@ def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
 
 
 def early_layers(backbone: nn.Module) -> list[nn.Module]:
-    """The first layers, whose weights suit every picture: MobileFaceNet's first stage, of others half."""
+    """Return the first layers, whose weights suit any picture.
+
+    For MobileFaceNet these are the layers up to the first stage, for other networks the first half.
+    """
     if isinstance(backbone, MobileFaceNet):
         return [backbone.conv1, backbone.dw_conv1, *backbone.blocks[: STAGES[0][2]]]
     layers: list[nn.Module] = []
@@ -139,9 +145,10 @@ def early_layers(backbone: nn.Module) -> list[nn.Module]:
 
 
 def fold_batch_norms(backbone: nn.Module) -> None:
-    """Fold every batch norm that follows a convolution into it; for inference only.
+    """Fold every batch norm into the convolution before it, in place. The result is for inference only.
 
-    Which norm follows which convolution is read from the traced graph; the modules stay where they are.
+    The traced graph shows which norm follows which convolution. Folded norms become identities, so that the
+    modules keep their paths.
     """
     modules = dict(backbone.named_modules())
     for node in fx.Tracer().trace(backbone).nodes:

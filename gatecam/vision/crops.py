@@ -1,4 +1,4 @@
-"""The one way from a frame and a box to the classifier's input; training and serving both call it."""
+"""Crop faces from frames for the classifier. Training and serving both use this code."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from gatecam.vision.ops import roi_align
 
-EDGE_PX = 2  # around a square, which bilinear samples reach
-SAMPLES = 2  # bilinear samples a side and output pixel: smooth up to faces of four times the input
+EDGE_PX = 2  # around a square, because bilinear samples reach beyond it
+SAMPLES = 2  # bilinear samples per side of an output pixel; smooth up to faces of four times the input size
 
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """How faces are cropped for some weights: stands in their spec, never in code."""
+    """Says how faces are cropped for certain weights. The weights' spec stores it."""
 
     size: int
     margin: float
@@ -26,20 +26,20 @@ class CropSpec:
     interpolation: str = "roi_align_2"
 
     def without_margin(self) -> CropSpec:
-        """The same for pictures that are crops already."""
+        """Return this spec without a margin, for pictures that are already crops."""
         return replace(self, margin=0.0)
 
 
 def crop_faces(images: Sequence[Tensor], boxes: Sequence[Tensor], spec: CropSpec) -> Tensor:
-    """The classifier's input for every box of every image: (N, 3, size, size) float, image after image.
+    """Crop every box of every image: (N, 3, size, size) float, image after image.
 
-    A crop is the smallest square around the box, grown by `margin` of its side; what lies over the edge of
-    the frame is filled with the mean.
+    A crop is the smallest square around the box, enlarged by `margin` of its side. Pixels outside of the
+    image are filled with the mean.
 
     Args:
         images: (H, W, 3) uint8 RGB each, on the CPU. Sizes may differ.
         boxes: (n, 4) float each, in pixels of their image.
-        spec: the weights' crop.
+        spec: the crop settings of the weights.
     """
     crops = []
     for image, image_boxes in zip(images, boxes, strict=True):
@@ -52,7 +52,7 @@ def crop_faces(images: Sequence[Tensor], boxes: Sequence[Tensor], spec: CropSpec
 
 
 def _cropped(image: Tensor, square: Tensor, spec: CropSpec) -> Tensor:
-    """Cut one square (4,): (1, 3, size, size). Only the part of the image that it touches becomes floats."""
+    """Cut one square (4,): (1, 3, size, size). Only the pixels it needs are converted to floats."""
     height, width = image.shape[:2]
     x1, y1, x2, y2 = square.tolist()
     left, top = (min(max(0, math.floor(v) - EDGE_PX), size - 1) for v, size in ((x1, width), (y1, height)))
@@ -64,7 +64,7 @@ def _cropped(image: Tensor, square: Tensor, spec: CropSpec) -> Tensor:
 
 
 def squares_of(boxes: Tensor, margin: float) -> Tensor:
-    """The square that is cropped for each box: (n, 4) to (n, 4)."""
+    """Return the square to crop for each box: (n, 4) to (n, 4)."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) * (1 + margin) / 2
     return torch.cat([middle - half, middle + half], 1)

@@ -1,4 +1,4 @@
-"""Which device the networks run on, and why CUDA is there or not."""
+"""Choose the backend that runs the networks, and explain why CUDA or OpenVINO cannot be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gatecam.errors import DeviceError
 from gatecam.vision.openvino import describe_openvino
 
-# What torch says when CUDA fails, in lower case, and what a user can do about it.
+# Torch's message when CUDA fails, in lower case, and what a user can do about it.
 _CUDA_FAILURES = (
     ("not compiled with cuda", "this torch is built without CUDA, install a CUDA build of torch"),
     ("no nvidia driver", "no NVIDIA driver is found, install one if this machine has an NVIDIA GPU"),
@@ -27,10 +27,10 @@ _CUDA_FAILURES = (
 
 
 def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """The device that a setting stands for; `auto` is CUDA where a small operation works, else the CPU.
+    """Return the device of a setting. `auto` is CUDA where a small operation works on it, else the CPU.
 
     Raises:
-        DeviceError: `cuda` is asked for and does not work.
+        DeviceError: the setting is `cuda`, and CUDA does not work.
     """
     if setting == "cpu":
         return torch.device("cpu")
@@ -42,9 +42,9 @@ def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What runs the networks, "cpu" and "cuda" by torch, or "openvino"; and why.
+    """Says what runs the networks and why: torch on "cpu" or "cuda", or "openvino".
 
-    `threads` bounds OpenVINO's; None is as many as there are cores.
+    `threads` bounds OpenVINO's threads. None means one per core.
     """
 
     name: Literal["cpu", "cuda", "openvino"]
@@ -53,18 +53,18 @@ class Backend:
 
     @property
     def device(self) -> torch.device:
-        """Where torch's tensors lie."""
+        """Return the device of torch's tensors."""
         return torch.device("cuda" if self.name == "cuda" else "cpu")
 
 
 def pick_backend(setting: Literal["auto", "cpu", "cuda", "openvino"]) -> Backend:
-    """The backend that a setting stands for; `auto` is the fastest that works: CUDA, OpenVINO, torch.
+    """Return the backend of a setting. `auto` takes the first that works: CUDA, OpenVINO, torch on the CPU.
 
     Raises:
-        DeviceError: `cuda` or `openvino` is asked for and does not work.
+        DeviceError: the setting is `cuda` or `openvino`, and that does not work.
     """
     if setting in ("cpu", "cuda"):
-        return Backend("cuda" if pick_device(setting).type == "cuda" else "cpu", "as `device` says")
+        return Backend("cuda" if pick_device(setting).type == "cuda" else "cpu", "set by `device`")
     has_cuda, cuda = describe_cuda() if setting == "auto" else (False, "")
     if has_cuda:
         return Backend("cuda", cuda)
@@ -75,22 +75,27 @@ def pick_backend(setting: Literal["auto", "cpu", "cuda", "openvino"]) -> Backend
 
 
 def cpu_backend(why: str) -> Backend:
-    """The fastest one without a GPU; `why` there is none stands in the reason of torch's."""
+    """Return the fastest backend without a GPU. `why` says why there is no GPU, for the reason of torch's
+    backend.
+    """
     works, found = describe_openvino()
     return Backend("openvino", found) if works else Backend("cpu", f"{why}, no OpenVINO ({found})")
 
 
 def next_backend(failed: Backend, reason: str) -> Backend:
-    """What goes on where a backend failed for a reason: OpenVINO after CUDA if it works, in the end torch."""
+    """Return the backend that replaces one that failed: OpenVINO after CUDA if it works, otherwise torch on
+    the CPU.
+    """
     if failed.name == "cuda":
         return cpu_backend(f"the GPU failed: {reason}")
     return Backend("cpu", f"OpenVINO failed: {reason}")
 
 
 def placed(network: nn.Module, backend: Backend) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """Return a network as torch runs it on a backend: on a GPU in half precision, everywhere channels last.
+    """Move a network to a backend of torch, and return it as a callable.
 
-    The callable takes and returns float32. The network returns a tuple of tensors.
+    It runs in channels-last memory, and on a GPU in half precision. The callable takes float32 and returns a
+    tuple of float32 tensors.
     """
     network = network.eval().to(backend.device).to(memory_format=torch.channels_last)
     if backend.name != "cuda":
@@ -101,10 +106,10 @@ def placed(network: nn.Module, backend: Backend) -> Callable[[Tensor], tuple[Ten
 
 @contextmanager
 def torch_threads(backend: Backend) -> Iterator[None]:
-    """Within the block torch computes on one thread where OpenVINO runs the networks.
+    """Limit torch to one thread within the block while OpenVINO runs the networks.
 
-    What is left to torch is too little to be shared, and its threads and OpenVINO's would wait for each other
-    on the same cores.
+    Torch has too little left to do to share it between threads, and its threads and OpenVINO's would wait for
+    each other on the same cores.
     """
     if backend.name != "openvino":
         yield
@@ -118,26 +123,26 @@ def torch_threads(backend: Backend) -> Iterator[None]:
 
 
 def describe_cuda() -> tuple[bool, str]:
-    """Whether CUDA works, tried on a small operation; with the GPU's name, or why not and what to do."""
+    """Check on a small operation whether CUDA works. Return that, and the GPU's name or what to do."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch also warns of what it then raises
+            warnings.simplefilter("ignore")  # torch also warns about the error that it then raises
             total = (torch.ones(2, device="cuda") + 1).sum().item()  # waits for the GPU
             gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
     except (RuntimeError, AssertionError) as error:
         return False, why_cuda_failed(str(error))
     if total != 4:
-        return False, f"the GPU computes wrongly (2 + 2 = {total:g}), check its driver"
+        return False, f"the GPU gives wrong results (2 + 2 = {total:g}), check its driver"
     return True, f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
 
 
 def no_cuda(reason: str) -> DeviceError:
-    """What is told where CUDA is asked for and does not work, for a reason that says what to do."""
+    """Return the error for a CUDA that was asked for and does not work. `reason` says why and what to do."""
     return DeviceError(f"CUDA cannot be used: {reason}, or set `device: auto` in the settings.")
 
 
 def why_cuda_failed(message: str) -> str:
-    """What a user can do about what torch says when CUDA fails."""
+    """Explain torch's CUDA error, and what a user can do about it."""
     lowered = message.lower()
     for sign, reason in _CUDA_FAILURES:
         if sign in lowered:
@@ -146,7 +151,7 @@ def why_cuda_failed(message: str) -> str:
 
 
 def first_line(said: object) -> str:
-    """What an error says first, as it fits into a sentence."""
+    """Return the first line of an error, shortened to fit into a sentence."""
     return next(iter(str(said).strip().splitlines()), "no reason given")[:200]
 
 
@@ -154,9 +159,9 @@ def check_cpu_ops() -> None:
     """Run one small operation of torch and one of torchvision on the CPU.
 
     Raises:
-        DeviceError: They do not run, most often since the two are builds that do not fit together.
+        DeviceError: the operation fails, most often because the two builds do not fit together.
     """
-    advice = "install both anew in one command: `pip install --force-reinstall torch torchvision`"
+    advice = "reinstall both in one command: `pip install --force-reinstall torch torchvision`"
     try:
         import torchvision
 
@@ -168,16 +173,16 @@ def check_cpu_ops() -> None:
             ) from error
         raise DeviceError(f"torchvision does not work ({error}), {advice}") from error
     if kept.tolist() != [0]:
-        raise DeviceError(f"torchvision computes wrongly, {advice}")
+        raise DeviceError(f"torchvision gives wrong results, {advice}")
 
 
 def cpu_threads() -> int:
-    """How many threads torch uses on the CPU."""
+    """Return the number of threads that torch uses on the CPU."""
     return torch.get_num_threads()
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of the libraries that compute, by name."""
+    """Return the versions of torch and torchvision by name."""
     import torchvision
 
     return {"torch": torch.__version__, "torchvision": torchvision.__version__}

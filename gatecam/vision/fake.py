@@ -1,4 +1,4 @@
-"""The fake of an analyzer: scripted faces for whatever takes faces; no torch, no weights."""
+"""Provide a fake analyzer that returns scripted faces, without torch and weights."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from gatecam.types import Box, Expected, Face, Image
 
 
 class FakeAnalyzer:
-    """Finds the faces that a script holds, one list an image; none once the script has ended.
+    """Returns scripted faces, one list for each image. Returns no faces once the script has ended.
 
-    With hints it finds those that a hint overlaps; searched whole in the next call, an image shows the
-    same faces. `batches` notes how many images each call brought, `hints` what came with each image,
-    `applied` the settings that it was told to go by.
+    With hints, it returns only the faces that overlap a hint. An image that came with hints and is searched
+    whole in the next call shows the same faces again. `batches` records the number of images of each call,
+    `hints` the hints of each image, and `applied` the settings given to `apply`.
     """
 
     def __init__(self, script: Iterable[Sequence[Face]] = ()) -> None:
         self._script = iter(script)
-        self._shown: list[tuple[Image, Sequence[Face]]] = []  # of the last call's images with hints
+        self._shown: list[tuple[Image, Sequence[Face]]] = []  # images of the last call that had hints
         self.batches: list[int] = []
         self.hints: list[Sequence[Box] | None] = []
         self.applied: list[Config] = []
 
     @property
     def device(self) -> str:
-        """It runs nowhere."""
+        """Return the name that stands for no device."""
         return "fake"
 
     @property
     def reason(self) -> str:
-        """It has none."""
+        """Return a fixed reason."""
         return "a script"
 
     def apply(self, config: Config) -> None:
-        """Note the settings in `applied`."""
+        """Record the settings in `applied`."""
         self.applied.append(config)
 
     def analyze(
@@ -45,7 +45,7 @@ class FakeAnalyzer:
         cameras: Sequence[str] | None = None,
         expected: Sequence[Sequence[Expected]] | None = None,
     ) -> list[list[Face]]:
-        """The script's next lists, one an image, whatever it shows."""
+        """Return the script's next lists, one for each image, whatever the image shows."""
         self.batches.append(len(images))
         given = [None] * len(images) if hints is None else hints
         self.hints.extend(given)

@@ -1,4 +1,4 @@
-"""Finds whatever may be a face, to blur it: smaller and less sure ones too."""
+"""Find everything that may be a face in order to blur it, with a low threshold and a small smallest face."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ STOCK = {"weights": "stock", "pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet
 
 
 class LowFaceFinder:
-    """Searches whole pictures on the CPU, whatever region and door are set. Implements `FaceFinder`."""
+    """Searches whole pictures on the CPU, and ignores regions and doors. Implements `FaceFinder`."""
 
     def __init__(self, config: Config, thorough: bool = False) -> None:
         """Load the detector that the settings name.
 
         Args:
-            config: the settings; their thresholds, region and smallest face do not count.
-            thorough: search with facenet-pytorch's cascade as well. The two miss unlike faces, but that one
+            config: the settings. Their thresholds, region and smallest face are ignored.
+            thorough: also search with facenet-pytorch's cascade. The two miss different faces, but that one
                 takes ten times as long.
 
         Raises:
@@ -40,8 +40,10 @@ class LowFaceFinder:
         self._searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
         is_fast = config.device != "cpu" and describe_openvino()[0]
         try:
-            self._load(Backend("openvino", threads=1) if is_fast else CPU)  # beside the analysis
-        except DeviceError:  # the analysis tells of an OpenVINO that cannot run the networks
+            self._load(
+                Backend("openvino", threads=1) if is_fast else CPU
+            )  # one thread, because the analysis runs at the same time
+        except DeviceError:  # the analyzer reports an OpenVINO that cannot run the networks
             self._load(CPU)
 
     def _load(self, backend: Backend) -> None:
@@ -49,7 +51,7 @@ class LowFaceFinder:
         self._backend = backend
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
-        """Where faces may be; a picture wider than `largest_px` is searched at that width."""
+        """Return boxes that may be faces. A picture wider than `largest_px` is searched at that width."""
         height, width = image.shape[:2]
         scale = 1.0 if largest_px is None else min(1.0, largest_px / width)
         if scale < 1:
@@ -59,12 +61,12 @@ class LowFaceFinder:
         return [Box(b.x1 / scale, b.y1 / scale, b.x2 / scale, b.y2 / scale) for b in boxes]
 
     def _found(self, picture: Image) -> list[Box]:
-        """The boxes of all searches; where OpenVINO fails, by torch from then on."""
+        """Return the boxes of all searches. Change to torch for good where OpenVINO fails."""
         try:
             return [detection.box for one in self._detectors for detection in one.detect([picture])[0]]
         except RuntimeError as error:
             if self._backend is CPU:
                 raise
-            log.warning("OpenVINO failed (%s): faces to blur are looked for by torch.", first_line(error))
+            log.warning("OpenVINO failed (%s): torch finds the faces to blur from now on.", first_line(error))
             self._load(CPU)
             return self._found(picture)

@@ -1,7 +1,8 @@
-"""Gives memory back to the system that tensors of changing shapes leave in pieces.
+"""Return free memory to the system, which glibc would keep.
 
-What is in use stays the same however many frames are searched, but glibc keeps what lies free between: 2 %
-more a thousand frames of changing sizes. Every 500 frames `malloc_trim` gives it back, in some 5 ms.
+Tensors of changing shapes leave gaps between the memory in use. Without this, memory grows by 2 % per
+thousand frames of changing sizes, although the memory in use stays the same. Every 500 frames `malloc_trim`
+returns the gaps, in some 5 ms.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ FRAMES_BETWEEN = 500
 
 
 class Trimmer:
-    """Counts frames, and trims the heap now and then; does nothing where the C library cannot.
+    """Counts frames, and trims the heap every `FRAMES_BETWEEN`. Does nothing without glibc.
 
     Args:
-        trim: what is called; glibc's `malloc_trim` by itself.
+        trim: the function to call. None is glibc's `malloc_trim`.
     """
 
     def __init__(self, trim: Callable[[], object] | None = None) -> None:
@@ -25,7 +26,7 @@ class Trimmer:
         self._since = 0
 
     def after(self, frames: int) -> None:
-        """Note that so many frames were searched."""
+        """Count frames that were searched, and trim when it is time."""
         self._since += frames
         if self._since >= FRAMES_BETWEEN:
             self._since = 0

@@ -1,4 +1,4 @@
-"""The classifier's network: one backbone and the heads on its features, of any architecture a spec names."""
+"""Build the classifier's network: a backbone, and heads on its features, as a spec names them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from gatecam.vision import backbone as backbones
 
 HEADS = {"mask": len(MASK_LABELS), "gender": len(GENDER_LABELS), "age": len(AGE_LABELS)}
 JOINT = "joint"
-LAYERS = {"three": HEADS, "joint18": {JOINT: CLASS_COUNT}}  # a kind of heads: its linear layers' widths
-BIAS = 0.01  # what every head's bias begins with; the weights begin as Glorot and Bengio 2010 have it
+LAYERS = {
+    "three": HEADS,
+    "joint18": {JOINT: CLASS_COUNT},
+}  # each kind of heads, with the width of its linear layers
+BIAS = 0.01  # initial bias of every head; the weights begin as in Glorot and Bengio 2010
 
 
 class FaceNetwork(nn.Module):
-    """Features of a face, and logits of its three heads, whichever kind of heads computes them.
+    """Computes the logits of mask, gender and age for face crops, with any backbone and kind of heads.
 
     Attributes:
-        backbone: crops (B, 3, S, S) to features (B, F).
-        heads: a linear layer each. Training may add heads of its own, which `served_weights` leaves out.
-        architecture: what the spec of its weights says, such as "mobilefacenet/three".
+        backbone: maps crops (B, 3, S, S) to features (B, F).
+        heads: one linear layer each. Training may add heads of its own, which `served_weights` leaves out.
+        architecture: the name in the spec of its weights, such as "mobilefacenet/three".
     """
 
     def __init__(self, backbone: str, heads: str, dropout: float) -> None:
@@ -35,10 +38,10 @@ class FaceNetwork(nn.Module):
         self.heads = nn.ModuleDict({name: _linear(features, width) for name, width in LAYERS[heads].items()})
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """(B, 3, S, S) normalised crops to logits: always mask (B, 3), gender (B, 2) and age (B, 3).
+        """Map normalised crops (B, 3, S, S) to logits: mask (B, 3), gender (B, 2) and age (B, 3).
 
-        With joint18 also joint (B, 18), in the order of `labels.class_id`, of whose probabilities the
-        three are the marginals.
+        The heads "joint18" also give joint (B, 18), in the order of `labels.class_id`. The other three are
+        then the marginals of its probabilities.
         """
         features = self.dropout(self.backbone(x))  # (B, F)
         logits = {name: head(features) for name, head in self.heads.items()}
@@ -58,12 +61,12 @@ def _linear(features: int, width: int) -> nn.Linear:
 
 
 def build_network(backbone: str, heads: str, dropout: float = 0.0) -> FaceNetwork:
-    """A network with random weights.
+    """Build a network with random weights.
 
     Args:
         backbone: "mobilefacenet", or the name of one of torchvision's classification networks.
         heads: "three" (mask, gender and age each), or "joint18" (one of the 18 classes).
-        dropout: the part of the features that the heads do not see in training.
+        dropout: the share of the features that training hides from the heads.
 
     Raises:
         ModelError: there is no such backbone, or no such heads.
@@ -74,35 +77,38 @@ def build_network(backbone: str, heads: str, dropout: float = 0.0) -> FaceNetwor
 
 
 def build_from_spec(architecture: str) -> FaceNetwork:
-    """The network that a spec's `architecture` names, with random weights.
+    """Build the network that a spec's `architecture` names, with random weights.
 
     Raises:
-        ModelError: it names none.
+        ModelError: there is no such network.
     """
     backbone, _, heads = architecture.partition("/")
     return build_network(backbone, heads)
 
 
 def stem(network: FaceNetwork) -> list[nn.Module]:
-    """The backbone's early layers, which a fine-tuning may freeze."""
+    """Return the backbone's early layers, which fine-tuning may freeze."""
     return backbones.early_layers(network.backbone)
 
 
 def fold_batch_norms(network: FaceNetwork) -> FaceNetwork:
-    """The same network with its batch norms folded into the convolutions before them; for inference only."""
+    """Fold the batch norms into the convolutions before them, in place, for inference only. Return the
+    network.
+    """
     backbones.fold_batch_norms(network.backbone)
     return network
 
 
 def served_weights(network: FaceNetwork) -> dict[str, Tensor]:
-    """The tensors that serving needs, which are those to save: without heads that only training has."""
+    """Return the tensors to save, without heads that only training uses."""
     _, _, heads = network.architecture.partition("/")
     extra = tuple(f"heads.{name}." for name in network.heads if name not in LAYERS[heads])
     return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(extra)}
 
 
 def load_start(network: FaceNetwork, path: Path) -> list[str]:
-    """Begin with the weights of a file, ours or a bare backbone's; gives the heads' tensors that it lacks.
+    """Load initial weights from a file, which is ours or has only a backbone. Return the missing heads'
+    tensors.
 
     Raises:
         ModelError: the file is missing, no safetensors, or of another backbone.
@@ -116,11 +122,11 @@ def load_start(network: FaceNetwork, path: Path) -> list[str]:
         raise ModelError(f"{path}: cannot be read as safetensors ({error}); check its path.") from error
     except RuntimeError as error:
         raise ModelError(
-            f"{path}: its tensors have other shapes than those of {network.architecture}; give others."
+            f"{path}: its tensors have other shapes than those of {network.architecture}. Give other weights."
         ) from error
     lacking = [name for name in missing if name.startswith("backbone.")]
     if lacking:
         raise ModelError(
-            f"{path}: not the weights of {network.architecture}, {lacking[0]} is missing; give others."
+            f"{path}: not the weights of {network.architecture}, {lacking[0]} is missing. Give other weights."
         )
     return list(missing)

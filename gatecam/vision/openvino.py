@@ -1,7 +1,7 @@
-"""The networks as OpenVINO runs them on a CPU, faster than eager torch (extra `[openvino]`).
+"""Run networks with OpenVINO on a CPU, faster than eager torch (extra `[openvino]`).
 
-A network is traced once, when it is loaded, and compiled for shapes that may change. It takes and gives torch
-tensors as the module does that it stands for. Arithmetic stays in float32, as torch's.
+A network is traced once, when it is loaded, and compiled for a changing batch size. It takes and returns
+torch tensors like the module it replaces. It computes in float32, as torch does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Outputs = tuple[Tensor, ...]
 
 
 class OpenVinoNetwork:
-    """A network of (n, 3, h, w) float32 on OpenVINO; called by one thread at a time."""
+    """Runs a network on (n, 3, h, w) float32 with OpenVINO. Only one thread may call it at a time."""
 
     def __init__(
         self,
@@ -32,31 +32,32 @@ class OpenVinoNetwork:
         threads: int | None = None,
         is_small: bool = False,
     ) -> None:
-        """Trace and compile.
+        """Trace and compile a network.
 
         Args:
-            network: gives a tuple of tensors.
-            example: an input; the number of pictures may differ later,
-            any_size: and so may their size.
-            threads: to compute with; by default as many as torch has.
-            is_small: a picture is too little work to be shared: each thread gets pictures of its own.
+            network: a module that returns a tuple of tensors.
+            example: an input. Later inputs may have another batch size.
+            any_size: later inputs may have another height and width, too.
+            threads: threads to compute with. None takes as many as torch has.
+            is_small: one picture is too little work for several threads, so each thread gets its own
+                pictures.
 
         Raises:
-            DeviceError: OpenVINO is not installed, or cannot run it.
+            DeviceError: OpenVINO is not installed, or cannot run the network.
         """
         threads = threads or torch.get_num_threads()
         parts = threads if is_small else 1
         try:
             model = _compiled(network, example, any_size, threads, parts)
             self._requests = [model.create_infer_request() for _ in range(parts)]
-        except Exception as error:  # a broken or an old build raises anything
+        except Exception as error:  # a broken or outdated build raises any kind of error
             raise DeviceError(
                 f"OpenVINO cannot run the networks ({_said(error)}): set `device: cpu`."
             ) from error
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Outputs:
-        """The outputs in the network's order; pixels that lie channels last are not copied.
+        """Return the outputs in the network's order. Pixels in channels-last memory are not copied.
 
         Raises:
             RuntimeError: OpenVINO fails.
@@ -69,7 +70,7 @@ class OpenVinoNetwork:
         try:
             for request, part in zip(requests, np.array_split(given, len(requests)), strict=True):
                 request.start_async([part], share_inputs=True)
-        finally:  # none may still read what is given
+        finally:  # no request may still read `given` after the call
             for request in requests:
                 request.wait()
         of_parts = zip(*([out.data for out in request.output_tensors] for request in requests), strict=True)
@@ -77,13 +78,13 @@ class OpenVinoNetwork:
 
 
 def _compiled(network: nn.Module, example: Tensor, any_size: bool, threads: int, parts: int) -> Any:
-    """The network compiled to work on `parts` pictures or batches at once, with `threads` in all."""
+    """Compile a network to process `parts` requests at once, with `threads` in total."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
     with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # torch calls its tracing deprecated
-        # by itself OpenVINO traces twice, to compare; that takes as long as all the rest
+        warnings.simplefilter("ignore")  # torch warns that tracing is deprecated
+        # The check traces a second time, which takes as long as everything else.
         traced = torch.jit.trace(network.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced)
     model.reshape([-1, 3, -1, -1] if any_size else [-1, *example.shape[1:]])
@@ -101,21 +102,23 @@ def _compiled(network: nn.Module, example: Tensor, any_size: bool, threads: int,
 
 @lru_cache(maxsize=1)
 def _core() -> Any:
-    """One for the life of the process.
+    """Return OpenVINO's core, which is created once per process.
 
-    The CPU plugin of each lays its thread's signals on a stack of its own, and frees it when it goes, in
-    whatever thread; the next Ctrl-C then ends in a segmentation fault.
+    Each core's CPU plugin gives its thread a signal stack, and frees it from whatever thread deletes the
+    core. After that, the next Ctrl-C ends in a segmentation fault.
     """
     return import_openvino().Core()
 
 
 def import_openvino() -> ModuleType:
-    """OpenVINO, kept from telling its maker of each use: where its reporter is missing, it does without.
+    """Import OpenVINO with its usage reporting switched off.
+
+    OpenVINO does without its reporting package where that cannot be imported.
 
     Raises:
-        ImportError: it is not installed.
+        ImportError: OpenVINO is not installed.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # so Python notes a missing one
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # marks it as missing
     import openvino
 
     return openvino  # type: ignore[no-any-return]
@@ -123,14 +126,14 @@ def import_openvino() -> ModuleType:
 
 @lru_cache(maxsize=1)
 def describe_openvino() -> tuple[bool, str]:
-    """Whether OpenVINO works, tried on a small network; with its version, or why not and what to do."""
+    """Check on a small network whether OpenVINO works. Return that, and its version or what to do."""
     try:
         version = str(import_openvino().__version__)
         found = OpenVinoNetwork(_Sum(), torch.zeros(1, 3, 8, 8), any_size=True)(torch.ones(2, 3, 8, 16))
-    except Exception as error:  # a broken or an old build raises anything
+    except Exception as error:  # a broken or outdated build raises any kind of error
         return False, _why_not(error.__cause__ or error)
     if found[0].tolist() != [384.0, 384.0]:
-        return False, "it computes wrongly here"
+        return False, "it gives wrong results on this machine"
     return True, f"OpenVINO {version.split('-')[0]}, float32"
 
 
@@ -141,12 +144,12 @@ def _why_not(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """An error on one short line."""
+    """Format an error on one short line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200] or 'no reason given'}"
 
 
 class _Sum(nn.Module):
-    """The smallest network that proves something."""
+    """Sums each picture. Serves to check that OpenVINO computes correctly."""
 
     def forward(self, x: Tensor) -> Outputs:
         return (x.sum((1, 2, 3)),)

@@ -1,7 +1,7 @@
-"""torchvision's operators on boxes without the rest of torchvision, which takes a second to import.
+"""Call torchvision's box operators without importing all of torchvision, which takes a second.
 
-Its Python part imports torch's compiler, which serving never uses; the operators themselves lie in a library
-that torch can load. Where that is not found, torchvision is imported whole.
+Its Python part imports torch's compiler, which serving never uses. The operators are in a library that torch
+can load directly. Where that library is not found, torchvision is imported whole.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from torch import Tensor
 
 
 def nms(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
-    """Which boxes of (N, 4) stay where each removes the weaker ones it overlaps more: (K,) int64."""
+    """Apply non-maximum suppression at `iou` to boxes (N, 4). Return the rows kept, (K,) int64."""
     kept: Tensor = torch.ops.torchvision.nms(boxes, scores, iou)
     return kept
 
 
 def roi_align(pixels: Tensor, squares: Tensor, size: int, samples: int) -> Tensor:
-    """Squares (N, 4) cut from pixels (1, C, H, W): (N, C, size, size).
+    """Cut squares (N, 4) from pixels (1, C, H, W) and resize them: (N, C, size, size).
 
-    Each pixel is the mean of samples² bilinear ones (He et al. 2017, section 3); corners are in pixels, whose
-    middles lie at halves.
+    Each pixel is the mean of samples² bilinear samples (He et al. 2017, section 3). Corners are in pixels,
+    and the centre of the first pixel is at 0.5.
     """
     rows = torch.cat([squares.new_zeros(len(squares), 1), squares], 1)
     crops: Tensor = torch.ops.torchvision.roi_align(pixels, rows, 1.0, size, size, samples, True)
@@ -31,10 +31,10 @@ def roi_align(pixels: Tensor, squares: Tensor, size: int, samples: int) -> Tenso
 
 
 def load_operators() -> None:
-    """Have torch know the two.
+    """Load the two operators into torch.
 
     Raises:
-        ImportError, RuntimeError: torchvision is not there, or does not fit torch.
+        ImportError, RuntimeError: torchvision is missing, or does not fit torch.
     """
     spec = importlib.util.find_spec("torchvision")
     folder = Path(spec.origin).parent if spec and spec.origin else Path()

@@ -1,4 +1,4 @@
-"""Weights and their spec: `<name>.safetensors` with `<name>.json` beside it, whose hash must agree."""
+"""Read and write weights and their spec: `<name>.safetensors`, and `<name>.json` with its hash."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.runtime.files import replacing, write_output
 from gatecam.vision.crops import CropSpec
 
-INTERPOLATION = "roi_align_2"  # what `crop_faces` does
+INTERPOLATION = "roi_align_2"  # the method of `crop_faces`
 LABELS = {"mask": list(MASK_LABELS), "gender": list(GENDER_LABELS), "age": list(AGE_LABELS)}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What must be known to use some weights, and what should be known before trusting them."""
+    """Says how to use a classifier's weights, and what to know before trusting them."""
 
     name: str
     architecture: str
     crop: CropSpec
-    temperature: dict[str, float]  # a head: divide its logits by this to calibrate (Guo et al. 2017)
+    temperature: dict[str, float]  # per head, divides its logits to calibrate them (Guo et al. 2017)
     sha256: str = ""
     labels: dict[str, list[str]] = field(default_factory=lambda: dict(LABELS))
     data: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class DetectorSpec:
-    """What should be known before trusting a detector's weights."""
+    """Says what to know before trusting a detector's weights."""
 
     name: str
     architecture: str
@@ -53,7 +53,7 @@ class DetectorSpec:
 
 @dataclass(frozen=True, slots=True)
 class WeightsStatus:
-    """Whether some shipped weights are whole."""
+    """Says whether shipped weights are complete and unchanged."""
 
     name: str
     path: Path
@@ -62,20 +62,20 @@ class WeightsStatus:
 
 
 def models_folder() -> Path:
-    """Where the shipped weights lie: in the installed package, or in the checkout beside it."""
+    """Return the folder of the shipped weights, in the installed package or in the checkout beside it."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "models"
     return installed if installed.is_dir() else package.parent / "models"
 
 
 def find_weights(name: str, setting: str = "classifier.weights") -> Path:
-    """The weights file that a setting means: a path that ends in .safetensors, or a shipped name.
+    """Return the weights file of a setting: a path that ends in .safetensors, or a shipped name.
 
     Raises:
         ModelError: there is no such file.
     """
     path = Path(name) if name.endswith(".safetensors") else models_folder() / f"{name}.safetensors"
-    if os.path.isfile(path):  # unlike Path.is_file no error where the name is too long for a file
+    if os.path.isfile(path):  # Path.is_file raises where the name is too long for a file
         return path
     shipped = ", ".join(sorted(p.stem for p in models_folder().glob("*.safetensors"))) or "none"
     raise ModelError(
@@ -84,7 +84,7 @@ def find_weights(name: str, setting: str = "classifier.weights") -> Path:
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """The tensors of a classifier's weights file and its spec.
+    """Load the tensors of a classifier's weights file, and its spec.
 
     Raises:
         ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
@@ -94,7 +94,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
 
 
 def load_detector_weights(path: Path) -> tuple[dict[str, Tensor], DetectorSpec]:
-    """The tensors of a detector's weights file and its spec.
+    """Load the tensors of a detector's weights file, and its spec.
 
     Raises:
         ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
@@ -119,7 +119,7 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """The spec beside a classifier's weights file.
+    """Read the spec beside a classifier's weights file.
 
     Raises:
         ModelError: it is missing, broken, or made for other labels.
@@ -140,7 +140,7 @@ def read_spec(path: Path) -> ModelSpec:
 
 
 def read_detector_spec(path: Path) -> DetectorSpec:
-    """The spec beside a detector's weights file.
+    """Read the spec beside a detector's weights file.
 
     Raises:
         ModelError: it is missing or broken.
@@ -174,7 +174,7 @@ def _read_json(path: Path, made: Callable[[dict[str, Any]], Spec]) -> Spec:
 
 
 def _require_usable(spec: ModelSpec) -> None:
-    """Raise where serving could not compute with a spec's values."""
+    """Raise ValueError where the classifier could not compute with a spec's values."""
     crop = spec.crop
     above_zero = [crop.size, crop.std, 1 + crop.margin, *(spec.temperature[head] for head in LABELS)]
     finite = all(math.isfinite(number) for number in (*above_zero, crop.mean))
@@ -186,13 +186,19 @@ def _require_usable(spec: ModelSpec) -> None:
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], spec: ModelSpec) -> ModelSpec:
-    """Write weights and their spec, and return the spec with the hash; a reader never sees half a file."""
+    """Write weights and their spec. Return the spec with the hash.
+
+    Each file is replaced at once, so that a reader never sees half of it.
+    """
     _write(path, tensors, asdict(spec))
     return read_spec(path)
 
 
 def save_detector_weights(path: Path, tensors: dict[str, Tensor], spec: DetectorSpec) -> DetectorSpec:
-    """Write weights and their spec, and return the spec with the hash; a reader never sees half a file."""
+    """Write weights and their spec. Return the spec with the hash.
+
+    Each file is replaced at once, so that a reader never sees half of it.
+    """
     _write(path, tensors, asdict(spec))
     return read_detector_spec(path)
 
@@ -200,19 +206,19 @@ def save_detector_weights(path: Path, tensors: dict[str, Tensor], spec: Detector
 def _write(path: Path, tensors: dict[str, Tensor], spec: dict[str, Any]) -> None:
     with replacing(path) as part:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-        part.chmod(0o644)  # safetensors writes for the owner alone
+        part.chmod(0o644)  # safetensors makes the file readable only for its owner
         values = {**spec, "sha256": hash_of(part)}
     write_output(path.with_suffix(".json"), json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def hash_of(path: Path) -> str:
-    """The sha256 of a file, as hexadecimal text."""
+    """Return the sha256 of a file as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify_all() -> list[WeightsStatus]:
-    """The state of all shipped weights; empty when there are none."""
+    """Check all shipped weights. Return an empty list where there are none."""
     found = []
     for path in sorted(models_folder().glob("*.safetensors")):
         try:

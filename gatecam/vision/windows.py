@@ -1,4 +1,4 @@
-"""Cut the part of a frame that the detector is shown, and move boxes into it and back.
+"""Cut the part of a frame that the detector searches, and convert boxes to its coordinates and back.
 
 This is the only place that shifts coordinates. The detector and the classifier know nothing of regions.
 """
@@ -13,12 +13,12 @@ import numpy as np
 from gatecam.geometry import shift
 from gatecam.types import Box, Detection, Image
 
-GRID_PX = 32  # a window's corner is rounded down to this, so that pyramid levels down to 1/32 stay the same
+GRID_PX = 32  # a window starts at a multiple of this, so that pyramid levels down to 1/32 stay the same
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a frame, in whole px of the frame."""
+    """Describes a part of a frame, in whole px of the frame."""
 
     x1: int
     y1: int
@@ -42,13 +42,14 @@ class Window:
 
 
 def window_of(region: Box, hints: Sequence[Box] | None) -> Window:
-    """Return the whole region, or the part of it around the hints.
+    """Return the region, or the part of it around the hints.
 
-    The part reaches one hint's side beyond the hints, as a face moves less than that between frames.
+    The part extends beyond the hints by the side of the largest, because a face moves less than that between
+    frames.
 
     Args:
         region: where faces count, in px of the frame.
-        hints: boxes in px of the frame, at least one. None stands for the whole region.
+        hints: boxes in px of the frame, at least one. None returns the whole region.
     """
     left, top, right, bottom = int(region.x1), int(region.y1), int(region.x2), int(region.y2)
     if hints is None:

@@ -157,7 +157,7 @@ def test_the_device_is_told_that_runs_the_real_networks(tmp_path, monkeypatch):
 
 def test_torch_and_torchvision_that_do_not_fit_are_told(monkeypatch):
     def unfit() -> None:
-        raise DeviceError("torch and torchvision do not fit together, install both anew")
+        raise DeviceError("torch and torchvision do not fit together, reinstall both")
 
     monkeypatch.setattr("gatecam.vision.device.check_cpu_ops", unfit)
     (check,) = [check for check in checks(None) if check.name == "torch with torchvision"]

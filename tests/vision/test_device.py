@@ -88,7 +88,7 @@ def test_a_torchvision_of_another_torch_is_told(monkeypatch):
         raise RuntimeError("operator torchvision::nms does not exist")
 
     monkeypatch.setattr("torchvision.ops.nms", nms)
-    with pytest.raises(DeviceError, match="do not fit together, install both anew in one command"):
+    with pytest.raises(DeviceError, match="do not fit together, reinstall both in one command"):
         check_cpu_ops()
 
 

@@ -1,1 +1,1 @@
-"""Find faces: the cascade, its networks, and the stock MTCNN."""
+"""Find faces in frames with our cascade or with facenet-pytorch's MTCNN."""

@@ -1,4 +1,4 @@
-"""Build the face detector that the settings ask for: our cascade, or facenet-pytorch's MTCNN."""
+"""Build the face detector that the settings name: our cascade, or facenet-pytorch's MTCNN."""
 
 from __future__ import annotations
 
@@ -30,30 +30,32 @@ class Detector(Protocol):
         hints: Sequence[Sequence[Box] | None] | None = None,
         smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
-        """The faces of each image, best score first, empty where there are none.
+        """Return the faces of each image, best score first. An image without faces gets an empty list.
 
         Args:
             images: (H, W, 3) uint8 RGB each. Sizes may differ.
-            hints: for each image None, to search the whole of it, or boxes (of the frame before) at which
-                O-Net looks, and nowhere else. None searches all images whole.
-            smallest_px: for each image the smallest side of a face that is looked for; None is what the
-                settings say for its width.
+            hints: one entry per image. None searches the whole image. Boxes from the previous frame restrict
+                the search to O-Net at those boxes. Without `hints`, every image is searched whole.
+            smallest_px: the smallest side of a face to search for, per image. None takes it from the settings
+                and the image's width.
         """
         ...
 
     def apply(self, config: DetectorConfig) -> None:
-        """Go on by other thresholds and another smallest face."""
+        """Use new thresholds and a new smallest face from the next frame on."""
         ...
 
 
 def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
-    """Build the detector of the settings on a backend. The stock weights run on torch in any case.
+    """Build the detector that the settings name, on a backend. The stock weights always run on torch.
 
     Raises:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
-        from gatecam.vision.detector.stock import StockDetector  # imports all of torchvision, a second
+        from gatecam.vision.detector.stock import (
+            StockDetector,
+        )  # this imports all of torchvision, which takes a second
 
         return StockDetector(config, backend.device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
@@ -64,7 +66,7 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
 
 
 def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks:
-    """The networks on OpenVINO."""
+    """Compile the networks for OpenVINO."""
     return CompiledNetworks(
         OpenVinoNetwork(networks.pnet, torch.zeros(1, 3, 64, 64), True, threads),
         OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads, is_small=True),
@@ -73,7 +75,7 @@ def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks
 
 
 def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:
-    """The networks of a weights file, for inference, and their spec.
+    """Load the networks of a weights file for inference, and the file's spec.
 
     Raises:
         ModelError: the file or its spec is missing, changed or of another kind.
@@ -84,18 +86,18 @@ def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:
         networks.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(
-            f"{path}: its tensors are not those of {ARCHITECTURE}; give weights of `gatecam train-detector`."
+            f"{path}: its tensors do not fit {ARCHITECTURE}. Give weights made by `gatecam train-detector`."
         ) from error
     return networks, spec
 
 
 def save_detector(path: Path, networks: Networks, spec: DetectorSpec) -> DetectorSpec:
-    """Write networks, their batch norms folded, and the spec; returns the spec with the hash."""
+    """Write networks with folded batch norms, and their spec. Return the spec with the hash."""
     return save_detector_weights(path, _folded(networks).state_dict(), spec)
 
 
 def _folded(networks: Networks) -> Networks:
-    """The same networks, for inference, without batch norms."""
+    """Switch the networks to inference and fold their batch norms, in place. Return the same networks."""
     for network in networks.eval().children():
         fold_batch_norms(network)
     return networks

@@ -1,11 +1,11 @@
-"""The face detector whose networks see masks: a cascade as Zhang et al. 2016 have it, on a pyramid of halves.
+"""Detect bare and masked faces with a cascade of three networks, after Zhang et al. 2016.
 
     frames ─► pyramid ─► one sheet of levels ─► P-Net ─► NMS ┐
                                                  crops ─► R-Net ─► NMS ◄─┘
     hints (boxes of the frame before) ───────────────────────┴► crops ─► O-Net ─► NMS
 
-OpenCV cuts and numpy sorts on the CPU, as their calls cost less than torch's on so few numbers (ADR 10). Each
-of the three networks is a callable, which torch runs on the CPU or a GPU, or OpenVINO.
+OpenCV cuts crops and numpy sorts boxes on the CPU, because torch's calls cost more for so few numbers (ADR
+10). Each network is a callable that runs on torch (CPU or GPU) or on OpenVINO.
 """
 
 from __future__ import annotations
@@ -39,30 +39,33 @@ from gatecam.vision.detector.pyramid import GREY, Picture, Place, normalised, sh
 from gatecam.vision.memory import Trimmer
 from gatecam.vision.ops import nms
 
-PROPOSED, REFINED, FACES = 400, 128, 96  # candidates of a frame that P-Net, R-Net and O-Net may hand on
-P_IOU, R_IOU = 0.6, 0.6  # above which the weaker of two boxes goes
-FACE_SHARE = 0.6  # of the smaller of two faces within the other, above which the weaker goes
-CHUNK = 512  # crops that a network takes at once, which bounds memory in a crowd
-SIZES_KEPT = 8  # sizes of frames whose sheets are remembered
+PROPOSED, REFINED, FACES = 400, 128, 96  # most candidates of a frame after P-Net, R-Net and O-Net
+P_IOU, R_IOU = 0.6, 0.6  # NMS removes the weaker of two boxes above this IoU
+FACE_SHARE = 0.6  # the weaker of two faces is removed above this overlap, as a share of the smaller face
+CHUNK = 512  # crops in one forward pass, which bounds memory in a crowd
+SIZES_KEPT = 8  # frame sizes whose sheets stay in the cache
 
 Hints = Sequence[Sequence[Box] | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
-    """Where the levels of frames of one size lie for P-Net, and what its cells stand for."""
+    """Says where the pyramid levels of a frame lie on P-Net's input, and what each P-Net cell stands for.
 
-    places: tuple[Place, ...]  # none where a frame is too small for a face
+    All frames of one size share a sheet. C is the number of cells.
+    """
+
+    places: tuple[Place, ...]  # empty where a frame is too small for a face
     height: int
     width: int
-    squares: Floats  # (C, 4): of each cell the square of the frame from which P-Net moves the box
-    sides: Floats  # (C, 4) of those squares, twice across and down
+    squares: Floats  # (C, 4) px of the frame: the square that P-Net's offsets of a cell refer to
+    sides: Floats  # (C, 4): width, height, width, height of those squares
     within: NDArray[np.bool_]  # (C,): whether the cell lies in a level
 
 
 @lru_cache(maxsize=SIZES_KEPT)
 def sheet_of(height: int, width: int, smallest_face_px: int) -> Sheet:
-    """The sheet of frames of a size; a frame is searched from faces of `smallest_face_px` on."""
+    """Return the sheet for frames of one size, for faces of at least `smallest_face_px`."""
     places, sheet_height, sheet_width = sheet_places(height, width, FACE_PX / smallest_face_px)
     cells = np.zeros((sheet_height // STRIDE_PX, sheet_width // STRIDE_PX, 4), np.float32)
     within = np.zeros(cells.shape[:2], np.bool_)
@@ -84,23 +87,23 @@ def sheet_of(height: int, width: int, smallest_face_px: int) -> Sheet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Boxes of one stage, of all frames together; every field has N rows."""
+    """Holds the boxes of one stage for all frames of a batch. Every field has N rows."""
 
-    frames: NDArray[np.int64]  # (N,): which frame a box is of
+    frames: NDArray[np.int64]  # (N,): index of the box's frame
     boxes: Floats  # (N, 4) px
     scores: Floats  # (N,)
 
     def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
-        """Some of them."""
+        """Select rows of every field."""
         return Candidates(self.frames[rows], self.boxes[rows], self.scores[rows])
 
     def moved(self, boxes: Floats, scores: Floats) -> Candidates:
-        """The same with other boxes and scores."""
+        """Return a copy with other boxes and scores."""
         return Candidates(self.frames, boxes, scores)
 
     @staticmethod
     def joined(parts: Sequence[Candidates]) -> Candidates:
-        """All of some."""
+        """Concatenate candidates."""
         return Candidates(
             np.concatenate([part.frames for part in parts]),
             np.concatenate([part.boxes for part in parts]),
@@ -109,12 +112,12 @@ class Candidates:
 
 
 class CascadeDetector:
-    """Finds faces in batches of frames, bare or masked. Implements `Detector`.
+    """Finds bare and masked faces in batches of frames. Implements `Detector`.
 
     Args:
-        config: thresholds, and the smallest face.
-        networks: with weights.
-        device: where torch computes the networks. The frames lie on the CPU.
+        config: thresholds and the smallest face.
+        networks: the networks with their weights.
+        device: where torch runs the networks. The frames stay on the CPU.
     """
 
     def __init__(
@@ -128,7 +131,7 @@ class CascadeDetector:
         self._trimmer = Trimmer()
 
     def apply(self, config: DetectorConfig) -> None:
-        """Go on by other thresholds and another smallest face."""
+        """Use new thresholds and a new smallest face from the next frame on."""
         self._config = config
 
     @torch.inference_mode()
@@ -138,7 +141,7 @@ class CascadeDetector:
         hints: Hints | None = None,
         smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
-        """Return the faces of each image, best first; see `Detector.detect`."""
+        """Return the faces of each image, best first. See `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in images]
         given = [None] * len(images) if hints is None else hints
         smallest = smallest_px or [self._config.smallest_face_px(image.shape[1]) for image in images]
@@ -159,7 +162,7 @@ class CascadeDetector:
         return found
 
     def _propose(self, pictures: Sequence[Picture], hints: Hints, smallest_px: Sequence[int]) -> Candidates:
-        """Run P-Net over the sheets of the frames without hints."""
+        """Run P-Net over the sheets of the frames that have no hints."""
         groups: dict[tuple[int, int, int], list[int]] = {}
         for i, (picture, boxes, least_px) in enumerate(zip(pictures, hints, smallest_px, strict=True)):
             if boxes is None:
@@ -168,7 +171,7 @@ class CascadeDetector:
         return Candidates.joined([*parts, _hinted([])])
 
     def _propose_alike(self, pictures: Sequence[Picture], frames: list[int], sheet: Sheet) -> Candidates:
-        """The proposals of frames of one size, which share a batch of sheets; NMS within a frame."""
+        """Run P-Net on a batch of frames of one size, then NMS within each frame."""
         if not sheet.places:
             return _hinted([])
         pixels = np.full((len(frames), sheet.height, sheet.width, 3), GREY, np.uint8)
@@ -185,7 +188,7 @@ class CascadeDetector:
         return _thinned(found, PROPOSED, P_IOU, REFINED)
 
     def _refine(self, pictures: Sequence[Picture], found: Candidates) -> Candidates:
-        """R-Net on each candidate; the survivors with their boxes moved."""
+        """Run R-Net on each candidate. Return those that pass, with corrected boxes."""
         outputs, squares = self._judged(self._nets.rnet, pictures, found, R_SIZE, R_MARGIN)
         scores = outputs[:, 0]
         passed = scores >= self._config.rnet_threshold
@@ -193,9 +196,10 @@ class CascadeDetector:
         return _thinned(moved.at(passed), PROPOSED, R_IOU, FACES)
 
     def _output(self, pictures: Sequence[Picture], found: Candidates) -> tuple[Candidates, Floats]:
-        """O-Net on each candidate: the faces, best first within a frame, and their landmarks (N, 5, 2).
+        """Run O-Net on each candidate. Return the faces, best first in each frame, and their landmarks (N, 5,
+        2).
 
-        Hints are candidates too, as they were faces a frame ago.
+        The candidates include the hints, because those were faces in the frame before.
         """
         outputs, squares = self._judged(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
         side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
@@ -216,7 +220,11 @@ class CascadeDetector:
         size: int,
         margin: float,
     ) -> tuple[Floats, Floats]:
-        """A network's outputs (N, 1 + m), the score first, and the squares (N, 4) that it saw."""
+        """Run R-Net or O-Net on the candidates.
+
+        Returns:
+            The outputs (N, 1 + m) with the score first, and the squares (N, 4) that the network saw.
+        """
         squares = crop_squares(found.boxes, margin)
         parts = [np.zeros((0, RNet.outputs if size == R_SIZE else ONet.outputs), np.float32)]
         for start in range(0, len(squares), CHUNK):
@@ -229,19 +237,19 @@ class CascadeDetector:
         return np.concatenate(parts), squares
 
     def _uploaded(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """(n, H, W, 3) uint8 as the networks take them: (n, 3, H, W) float, channels last."""
+        """Convert (n, H, W, 3) uint8 to the networks' input: (n, 3, H, W) float in channels-last memory."""
         return normalised(torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2))
 
 
 def crop_squares(boxes: Floats, margin: float) -> Floats:
-    """The square that R-Net and O-Net are shown for each box: (n, 4) to (n, 4)."""
+    """Return the square around each box that R-Net and O-Net see: (n, 4) to (n, 4)."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) * ((1 + margin) / 2)
     return np.concatenate([middle - half, middle + half], 1)
 
 
 def _hinted(hints: Hints) -> Candidates:
-    """The hints as candidates of their frames."""
+    """Turn hints into candidates of their frames."""
     given = [(i, box) for i, boxes in enumerate(hints) for box in boxes or ()]
     corners = [(box.x1, box.y1, box.x2, box.y2) for _, box in given if box.width > 0 and box.height > 0]
     frames = [i for i, box in given if box.width > 0 and box.height > 0]
@@ -253,18 +261,20 @@ def _hinted(hints: Hints) -> Candidates:
 
 
 def _moved(squares: Floats, offsets: Floats) -> Floats:
-    """Boxes (N, 4) from a network's offsets, which are in parts of the square that it was shown."""
+    """Compute boxes (N, 4) from a network's offsets, which are in parts of the square's side."""
     return np.asarray(squares + offsets * (squares[:, 2:3] - squares[:, 0:1]))
 
 
 def _by_frame(found: Candidates) -> list[NDArray[np.int64]]:
-    """The rows of each frame that has any, best first."""
+    """Return the rows of each frame that has candidates, best first."""
     groups = [np.flatnonzero(found.frames == frame) for frame in dict.fromkeys(found.frames.tolist())]
     return [rows[np.argsort(-found.scores[rows], kind="stable")] for rows in groups]
 
 
 def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candidates:
-    """Of each frame's best `considered` those that overlap no better one, at most `kept`."""
+    """Apply NMS with threshold `iou` to the best `considered` boxes of each frame. Keep at most `kept` of
+    them.
+    """
     rows = [rows[:considered] for rows in _by_frame(found)]
     apart = [
         best[nms(torch.from_numpy(found.boxes[best]), torch.from_numpy(found.scores[best]), iou).numpy()]
@@ -274,7 +284,10 @@ def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candi
 
 
 def _apart(boxes: Floats) -> list[int]:
-    """Which of boxes, best first, stay where each removes the weaker ones that share too much with it."""
+    """Return the rows of boxes that remain after each box, best first, removed the weaker ones it overlaps.
+
+    The overlap is measured as a share of the smaller box (`FACE_SHARE`).
+    """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
     area = sides.prod(1)
     corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])

@@ -1,7 +1,7 @@
-"""P-, R- and O-Net of our cascade: deeper and wider than those of Zhang et al. 2016, the work divided alike.
+"""Define the cascade's networks: P-Net proposes faces, R-Net rejects most wrong ones, O-Net decides.
 
-P-Net proposes faces all over the picture, R-Net refuses most of what is none, O-Net decides, and places the
-box and five landmarks. Each sees a part of the surroundings as well, of which a mask covers nothing.
+The roles are those of Zhang et al. 2016, but the networks are deeper and wider. O-Net also places the box and
+five landmarks. Each network sees some of the face's surroundings, because a mask does not cover them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-ARCHITECTURE = "gatecam-cascade/1"  # what the spec of weights of these networks says
-STRIDE_PX = 8  # of P-Net's cells
-CELL_FACE_PX = 22.0  # side of the face that a cell of P-Net stands for; it moves the box from there
-FACE_PX = 16  # smallest side of a face that P-Net is made for, in px of its level; the largest is twice that
+ARCHITECTURE = "gatecam-cascade/1"  # the architecture that the spec of these weights must name
+STRIDE_PX = 8  # distance between P-Net's cells
+CELL_FACE_PX = 22.0  # side of the square around a P-Net cell, from which the cell's box offsets are measured
+FACE_PX = 16  # smallest face that P-Net detects, in px of its level. The largest is twice that.
 R_SIZE, O_SIZE = 24, 48
-R_MARGIN, O_MARGIN = 0.3, 0.3  # of a box's side, added around it
+R_MARGIN, O_MARGIN = 0.3, 0.3  # added around a box, in parts of its side
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -26,7 +26,7 @@ def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class PNet(nn.Module):
-    """A face's logit (n, h, w) and its box (n, 4, h, w) for every 8th pixel of (n, 3, 8h, 8w).
+    """Predicts a face logit (n, h, w) and a box (n, 4, h, w) for every 8th pixel of (n, 3, 8h, 8w).
 
     A box is the offset of its corners from a square of `CELL_FACE_PX` around the cell, in parts of its side.
     """
@@ -39,13 +39,16 @@ class PNet(nn.Module):
         self.head = nn.Conv2d(64, 5, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and boxes of every cell."""
+        """Return the logits and boxes of every cell."""
         out = self.head(self.trunk(x))
         return out[:, 0], out[:, 1:]
 
 
 class RNet(nn.Module):
-    """A face's logit (n,) and box (n, 4) for crops (n, 3, 24, 24), corners in parts of the crop's square."""
+    """Predicts a face logit (n,) and a box (n, 4) for crops (n, 3, 24, 24).
+
+    A box is the offset of its corners from the crop's square, in parts of its side.
+    """
 
     outputs = 5
 
@@ -56,13 +59,16 @@ class RNet(nn.Module):
         self.head = nn.Linear(128, self.outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and boxes of the crops."""
+        """Return the logits and boxes of the crops."""
         out = self.head(self.dense(self.trunk(x)))
         return out[:, 0], out[:, 1:]
 
 
 class ONet(nn.Module):
-    """As R-Net for crops (n, 3, 48, 48), and landmarks (n, 10): five x, y, in parts of the crop's square."""
+    """Predicts logits and boxes as `RNet` does, for crops (n, 3, 48, 48), and landmarks (n, 10).
+
+    The landmarks are five pairs x, y in parts of the crop's square.
+    """
 
     outputs = 15
 
@@ -80,25 +86,25 @@ class ONet(nn.Module):
         self.head = nn.Linear(256, self.outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, boxes and landmarks of the crops."""
+        """Return the logits, boxes and landmarks of the crops."""
         out = self.head(self.dense(self.trunk(x)))
         return out[:, 0], out[:, 1:5], out[:, 5:]
 
 
 class Networks(nn.Module):
-    """The three networks of a cascade; they are called one by one."""
+    """Holds the three networks of a cascade. The detector calls them one by one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pnet, self.rnet, self.onet = PNet(), RNet(), ONet()
 
 
-Network = Callable[[Tensor], tuple[Tensor, ...]]  # the module, or what runs it
+Network = Callable[[Tensor], tuple[Tensor, ...]]  # a torch module, or a callable that runs it on a backend
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledNetworks:
-    """The three networks as callables that a backend runs."""
+    """Holds the three networks as callables of a backend."""
 
     pnet: Network
     rnet: Network

@@ -1,8 +1,9 @@
-"""Build the pyramid of a frame and cut squares from it: what P-, R- and O-Net are shown.
+"""Build the pyramid of a frame, and cut the inputs of P-Net, R-Net and O-Net from it.
 
-Each level is half of the one above, each pixel the mean of four (Williams 1983, "Pyramidal Parametrics":
-mipmaps). P-Net's levels begin at any scale and go down by halves. A square is read from the level that is
-nearest to its own resolution, so that no crop skips pixels, however large the face. Training cuts here too.
+Each level is half the size of the one above, and each pixel is the mean of four (Williams 1983, "Pyramidal
+Parametrics": mipmaps). P-Net's first level may have any scale, and each further one is half of it. A square
+is read from the level nearest to its own resolution, so that no crop skips pixels, however large the face.
+Training uses the same code.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ from torch import Tensor
 from gatecam.types import Floats, Image
 
 MEAN, STD = 127.5, 128.0  # of pixels, for the networks
-GREY = 127  # a pixel that is next to nothing for them
-ALIGN_PX, GAP_PX = 8, 16  # of levels on a sheet: P-Net's stride, and so far that one hardly sees into another
+GREY = 127  # fills empty parts; close to 0 after normalisation
+ALIGN_PX, GAP_PX = (
+    8,
+    16,
+)  # the grid (P-Net's stride) and gap between levels on a sheet, so that one hardly affects another
 SMALLEST_LEVEL_PX = 12  # no level has a shorter side
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one level lies on the sheet that P-Net sees."""
+    """Says where one level lies on the sheet that P-Net sees."""
 
-    scale: float  # px of the level a px of the frame, across
-    scale_down: float  # the same, down
+    scale: float  # px of the level per px of the frame, horizontally
+    scale_down: float  # the same, vertically
     x: int
     y: int
     width: int
@@ -37,10 +41,10 @@ class Place:
 
 
 class Picture:
-    """One frame; levels are made when something is read from them.
+    """Holds one frame and its pyramid. Levels are computed on first use.
 
     Args:
-        image: (H, W, 3) uint8, also a part of a larger one.
+        image: (H, W, 3) uint8. A view of a larger image works too.
     """
 
     def __init__(self, image: Image) -> None:
@@ -57,7 +61,7 @@ class Picture:
         return self._levels[depth]
 
     def level(self, scale: float, size: tuple[int, int]) -> Image:
-        """The picture at `scale`, which is `size`: (height, width, 3) uint8."""
+        """Return the picture at `scale`, resized to `size`: (height, width, 3) uint8."""
         level = self._level(min(level_depth(scale), self._deepest))
         if level.shape[:2] == size:
             return level
@@ -67,13 +71,19 @@ class Picture:
         )
 
     def cut(self, square: Floats, out: Image) -> None:
-        """Write a square (4,) of the picture, bilinear, into `out` (S, S, 3); over the edge lies grey."""
+        """Write a square (4,) of the picture into `out` (S, S, 3) with bilinear sampling.
+
+        Pixels outside of the picture become grey.
+        """
         x1, y1, x2, _ = square.tolist()
         side, size = max(x2 - x1, 1e-3), out.shape[0]
         depth = min(max(round(math.log2(side / size)), 0), self._deepest)
         share = 0.5**depth
         step = side * share / size
-        across, down = x1 * share + (step - 1) / 2, y1 * share + (step - 1) / 2  # the first pixel's middle
+        across, down = (
+            x1 * share + (step - 1) / 2,
+            y1 * share + (step - 1) / 2,
+        )  # the middle of the first pixel
         cv2.warpAffine(
             self._level(depth),
             np.array([[step, 0, across], [0, step, down]]),
@@ -86,12 +96,12 @@ class Picture:
 
 
 def normalised(pixels: Tensor) -> Tensor:
-    """Pixels as the networks take them; float pixels are changed in place, as memory is what costs here."""
+    """Return pixels normalised for the networks. Float pixels are changed in place to save memory."""
     return pixels.float().sub_(MEAN).mul_(1 / STD)
 
 
 def levels_of(height: int, width: int) -> int:
-    """How many levels a picture has: down to the smallest one."""
+    """Return the number of levels of a picture, down to the smallest one."""
     shorter, count = min(height, width), 1
     while shorter >= 2 * SMALLEST_LEVEL_PX:
         shorter, count = shorter // 2, count + 1
@@ -99,15 +109,15 @@ def levels_of(height: int, width: int) -> int:
 
 
 def level_depth(scale: float) -> int:
-    """How often a picture is halved before it is read at `scale`."""
+    """Return how often a picture is halved before it is read at `scale`."""
     return max(0, math.floor(-math.log2(scale) + 1e-6))
 
 
 def sheet_places(height: int, width: int, scale: float) -> tuple[list[Place], int, int]:
-    """Where the levels of a frame lie on one sheet, with the sheet's height and width.
+    """Arrange the levels of a frame on one sheet. Return their places, and the sheet's height and width.
 
-    Each level stands right of the one before or below it, in turns, `GAP_PX` apart and at a multiple of
-    `ALIGN_PX`; together they are about 1.5 times the first.
+    Levels are placed alternately to the right of and below the previous ones. They are `GAP_PX` apart and
+    start at multiples of `ALIGN_PX`. The sheet is about 1.5 times as large as the first level.
     """
     places: list[Place] = []
     x = y = 0

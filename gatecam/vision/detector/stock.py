@@ -1,8 +1,8 @@
 """Adapt facenet-pytorch's MTCNN (Zhang et al. 2016) to `Detector`, for `detector.weights: stock`.
 
-The library finds few masked faces. It is here to be compared with, and to find bare faces that our cascade
-misses. It fails on frames that are smaller than its pyramid and on candidates outside of the frame, so this
-adapter guards against both.
+The library finds few masked faces. It serves for comparisons, and to find bare faces that our cascade misses.
+It fails on frames that are smaller than its pyramid and on candidates outside of the frame, so this adapter
+guards against both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gatecam.errors import ModelError
 from gatecam.settings.config import DetectorConfig
 from gatecam.types import Box, Detection, Image
 
-CELL_PX = 12.0  # that P-Net sees; the library fails where no level of its pyramid is as large
+CELL_PX = 12.0  # size of P-Net's input; the library fails where no level of its pyramid is as large
 BORDER = 0.25  # of a frame's shorter side, added where candidates lie outside of the frame
 
 
@@ -53,9 +53,9 @@ class StockDetector:
         hints: Sequence[Sequence[Box] | None] | None = None,
         smallest_px: Sequence[int] | None = None,
     ) -> list[list[Detection]]:
-        """Return the faces of each image, best score first; see `Detector.detect`.
+        """Return the faces of each image, best score first. See `Detector.detect`.
 
-        An image with hints is searched whole, as the library cannot look at given boxes.
+        An image with hints is searched whole, because the library cannot search at given boxes.
         """
         asked = [None] * len(images) if hints is None else hints
         smallest = smallest_px or [self._config.smallest_face_px(image.shape[1]) for image in images]
@@ -79,7 +79,9 @@ class StockDetector:
             return self._found(np.asarray(framed, np.uint8), border)
 
     def _found(self, image: Image, border: int) -> list[Detection]:
-        """Return the faces of an image around which `border` px were added, in px of the image without."""
+        """Search an image that has a border of `border` px. Return faces in px of the image without the
+        border.
+        """
         boxes, scores, points = self._library.detect(np.ascontiguousarray(image), landmarks=True)
         if boxes is None:
             return []
