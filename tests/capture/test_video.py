@@ -340,7 +340,12 @@ def test_the_shared_clips_are_whole_and_tell_when_cut(tmp_path, path):
     assert video.loss is None
     assert len(frames) == pytest.approx(video.expected_frames, abs=1)
     cut = tmp_path / path.name
-    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    content = path.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    if path.suffix == ".mp4" and content.index(b"moov") > len(content) // 2:  # the index is what was cut off
+        with pytest.raises(SourceError, match="not a video, or its header is damaged or cut off"):
+            read(cut)
+        return
     video, part = read(cut)
     assert 0 < len(part) < len(frames)
     assert "the file ends early" in video.loss
