@@ -63,7 +63,7 @@ class ImageFolder:
         frames = self._frames(paths) if self.path.is_dir() else self._animation()
         first = next(frames, None)
         if first is None:
-            if self.path.is_file():
+            if not self.path.is_dir():
                 read_image(self.path)  # tells what is wrong with it
             raise SourceError(f"{self.path}: no picture in it can be read; replace the damaged ones.")
         return itertools.chain((first,), frames)

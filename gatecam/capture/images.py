@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import PIL.Image
@@ -87,7 +87,7 @@ def find_images(paths: Iterable[Path], left_out: list[Path] | None = None) -> li
                 raise SourceError(f"{path}: there is no such file or folder; check the path.")
             found.append(path)
             continue
-        folders = [Path(folder) for folder, _, _ in os.walk(path)]
+        folders = [Path(folder) for folder, _, _ in os.walk(path, onerror=_refuse)]
         below = [image for folder in folders for image in images_in(folder)]
         if left_out is not None:
             left_out += [file for folder in folders for file in left_out_of(folder)]
@@ -98,16 +98,29 @@ def find_images(paths: Iterable[Path], left_out: list[Path] | None = None) -> li
 
 
 def images_in(folder: Path) -> list[Path]:
-    """List the pictures that lie directly in a folder, in natural order: `img2` before `img10`."""
-    return sorted(
-        (
-            path
-            for path in folder.iterdir()
-            # "._name.jpg" is what macOS leaves beside "name.jpg": not a picture
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        ),
-        key=_natural,
-    )
+    """List the pictures that lie directly in a folder, in natural order: `img2` before `img10`.
+
+    Raises:
+        SourceError: if the folder may not be read.
+    """
+    try:
+        return sorted(
+            (
+                path
+                for path in folder.iterdir()
+                # "._name.jpg" is what macOS leaves beside "name.jpg": not a picture
+                if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+            ),
+            key=_natural,
+        )
+    except OSError as error:
+        _refuse(error)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise SourceError(
+        f"{error.filename}: may not be read ({error.strerror}); change its permissions."
+    ) from error
 
 
 def left_out_of(folder: Path) -> list[Path]:

@@ -88,3 +88,9 @@ def test_files_that_are_no_pictures_are_named_once(tmp_path):
     with recording as read:
         assert len(list(read)) == 1
     assert recording.loss == "5 files that are no pictures were left out: b.pdf, c.doc, d.mp4 and 2 more"
+
+
+def test_what_is_no_file_is_told_in_its_own_sentence(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(SourceError, match="is a pipe"), open_recording(tmp_path / "pipe.jpg", image_fps=10):
+        pass

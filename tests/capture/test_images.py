@@ -1,5 +1,7 @@
 """Pictures of every kind become upright (H, W, 3) uint8 RGB, or one sentence."""
 
+import errno
+import os
 import struct
 from pathlib import Path
 
@@ -151,3 +153,14 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path):
         find_images([tmp_path / "nothing"])
     with pytest.raises(SourceError, match="holds no picture"):
         find_images([tmp_path])
+
+
+@pytest.mark.parametrize("list_pictures", [images_in, lambda folder: find_images([folder])])
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch, list_pictures):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(SourceError, match=r"may not be read \(Permission denied\); change its permissions"):
+        list_pictures(tmp_path)
