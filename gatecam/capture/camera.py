@@ -1,4 +1,7 @@
-"""Live cameras, each read by a process of its own: the newest frame wins, a lost camera is tried for ever."""
+"""Watch live cameras, each read by a process of its own, and take the newest frame of each.
+
+A lost camera is opened again for ever.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,13 @@ OnState = Callable[[str, CameraState], None]
 
 
 class Camera:
-    """A live camera, for a caller that waits for many: call `tick` ten times a second, `take` for frames.
+    """Reads a live camera, and never waits. Call `tick` ten times a second and `take` for frames.
 
-    Nothing here waits. A reader process that hangs, stopped ones too, or dies is ended and started again
-    after pauses that grow from 0.5 s to 2 s and have no end; a frame makes them short again.
+    A reader process that dies or hangs, even a stopped one, is ended and started again. The pauses before
+    that grow from 0.5 s to 2 s. A frame resets them.
 
     Args:
-        config: Which camera, and its limits of time.
+        config: The camera and its time limits.
         command: The reader's program.
     """
 
@@ -42,31 +45,31 @@ class Camera:
         self._start_at_s = 0.0
         self._failure = ""  # why the last reader failed
         self._longest_open_s = 0.0
-        self._method = 0  # which of the reader's methods gave pictures, kept for the next reader
+        self._method = 0  # the reader's method that gave frames, for the next reader
         self._seen_index = -1
         self._seen_s: float | None = None
         self._sight = ""
         self._taken_index = -1
         self.state = CameraState(CameraCondition.OPENING, "", time.monotonic())
-        self.dropped = 0  # frames replaced by newer ones before anyone took them
-        self.restarts = 0  # reader processes started after the first
+        self.dropped = 0  # frames replaced by newer ones before they were taken
+        self.restarts = 0  # how often another reader process was started
 
     @property
     def name(self) -> str:
-        """The name that frames carry."""
+        """Return the camera's name, which is in its frames."""
         return self.config.name
 
     @property
     def last_frame_s(self) -> float | None:
-        """When the newest frame came, taken or not, in monotonic time; None before the first."""
+        """Return when the newest frame came, taken or not, in monotonic time. None before the first."""
         return self._seen_s
 
     def filenos(self) -> list[int]:
-        """What to wait on: readable when there is something new; changes with every tick."""
+        """Return what to wait on. It is readable if there is something new, and may change at every tick."""
         return [self._reader.bell_fd] if self._reader and not self._is_ending else []
 
     def take(self) -> Frame | None:
-        """The newest frame, unless it was taken already."""
+        """Return the newest frame, or None if it was already taken."""
         picture = self._reader.memory.take(self._taken_index) if self._reader else None
         if picture is None:
             return None
@@ -75,7 +78,7 @@ class Camera:
         return Frame(self.name, picture.index, picture.time_s, picture.image)
 
     def tick(self, now_s: float) -> None:
-        """Look after the reader process, and say in `state` how the camera is at a monotonic time."""
+        """Manage the reader process and update `state` for a monotonic time."""
         if self._reader is None:
             if now_s >= self._start_at_s:
                 self._start(now_s)
@@ -89,14 +92,14 @@ class Camera:
 
     @property
     def deadline_s(self) -> float:
-        """When the reader will have said or shown something, in monotonic time.
+        """Return the monotonic time by which the reader reports something.
 
-        A reader that goes on to another method of reading moves its deadline.
+        The time moves when the reader goes on to another method.
         """
         return self._reader.deadline_s if self._reader else self._start_at_s
 
     def close(self) -> None:
-        """End the reader process, within a second; `tick` would start another."""
+        """End the reader process, within a second. A later `tick` would start another."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -135,7 +138,7 @@ class Camera:
         )
 
     def _listen(self, reader: ReaderProcess, now_s: float) -> None:
-        """Note what the reader has brought, and end it if it hangs."""
+        """Note the news of the reader, and kill the reader if it hangs."""
         newest = reader.memory.glance()
         if newest is not None and newest.index > self._seen_index:
             self._seen_index, self._seen_s, self._sight = newest.index, newest.time_s, newest.sight
@@ -153,7 +156,7 @@ class Camera:
             self._failure = self.sentence(status.reason)
 
     def _let_go(self, reader: ReaderProcess, now_s: float) -> None:
-        """Have another reader started, once this one has ended: two cannot hold one device."""
+        """Allow another reader once this one has ended, because two cannot open one device."""
         if reader.is_gone():
             self._start_at_s = now_s + self._pauses.after(reader.started_s, now_s)
             self.restarts += 1
@@ -177,23 +180,23 @@ class Camera:
         return self._seen_s
 
     def sentence(self, reason: str) -> str:
-        """Return a sentence for the operator from what goes on after the camera's name."""
+        """Return a sentence for the operator: the camera's name, then the reason."""
         if reason == NO_STREAM and has_raw_password(self._source):
             reason = f"{reason}; {ENCODE}"
         return f"camera {self.name} ({hide_in_source(self._source)}) {reason}."
 
 
 class Cameras:
-    """All cameras as one source: a context manager over an iterator of what is new.
+    """Provides all cameras as one source: a context manager over an iterator of new frames.
 
-    Each item holds the newest frame of every camera that has one, no camera twice, and none if 0.1 s
-    pass without any. Iteration ends upon `stop`, and never by itself.
+    Each item is a list with the newest frame of every camera that has a new one. It is empty if 0.1 s pass
+    without any. Iteration ends only after `stop`.
 
     Args:
-        configs: The cameras; each has a name of its own.
-        on_state: Told a camera's name and state, by the iterating thread, at first and upon every change.
-        wait: Wait for ever for a camera that is not there at the start, as a service does. Otherwise an only
-            camera that is not there is an error.
+        configs: The cameras, with different names.
+        on_state: Called by the iterating thread with a camera's name and state, at first and at each change.
+        wait: Wait for ever for a camera that is missing at the start, as a service does. Otherwise it is an
+            error if the only camera is missing.
         command: The readers' program.
     """
 
@@ -212,18 +215,18 @@ class Cameras:
 
     @property
     def dropped(self) -> int:
-        """How many frames of all cameras were replaced by newer ones before anyone looked at them."""
+        """Return how many frames of all cameras were replaced by newer ones before they were taken."""
         return sum(camera.dropped for camera in self.cameras)
 
     def stop(self) -> None:
-        """End the iteration within 0.1 s; safe in any thread and in a signal handler, as it takes no lock."""
+        """End the iteration within 0.1 s. It takes no lock, so any thread or signal handler may call it."""
         self._stopping = True
 
     def __enter__(self) -> Iterator[list[Frame]]:
-        """Start to read all cameras; an only camera is waited for, unless `wait` is set.
+        """Start to read all cameras. Wait for the frame of a single camera, unless `wait` is set.
 
         Raises:
-            CameraError: the only camera cannot be opened, or gives no picture within `open_timeout_s`.
+            CameraError: the only camera cannot be opened, or gives no frame within `open_timeout_s`.
         """
         try:
             self._tick()
@@ -263,7 +266,7 @@ class Cameras:
             yield [frame for frame in taken if frame is not None]
 
     def _pause(self) -> None:
-        """Wait until any camera has something new, 0.1 s at most."""
+        """Wait until any camera has something new, for at most 0.1 s."""
         waiting = select.poll()
         for camera in self.cameras:
             for fileno in camera.filenos():

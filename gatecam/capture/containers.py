@@ -1,8 +1,8 @@
-"""What FFmpeg does not do of itself: take any metadata, read one file alone, and tell if it was cut off.
+"""Open containers more safely than FFmpeg does by itself, and detect files that were cut off.
 
-FFmpeg reads a cut file as if it ended there, and durations are too coarse to tell a cut from
-audio that is longer than the picture. The structure of the file is exact: a box, segment or
-block that reaches over the end of the file proves the cut, and a whole file has none.
+FFmpeg reads a cut file as if it ended there. Durations are too coarse to show a cut, as audio may be longer
+than the picture. The structure of the file is exact: a box, segment or block that reaches beyond the end of
+the file proves the cut. A whole file has none.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 
 import av
 
-# Old metadata is not always UTF-8; PyAV took an error for it before version 19, unless it was told not to.
+# Old metadata is not always UTF-8. PyAV before version 19 raises an error for it unless this option is set.
 _VERSION = int(av.__version__.split(".")[0])
 ANY_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if _VERSION < 19 else {}
 
-# Formats that read other files or addresses than the one that they stand in
+# Formats that make FFmpeg open other files or addresses
 _LEADS_ELSEWHERE = {
     *("concat", "concatf", "dash", "hls", "hls,applehttp", "imf", "rtp", "rtsp", "sap", "sdp", "vobsub"),
     *("webm_dash_manifest", "lavfi"),
@@ -31,10 +31,10 @@ MATROSKA_SEGMENT = 0x18538067
 
 
 def is_cut_off(path: Path, format_name: str) -> bool:
-    """Whether a file of the FFmpeg format `format_name` ends before its container does.
+    """Return whether a file of the FFmpeg format `format_name` ends before its container does.
 
-    False where the format states no size, as live Matroska, or the structure is odd: only a proven cut
-    counts.
+    Only a proven cut counts. False if the format states no size, as in live Matroska, or if the structure is
+    unusual.
     """
     check = _CHECKS.get(format_name.split(",")[0])
     if check is None:
@@ -48,21 +48,25 @@ def is_cut_off(path: Path, format_name: str) -> bool:
 
 
 def _mp4_is_cut_off(file: BinaryIO, size: int) -> bool:
-    """ISO/IEC 14496-12, 4.2: top-level boxes follow each other to the end of the file."""
+    """Follow the top-level boxes to the end of the file (ISO/IEC 14496-12, 4.2)."""
     position = 0
     while position + 8 <= size:
         file.seek(position)
         length, kind = struct.unpack(">I4s", file.read(8))
         if length == 1:
             (length,) = struct.unpack(">Q", file.read(8))
-        if length < 8 or not kind.isalnum():  # 0 reaches to the end; the rest is a camera's padding
+        # Length 0 means up to the end; otherwise it is a camera's padding
+        if length < 8 or not kind.isalnum():
             return False
         position += length
     return position > size
 
 
 def _matroska_is_cut_off(file: BinaryIO, size: int) -> bool:
-    """RFC 8794: an EBML header, then one segment; all ones is an unknown size, as live recorders write."""
+    """Read the size of the segment after the EBML header (RFC 8794).
+
+    A size of all ones means unknown. Live recorders write it.
+    """
     if _ebml_number(file, keep_marker=True) != EBML_HEADER:
         return False
     file.seek(_ebml_number(file), os.SEEK_CUR)
@@ -75,7 +79,7 @@ def _matroska_is_cut_off(file: BinaryIO, size: int) -> bool:
 
 
 def _ebml_number(file: BinaryIO, keep_marker: bool = False) -> int:
-    """RFC 8794, 4: the leading zeros of the first byte tell how many bytes follow."""
+    """Read a number whose first byte has as many leading zeros as bytes follow it (RFC 8794, 4)."""
     (first,) = struct.unpack("B", file.read(1))
     width = 9 - first.bit_length()
     value: int = first if keep_marker else first & 0xFF >> width
@@ -85,14 +89,14 @@ def _ebml_number(file: BinaryIO, keep_marker: bool = False) -> int:
 
 
 def _avi_is_cut_off(file: BinaryIO, size: int) -> bool:
-    """RIFF states the bytes after its header; some writers count its own 8, so a lack of 8 is allowed."""
+    """Compare the length in the RIFF header with the size. Some writers count the header's 8 bytes too."""
     file.seek(4)
     (length,) = struct.unpack("<I", file.read(4))
     return bool(length > size)
 
 
 def _gif_is_cut_off(file: BinaryIO, size: int) -> bool:
-    """GIF89a, 13 to 27: blocks of sub-blocks up to the trailer; a whole file may lack the trailer."""
+    """Follow the blocks and sub-blocks up to the trailer, which a whole file may lack (GIF89a, 13 to 27)."""
     data = file.read()
     position = 13 + _colour_table_bytes(data[10])
     while position < size:
@@ -103,7 +107,7 @@ def _gif_is_cut_off(file: BinaryIO, size: int) -> bool:
             position += 2
         elif data[position] == ord(","):  # a picture
             position += 11 + _colour_table_bytes(data[position + 9])
-        else:  # the trailer, or, in a damaged file, anything
+        else:  # the trailer, or anything in a damaged file
             return data[position] != ord(";")
         while position < size and data[position]:
             position += 1 + data[position]
@@ -116,7 +120,7 @@ def _colour_table_bytes(flags: int) -> int:
 
 
 def _transport_stream_is_cut_off(file: BinaryIO, size: int) -> bool:
-    """ISO/IEC 13818-1, 2.4.3.2: packets of 188 bytes that start with 0x47; M2TS puts 4 bytes before each."""
+    """Check for whole packets of 188 bytes from 0x47 on, or of 192 in M2TS (ISO/IEC 13818-1, 2.4.3.2)."""
     start = file.read(5)
     if start[0] == 0x47:
         return size % 188 != 0

@@ -1,4 +1,4 @@
-"""Names of cameras: which are there, which can be one, and the name that a USB camera keeps over a replug."""
+"""List and check cameras, and find the name that a USB camera keeps when it is connected again."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ ROOT = Path("/")
 
 
 def cameras_seen(system: Path = ROOT) -> list[str]:
-    """The cameras that Linux lists, as `path (name)`; empty elsewhere.
+    """Return the cameras that Linux lists, as `path (name)`. Empty on other systems.
 
-    The path is the one under /dev/v4l/by-id where there is one: it stays the same when the camera is
-    plugged in elsewhere.
+    The path is the one under /dev/v4l/by-id if there is one. It stays the same if the camera is connected to
+    another port.
     """
     stable = _stable_names(system)
     seen = []
     for device in sorted((system / "sys/class/video4linux").glob("video*"), key=_device_number):
         if _line(device / "index") not in ("0", ""):
-            continue  # a camera's further devices carry metadata, no pictures
+            continue  # the other devices of a camera provide metadata, no pictures
         path = stable.get(device.name, system / "dev" / device.name)
         seen.append(f"{path} ({_line(device / 'name') or 'unnamed'})")
     return seen
 
 
 def stable_source(source: str, system: Path = ROOT) -> str:
-    """The name under /dev/v4l/by-id of an index or /dev/videoN; any other source, or one without, as it is.
+    """Return the path under /dev/v4l/by-id of an index or /dev/videoN, or the source as it is without one.
 
-    After a replug a camera may get another number, and another camera its old one; the name stays.
+    A camera that is connected again may get another number, even another camera's old one. This path stays.
     """
     if is_url(source) or not _is_numbered(source):
         return source
@@ -41,10 +41,10 @@ def stable_source(source: str, system: Path = ROOT) -> str:
 
 
 def require_camera(source: str) -> None:
-    """Check that a source can be a camera's: a URL, or on Linux a device that is there and may be opened.
+    """Check that a source can be a camera: a URL, or on Linux a device that exists and may be opened.
 
     Raises:
-        CameraError: if it cannot.
+        CameraError: it cannot be one.
     """
     if problem := source_problem(source):
         raise CameraError(f"camera {hide_in_source(source)}: {problem}.")
@@ -53,7 +53,7 @@ def require_camera(source: str) -> None:
 
 
 def _stable_names(system: Path) -> dict[str, Path]:
-    """Links by the name of the device that they lead to."""
+    """Return the links by the names of the devices that they point to."""
     links = sorted((system / "dev/v4l/by-id").glob("*"), reverse=True)
     return {link.resolve().name: link for link in links if link.exists()}
 

@@ -1,4 +1,4 @@
-"""Reads a folder of pictures as if it were a video."""
+"""Read a folder of pictures as if it were a video."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gatecam.types import Frame
 
 
 class ImageFolder:
-    """The pictures of a folder, in natural order, `fps` of them a second, as a `FrameSource`.
+    """Provides the pictures of a folder as a `FrameSource`, in natural order, with `fps` pictures a second.
 
-    A single picture is a folder of one, and an animated one plays at its own pace. Unreadable pictures are
-    skipped and named in `loss`. They leave a gap in time, so that the others keep theirs.
+    A single picture counts as a folder of one. An animation plays at its own pace. Unreadable pictures are
+    skipped and named in `loss`. Each leaves a gap in time, so the times of the others do not change.
     """
 
     def __init__(self, path: Path, fps: float, camera: str | None = None) -> None:
@@ -33,11 +33,11 @@ class ImageFolder:
         self.expected_frames: int | None = None
         self._unreadable: list[Path] = []
         self._left_out: list[Path] = []
-        self._broken_after = 0  # frames of an animation
+        self._broken_after = 0  # frames of an animation before its damage, 0 if undamaged
 
     @property
     def loss(self) -> str | None:
-        """Say which pictures could not be read so far, and which files are none, or return None."""
+        """Return which pictures could not be read so far and which files are no pictures, or None."""
         parts = [left_out_sentence(self._left_out)]
         if count := len(self._unreadable):
             pictures = f"{count} picture{'' if count == 1 else 's'}"
@@ -47,10 +47,10 @@ class ImageFolder:
         return "; ".join(part for part in parts if part) or None
 
     def __enter__(self) -> Iterator[Frame]:
-        """List the folder and read its first picture.
+        """List the folder and read the first picture.
 
         Raises:
-            SourceError: if the folder is missing or holds no picture that can be read.
+            SourceError: the folder is missing or holds no readable picture.
         """
         if not self.path.exists():
             raise SourceError(f"{self.path}: there is no such file or folder; check the path.")
@@ -64,14 +64,14 @@ class ImageFolder:
         first = next(frames, None)
         if first is None:
             if not self.path.is_dir():
-                read_image(self.path)  # tells what is wrong with it
+                read_image(self.path)  # raises an error that says what is wrong with it
             raise SourceError(f"{self.path}: no picture in it can be read; replace the damaged ones.")
         return itertools.chain((first,), frames)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
     def _animation(self) -> Iterator[Frame]:
         index, time_s = 0, 0.0

@@ -1,6 +1,7 @@
-"""Opens pictures: the only module that calls Pillow's `open`, with a list of formats and with limits.
+"""Open pictures with a list of allowed formats and with limits.
 
-Without a list Pillow picks any format by content, and one of them, EPS, starts Ghostscript.
+No other module calls Pillow's `open`. Without a list, Pillow chooses a format by the content, and one of
+them, EPS, starts Ghostscript.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
-MAX_PIXELS = 8192 * 8192  # what judging a picture of this size takes is 2.3 GB
-MAX_BYTES = 1 << 29  # a picture of MAX_PIXELS, uncompressed, at 16 bits a colour, takes three quarters
-MAX_SCANS = 100  # of a progressive JPEG, which usual ones have ten of: each passes over every pixel
+MAX_PIXELS = 8192 * 8192  # classifying a picture of this size takes 2.3 GB
+MAX_BYTES = 1 << 29  # uncompressed MAX_PIXELS at 16 bits per colour take three quarters of it
+MAX_SCANS = 100  # of a progressive JPEG: each passes over every pixel, and usual files have ten
 TILE_WIDTH, TILE_LENGTH = 322, 323  # TIFF 6.0, section 15
 
 
 def is_system_file(name: str) -> bool:
-    """Tell whether a file is what an operating system leaves behind, such as `._mask1.jpg` or `Thumbs.db`."""
+    """Return whether a file was left by an operating system, such as `._mask1.jpg` or `Thumbs.db`."""
     return name.startswith(".") or name.casefold() in SYSTEM_FILES
 
 
 @contextmanager
 def open_image(path: Path) -> Iterator[PIL.Image.Image]:
-    """Open a picture by its header. Its pixels are decoded inside the block, when they are first used.
+    """Open a picture and read its header. The pixels are decoded in the block, when they are first used.
 
-    Whatever goes wrong in the block with the picture's data becomes a `SourceError`.
+    Any error in the block that comes from the picture's data is raised as a `SourceError`.
 
     Raises:
-        SourceError: if the picture is missing, damaged, too large, or not in one of `FORMATS`.
+        SourceError: the picture is missing, damaged, too large, or not in one of `FORMATS`.
     """
     try:
         _require_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata and size: nothing a user can act on
+            warnings.simplefilter("ignore")  # warnings about metadata and size, which users cannot act on
             with PIL.Image.open(path, formats=_formats(path)) as image:
                 require_bounds(path, image)
                 yield image
@@ -56,29 +57,29 @@ def open_image(path: Path) -> Iterator[PIL.Image.Image]:
             f"{path}: not a picture in a format that gatecam reads; convert it to JPEG."
         ) from error
     except PIL.Image.DecompressionBombError as error:
-        found = re.search(r"\d+", str(error))  # Pillow tells the number only so
+        found = re.search(r"\d+", str(error))  # Pillow gives the number only in this text
         raise _too_large(path, int(found[0]) if found else PIL.Image.MAX_IMAGE_PIXELS or 0) from error
     except PermissionError as error:
         raise SourceError(f"{path}: may not be read; change its permissions.") from error
     except MemoryError as error:
         raise SourceError(f"{path}: the picture does not fit into the memory; make it smaller.") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+    except Exception as error:  # Pillow's decoders raise nearly any error on damaged data
         raise SourceError(f"{path}: the picture is damaged; replace or remove it.") from error
 
 
 def require_bounds(path: Path, image: PIL.Image.Image) -> None:
-    """Check that decoding an open picture takes a bounded time and memory, before it is decoded.
+    """Check before decoding that an open picture takes a bounded time and memory.
 
     Raises:
-        SourceError: if it is too large, or is made to take very long.
+        SourceError: the picture is too large, or built to take very long to decode.
     """
     pixels = image.width * image.height
-    tags = getattr(image, "tag_v2", {})  # a TIFF's: a tile is decoded whole, however small the picture
+    tags = getattr(image, "tag_v2", {})  # of a TIFF; a tile is decoded whole, even for a small picture
     tile = int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0))
     if max(pixels, tile) > MAX_PIXELS:
         raise _too_large(path, max(pixels, tile))
     if image.info.get("progressive") and path.read_bytes().count(b"\xff\xda") > MAX_SCANS:
-        raise SourceError(f"{path}: is made to take very long to decode; save it anew as a plain JPEG.")
+        raise SourceError(f"{path}: would take very long to decode; save it again as a plain JPEG.")
 
 
 def _too_large(path: Path, pixels: int) -> SourceError:
@@ -89,7 +90,7 @@ def _too_large(path: Path, pixels: int) -> SourceError:
 
 
 def _require_file(path: Path) -> None:
-    """Check, without opening it, that a path leads to a file: opening a pipe would wait for ever."""
+    """Check that a path leads to a file without opening it: opening a pipe would wait for ever."""
     try:
         status = path.stat()
     except PermissionError:
@@ -109,10 +110,10 @@ def _require_file(path: Path) -> None:
 
 
 def _formats(path: Path) -> list[str]:
-    """Return the names of formats that Pillow may try, after making HEIF known to it where it is needed.
+    """Return the formats that Pillow may try. For a HEIF picture this registers HEIF with Pillow.
 
     Raises:
-        SourceError: if the picture is a HEIF one, and the library for it is not installed.
+        SourceError: it is a HEIF picture, and the library for HEIF is not installed.
     """
     with path.open("rb") as file:
         head = file.read(64)

@@ -1,4 +1,4 @@
-"""Pictures that a command is given, with a word about the files that it leaves out."""
+"""List the pictures for a command, and report the files that it leaves out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gatecam.runtime.logs import say
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
-    """List the pictures among files and folders, and say on standard error which files are none.
+    """Return the pictures among files and folders, and report on standard error which files are none.
 
     Raises:
-        SourceError: if a path does not exist or a folder holds no picture.
+        SourceError: a path does not exist, or a folder holds no picture.
     """
     left_out: list[Path] = []
     pictures = find_images(paths, left_out)

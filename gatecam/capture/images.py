@@ -1,4 +1,4 @@
-"""Reads single pictures and finds them in folders."""
+"""Read single pictures and find pictures in folders."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from gatecam.errors import SourceError
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.types import Image
 
-TABLE_SUFFIXES = {".csv", ".json", ".jsonl"}  # labels beside pictures, and what gatecam itself writes
-ANIMATED = {"AVIF", "PNG", "WEBP"}  # pages of other formats follow each other in no time
-NAMED = 3  # files named in a sentence, more are only counted
-BACKGROUND = (255, 255, 255)  # behind transparent pixels: what viewers show
+TABLE_SUFFIXES = {".csv", ".json", ".jsonl"}  # labels beside pictures, and files that gatecam writes
+ANIMATED = {"AVIF", "PNG", "WEBP"}  # the pages of other formats are no animation
+NAMED = 3  # files named in a sentence; further ones are only counted
+BACKGROUND = (255, 255, 255)  # colour behind transparent pixels, as picture viewers show it
 
 EXIF_ORIENTATION = 0x0112
-# Exif 2.32, 4.6.4: how the stored picture becomes upright
+# Exif 2.32, 4.6.4: the operation that turns the stored picture upright
 UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
     3: PIL.Image.Transpose.ROTATE_180,
@@ -40,11 +40,11 @@ UPRIGHT = {
 def read_image(path: Path) -> Image:
     """Read one picture, upright, as (H, W, 3) uint8 RGB.
 
-    Of an animation the first frame is taken. Transparent pixels become white. 16-bit and float greys are
-    scaled to 8 bits.
+    An animation gives its first frame. Transparent pixels become white. 16-bit and float greys are scaled to
+    8 bits.
 
     Raises:
-        SourceError: if the picture is missing, truncated, too large or not a picture.
+        SourceError: the file is missing, truncated, too large or not a picture.
     """
     with open_image(path) as image:
         image.load()
@@ -52,12 +52,12 @@ def read_image(path: Path) -> Image:
 
 
 def read_frames(path: Path) -> Iterator[tuple[float, Image]]:
-    """Read an animation as (seconds that a frame is shown, frame as `read_image` has it), frame after frame.
+    """Yield each frame of an animation as (seconds that it is shown, image as from `read_image`).
 
-    What is no animation has one frame. The seconds are 0 where the file does not tell.
+    A picture without animation has one frame. The seconds are 0 if the file does not state them.
 
     Raises:
-        SourceError: as `read_image` does, also midway.
+        SourceError: as in `read_image`, even after some frames.
     """
     with open_image(path) as image:
         for number in itertools.count(int(getattr(image, "default_image", False))):
@@ -73,12 +73,12 @@ def read_frames(path: Path) -> Iterator[tuple[float, Image]]:
 
 
 def find_images(paths: Iterable[Path], left_out: list[Path] | None = None) -> list[Path]:
-    """List the pictures among files and folders: files as given, folders with all below, in natural order.
+    """Return the given files and all pictures in the given folders and below, in natural order.
 
-    What lies in a folder and is not read is added to `left_out`: see `left_out_of`.
+    Files in the folders that are not read are added to `left_out`, as in `left_out_of`.
 
     Raises:
-        SourceError: if a path does not exist or a folder holds no picture.
+        SourceError: a path does not exist, or a folder holds no picture.
     """
     found: list[Path] = []
     for path in paths:
@@ -98,17 +98,17 @@ def find_images(paths: Iterable[Path], left_out: list[Path] | None = None) -> li
 
 
 def images_in(folder: Path) -> list[Path]:
-    """List the pictures that lie directly in a folder, in natural order: `img2` before `img10`.
+    """Return the pictures directly in a folder, in natural order: `img2` before `img10`.
 
     Raises:
-        SourceError: if the folder may not be read.
+        SourceError: the folder may not be read.
     """
     try:
         return sorted(
             (
                 path
                 for path in folder.iterdir()
-                # "._name.jpg" is what macOS leaves beside "name.jpg": not a picture
+                # macOS leaves "._name.jpg" beside "name.jpg", which is no picture
                 if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
             ),
             key=_natural,
@@ -124,7 +124,7 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def left_out_of(folder: Path) -> list[Path]:
-    """List what lies directly in a folder and is not read, but for folders, tables and hidden files."""
+    """Return the files directly in a folder that are not read, except tables and hidden files."""
     read = set(images_in(folder))
     return sorted(
         (
@@ -140,13 +140,13 @@ def left_out_of(folder: Path) -> list[Path]:
 
 
 def name_some(paths: Sequence[Path]) -> str:
-    """Name the first few of some files, and count the others."""
+    """Return the names of the first few files and the count of the others."""
     names = ", ".join(path.name for path in paths[:NAMED])
     return f"{names} and {len(paths) - NAMED} more" if len(paths) > NAMED else names
 
 
 def left_out_sentence(paths: Sequence[Path]) -> str | None:
-    """Say which files of a folder were not read, or return None if all were."""
+    """Return a sentence about the files of a folder that were not read, or None if all were."""
     if not paths:
         return None
     what = (
@@ -158,7 +158,7 @@ def left_out_sentence(paths: Sequence[Path]) -> str | None:
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], str]:
-    """A sort key in which runs of digits count as numbers; the path itself breaks ties."""
+    """Return a sort key in which runs of digits count as numbers. Ties are broken by the path itself."""
     parts = [
         [int(piece) if i % 2 else piece for i, piece in enumerate(re.split(r"(\d+)", part.casefold()))]
         for part in path.parts
@@ -167,13 +167,13 @@ def _natural(path: Path) -> tuple[list[list[str | int]], str]:
 
 
 def to_rgb(image: PIL.Image.Image) -> Image:
-    """Turn a decoded picture upright and make it (H, W, 3) uint8 RGB."""
+    """Turn a decoded picture upright and return it as (H, W, 3) uint8 RGB."""
     return _rgb(_upright(image))
 
 
 def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
     orientation = None
-    with contextlib.suppress(Exception):  # broken metadata leaves the pixels good
+    with contextlib.suppress(Exception):  # the pixels are usable even if the metadata are broken
         orientation = image.getexif().get(EXIF_ORIENTATION)
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
@@ -190,9 +190,10 @@ def _rgb(image: PIL.Image.Image) -> Image:
 
 
 def _eight_bit(grey: NDArray[Any]) -> Image:
-    """Scale 16-bit, 32-bit or float greys. The type tells the range or, failing that, the peak."""
+    """Scale 16-bit, 32-bit or float greys to 8 bits. The type or else the peak gives the range."""
     scaled = np.empty(grey.shape, np.uint8)
-    peak = max(float(np.nan_to_num(row).max()) for row in grey)  # row by row: doubles take much memory
+    # Row by row, because float64 takes much memory
+    peak = max(float(np.nan_to_num(row).max()) for row in grey)
     for row, into in zip(grey, scaled, strict=True):
         values = np.nan_to_num(row.astype(np.float64))
         if grey.dtype == np.uint16 or peak > 255:

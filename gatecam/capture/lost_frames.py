@@ -1,19 +1,19 @@
-"""Keeps account of what of a video file was read and what was lost, and says so in a sentence."""
+"""Record which parts of a video file were read and which were lost, and describe that in a sentence."""
 
 from __future__ import annotations
 
-SKIPPED_BYTES = 1000  # between packets of a whole Matroska file lie some 20 bytes of headers
-INDEX_SHARE = 0.05  # of the file, that its index may take behind the last packet
+SKIPPED_BYTES = 1000  # in a whole Matroska file, headers between packets take only some 20 bytes
+INDEX_SHARE = 0.05  # share of the file that its index may take after the last packet
 TOLERANCE_S = 0.1
 
 
 class Losses:
-    """The account of one reading of one file.
+    """Records what is lost while one file is read.
 
     Args:
-        expected_frames: What the header states, or None if it states nothing trustworthy.
-        cut_off: Whether the container is known to reach over the end of the file.
-        gapless: Whether the format has packets follow each other without gaps, so that a gap proves damage.
+        expected_frames: The count in the header, or None if it states none that can be trusted.
+        cut_off: Whether the file is known to end before its container does.
+        gapless: Whether packets follow each other without gaps in this format, so that a gap proves damage.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class Losses:
         self._last_is_damaged = False
         self._ended_early = False
         self._has_gap = False
-        self._packet_end: int | None = None  # bytes
+        self._packet_end: int | None = None  # where the last packet ended, in bytes
         self._end_s = 0.0
         self._time_s = 0.0
         self._longest_gap_s = 0.0
 
     def note_packet(self, position: int | None, size: int, end_s: float) -> None:
-        """Note a packet of any stream: where it lies in the file, in bytes, and when its content ends."""
+        """Note a packet of any stream: its position in the file in bytes, and when its content ends."""
         self._end_s = max(self._end_s, end_s)
         if position is not None and position >= 0 and size:
             if self._gapless and self._packet_end is not None:
@@ -43,7 +43,7 @@ class Losses:
             self._packet_end = position + size
 
     def note_undecodable(self) -> None:
-        """Note a packet that gave no picture."""
+        """Note a packet that could not be decoded."""
         self._undecodable += 1
         self._last_is_damaged = True
 
@@ -52,7 +52,7 @@ class Losses:
         self._too_large += 1
 
     def note_picture(self, time_s: float, is_damaged: bool) -> None:
-        """Note a picture that could be decoded, perhaps in part only."""
+        """Note a picture that was decoded, at least in part."""
         self._read += 1
         self._damaged += is_damaged
         self._last_is_damaged = is_damaged
@@ -60,14 +60,14 @@ class Losses:
         self._time_s = time_s
 
     def note_failure(self) -> None:
-        """Note that the container cannot be read on."""
+        """Note that the rest of the container cannot be read."""
         self._ended_early = True
 
     def note_end(self, size: int, duration_s: float | None) -> None:
-        """Note the end of reading, to be judged by the file's size in bytes and the duration in its header.
+        """Note the end of reading, and check by the file's size in bytes and duration if it is complete.
 
-        Three of the longest gaps may be missing: Matroska does not tell how long the last picture of a
-        slide show stands.
+        Up to three of the longest gaps may be missing at the end, because Matroska does not state how long
+        the last picture of a slide show is shown.
         """
         unread = size - (self._packet_end or 0)
         gives_up = self._gapless and unread > SKIPPED_BYTES + INDEX_SHARE * size
@@ -77,7 +77,7 @@ class Losses:
         self._ended_early = self._cut_off or self._last_is_damaged or gives_up or falls_short
 
     def sentence(self) -> str | None:
-        """What is missing so far, or None if nothing is."""
+        """Return a sentence about what is missing so far, or None if nothing is."""
         parts = []
         read = _frames(self._read)
         if self._expected_frames is not None and self._expected_frames > self._read:

@@ -1,8 +1,8 @@
-"""Opens network streams by FFmpeg, which may reach nothing but the camera's own address.
+"""Open network streams with FFmpeg, and let it reach nothing but the camera's own address.
 
-What a camera sends is not trusted: a playlist or a redirect would have FFmpeg fetch from any host, and from
-other ports of this machine. So FFmpeg gets a list of protocols and formats and follows no redirect. One that
-stays on the address of the camera is followed here.
+Data from a camera is not trusted. A playlist or a redirect could make FFmpeg fetch from any host, and from
+other ports of this machine. So FFmpeg gets lists of allowed protocols and formats and follows no redirect.
+This module follows redirects that stay on the camera's address.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ def open_stream(
 
     Args:
         source: The address.
-        timeout_s: How long it may take to open, and to wait for data then.
-        demuxer: The name of FFmpeg's demuxer, or None to find out.
-        rtsp_transport: How RTSP brings its pictures, "tcp", "udp", or "auto" for TCP where the camera has it.
-        other_hosts: Follow redirects and playlists to wherever they lead.
+        timeout_s: How long opening may take, and then waiting for data.
+        demuxer: The name of FFmpeg's demuxer, or None to detect it.
+        rtsp_transport: The transport of RTSP, "tcp", "udp", or "auto" for TCP with a fall-back to UDP.
+        other_hosts: Whether to follow redirects and playlists to any address.
 
     Raises:
-        CameraError: the camera leads elsewhere.
+        CameraError: the camera sends gatecam to another address.
         FFmpegError: the stream cannot be opened.
-        ValueError: the address is none.
+        ValueError: the address is invalid.
     """
     scheme = source.partition("://")[0].lower()
     options = _options(scheme, rtsp_transport, other_hosts)
@@ -85,7 +85,7 @@ def open_stream(
     try:
         return opened(source)
     except FFmpegError as error:
-        # FFmpeg says no more of a redirect that it may not follow
+        # FFmpeg gives no details about a redirect that it may not follow
         target = _followed(source, timeout_s[0]) if error.errno == errno.EIO and "http" in scheme else source
         if target == source:
             raise
@@ -99,7 +99,7 @@ def _options(scheme: str, rtsp_transport: str, other_hosts: bool) -> dict[str, s
     options = {"protocol_whitelist": protocols, "format_whitelist": formats}
     if scheme.startswith("rtsp"):
         if rtsp_transport == "auto":
-            # asks anew within one session: some cameras have none left for a second connection
+            # This asks again within one session: some cameras allow no second connection
             rtsp_transport, options["rtsp_flags"] = "tcp+udp", "prefer_tcp"
         options["rtsp_transport"] = rtsp_transport
     elif scheme.startswith("http") and not other_hosts:
@@ -111,7 +111,7 @@ def _options(scheme: str, rtsp_transport: str, other_hosts: bool) -> dict[str, s
 
 
 class _OwnRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects that stay on one address."""
+    """Follows only redirects that stay on one address."""
 
     def redirect_request(
         self,
@@ -122,10 +122,10 @@ class _OwnRedirects(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Return the next request.
+        """Return the request that follows the redirect.
 
         Raises:
-            CameraError: it would go elsewhere.
+            CameraError: the redirect leads to another address.
         """
         if not _is_same_address(req.full_url, newurl):
             fp.close()
@@ -134,10 +134,10 @@ class _OwnRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _followed(source: str, timeout_s: float) -> str:
-    """Return the address that a camera's redirects lead to, or the source itself if there is no answer.
+    """Return the address that a camera's redirects lead to, or the source if there is no answer.
 
     Raises:
-        CameraError: they lead elsewhere.
+        CameraError: they lead to another address.
     """
     parts = urlsplit(source)
     user, at, host = parts.netloc.rpartition("@")
@@ -161,7 +161,10 @@ def _followed(source: str, timeout_s: float) -> str:
 
 
 class _RedirectGuard(logging.Handler):
-    """Leaves no file descriptor for a connection as soon as FFmpeg says that it follows a redirect."""
+    """Blocks new connections as soon as FFmpeg logs that it follows a redirect to another address.
+
+    It does so by leaving no file descriptors to the process.
+    """
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -169,7 +172,7 @@ class _RedirectGuard(logging.Handler):
         self.target = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Read what FFmpeg says. This happens in the thread that is about to connect."""
+        """Check a log record of FFmpeg. This runs in the thread that is about to connect."""
         _, found, target = record.getMessage().strip().partition("Redirecting to ")
         if found and not _is_same_address(self._source, target):
             self.target = target
@@ -178,12 +181,12 @@ class _RedirectGuard(logging.Handler):
 
 @contextmanager
 def _rtsp_redirects_refused(source: str) -> Iterator[None]:
-    """Let FFmpeg open a stream that is redirected to no other address.
+    """Let FFmpeg open a stream, but follow no redirect to another address.
 
-    FFmpeg follows redirects of RTSP to anywhere and has no option against it, but it logs them before.
+    FFmpeg follows RTSP redirects to any address and has no option against it, but it logs them first.
 
     Raises:
-        CameraError: the camera leads elsewhere.
+        CameraError: the camera redirects to another address.
     """
     guard, logger, level = _RedirectGuard(source), logging.getLogger("libav"), av.logging.get_level()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -208,14 +211,14 @@ def _rtsp_redirects_refused(source: str) -> Iterator[None]:
 
 
 def _is_same_address(source: str, target: str) -> bool:
-    """Check if two addresses have one host and port; http may become https on the usual ports.
+    """Return whether two addresses have the same host and port. http may become https on the usual ports.
 
     >>> _is_same_address("http://cam/", "https://CAM/live"), _is_same_address("http://cam/", "http://cam:22/")
     (True, False)
     """
     try:
         ours, theirs = _endpoint(urlsplit(source)), _endpoint(urlsplit(target))
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         return False
     is_upgrade = (ours[1:], theirs[1:]) == (("http", 80), ("https", 443))
     return ours[0] == theirs[0] and (ours[1:] == theirs[1:] or is_upgrade)

@@ -1,11 +1,11 @@
-"""The memory that a camera's reader process shares with gatecam: the newest picture wins, nobody waits.
+"""Share the newest frame of a camera between its reader process and gatecam, without either waiting.
 
-Three slots hold pictures. The writer fills one that is neither the newest nor being copied, then names
-it the newest. Each slot carries a sequence number that is odd while the slot is written; a copy during
-which it changed is thrown away (a seqlock: Lameter, "Effective synchronization on Linux/NUMA systems",
-2005, section 4.3). So a writer that is killed at any instant leaves the last whole picture behind.
+The memory has three slots for frames. The writer fills a slot that is neither the newest nor being copied,
+and then marks it as the newest. Each slot has a sequence number that is odd while the slot is written. A copy
+during which the number changed is thrown away (a seqlock: Lameter, "Effective synchronization on Linux/NUMA
+systems", 2005, section 4.3). So a writer that is killed at any moment leaves the last whole frame behind.
 
-The memory is sparse: a slot has room for the largest picture, and only pages that were written cost.
+The memory is sparse: each slot has room for the largest frame, but only written pages use memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gatecam.types import Image
 MAX_PIXELS = 7680 * 4320
 _SLOTS = 3
 _SLOT_BYTES = MAX_PIXELS * 3
-_ATTEMPTS = 8  # a copy is disturbed only by a writer that ends two pictures meanwhile
+_ATTEMPTS = 8  # a copy fails only if the writer finishes two frames meanwhile
 
 _SLOT = np.dtype(
     [
@@ -41,10 +41,10 @@ _SLOT = np.dtype(
 )
 _HEAD = np.dtype(
     [
-        ("newest", "u8"),  # 1 to 3, 0 before the first picture
+        ("newest", "u8"),  # 1 to 3, 0 before the first frame
         ("copied", "u8"),  # the slot that is being copied, 0 for none
         ("deadline_s", "f8"),
-        ("sequence", "u8"),  # of what follows
+        ("sequence", "u8"),  # sequence number of the fields below
         ("phase", "u8"),
         ("longest_open_s", "f8"),
         ("method", "u8"),
@@ -58,7 +58,7 @@ _MEMORY_BYTES = _HEAD_BYTES + _SLOTS * _SLOT_BYTES
 
 
 class Phase(IntEnum):
-    """What a reader is doing."""
+    """Names what a reader is doing."""
 
     STARTING = 0
     OPENING = 1
@@ -68,11 +68,11 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a reader says of itself.
+    """Holds what a reader reports about itself.
 
-    `reason` is why the last stream ended or did not open, empty once a picture has come.
-    `longest_open_s` is the longest that a stream took to its first picture, 0 if none ever gave one.
-    `method` is the `sources.Method` that gave the last picture, 0 before the first.
+    `reason` says why the last stream ended or did not open. It is empty once a frame has come.
+    `longest_open_s` is the longest time from opening a stream to its first frame, 0 if none came.
+    `method` is the `sources.Method` that gave the last frame, 0 before the first.
     """
 
     phase: Phase
@@ -83,7 +83,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What is known of the newest picture without copying it; `sight` is why it shows nothing, or empty."""
+    """Describes the newest frame without its image. `sight` says why it shows nothing, or is empty."""
 
     index: int
     time_s: float
@@ -92,7 +92,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture copied out of the memory: `image` is (H, W, 3) RGB, `time_s` monotonic."""
+    """Holds a frame copied out of the memory: `image` is (H, W, 3) RGB, `time_s` is monotonic."""
 
     index: int
     time_s: float
@@ -100,22 +100,22 @@ class Picture:
 
 
 def create_memory() -> int:
-    """A file descriptor of memory, all zero, that no file system shows; it is the caller's to close.
+    """Return a file descriptor for anonymous memory filled with zeros. The caller closes it.
 
     Raises:
-        OSError: there is no memory, or no descriptor left.
+        OSError: there is not enough memory, or no descriptor left.
     """
     if hasattr(os, "memfd_create"):
         memory_fd = os.memfd_create("gatecam-camera")
     else:
-        with tempfile.TemporaryFile() as file:  # has no name from the start
+        with tempfile.TemporaryFile() as file:  # this file never has a name
             memory_fd = os.dup(file.fileno())
     os.ftruncate(memory_fd, _MEMORY_BYTES)
     return memory_fd
 
 
 class _Memory:
-    """The memory, mapped: its head, and its slots as bytes."""
+    """Maps the memory: its head, and its slots as bytes."""
 
     def __init__(self, memory_fd: int) -> None:
         self._map = mmap.mmap(memory_fd, _MEMORY_BYTES)
@@ -123,12 +123,12 @@ class _Memory:
         self._slots: NDArray[Any] = self._head["slots"][0]
 
     def _pixels(self, slot: int, height: int, width: int) -> Image:
-        """A slot's pixels, (H, W, 3), not copied."""
+        """Return a view of a slot's pixels, (H, W, 3)."""
         return np.ndarray((height, width, 3), np.uint8, self._map, _HEAD_BYTES + slot * _SLOT_BYTES)
 
 
 class NewestWriter(_Memory):
-    """The reader process's end of the memory; `bell_fd` is a pipe that gets a byte for each picture."""
+    """Writes frames in the reader process. The pipe `bell_fd` gets one byte for everything new."""
 
     def __init__(self, memory_fd: int, bell_fd: int) -> None:
         super().__init__(memory_fd)
@@ -137,11 +137,11 @@ class NewestWriter(_Memory):
         self._used_bytes = [0] * _SLOTS
 
     def put(self, image: Image, index: int, time_s: float, sight: str) -> None:
-        """Make a picture, (H, W, 3) of at most `MAX_PIXELS`, the newest.
+        """Publish an image, (H, W, 3) with at most `MAX_PIXELS`, as the newest.
 
         Raises:
-            ValueError: the picture is too large.
-            BrokenPipeError: nobody is left to see it.
+            ValueError: the image is too large.
+            BrokenPipeError: gatecam has closed its end.
         """
         height, width = image.shape[:2]
         if height * width > MAX_PIXELS:
@@ -161,7 +161,7 @@ class NewestWriter(_Memory):
     def tell(
         self, phase: Phase, deadline_s: float, reason: str, longest_open_s: float, method: int = 0
     ) -> None:
-        """Say what the reader is doing, and by when it will have said or shown something else."""
+        """Report what the reader is doing, and by when it will report something else."""
         self.promise(deadline_s)
         self._head["sequence"][0] |= 1
         self._head["phase"][0] = phase
@@ -172,16 +172,16 @@ class NewestWriter(_Memory):
         self.ring()
 
     def promise(self, deadline_s: float) -> None:
-        """Say by when, in monotonic time, the reader will have said or shown something else."""
+        """Set the monotonic time by which the reader will report something else."""
         self._head["deadline_s"][0] = deadline_s
 
     def ring(self) -> None:
-        """Wake whoever waits for something new."""
-        with contextlib.suppress(BlockingIOError):  # it is full of rings that nobody has heard yet
+        """Wake the process that waits for something new."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full, so the other end is awake soon anyway
             os.write(self._bell_fd, b"!")
 
     def _give_back(self, slot: int, used_bytes: int) -> None:
-        """Free the pages that a larger picture left behind."""
+        """Free the pages that an earlier, larger image used."""
         first = -(-used_bytes // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         unused = self._used_bytes[slot] - first
         self._used_bytes[slot] = used_bytes
@@ -190,14 +190,14 @@ class NewestWriter(_Memory):
 
 
 class NewestReader(_Memory):
-    """gatecam's end of the memory. What it returns is whole and within bounds, whatever the writer does."""
+    """Reads frames in gatecam's process. It returns whole frames within bounds, whatever the writer does."""
 
     def __init__(self, memory_fd: int) -> None:
         super().__init__(memory_fd)
         self._status = Status(Phase.STARTING, "", 0.0)
 
     def take(self, after: int) -> Picture | None:
-        """The newest picture, copied, if its index is above `after`."""
+        """Return a copy of the newest frame if its index is above `after`, else None."""
         for _ in range(_ATTEMPTS):
             newest = int(self._head["newest"][0])
             if not 1 <= newest <= _SLOTS:
@@ -216,7 +216,7 @@ class NewestReader(_Memory):
         return None
 
     def glance(self) -> Glance | None:
-        """What is known of the newest picture; None before the first."""
+        """Return what is known of the newest frame. None before the first."""
         for _ in range(_ATTEMPTS):
             newest = int(self._head["newest"][0])
             if not 1 <= newest <= _SLOTS:
@@ -229,7 +229,7 @@ class NewestReader(_Memory):
 
     @property
     def status(self) -> Status:
-        """What the reader process last said of itself."""
+        """Return what the reader process last reported about itself."""
         for _ in range(_ATTEMPTS):
             head = self._head[0].copy()
             if not head["sequence"] % 2 and self._head["sequence"][0] == head["sequence"]:
@@ -241,5 +241,5 @@ class NewestReader(_Memory):
 
     @property
     def deadline_s(self) -> float:
-        """When the reader process will have said or shown something else, unless it hangs."""
+        """Return by when the reader process will report something else, unless it hangs."""
         return float(self._head["deadline_s"][0])

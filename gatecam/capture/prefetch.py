@@ -1,4 +1,4 @@
-"""Runs an iterator ahead of its consumer, so that decoding overlaps analysis."""
+"""Run an iterator ahead of its consumer, so that decoding overlaps analysis."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ T = TypeVar("T")
 def prefetch(
     items: Iterator[T], size: int, pixels: Callable[[T], int] | None = None
 ) -> Generator[T, None, None]:
-    """Yield the same items in the same order, up to `size` of them made ahead by one background thread.
+    """Yield the same items in the same order, while a background thread makes up to `size` of them ahead.
 
-    Where `pixels` tells how many an item has, no more are made ahead than have `HELD_PIXELS` together.
+    `pixels` returns how many pixels an item has. If given, items are made ahead only while the waiting ones
+    have less than `HELD_PIXELS` together.
 
-    The thread starts with the first item asked for. It ends with the items, or when the returned
-    generator is closed or dropped; closing waits for the item in the making. What `items` raises is
+    The thread starts when the first item is requested. It ends after the last item, or when the returned
+    generator is closed or dropped. Closing waits for the item that is being made. An error of `items` is
     raised here, after the items before it.
     """
     buffer = _Buffer[T](size, pixels or (lambda item: 0))
@@ -34,7 +35,7 @@ def prefetch(
 
 
 class _Buffer(Generic[T]):
-    """A bounded queue between two threads that either side can end."""
+    """A bounded queue between two threads. Either thread can end it."""
 
     def __init__(self, size: int, pixels: Callable[[T], int]) -> None:
         self._size = max(1, size)
@@ -46,7 +47,7 @@ class _Buffer(Generic[T]):
         self._closed = False
 
     def fill(self, items: Iterator[T]) -> None:
-        """Put items until they end, fail, or the consumer closes; runs in the background thread."""
+        """Fill the queue until the items end or fail, or the consumer closes it. Runs in the thread."""
         try:
             while self._wait_for_room():
                 item = next(items)
@@ -70,7 +71,7 @@ class _Buffer(Generic[T]):
         return len(self._items) < self._size and sum(map(self._pixels, self._items)) < HELD_PIXELS
 
     def drain(self) -> Iterator[T]:
-        """Take items until they end; raises what ended them."""
+        """Yield items until they end, then raise the error that ended them, if any."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._items or self._filled)
@@ -83,7 +84,7 @@ class _Buffer(Generic[T]):
             raise self._error
 
     def close(self) -> None:
-        """Tell the background thread to end."""
+        """Make the background thread end."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

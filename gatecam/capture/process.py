@@ -1,4 +1,4 @@
-"""A camera's reader process as gatecam sees it: started, listened to, judged, and ended."""
+"""Start, watch and end the reader process of a camera."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from gatecam.capture.newest import NewestReader, create_memory
 from gatecam.capture.reader import UNKNOWN_ERROR, ReaderSettings
 from gatecam.capture.sources import SourceSettings
 
-# -P: nothing in the working directory takes the place of a library
+# -P: no file in the working directory can replace a library
 COMMAND = (sys.executable, "-P", "-m", "gatecam.capture.reader")
-RESTART_S = 4.0  # in which a reader, where one has run before, says its first word
-END_S = 1.0  # a process that does not end by then is stuck in a driver
+RESTART_S = 4.0  # time for the first message of a reader, if an earlier one gave frames
+END_S = 1.0  # a process that does not end within this time is stuck in a driver
 _DRAIN_BYTES = 65536
 
 
 class ReaderProcess:
-    """A running reader.
+    """A running reader process.
 
-    It shares `memory`, rings `bell_fd` for whatever is new, and ends with this process: it holds the
-    read end of a pipe, and is killed with the thread that started it, which should be one that stays.
+    It shares `memory` and writes to the pipe behind `bell_fd` for everything new. It ends when this process
+    does: it notices the end of its standard input, and the kernel kills it when the thread that started it
+    ends. So that thread must be one that stays.
 
     Args:
-        source: Which camera.
+        source: The camera.
         open_timeout_s: How long the first opening may take.
-        longest_open_s: What the camera took to its first picture so far, 0 if there was none.
-        method: The `sources.Method` that gave pictures so far, 0 if there were none.
+        longest_open_s: The longest time until the camera's first frame so far, 0 if there was none.
+        method: The `sources.Method` that gave frames so far, 0 if there were none.
         first_index: The index of its first frame.
         now_s: The monotonic time.
-        command: The program; settings are written to its standard input, as they may hold a password.
+        command: The program. It gets its settings on standard input, as they may hold a password.
 
     Raises:
+        OSError: the process cannot be started.
         OSError: it cannot be started.
     """
 
@@ -70,14 +72,14 @@ class ReaderProcess:
 
     @property
     def deadline_s(self) -> float:
-        """When the process will have said or shown something, unless it hangs, in monotonic time."""
+        """Return the monotonic time by which the process reports something, unless it hangs."""
         return self.memory.deadline_s or self.started_s + self._silence_s
 
     def failure(self, now_s: float) -> str:
-        """Why the process is of no more use, to go on after the camera's name; empty while it is."""
+        """Return why the process has to be replaced, to follow the camera's name, or an empty string."""
         code = self._process.poll()
         if code is None:
-            with contextlib.suppress(BlockingIOError):  # the bell has not rung since the last time
+            with contextlib.suppress(BlockingIOError):  # nothing new since the last time
                 os.read(self.bell_fd, _DRAIN_BYTES)
             return "hung, so its reader was ended" if now_s > self.deadline_s else ""
         status = self.memory.status
@@ -86,17 +88,18 @@ class ReaderProcess:
         return f"crashed its reader ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
 
     def kill(self) -> None:
-        """End the process at once, even a stopped one; `is_gone` tells when it has ended."""
+        """Kill the process, even a stopped one. `is_gone` returns whether it has ended."""
         self._process.kill()
 
     def is_gone(self) -> bool:
-        """Whether the process has ended; one that is stuck in a driver has not, even when killed."""
+        """Return whether the process has ended. A killed process may still be stuck in a driver."""
         return self._process.poll() is not None
 
     def close(self) -> None:
-        """End the process, and free what it held."""
+        """End the process and free its resources."""
         self.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # one in a driver ends when that lets go of it
+        # One that is stuck in a driver ends when the driver returns
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -110,9 +113,9 @@ def _start(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # what matters is said in a sentence
+        stderr=subprocess.DEVNULL,  # errors are reported through the shared memory
         pass_fds=(settings.memory_fd, settings.bell_fd),
-        start_new_session=True,  # Ctrl-C is for gatecam, which then ends its readers
+        start_new_session=True,  # Ctrl-C goes to gatecam alone, which then ends its readers
         env=_environment(read_timeout_s),
         bufsize=0,
     )
@@ -128,7 +131,7 @@ def _start(
 
 
 def _environment(read_timeout_s: float) -> dict[str, str]:
-    """The environment of a reader: it finds gatecam where this process did, and starts no idle threads."""
+    """Return the environment of a reader: the same module path as here, and no idle threads."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),

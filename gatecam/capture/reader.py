@@ -1,8 +1,8 @@
-"""The process that reads one camera: `python -m gatecam.capture.reader`, with its settings on standard input.
+"""Run the process that reads one camera (`python -m gatecam.capture.reader`, settings on standard input).
 
-It opens the camera, puts each picture into the memory shared with gatecam, and opens it again whenever it
-ends. Where a library hangs, gatecam ends this process and starts another; where gatecam ends in any way,
-this process does so, too: standard input closes then, and the kernel kills it.
+It opens the camera, puts each frame into the memory shared with gatecam, and opens the camera again whenever
+the stream ends. If a library hangs, gatecam kills this process and starts another. However gatecam ends, this
+process ends too: its standard input closes, and the kernel kills it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from gatecam.runtime.backoff import Pauses
 from gatecam.types import Image
 
 MIN_REOPEN_S = 3.0
-GRACE_S = 0.5  # by which this process may miss its own limits before it counts as hung
-MAX_DATA_BYTES = 2 << 30  # what 8K video takes is half of it
-UNKNOWN_ERROR = 3  # the exit code of a reader that has said what it met
+GRACE_S = 0.5  # how far this process may exceed its own limits before it counts as hung
+MAX_DATA_BYTES = 2 << 30  # twice what 8K video needs
+UNKNOWN_ERROR = 3  # exit code of a reader that has reported an unexpected error
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Look = Callable[[Image, float], str]
@@ -53,11 +53,10 @@ Look = Callable[[Image, float], str]
 
 @dataclass(frozen=True, slots=True)
 class ReaderSettings:
-    """What the process is told: its camera, how long it may take to open, and its ends of the connections.
+    """Holds what the process needs: its camera, time limits and connections.
 
-    `longest_open_s` is the longest that an earlier reader of the camera took to its first picture, 0 if
-    there was none. `method` is the one by which that reader got pictures, or 0. Frames count up from
-    `first_index`.
+    `longest_open_s` is the longest time an earlier reader took to the first frame, 0 if there was none.
+    `method` is the method by which that reader got frames, or 0. Frames are numbered from `first_index`.
     """
 
     source: SourceSettings
@@ -69,12 +68,12 @@ class ReaderSettings:
     method: int = 0
 
     def to_json(self) -> bytes:
-        """One line."""
+        """Return the settings as one line of JSON."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> ReaderSettings:
-        """The settings that `to_json` wrote."""
+        """Return the settings that `to_json` wrote."""
         values = json.loads(line)
         return cls(**{**values, "source": SourceSettings(**values["source"])})
 
@@ -83,9 +82,9 @@ class Reader:
     """Reads one camera for ever.
 
     Args:
-        settings: Which camera, and its limits of time.
-        writer: Where pictures and words go.
-        look: Told each picture and its time, says why it shows nothing, in ASCII, or "".
+        settings: The camera and the time limits.
+        writer: Takes frames and reports.
+        look: Gets each image and its time, and returns why it shows nothing, in ASCII, or "".
         open_shots: Opens the camera, as `sources.shots` does.
     """
 
@@ -105,7 +104,7 @@ class Reader:
         self._last_s = 0.0
         self._longest_open_s = settings.longest_open_s
         self._reason = ""
-        self._method = settings.method  # the one that gave pictures, 0 before the first
+        self._method = settings.method  # the method that gave frames, 0 before the first
 
     def run(self) -> NoReturn:
         """Read until this process is ended."""
@@ -115,7 +114,7 @@ class Reader:
     def attempt(self) -> float:
         """Open the camera, read until it ends, and return the pause before the next attempt, in s.
 
-        A method that does not read the stream is no failure as long as there is another one to try.
+        A method that cannot read the stream is no failure while there is another one to try.
         """
         started_s = time.monotonic()
         told: CameraError | None = None
@@ -128,7 +127,7 @@ class Reader:
                     told = error
                 is_last = not isinstance(error, OtherMethodError)
                 if is_last or (self._method and isinstance(error, SilentError)):
-                    break  # a camera that was read before is off rather than changed
+                    break  # a camera that could be read before is off rather than changed
         self._reason = str(told)
         ended_s = time.monotonic()
         pause_s = self._pauses.after(started_s, ended_s)
@@ -137,13 +136,13 @@ class Reader:
 
     @property
     def open_limit_s(self) -> float:
-        """How long the next opening may take: a camera that gave pictures before is not waited for long."""
+        """Return how long the next opening may take. It is short for a camera that gave frames before."""
         if self._longest_open_s == 0:
             return self._settings.open_timeout_s
         return min(self._settings.open_timeout_s, max(MIN_REOPEN_S, 2 * self._longest_open_s))
 
     def _read(self, method: Method) -> None:
-        """Read by one method until it ends, which is an error."""
+        """Read by one method until the stream ends, which always raises an error."""
         started_s = time.monotonic()
         limit_s = self.open_limit_s
         self._tell(Phase.OPENING, started_s + limit_s)
@@ -151,7 +150,7 @@ class Reader:
         with closing(self._open_shots(self._settings.source, limit_s, method)) as found:  # type: ignore[type-var]
             for shot in found:
                 is_late = heard_s is not None and shot.time_s > heard_s + self._settings.source.read_timeout_s
-                if is_late:  # with a picture, it is what a library makes of half a one at its time-out
+                if is_late:  # at its time-out a library may return half a picture
                     raise CameraError(UNFIT if shot.image is None else STALLED)
                 if shot.image is not None:
                     self._method = method
@@ -163,7 +162,7 @@ class Reader:
                     raise OtherMethodError(NO_STREAM)
 
     def _put(self, image: Image, shot_s: float, open_s: float | None) -> None:
-        """Publish a picture; `open_s` is how long the first of a stream took."""
+        """Publish an image. `open_s` is the time to the first image of a stream, None for later ones."""
         self._last_s = max(shot_s, math.nextafter(self._last_s, math.inf))  # two may come at once
         sight = self._look(image, self._last_s)
         deadline_s = shot_s + self._settings.source.read_timeout_s
@@ -182,7 +181,7 @@ class Reader:
 
 
 def main() -> None:
-    """Read the camera that standard input names until it closes."""
+    """Read the camera given on standard input until standard input closes."""
     settings = ReaderSettings.from_json(sys.stdin.buffer.readline())
     _end_with_parent()
     _be_modest()
@@ -192,14 +191,14 @@ def main() -> None:
     except Exception as error:
         address = settings.source.source
         text = f"{type(error).__name__}: {error}".replace(address, hide_in_source(address))
-        text = hide_secrets(text)  # a redirect may have led to another one
+        text = hide_secrets(text)  # a redirect may have led to another address
         writer.tell(Phase.PAUSING, time.monotonic() + GRACE_S, f"stopped its reader ({text})", 0.0)
         raise SystemExit(UNKNOWN_ERROR) from error
 
 
 def _end_with_parent() -> None:
-    """End when standard input closes, even while a library hangs; on Linux even while stopped."""
-    # systemd sends it to every process of a service; gatecam itself says when this one ends
+    """Make this process end when standard input closes, even if a library hangs, or on Linux if stopped."""
+    # systemd sends SIGTERM to every process of a service, but gatecam itself decides when this one ends
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -213,7 +212,7 @@ def _exit_at_end_of_input() -> None:
 
 
 def _be_modest() -> None:
-    """Leave the processors and the memory to those that judge."""
+    """Use one core and bounded memory, because the analysis needs the rest."""
     silence()
     cv2.setNumThreads(1)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)

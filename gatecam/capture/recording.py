@@ -1,4 +1,4 @@
-"""Opens what was recorded, a video file or a folder of pictures, behind one protocol."""
+"""Open a recording, which is a video file or a folder of pictures, behind one protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 
 
 class Recording(FrameSource, Protocol):
-    """A `FrameSource` that ends: every frame comes; `fps` and `expected_frames` hold once entered."""
+    """A `FrameSource` that ends and skips no frame. `fps` and `expected_frames` are set on entering."""
 
     path: Path
     camera: str
@@ -21,19 +21,19 @@ class Recording(FrameSource, Protocol):
 
     @property
     def loss(self) -> str | None:
-        """What could not be read so far, as a sentence; None if nothing is missing."""
+        """Return a sentence about what could not be read so far, or None if nothing is missing."""
         ...
 
 
 def open_recording(
     path: Path, image_fps: float, camera: str | None = None, on_gpu: bool = False
 ) -> Recording:
-    """The recording at a path; nothing is opened before it is entered.
+    """Return the recording at a path. It is opened when it is entered.
 
     Args:
         path: A video file, a folder of pictures, or a single picture.
-        image_fps: How many pictures of a folder stand for a second.
-        camera: The name that frames carry; that of the file or folder by default.
+        image_fps: How many pictures of a folder make one second.
+        camera: The camera name in the frames, by default the name of the file or folder.
         on_gpu: Whether a GPU decodes a video, if it can.
     """
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES - {".gif"}:

@@ -1,13 +1,13 @@
-"""Opens a live camera, USB by OpenCV or network by PyAV, and gives its pictures until it ends.
+"""Open a live camera, USB with OpenCV or network with PyAV, and yield its frames until the stream ends.
 
-Network streams are not read by OpenCV, which scales every picture to the size of the first and gives up
-at half a picture; PyAV passes over what it cannot decode, and adds no delay.
+OpenCV is not used for network streams: it scales every frame to the size of the first and gives up at a
+damaged frame. PyAV skips what it cannot decode, and adds no delay.
 
 Some network streams can be read by more than one `Method`. The reader process tries them in turn:
 
-    CameraError             no method helps: nobody answers, the password is wrong, the stream ended
+    CameraError             no method helps: no answer, a wrong password, or the stream ended
       OtherMethodError      another method may read the stream
-        SilentError         the same, but it was only found out by waiting
+        SilentError         the same, but finding that out took the whole time-out
 """
 
 from __future__ import annotations
@@ -58,28 +58,28 @@ ENDED = "ended its stream"
 UNFIT = "sends only what cannot be shown: damaged pictures, or larger ones than 7680 x 4320"
 GARBLED = "sends garbage between its pictures"
 
-# Decoders refuse larger pictures before they take memory for them
+# Decoders then refuse larger frames before they allocate memory
 LIMITS = {"max_pixels": str(MAX_PIXELS)}
 
-# Answers to RTSP that no other transport changes: the camera is not there, or lets nobody in
+# Answers to RTSP that another transport cannot change: the camera is missing or denies access
 _FINAL = (HTTPUnauthorizedError, HTTPForbiddenError, HTTPNotFoundError, ConnectionError)
 
 
 class Method(IntEnum):
-    """How a camera is read."""
+    """Lists the ways to read a camera."""
 
     DEVICE = 1  # OpenCV
-    DEMUXED = 2  # the stream's container is understood by FFmpeg; RTSP comes over TCP, unless that is refused
-    JPEGS = 3  # JPEG pictures are looked for between whatever else the stream sends
-    UDP = 4  # as `DEMUXED`, but RTSP is asked for UDP alone: where TCP was allowed and nothing came
+    DEMUXED = 2  # FFmpeg understands the stream's container; RTSP uses TCP, or UDP if the camera refuses TCP
+    JPEGS = 3  # JPEG pictures are searched for in whatever the stream sends
+    UDP = 4  # like `DEMUXED`, but RTSP only over UDP, for a camera that accepts TCP and then sends nothing
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Where a camera is, what a USB camera is asked for, and how long its stream may be silent.
+    """Says where a camera is, which format a USB camera should use, and how long a stream may be silent.
 
-    More than `max_fps` pictures a second are left out; None wants all. `rtsp_transport` is tcp, udp, or auto
-    to try both. With `other_hosts` the camera may lead to other addresses.
+    At most `max_fps` frames a second are used, None means all. `rtsp_transport` is tcp, udp, or auto for
+    both. With `other_hosts` the camera may redirect to other addresses.
     """
 
     source: str
@@ -92,11 +92,11 @@ class SourceSettings:
     other_hosts: bool = False
 
     def methods(self) -> tuple[Method, ...]:
-        """Return the methods that may read the camera, the most likely one first."""
+        """Return the methods that may read the camera, most likely first."""
         scheme = self.source.partition("://")[0].lower()
         if not is_url(self.source):
             return (Method.DEVICE,)
-        if scheme == "rtsp":  # FFmpeg reads rtsps over TCP alone
+        if scheme == "rtsp":  # FFmpeg reads rtsps only over TCP
             return {"tcp": (Method.DEMUXED,), "udp": (Method.UDP,)}.get(
                 self.rtsp_transport, (Method.DEMUXED, Method.UDP)
             )
@@ -105,9 +105,10 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """What came at a time: a picture, (H, W, 3) RGB, or None for something else, such as half a picture.
+    """Holds what a camera sent: an image, (H, W, 3) RGB, or None for data without a usable image.
 
-    A picture of more than `MAX_PIXELS` is something else, too; one that `is_left_out` was not looked at.
+    An image is None for half a picture or one of more than `MAX_PIXELS`. If `is_left_out`, the frame came too
+    early for `max_fps` and was not decoded further.
     """
 
     time_s: float
@@ -116,14 +117,14 @@ class Shot:
 
 
 class _Cap:
-    """Says which pictures are left out, so that no more than so many a second come."""
+    """Chooses which frames to leave out, to keep to a maximum rate."""
 
     def __init__(self, max_fps: float | None) -> None:
         self._period_s = 0.0 if max_fps is None else 1 / max_fps
         self._due_s = -inf
 
     def leaves_out(self, time_s: float) -> bool:
-        """Whether the picture of a time comes too early."""
+        """Return whether the frame at a time comes too early."""
         if time_s < self._due_s:
             return True
         self._due_s = max(self._due_s, time_s - self._period_s) + self._period_s
@@ -131,24 +132,24 @@ class _Cap:
 
 
 class OtherMethodError(CameraError):
-    """The stream cannot be read by this method; another one may read it."""
+    """Raised if this method cannot read the stream, but another one may."""
 
 
 class SilentError(OtherMethodError):
-    """The stream gave nothing in the time that it has to open."""
+    """Raised if the stream sent nothing within the time for opening."""
 
 
 def shots(settings: SourceSettings, open_timeout_s: float, method: Method) -> Iterator[Shot]:
-    """Yield what a camera gives from now on. Closing the iterator frees the camera.
+    """Yield what a camera sends from now on. Closing the iterator frees the camera.
 
     Args:
-        settings: Which camera.
-        open_timeout_s: How long a network stream may take to open.
+        settings: The camera.
+        open_timeout_s: How long opening a network stream may take.
         method: One of the camera's methods.
 
     Raises:
         OtherMethodError: another method may read the stream.
-        CameraError: the camera does not open, ended or stalled. The text goes on after the camera's name.
+        CameraError: the camera does not open, ended or stalled. The text follows the camera's name.
     """
     if method is Method.DEVICE:
         yield from device_shots(_open_device(settings), settings.max_fps)
@@ -159,7 +160,7 @@ def shots(settings: SourceSettings, open_timeout_s: float, method: Method) -> It
 
 
 def silence() -> None:
-    """Keep FFmpeg and OpenCV off the terminal; what they say is said by one sentence of ours."""
+    """Keep FFmpeg and OpenCV from printing. gatecam reports their errors in one sentence."""
     av.logging.set_level(av.logging.PANIC)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -173,7 +174,7 @@ def _stream_shots(settings: SourceSettings, open_timeout_s: float, method: Metho
         if not isinstance(stream, VideoStream):
             raise CameraError(NO_VIDEO)
         decoder, converter, cap = stream.codec_context, VideoReformatter(), _Cap(settings.max_fps)
-        decoder.thread_count = 1  # frames must not be held back, nor those who judge them
+        decoder.thread_count = 1  # more threads would delay frames and take cores from the analysis
         decoder.options = LIMITS
         for packet in container.demux():
             time_s = monotonic()
@@ -186,7 +187,7 @@ def _stream_shots(settings: SourceSettings, open_timeout_s: float, method: Metho
 
 
 def _jpeg_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Shot]:
-    """Yield JPEG pictures between anything else. FFmpeg's demuxer `data` only brings the bytes."""
+    """Yield JPEG pictures found in a stream of any kind. FFmpeg's demuxer `data` only passes the bytes on."""
     scanner, cap, has_found = JpegScanner(), _Cap(settings.max_fps), False
     decoder, converter = CodecContext.create("mjpeg", "r"), VideoReformatter()
     decoder.options = LIMITS
@@ -203,10 +204,10 @@ def _jpeg_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Sho
 
 @contextmanager
 def _told_failures(container: InputContainer) -> Iterator[InputContainer]:
-    """Close a stream after its end, and raise a `CameraError` whatever the end is."""
+    """Close a stream after its end, and raise a `CameraError` for any kind of end."""
     try:
         yield container
-    except ExitError as error:  # the time-out of reading
+    except ExitError as error:  # reading timed out
         raise CameraError(STALLED) from error
     except InvalidDataError as error:
         raise (OtherMethodError if container.format.name == "mpjpeg" else CameraError)(GARBLED) from error
@@ -229,7 +230,7 @@ def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method
         )
     except ExitError as error:
         raise (SilentError if is_rtsp else CameraError)(NO_STREAM) from error
-    except (InvalidDataError, ArgumentError) as error:  # damaged, or of no format that is allowed
+    except (InvalidDataError, ArgumentError) as error:  # damaged, or in a format that is not allowed
         is_playlist = not settings.other_hosts and re.search(r"\.(m3u8|mpd)\b", settings.source)
         raise (CameraError(PLAYLIST) if is_playlist else OtherMethodError(NO_STREAM)) from error
     except (FFmpegError, ValueError) as error:
@@ -240,9 +241,9 @@ def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method
 def _decoded(
     packet: Packet[Any], decoder: VideoCodecContext, converter: VideoReformatter, cap: _Cap, time_s: float
 ) -> list[Shot]:
-    """Return the pictures of a packet, or none if it cannot be decoded or is too large.
+    """Return the pictures in a packet, or none if it cannot be decoded or is too large.
 
-    The ratio of a JPEG picture's pixels is ignored, as browsers do: it is often wrong.
+    The pixel ratio of JPEG pictures is ignored, as in browsers, because it is often wrong.
     """
     found = []
     try:
@@ -261,14 +262,14 @@ def _decoded(
 
 
 class Capture(Protocol):
-    """The part of `cv2.VideoCapture` that a USB camera needs."""
+    """Declares the part of `cv2.VideoCapture` that is used for USB cameras."""
 
     def grab(self) -> bool:
-        """Take the next picture; False if the device is not open, ended or timed out."""
+        """Take the next frame. False if the device is not open, ended or timed out."""
         ...
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Decode the picture taken: whether that went well, and the picture, BGR, BGRA or grey."""
+        """Decode the frame. Return whether that worked, and the image as BGR, BGRA or grey."""
         ...
 
     def release(self) -> None:
@@ -277,10 +278,10 @@ class Capture(Protocol):
 
 
 def device_shots(capture: Capture, max_fps: float | None = None) -> Iterator[Shot]:
-    """What an open device gives, until it ends; a picture that is left out is not even decoded.
+    """Yield what an open device sends until it ends. Frames that are left out are not even decoded.
 
     Raises:
-        CameraError: it ended, or was not open.
+        CameraError: the device ended, or was not open.
     """
     cap = _Cap(max_fps)
     try:
@@ -310,11 +311,11 @@ def _rgb(image: NDArray[np.uint8]) -> Image:
 
 
 def _open_device(settings: SourceSettings) -> Capture:
-    """Open a device; if that fails, `grab` gives False."""
+    """Open a device. If that fails, `grab` returns False later."""
     source = int(settings.source) if settings.source.isdecimal() else settings.source
     backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
     capture = cv2.VideoCapture(source, backend)
-    # Motion JPEG first: raw pictures of full size do not fit through USB 2 at full rate
+    # Prefer Motion JPEG: USB 2 is too slow for uncompressed frames of full size at full rate
     capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)

@@ -1,4 +1,4 @@
-"""Makes a decoded frame a picture of square pixels, for video files and cameras alike."""
+"""Turn decoded frames of video files and cameras into pictures with square pixels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from av.video.reformatter import VideoReformatter
 
 from gatecam.types import Image
 
-EXTREME = 4  # times as wide as high, or the reverse: no camera has such pixels, so the file is wrong
-SLIGHT = 0.01  # nobody sees it, and it comes from rounding
+EXTREME = 4  # ratio of a pixel's sides that no camera has, so the file must be wrong
+SLIGHT = 0.01  # a difference that nobody sees and that comes from rounding
 
 
 def square_rgb(
@@ -21,9 +21,9 @@ def square_rgb(
 
     Args:
         picture: A decoded frame.
-        ratio: The width of a pixel by its height (sample aspect ratio), or None if it is not told.
-        most_pixels: Where stretching would make more, the longer side is shrunk instead.
-        converter: Kept from frame to frame.
+        ratio: The width of a pixel divided by its height (sample aspect ratio), or None if unknown.
+        most_pixels: If stretching the frame gives more pixels, its longer side is shrunk instead.
+        converter: The converter, which is reused for all frames.
     """
     width, height = square_size(picture.width, picture.height, ratio, most_pixels)
     image = converter.reformat(picture, width=width, height=height, format="rgb24").to_ndarray()
@@ -31,7 +31,7 @@ def square_rgb(
 
 
 def square_size(width: int, height: int, ratio: Fraction | None, most_pixels: int) -> tuple[int, int]:
-    """Return the size at which a frame of oblong pixels is shown undistorted.
+    """Return the size at which a frame with oblong pixels is shown undistorted.
 
     >>> square_size(720, 576, Fraction(16, 11), 7680 * 4320)
     (1047, 576)

@@ -1,4 +1,4 @@
-"""Reads recorded video by PyAV: every picture, in order, upright, with its own time (docs/adr/0002)."""
+"""Read every frame of a recorded video with PyAV: in order, upright, with its own time (docs/adr/0002)."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from gatecam.types import Frame, Image
 log = logging.getLogger(__name__)
 
 NO_PICTURE = "no picture can be decoded from it; export or record the video again."
-DEFAULT_FPS = 25.0  # where a file tells no believable rate
+DEFAULT_FPS = 25.0  # for files that state no plausible rate
 MAX_FPS = 1000.0
-MIN_STEP_S = 0.001  # between pictures that claim the same time
-# Decoders refuse larger pictures before they take memory for them, also where the size changes midway.
+MIN_STEP_S = 0.001  # between frames with the same time
+# Decoders then refuse larger frames before they allocate memory, even if the size changes midway.
 LIMITS = {"max_pixels": str(MAX_PIXELS)}
-REWIND_S = 0.5  # a clock that goes back further than this was restarted: a joined recording
+REWIND_S = 0.5  # a clock that jumps back further was restarted, as in a joined recording
 
 
 class VideoFile:
-    """A recorded video as a `FrameSource`.
+    """Reads a recorded video as a `FrameSource`.
 
-    `fps` (mean frames/s) and `expected_frames` (for a progress bar; None if the file does not tell) are
-    known once entered. `loss` is what could not be read so far, as a sentence, or None. Where `on_gpu`,
-    NVIDIA's decoder works if it can, else FFmpeg's own.
+    `fps` (mean frames/s) and `expected_frames` (for a progress bar, None if unknown) are set on entering.
+    `loss` is a sentence about what could not be read so far, or None. With `on_gpu`, NVIDIA's decoder is used
+    if it can decode the file, else FFmpeg's own.
     """
 
     def __init__(self, path: Path, camera: str | None = None, on_gpu: bool = False) -> None:
@@ -55,20 +55,20 @@ class VideoFile:
         self.fps = DEFAULT_FPS
         self.expected_frames: int | None = None
         self._losses = Losses()
-        # a prefetching thread may still decode while the caller, upon an error, closes
+        # a prefetching thread may still decode while the caller closes after an error
         self._lock = threading.Lock()
         self._container: InputContainer | None = None
 
     @property
     def loss(self) -> str | None:
-        """What of the file could not be read so far, as a sentence; None if nothing is missing."""
+        """Return a sentence about what could not be read so far, or None if nothing is missing."""
         return self._losses.sentence()
 
     def __enter__(self) -> Iterator[Frame]:
         """Open the file and decode its first frame.
 
         Raises:
-            SourceError: if the file is missing, empty, no video, or so damaged that no picture comes out.
+            SourceError: the file is missing, empty, no video, or too damaged to decode any frame.
         """
         _require_readable(self.path)
         try:
@@ -104,9 +104,9 @@ class VideoFile:
                 f"{MAX_PIXELS / 1e6:.0f} that gatecam reads; make the video smaller."
             )
         stream.codec_context.options = LIMITS
-        # frame threads lose good pictures before a damaged end, and how many depends on the machine
+        # frame threads lose good frames before a damaged end, and how many depends on the machine
         stream.thread_type = "SLICE"
-        stream.codec_context.thread_count = usable_cores()  # FFmpeg itself knows no container's quota
+        stream.codec_context.thread_count = usable_cores()  # FFmpeg ignores a container's quota
         self.fps = _rate(stream)
         self.expected_frames = _expected_frames(self._container, stream, self.fps)
         format_name = self._container.format.name
@@ -118,18 +118,18 @@ class VideoFile:
         return stream
 
     def _opened_on_gpu(self) -> InputContainer | None:
-        """For NVIDIA's decoder; None where it is not wanted, or not there."""
+        """Return the file opened for NVIDIA's decoder, or None if that is not wanted or not possible."""
         if not self._on_gpu:
             return None
         try:
             return self._opened(HWAccel("cuda"))
         except (FFmpegError, RuntimeError, ValueError, NotImplementedError) as error:
-            log.info("%s: the GPU does not decode it (%s), the CPU does.", self.path, error)
+            log.info("%s: the GPU cannot decode it (%s), so the CPU does.", self.path, error)
             return None
 
     def _opened(self, hardware: HWAccel | None) -> InputContainer:
-        # "file:" keeps a name with a colon from being taken for a protocol; the whitelists keep a
-        # playlist from opening network addresses and other files
+        # "file:" keeps FFmpeg from taking a name with a colon for a protocol. The whitelists keep a playlist
+        # from opening network addresses and other files.
         container: InputContainer = av.open(
             f"file:{self.path}",
             options={"protocol_whitelist": "file", "format_whitelist": FILM_FORMATS, **LIMITS},
@@ -155,7 +155,7 @@ class VideoFile:
             yield Frame(self.camera, index, time_s, _upright(image, picture))
 
     def _pictures(self, stream: VideoStream) -> Iterator[VideoFrame]:
-        """Decode packet by packet; a packet that cannot be decoded is counted and passed over."""
+        """Decode packet by packet. A packet that cannot be decoded is counted and skipped."""
         if self._container is None:
             return
         header_s = _header_duration_s(self._container, stream)
@@ -166,7 +166,7 @@ class VideoFile:
                     return
                 try:
                     packet = next(packets, None)
-                except FFmpegError:  # the container is damaged from here on
+                except FFmpegError:  # the rest of the container is damaged
                     self._losses.note_failure()
                     return
                 if packet is None:
@@ -198,7 +198,7 @@ class _Clock:
         self._last_s: float | None = None
 
     def tell(self, pts_s: float | None) -> float:
-        """The time of the next picture, from its presentation time or, without one, by the frame rate."""
+        """Return the time of the next frame from its presentation time, or else from the frame rate."""
         due_s = 0.0 if self._last_s is None else self._last_s + self._period_s
         time_s = due_s
         if pts_s is not None:
@@ -230,12 +230,12 @@ def _require_readable(path: Path) -> None:
 
 
 def _is_cover(stream: VideoStream) -> bool:
-    """Whether the "video" is the picture on the cover of a piece of music."""
+    """Return whether the "video" is the cover picture of a music file."""
     return bool(stream.disposition & stream.disposition.attached_pic)
 
 
 def _is_placeholder(packet: Packet[Stream]) -> bool:
-    """Whether a packet repeats the last picture, as AVI does; a decoder would take it for the end."""
+    """Return whether a packet repeats the last frame, as in AVI. A decoder would take it for the end."""
     return packet.size == 0 and packet.dts is not None
 
 
@@ -248,14 +248,14 @@ def _time_base(picture: VideoFrame, stream: VideoStream) -> Fraction:
 
 
 def _rate(stream: VideoStream) -> float:
-    """Mean frames/s; raw streams carry no times, there the codec's own rate is the better guess."""
+    """Return the mean frames/s. Raw streams have no times, so for them the codec's own rate is better."""
     rate = stream.average_rate if stream.start_time is not None else None
     fps = float(rate or stream.guessed_rate or 0)
     return fps if 0 < fps <= MAX_FPS else DEFAULT_FPS
 
 
 def _header_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The duration of the file; None for raw streams, where FFmpeg guesses it from the bit rate."""
+    """Return the duration of the file. None for raw streams, where FFmpeg only guesses from the bit rate."""
     if container.duration is None or stream.start_time is None:
         return None
     return container.duration / av.time_base
@@ -267,12 +267,12 @@ def _expected_frames(container: InputContainer, stream: VideoStream, fps: float)
         duration_s = float(stream.duration * stream.time_base)
     by_time = max(1, round(duration_s * fps)) if duration_s else None
     if container.format.name.startswith("mov") and stream.frames and by_time:
-        return min(stream.frames, by_time)  # the header counts what an edit list leaves out, too
+        return min(stream.frames, by_time)  # the header also counts frames that an edit list leaves out
     return stream.frames or by_time
 
 
 def _states_length(stream: VideoStream, format_name: str) -> bool:
-    """Whether a header tells the length; elsewhere FFmpeg infers it from what is left of the file."""
+    """Return whether a header states the length. Otherwise FFmpeg infers it from the rest of the file."""
     is_fragmented = format_name.startswith("mov") and not stream.frames
     return format_name not in {"mpegts", "mpeg"} and not is_fragmented
 
