@@ -110,7 +110,7 @@ def test_a_signal_ends_a_run_that_the_same_command_continues(
         patch.setattr(learn.Trainer, "_step", interrupted)
         ended = gatecam(*words)
     assert ended.code == 130
-    assert ended.err.splitlines()[-1] == "gatecam: stopped; the same command goes on from here"
+    assert ended.err.splitlines()[-1] == "gatecam: stopped. Run the same command again to continue."
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]["step"] == 2
     assert gatecam(*words).code == 0
     assert (tmp_path / "w.safetensors").read_bytes() == whole.read_bytes()

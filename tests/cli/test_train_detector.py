@@ -113,7 +113,7 @@ def test_a_signal_ends_a_run_that_the_same_command_continues(
         patch.setattr(detector_stages.Learner, "step", interrupted)
         ended = gatecam(*words)
     assert ended.code == 130
-    assert ended.err.splitlines()[-1] == "gatecam: stopped; the same command goes on from here"
+    assert ended.err.splitlines()[-1] == "gatecam: stopped. Run the same command again to continue."
     assert not (tmp_path / "w.safetensors").exists()
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]
     assert (state["stage"], state["step"]) == (1, 1)

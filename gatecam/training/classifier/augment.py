@@ -1,4 +1,7 @@
-"""What training does to a patch before the classifier's crop is cut: worn cameras, odd light, loose boxes."""
+"""Augment faces for training: poor cameras, difficult light and inexact boxes.
+
+The changes apply to the patch, before the classifier's crop is cut from it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ BORDERS = (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """A picture of one face: its box (4,) and landmarks (5, 2) in pixels, NaN where not found."""
+    """Holds a picture of one face, with its box (4,) and landmarks (5, 2) in pixels, NaN where not found."""
 
     image: Image
     box: Floats
@@ -30,12 +33,12 @@ class Patch:
 def augmented_crop(
     patch: Patch, spec: CropSpec, rng: np.random.Generator, wanted: Sequence[str] = AUGMENTATIONS
 ) -> Tensor:
-    """The classifier's input (3, size, size) of a patch as some camera might have seen it.
+    """Return the classifier's input (3, size, size) for a patch that was changed at random.
 
     Args:
         patch: the face.
-        spec: how it is cropped.
-        rng: decides everything.
+        spec: how to crop it.
+        rng: makes all random choices.
         wanted: which of `recipe.AUGMENTATIONS` may happen.
     """
     image, box = patch.image, patch.box
@@ -58,18 +61,20 @@ def augmented_crop(
 
 
 def patch_of(faces: Faces, row: int) -> Patch:
-    """One face of a set."""
+    """Return one face of a set."""
     height, width = faces.sizes[row]
     return Patch(faces.patches[row, :height, :width], faces.boxes[row], faces.landmarks[row])
 
 
 def plain_crop(patch: Patch, spec: CropSpec) -> Tensor:
-    """The classifier's input (3, size, size) of a patch as it is."""
+    """Return the classifier's input (3, size, size) for an unchanged patch."""
     return crop_faces([torch.from_numpy(patch.image)], [torch.from_numpy(patch.box)[None]], spec)[0]
 
 
 def _bordered(image: Image, box: Floats, rng: np.random.Generator) -> tuple[Image, Floats]:
-    """Surroundings that a cut-out face lacks, so that its edge tells nothing."""
+    """Add the surroundings that a cut-out face lacks, so that the network learns nothing from the picture's
+    edge.
+    """
     border = int(max(image.shape[:2]) * 0.25)
     kind = BORDERS[rng.integers(len(BORDERS))]
     value = tuple(int(v) for v in rng.integers(0, 255, 3))
@@ -85,7 +90,7 @@ def _rotated(image: Image, box: Floats, rng: np.random.Generator) -> tuple[Image
 
 
 def _loose(box: Floats, rng: np.random.Generator) -> Floats:
-    """The box as another detector, or another hand, would have put it."""
+    """Change the box as if another detector or annotator had placed it."""
     side = float(max(box[2] - box[0], box[3] - box[1]))
     grow = rng.triangular(0.86, 1.0, 1.16) if rng.random() < 0.65 else rng.uniform(0.7, 1.2)
     shift = rng.normal(0, 0.045, 2) * side
@@ -95,7 +100,7 @@ def _loose(box: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _backlight(image: Image, box: Floats, rng: np.random.Generator) -> Image:
-    """Light from behind: a dark face before a bright room."""
+    """Simulate light from behind: a dark face in front of a bright room."""
     y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     far = np.hypot(x - middle[0], y - middle[1]) / max(float(box[3] - box[1]), 1.0)
@@ -104,7 +109,7 @@ def _backlight(image: Image, box: Floats, rng: np.random.Generator) -> Image:
 
 
 def _colour(image: Image, box: Floats, rng: np.random.Generator) -> Image:
-    """Another exposure, white balance and saturation, at times none."""
+    """Change exposure, white balance and saturation, sometimes to grey."""
     pixels = image.astype(np.float32) / 255
     if rng.random() < 0.8:
         pixels = pixels ** rng.uniform(0.65, 1.5) * rng.uniform(0.75, 1.2) + rng.uniform(-0.06, 0.06)
@@ -117,7 +122,7 @@ def _colour(image: Image, box: Floats, rng: np.random.Generator) -> Image:
 
 
 def _resolution(image: Image, box: Floats, rng: np.random.Generator) -> Image:
-    """Someone far away: a face of 20 to 70 px, enlarged again."""
+    """Simulate a distant face: shrink it to 20 to 70 px and enlarge it again."""
     scale = min(1.0, rng.uniform(20, 70) / _side(box))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     back = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
@@ -125,7 +130,7 @@ def _resolution(image: Image, box: Floats, rng: np.random.Generator) -> Image:
 
 
 def _blur(image: Image, box: Floats, rng: np.random.Generator) -> Image:
-    """Out of focus, or moving."""
+    """Blur the picture as if it were out of focus or moving."""
     side = _side(box)
     if rng.random() < 0.67:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, side * 0.02 + 0.5)), np.uint8)
@@ -147,7 +152,7 @@ def _side(box: Floats) -> float:
     return max(8.0, float(box[3] - box[1]))
 
 
-# in the order in which a scene becomes a picture, each with how often it happens
+# each step in the order in which a camera makes a picture, with its probability
 _STEPS: tuple[tuple[str, float, Callable[[Image, Floats, np.random.Generator], Image]], ...] = (
     ("backlight", 0.12, _backlight),
     ("colour", 0.85, _colour),
@@ -159,7 +164,10 @@ _STEPS: tuple[tuple[str, float, Callable[[Image, Floats, np.random.Generator], I
 
 
 def _erased(crop: Tensor, rng: np.random.Generator) -> Tensor:
-    """Random erasing (Zhong et al. 2017), kept small: a whole mouth erased would lie about the mask."""
+    """Erase a small rectangle at random (Zhong et al. 2017).
+
+    It stays small, because a crop without its mouth would not show the labelled mask state.
+    """
     size = crop.shape[1]
     height, width = (int(rng.integers(size // 10, size // 4)) for _ in range(2))
     y, x = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))

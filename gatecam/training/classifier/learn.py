@@ -1,8 +1,8 @@
-"""Training the classifier: batches in, the averaged network of the best epoch out.
+"""Train the classifier. The result is the averaged network of the best epoch.
 
-A run folder holds a checkpoint a minute and an epoch, the log, and TensorBoard's figures. A run that was
-stopped or killed goes on from the last checkpoint and ends as if nothing had happened: what an epoch shows,
-and what drops out at a step, follow from the seed alone.
+A run folder holds the checkpoint, the log and TensorBoard's figures. A checkpoint is written every minute and
+after every epoch. A stopped or killed run continues from the last checkpoint, with the same result as an
+uninterrupted one. This works because each epoch's faces and each step's dropout depend only on the seed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from gatecam.vision.weights import hash_of
 
 @dataclass(frozen=True, slots=True)
 class EpochScore:
-    """How well a head does on the validation faces after an epoch."""
+    """Holds a head's scores on the validation faces after an epoch."""
 
     head: str
     macro_f1: float
@@ -51,7 +51,7 @@ class EpochScore:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far a run is: called for after every batch, and after scoring an epoch."""
+    """Says how far a run is. It is reported after every batch, and after each epoch's validation."""
 
     epoch: int
     epochs: int
@@ -66,22 +66,22 @@ Validate = Callable[[FaceNetwork], Sequence[EpochScore]]
 
 @dataclass(slots=True)
 class _State:
-    """Where a run stands."""
+    """Holds the progress of a run."""
 
     epoch: int = 0
-    step: int = 0  # batches done of this epoch
-    loss: float = 0.0  # their losses, summed
+    step: int = 0  # batches done in this epoch
+    loss: float = 0.0  # sum of their losses
     best: float = -1.0
     best_epoch: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)  # the log's lines
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per epoch, for the log
 
 
 def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) -> None:
-    """Make the run's folder, and refuse before long work what would fail after it.
+    """Make the run's folder, and check everything that could make a long run fail.
 
     Raises:
         ModelError: there is no such backbone, or the weights to start with do not fit it.
-        DataError: the precision is not to be had on this machine.
+        DataError: this machine does not support the precision.
         OutputError: the folder cannot be written to.
         MissingExtraError: TensorBoard is not installed.
     """
@@ -93,14 +93,14 @@ def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) 
 
 
 class Trainer:
-    """One run, resumed from its folder if it was begun there.
+    """Trains one network, and resumes if its folder has a checkpoint.
 
     Args:
         sampler: the training faces.
-        validate: scores a network on faces held out.
-        recipe: every choice.
-        start: weights to begin with, if any.
-        folder: of the run, `prepare`d.
+        validate: scores a network on held-out faces.
+        recipe: the run's settings.
+        start: initial weights, or None.
+        folder: the run's folder, made by `prepare`.
         workers: the processes that share each batch.
 
     Raises:
@@ -141,7 +141,9 @@ class Trainer:
         net = _begun(self._recipe, start)
         some_head = next(iter(net.heads.values()))
         assert isinstance(some_head, nn.Linear)
-        net.heads["years"] = nn.Linear(some_head.in_features, YEARS_BINS)  # teaches age; never saved
+        net.heads["years"] = nn.Linear(
+            some_head.in_features, YEARS_BINS
+        )  # helps the backbone to learn age; never saved
         if self._recipe.freeze_stem:
             for part in stem(net):
                 part.requires_grad_(False)
@@ -156,32 +158,32 @@ class Trainer:
 
     @property
     def batches(self) -> tuple[int, int]:
-        """Batches done, and of the whole run."""
+        """Return the number of batches done, and of the whole run."""
         steps = self._sampler.steps
         return self._state.epoch * steps + self._state.step, self._recipe.epochs * steps
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights `model` has, from 1."""
+        """Return the epoch whose weights `model` has, counted from 1."""
         return self._state.best_epoch
 
     @property
     def model(self) -> FaceNetwork:
-        """The network as serving builds it, with the averaged weights of the epoch that scored best."""
+        """Return the network for serving, with the averaged weights of the epoch that scored best."""
         net = build_network(self._recipe.backbone, self._recipe.heads)
         net.load_state_dict(self._best)
         return net.to(self._device).eval()
 
     def stop(self) -> None:
-        """End after the batch in hand, with a checkpoint of what was learnt; safe in a signal handler."""
+        """Stop after the current batch and write a checkpoint. Safe to call from a signal handler."""
         self._stopping = True
 
     def train(self, report: Callable[[Report], None]) -> bool:
-        """Train to the end; false if `stop` ended it early.
+        """Train to the end. Return False if `stop` ended the run early.
 
         Raises:
-            DataError: the loss is not a number any more.
-            OutputError: a checkpoint cannot be written; the one before it is whole.
+            DataError: the loss is no longer a number.
+            OutputError: a checkpoint cannot be written. The previous one stays intact.
         """
         if self._over():
             return True
@@ -200,7 +202,9 @@ class Trainer:
         return state.epoch >= recipe.epochs or 0 < recipe.patience <= state.epoch - state.best_epoch
 
     def _epoch(self, report: Callable[[Report], None], board: Board | None) -> bool:
-        """One epoch, or what is left of it; false if it was stopped, with a checkpoint."""
+        """Train one epoch, or the rest of it. Return False if the run was stopped, after writing a
+        checkpoint.
+        """
         state, steps, recipe = self._state, self._sampler.steps, self._recipe
         started_s = saved_s = time.monotonic()
         self._set_training()
@@ -237,7 +241,7 @@ class Trainer:
         part = schedule(step, steps * self._recipe.epochs, min(WARM_UP_STEPS, steps))
         for group in self._optimizer.param_groups:
             group["lr"] = self._recipe.learning_rate * group["scale"] * part
-        torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # dropout: a resumed run does the same
+        torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # makes dropout the same in a resumed run
         self._workers.begin(batch)
         crops = batch.crops.to(self._device, memory_format=torch.channels_last)
         moved = Batch(crops, batch.labels, batch.mask_weights, batch.share)
@@ -254,13 +258,13 @@ class Trainer:
         return loss.detach()
 
     def _served(self) -> dict[str, Tensor]:
-        """A copy of the averaged weights, without what only training needs."""
+        """Copy the averaged weights, without heads that only training uses."""
         average = self._average.module
         assert isinstance(average, FaceNetwork)
         return {name: tensor.detach().clone() for name, tensor in served_weights(average).items()}
 
     def _scored(self) -> list[EpochScore]:
-        """The validation scores, from the first process, so that all decide alike."""
+        """Return the validation scores of the first process, so that all processes decide the same."""
 
         def score() -> list[EpochScore]:
             net = build_network(self._recipe.backbone, self._recipe.heads)
@@ -287,7 +291,7 @@ class Trainer:
         board.add(self._state.epoch, figures)
 
     def _save(self) -> None:
-        """Write the log and a checkpoint, each whole or not at all."""
+        """Write the log and a checkpoint. Each file is replaced at once."""
         if not self._workers.first:
             return
         state = {
@@ -313,7 +317,7 @@ def _device(workers: Workers) -> torch.device:
 
 
 def _begun(recipe: Recipe, start: Path | None) -> FaceNetwork:
-    """The network of a recipe, with the weights of `start` where it has them."""
+    """Build the network of a recipe, and load the weights of `start`, if any."""
     torch.manual_seed(recipe.seed)
     net = build_network(recipe.backbone, recipe.heads, recipe.dropout)
     if start is not None:

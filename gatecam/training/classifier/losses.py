@@ -1,4 +1,4 @@
-"""What a batch costs: each head's loss on the labels that are known, or the 18 classes' at once."""
+"""Compute the loss of a batch from the labels that are known, for each head or for the 18 classes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,32 @@ YEARS_WEIGHT = 0.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops (B, 3, S, S), labels (B,) a head and of "years", -1 unknown, and the mask labels' weight (B,)."""
+    """Holds the crops and labels of one training step.
+
+    Attributes:
+        crops: (B, 3, S, S).
+        labels: (B,) for each head and for "years". -1 is unknown.
+        mask_weights: (B,), how much each mask label counts.
+        share: the batch of all processes divided by their number.
+    """
 
     crops: Tensor
     labels: dict[str, Tensor]
     mask_weights: Tensor
-    share: float  # the rows a process would have, were the global batch split evenly
+    share: float
 
     def __len__(self) -> int:
         return len(self.crops)
 
 
 class HeadsLoss:
-    """Loss of a batch; what is unknown of a face adds nothing, and every head is part of the graph."""
+    """Computes the loss of a batch. Unknown labels add nothing, but every head stays in the graph."""
 
     def __init__(self, loss: str, smoothing: float, class_weights: dict[str, Tensor]) -> None:
         self._focal, self._smoothing, self._weights = loss == "focal", smoothing, class_weights
 
     def __call__(self, logits: dict[str, Tensor], batch: Batch) -> Tensor:
-        """The sum of the heads' losses, averaged over faces."""
+        """Return the sum of the heads' losses, averaged over faces."""
         labels = {name: values.to(batch.crops.device) for name, values in batch.labels.items()}
         trusted = batch.mask_weights.to(batch.crops.device)
         cost = torch.zeros(len(batch), device=batch.crops.device)
@@ -47,7 +54,7 @@ class HeadsLoss:
         if "joint" in logits:
             joint = joint_labels(labels)
             cost = cost + trusted * self._head("joint", logits["joint"], joint)
-            apart = (joint == UNKNOWN).float()  # a partly labelled face teaches the marginals
+            apart = (joint == UNKNOWN).float()  # faces without all three labels train the marginals
         for name in HEADS:
             weight = trusted if name == "mask" else torch.ones_like(trusted)
             cost = cost + apart * weight * self._head(name, logits[name], labels[name])
@@ -56,7 +63,10 @@ class HeadsLoss:
         return cost.sum() / batch.share
 
     def _head(self, name: str, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy (B,), smoothed (Szegedy et al. 2016), or focal loss (Lin et al. 2017, equation 5)."""
+        """Return the smoothed cross-entropy (B,) or the focal loss of a head.
+
+        Smoothing is from Szegedy et al. 2016, the focal loss is equation 5 of Lin et al. 2017.
+        """
         known = (labels != UNKNOWN).float()
         target = labels.clamp(min=0)
         weight = self._weights.get(name)
@@ -74,15 +84,16 @@ class HeadsLoss:
 
 
 def joint_labels(labels: dict[str, Tensor]) -> Tensor:
-    """The class 0 to 17 of each face (B,), -1 where a label is unknown."""
+    """Return the class 0 to 17 of each face (B,), -1 where a label is unknown."""
     known = torch.stack([labels[name] != UNKNOWN for name in HEADS]).all(0)
     return torch.where(known, 6 * labels["mask"] + 3 * labels["gender"] + labels["age"], UNKNOWN)
 
 
 def years_loss(logits: Tensor, years: Tensor) -> Tensor:
-    """Cross-entropy (B,) against a bell around each age: label distributions (Geng et al. 2013, section 3).
+    """Return the cross-entropy (B,) against a bell curve around each age (Geng et al. 2013, section 3).
 
-    A face of 29 then teaches almost what one of 31 does, which a band's hard edge does not.
+    A face of 29 then teaches almost the same as one of 31. The hard edge between two age bands would not
+    allow that.
     """
     centres = torch.arange(logits.shape[1], device=logits.device) * YEARS_STEP + YEARS_STEP / 2
     away = (centres[None] - years[:, None].float() - 0.5) / YEARS_SPREAD
@@ -91,9 +102,9 @@ def years_loss(logits: Tensor, years: Tensor) -> Tensor:
 
 
 def inverse_frequencies(labels: dict[str, NDArray[np.int64]]) -> dict[str, Tensor]:
-    """A weight a label of each head and class, inverse to how often it occurs, 1 on average over faces.
+    """Return a weight for each label of each head and class, inverse to its frequency.
 
-    A label that does not occur weighs as if one face had it.
+    The weights average 1 over faces. A label that does not occur is weighted as if it occurred once.
     """
     tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in labels.items()}
     weights = {name: _weights(tensors[name], count) for name, count in HEADS.items()}

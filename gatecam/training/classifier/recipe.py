@@ -1,4 +1,4 @@
-"""What a training run is made of: every choice that changes its result."""
+"""Define the recipe of a training run: every setting that changes its result."""
 
 from __future__ import annotations
 
@@ -28,36 +28,38 @@ AUGMENTATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All of a run but its pictures and the weights it starts with.
+    """Holds the settings of a run, except its pictures and its initial weights.
 
     Raises:
-        DataError: a choice is none of those there are.
+        DataError: a setting has an unknown value.
     """
 
     backbone: str = "mobilefacenet"
     heads: str = "three"
-    size: int = 128  # px of the crop
-    margin: float = 0.5  # of the face's square, around it: the neck shows a mask under the chin
+    size: int = 128  # side of the crop in px
+    margin: float = (
+        0.5  # around the face, in parts of its square's side; the neck shows a mask under the chin
+    )
     epochs: int = 12
-    samples: int = 7000  # faces an epoch; 0: as many as there are
-    batch: int = 96  # over all processes
+    samples: int = 7000  # faces per epoch; 0 takes as many as there are
+    batch: int = 96  # faces per step, over all processes
     sampler: str = "mixed"
     loss: str = "cross-entropy"
     smoothing: float = 0.05
     class_weights: bool = False
     augmentations: tuple[str, ...] = AUGMENTATIONS
-    draw: bool = True  # masks and other things on bare faces
+    draw: bool = True  # draw masks and other things on bare faces
     freeze_stem: bool = False
     learning_rate: float = 1.2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.995
     dropout: float = 0.2
     precision: str = "bf16"
-    patience: int = 0  # epochs without a better validation score before the end; 0: never ends early
+    patience: int = 0  # stop after this many epochs without a better validation score; 0 never stops early
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Check the choices that are words."""
+        """Check the settings that must be one of several words."""
         choices = (
             ("heads", self.heads, HEAD_NAMES),
             ("sampler", self.sampler, SAMPLERS),
@@ -71,5 +73,5 @@ class Recipe:
 
     @property
     def crop(self) -> CropSpec:
-        """How faces are cropped, in training and in serving."""
+        """Return how faces are cropped, in training and in serving."""
         return CropSpec(size=self.size, margin=self.margin, mean=127.5, std=128.0)

@@ -1,4 +1,4 @@
-"""The work of `gatecam train`: collections in, weights with spec and scores out."""
+"""Run `gatecam train`: read collections, train, and write weights with their spec and scores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Sets = list[tuple[Collection, Faces]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The words of `gatecam train` that are no part of the recipe."""
+    """Holds the arguments of `gatecam train` that are not part of the recipe."""
 
     data: list[Path]
     split: Path | None
@@ -46,10 +46,12 @@ class Wanted:
 
 
 def train_and_save(wanted: Wanted, recipe: Recipe) -> bool:
-    """Train, calibrate and score on the validation faces, write weights and spec; false if stopped before.
+    """Train, calibrate and score on the validation faces, and write the weights and their spec.
+
+    Return False if the run was stopped before the end.
 
     Raises:
-        GatecamError: the words, the data or a disk are not fit for it.
+        GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
     require_ordinary(wanted.out)
     require_apart([wanted.out], [*wanted.data, *filter(None, (wanted.split, wanted.start))])
@@ -71,7 +73,7 @@ def train_and_save(wanted: Wanted, recipe: Recipe) -> bool:
 
 
 def _load(wanted: Wanted, workers: Workers) -> Sets:
-    """Cut all faces; the other processes find what the first one cut, and do not tell its problems again."""
+    """Crop all faces. The first process fills the cache and reports problems, the others read the cache."""
     if workers.first:
         loaded = load_all(wanted.data, wanted.cache)
         workers.wait()
@@ -82,7 +84,7 @@ def _load(wanted: Wanted, workers: Workers) -> Sets:
 
 
 def _train(trainer: Trainer, workers: Workers) -> bool:
-    """Train with a bar; Ctrl-C and SIGTERM end after the batch in hand."""
+    """Train with a progress bar. Ctrl-C and SIGTERM stop after the current batch."""
     if not workers.first:
         with stop_on_signals() as stop:
             stop.reach(trainer.stop)
@@ -101,12 +103,12 @@ def _train(trainer: Trainer, workers: Workers) -> bool:
 
         ended = trainer.train(report)
     if not ended:
-        print("gatecam: stopped; the same command goes on from here", file=sys.stderr)
+        print("gatecam: stopped. Run the same command again to continue.", file=sys.stderr)
     return ended
 
 
 def _save(trainer: Trainer, train: Sets, validation: Sets, wanted: Wanted, recipe: Recipe) -> None:
-    """Calibrate, score, write, and say so."""
+    """Calibrate and score the network, write the weights, and print where they are."""
     model = trainer.model
     sets = judge_all(model, recipe.crop, validation, drawn=False)
     fitted = fitted_temperatures(sets)

@@ -1,4 +1,4 @@
-"""Which faces an epoch shows, and in which state: decided by the seed and the epoch alone."""
+"""Choose the faces of each epoch and their mask states. The choice depends only on the seed and the epoch."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Ints = NDArray[np.int64]
 
 BARE, FEMALE = MASK_LABELS.index("none"), GENDER_LABELS.index("female")
 BEARD_YEARS = 20
-REAL_SHARE = 0.45  # of a mixed epoch: faces whose mask is known, the others for gender and age
-MASK_SHARES = (0.38, 0.3, 0.32)  # of the former: correct, incorrect, none
-DRAWN_SHARES = (0.12, 0.5, 0.0)  # of each of those, drawn on a bare face of the same pictures
-DRESS_SHARES = (0.3, 0.2, 0.5)  # of bare faces shown for gender and age
-DRAWN_WEIGHT = 0.5  # of a drawn mask's say in the mask head: real ones keep it honest
+REAL_SHARE = 0.45  # share of a mixed epoch with known mask states; the rest is for gender and age
+MASK_SHARES = (0.38, 0.3, 0.32)  # of the faces with known mask states: correct, incorrect, none
+DRAWN_SHARES = (0.12, 0.5, 0.0)  # how many of each of those are drawn on bare faces of the same collections
+DRESS_SHARES = (0.3, 0.2, 0.5)  # mask states drawn on bare faces that are shown for gender and age
+DRAWN_WEIGHT = 0.5  # weight of a drawn mask in the mask head's loss, so that real masks count more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """The faces of an epoch, (n,) each: which one, in which mask state, whether drawn, and its seed."""
+    """Lists the faces of an epoch: index, mask state, whether the mask is drawn, and seed, (n,) each."""
 
     faces: Ints
     states: Ints
@@ -44,16 +44,16 @@ class Plan:
     seeds: Ints
 
     def ordered(self, rng: np.random.Generator) -> Plan:
-        """The same in random order."""
+        """Return the plan in random order."""
         order = rng.permutation(len(self.faces))
         return Plan(self.faces[order], self.states[order], self.drawn[order], self.seeds[order])
 
 
 class Sampler:
-    """Draws batches from the training faces of one or more collections."""
+    """Samples batches from the training faces of one or more collections."""
 
     def __init__(self, sets: Sequence[Faces], recipe: Recipe) -> None:
-        cv2.setNumThreads(1)  # the sampler's own threads draw; more of them only fight over the cores
+        cv2.setNumThreads(1)  # the sampler's own threads already use the cores
         self._sets, self._recipe = sets, recipe
         self._places = np.array([(s, row) for s, faces in enumerate(sets) for row in range(len(faces))])
         self.labels = {name: _joined(sets, name) for name in (*HEADS, "years")}
@@ -71,12 +71,12 @@ class Sampler:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
+        """Return the number of batches in an epoch."""
         return -(-self._count // self._recipe.batch)
 
     @property
     def fingerprint(self) -> str:
-        """Tells these faces and their labels from others."""
+        """Return a hash of the faces and their labels, to recognise other training data."""
         digest = hashlib.sha256()
         for faces in self._sets:
             for values in (faces.images, faces.mask, faces.gender, faces.age, faces.years, faces.suspect):
@@ -84,24 +84,26 @@ class Sampler:
         return digest.hexdigest()
 
     def shown_labels(self) -> dict[str, Ints]:
-        """The labels of each head, and of "years", as the first epoch shows them."""
+        """Return the labels of each head and of "years", as the first epoch shows them."""
         plan = self.plan(0)
         return self._labels(plan, np.arange(len(plan.faces)))
 
     def epoch(self, epoch: int, skip: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        """The batches of one epoch, of even sizes, the same for the same seed.
+        """Yield the batches of an epoch, all of about the same size. The same seed gives the same batches.
 
         Args:
-            epoch: from 0.
-            skip: batches that are done already.
-            rank: of `world` processes, the one whose part of each batch is wanted.
-            world: how many processes share a batch.
+            epoch: counted from 0.
+            skip: number of batches that are already done.
+            rank: number of this process, which gets its part of each batch.
+            world: number of processes that share a batch.
         """
         plan = self.plan(epoch)
         with ThreadPoolExecutor(2) as pool:
             pending = None
             for rows in np.array_split(np.arange(len(plan.faces)), self.steps)[skip:]:
-                mine = np.array_split(rows, world)[rank]  # one batch ahead of the network
+                mine = np.array_split(rows, world)[
+                    rank
+                ]  # prepared while the network processes the previous batch
                 coming = [pool.submit(self._sample, plan, int(row)) for row in mine], mine, len(rows) / world
                 if pending is not None:
                     yield self._batch(plan, *pending)
@@ -110,7 +112,7 @@ class Sampler:
                 yield self._batch(plan, *pending)
 
     def plan(self, epoch: int) -> Plan:
-        """What an epoch shows, in order."""
+        """Return what an epoch shows, in order."""
         rng = np.random.default_rng((self._recipe.seed, epoch))
         faces, states, drawn = self._plan_of[self._recipe.sampler](rng)
         seeds = rng.integers(0, 2**63, len(faces))
@@ -124,13 +126,13 @@ class Sampler:
         return np.asarray(np.stack([self.labels[name] != UNKNOWN for name in HEADS]).any(0))
 
     def _plain(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Every face as often as the others."""
+        """Choose every face equally often."""
         rounds = -(-self._count // len(self._usable))
         faces = np.concatenate([rng.permutation(self._usable) for _ in range(rounds)])[: self._count]
         return self._dressed(faces, rng)
 
     def _weighted(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Every combination of labels as often as the others, its faces drawn with replacement."""
+        """Choose every combination of labels equally often, and its faces with replacement."""
         cells = sum((self.labels[name] + 1) * 4**i for i, name in enumerate(HEADS))[self._usable]
         _, which, counts = np.unique(cells, return_inverse=True, return_counts=True)
         chances = 1 / counts[which]
@@ -138,7 +140,9 @@ class Sampler:
         return self._dressed(faces, rng)
 
     def _mixed(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Mask states in set shares where masks are known; genders and age bands evenly from the rest."""
+        """Choose mask states in fixed shares where masks are known. Choose genders and age bands equally
+        often otherwise.
+        """
         masked, people = self._pools()
         real = round(self._count * REAL_SHARE) if masked and people else self._count * bool(masked)
         parts = []
@@ -156,12 +160,15 @@ class Sampler:
         return faces, states, drawn
 
     def _occluded(self, rows: list[int], states: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Which bare faces are shown anew, at times behind something that is no mask."""
+        """Choose which bare faces are drawn on, sometimes with a thing that is no mask."""
         bare = self._bare[np.array(rows)] & (states == BARE)
         return np.asarray(bare & (rng.random(len(rows)) < 0.5) & self._recipe.draw)
 
     def _pools(self) -> tuple[list[Ints], list[Ints]]:
-        """Faces a mask state, of collections that show all three, and faces a gender and age band."""
+        """Return the usable faces of each mask state, and of each gender and age band.
+
+        Mask states come only from collections that show all three.
+        """
         shows_all = [set(range(3)) <= set(faces.mask[~faces.suspect].tolist()) for faces in self._sets]
         usable = np.zeros(len(self._places), bool)
         usable[self._usable] = True
@@ -175,7 +182,9 @@ class Sampler:
         return (masked if any(shows_all) else []), people
 
     def _dressed(self, faces: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Bare faces in a state drawn at random, where masks are drawn at all; others as they are."""
+        """Choose a random mask state for each bare face if the recipe draws masks. Leave other faces as they
+        are.
+        """
         drawn = self._bare[faces] & self._recipe.draw
         states = np.where(drawn, rng.choice(3, len(faces), p=DRESS_SHARES), self.labels["mask"][faces])
         return faces, states, drawn
@@ -191,7 +200,7 @@ class Sampler:
         return augmented_crop(patch, self._recipe.crop, rng, self._recipe.augmentations)
 
     def _may_have_beard(self, face: int) -> bool:
-        """Whether a drawn beard would make no label of the face a lie."""
+        """Return whether a beard drawn on the face would not contradict its labels."""
         gender, years = self.labels["gender"][face], self.labels["years"][face]
         return bool(gender != FEMALE and (years == UNKNOWN or years >= BEARD_YEARS))
 

@@ -1,4 +1,4 @@
-"""TensorBoard's figures of a run: `tensorboard --logdir RUN` shows them."""
+"""Write the figures of a run for TensorBoard. `tensorboard --logdir RUN` shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gatecam.errors import MissingExtraError
 
 
 def require_tensorboard() -> None:
-    """Make sure before long work that its figures can be written.
+    """Check that TensorBoard's figures can be written, before a long run begins.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -21,7 +21,10 @@ def require_tensorboard() -> None:
 
 
 class Board:
-    """Writes figures an epoch into a run's folder; those from `epoch` on, of a run that was killed, go."""
+    """Writes the figures of each epoch into a run's folder.
+
+    TensorBoard drops figures of `epoch` and later ones, which a killed run has left.
+    """
 
     def __init__(self, folder: Path, epoch: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -29,11 +32,11 @@ class Board:
         self._writer = SummaryWriter(str(folder), purge_step=epoch)
 
     def add(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """Note the figures of an epoch by name."""
+        """Add the figures of an epoch by name."""
         for name, value in figures.items():
             self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write pending figures and close the file."""
         self._writer.close()

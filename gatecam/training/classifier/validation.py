@@ -1,4 +1,4 @@
-"""Scores of the faces that a run holds out, after each epoch: quick ones, which choose the best epoch."""
+"""Score the held-out faces after each epoch, to choose the best epoch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gatecam.vision.network import FaceNetwork
 
 
 class Validation:
-    """Scores a network on held-out faces, each head on those that have a label for it.
+    """Scores a network on held-out faces. Each head is scored on the faces that have a label for it.
 
-    A collection whose masks are all in one state says nothing of the mask head.
+    A collection that shows only one mask state is not used for the mask head.
 
     Raises:
         DataError: no head can be scored.
@@ -39,7 +39,7 @@ class Validation:
             )
 
     def __call__(self, net: FaceNetwork) -> list[EpochScore]:
-        """Each head's macro- and micro-F1."""
+        """Return each head's macro- and micro-F1."""
         logits = [logits_of(net, faces, self._crop, lambda done, total: None) for faces in self._sets]
         found = []
         for head, known in self._known.items():

@@ -1,4 +1,4 @@
-"""What cameras do to a scene before the detector sees it: light, colour, blur, noise, compression, turns."""
+"""Augment scenes as cameras do: light, colour, blur, noise, compression and rotation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats, Image
 
-GREY = (127, 127, 127)  # beyond a picture's edge: what the networks take for nothing
+GREY = (127, 127, 127)  # fills pixels beyond a picture's edge; close to 0 after normalisation
 TURN_DEGREES = 20.0
 
 
 def look(image: Image, rng: np.random.Generator) -> Image:
-    """The picture as another camera in other light might have taken it."""
+    """Change the picture as if another camera in other light had taken it."""
     image = _lit(image, rng)
     if rng.random() < 0.08:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -33,7 +33,7 @@ def look(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _lit(image: Image, rng: np.random.Generator) -> Image:
-    """Another exposure, contrast and white balance, and now and then a picture that is nearly dark."""
+    """Change exposure, contrast and white balance, and sometimes make the picture nearly dark."""
     gain = np.exp(rng.normal(0, 0.25)) * (rng.uniform(0.25, 0.6) if rng.random() < 0.1 else 1.0)
     gamma = float(np.exp(rng.normal(0, 0.25)))
     tint = np.exp(rng.normal(0, 0.06, 3))
@@ -54,7 +54,7 @@ def _coarse(image: Image, rng: np.random.Generator) -> Image:
 def _noisy(image: Image, rng: np.random.Generator) -> Image:
     noise: NDArray[np.int16] = np.zeros_like(image, np.int16)
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.randn(noise, 0, float(rng.uniform(2, 16)))  # type: ignore[call-overload]  # numbers will do
+    cv2.randn(noise, 0, float(rng.uniform(2, 16)))  # type: ignore[call-overload]  # OpenCV accepts numbers here
     return np.asarray(np.clip(image + noise, 0, 255), np.uint8)
 
 
@@ -65,10 +65,14 @@ def _compressed(image: Image, rng: np.random.Generator) -> Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A square of a scene, turned, mirrored and resized.
+    """Cuts a square from a scene, rotated, mirrored and resized.
 
-    `middle` (2,) is the px of the scene that comes to lie in the middle, `scale` the px of the window a px
-    of the scene, `size` the window's side in px.
+    Attributes:
+        middle: (2,) px of the scene that become the middle of the window.
+        scale: px of the window per px of the scene.
+        size: side of the window in px.
+        degrees: rotation.
+        flip: mirror left and right.
     """
 
     middle: NDArray[np.float64]
@@ -79,7 +83,7 @@ class View:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """From px of the scene to px of the window, (2, 3)."""
+        """Return the matrix (2, 3) from px of the scene to px of the window."""
         matrix = cv2.getRotationMatrix2D((0.0, 0.0), self.degrees, self.scale)
         if self.flip:
             matrix[0] *= -1
@@ -87,14 +91,16 @@ class View:
         return np.asarray(matrix)
 
     def boxes(self, boxes: Floats) -> Floats:
-        """Boxes (n, 4) with their middles moved; their sides stay upright, which small turns allow."""
+        """Convert boxes (n, 4) to the window. Their sides stay upright, which is accurate enough for small
+        rotations.
+        """
         matrix = self.matrix
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
         half = (boxes[:, 2:] - boxes[:, :2]) / 2 * self.scale
         return np.concatenate([middle - half, middle + half], 1).astype(np.float32)
 
     def cut(self, scene: Scene) -> Scene:
-        """The window; what lies beyond the scene is grey."""
+        """Cut the window from the scene. Pixels beyond the scene are grey."""
         matrix = self.matrix
         landmarks = scene.landmarks @ matrix[:, :2].T.astype(np.float32) + matrix[:, 2].astype(np.float32)
         if self.flip:
@@ -103,7 +109,9 @@ class View:
         return Scene(image, self.boxes(scene.boxes), landmarks, scene.masks, self.boxes(scene.ignored))
 
     def _image(self, image: Image, matrix: NDArray[np.float64]) -> Image:
-        """The window's pixels; halved first where they shrink much, so that none is skipped."""
+        """Return the window's pixels. The image is halved first where it shrinks much, so that no pixel is
+        skipped.
+        """
         half, shrink = 0.75 * self.size / self.scale, 1.0
         x, y = (int(max(0, v - half)) for v in self.middle)
         image = image[y : int(self.middle[1] + half) + 1, x : int(self.middle[0] + half) + 1]
@@ -123,5 +131,5 @@ class View:
 
 
 def turn(rng: np.random.Generator) -> float:
-    """Degrees by which a scene is turned: mostly none."""
+    """Choose the degrees by which a scene is rotated, most often 0."""
     return float(rng.uniform(-TURN_DEGREES, TURN_DEGREES)) if rng.random() < 0.4 else 0.0

@@ -1,4 +1,4 @@
-"""What a batch of the detector's training is made of: scenes, copies with masks, portraits, empty ones."""
+"""Make the training batches of the detector from scenes, copies with masks, portraits and empty pictures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gatecam.training.detector.windows import Sources, Windows, windows
 from gatecam.types import Floats
 from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE
 
-EMPTY_SHARE, PORTRAIT_SHARE = 0.2, 0.22  # of the scenes of a batch of crops
-BARE_SHARE = 0.45  # of its portraits
-ALL_SHARE = 0.6  # of its other scenes: drawn from scenes and copies alike; the rest has no copies
+EMPTY_SHARE, PORTRAIT_SHARE = 0.2, 0.22  # of the scenes in a batch of crops
+BARE_SHARE = 0.45  # of the portraits in a batch of crops
+ALL_SHARE = 0.6  # of the other scenes: chosen from scenes and copies; the rest come from scenes only
 CROPS = {"rnet": (R_SIZE, R_MARGIN), "onet": (O_SIZE, O_MARGIN)}
 
 
 def window_batch(material: Material, count: int, rng: np.random.Generator) -> Windows:
-    """A batch of `count` windows for P-Net."""
+    """Make a batch of `count` windows for P-Net."""
     scenes = [*material.scenes, *material.scenes, *material.dressed]
     portraits = [*material.portraits, *material.dressed_portraits]
     return windows(Sources(scenes, portraits, material.empty), count, rng)
@@ -30,21 +30,24 @@ def window_batch(material: Material, count: int, rng: np.random.Generator) -> Wi
 def crop_batch(
     material: Material, mined: Sequence[Floats], count: int, network: str, rng: np.random.Generator
 ) -> Crops:
-    """A batch of crops of `count` scenes for "rnet" or "onet".
+    """Make a batch of crops from `count` scenes for "rnet" or "onet".
 
     Args:
         material: the scenes.
-        mined: what was mined in each of `material.mined`.
-        count: of scenes.
-        network: says size and margin of the crops.
-        rng: decides everything.
+        mined: the boxes that were mined in each of `material.mined`.
+        count: number of scenes.
+        network: decides size and margin of the crops.
+        rng: makes all random choices.
     """
     picked = [_pick(material, mined, rng) for _ in range(count)]
     return crops([scene for scene, _ in picked], [rows for _, rows in picked], *CROPS[network], rng)
 
 
 def _pick(material: Material, mined: Sequence[Floats], rng: np.random.Generator) -> tuple[Scene, Floats]:
-    """A scene with what was mined in it; of the empty ones those in which something was."""
+    """Choose a scene at random, and return it with the boxes that were mined in it.
+
+    Empty scenes with mined boxes are preferred.
+    """
     kind = rng.random()
     boxed, every = len(material.scenes), len(material.scenes) + len(material.dressed)
     if material.empty and kind < EMPTY_SHARE:

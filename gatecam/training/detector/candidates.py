@@ -1,4 +1,4 @@
-"""What R-Net and O-Net learn from: crops around faces, near faces, and where the networks before erred."""
+"""Make training crops for R-Net and O-Net: around and near faces, and at mistakes of earlier networks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ from gatecam.types import Floats
 from gatecam.vision.detector.cascade import crop_squares
 from gatecam.vision.detector.pyramid import Picture, normalised
 
-FACE_IOU, PART_IOU, NONE_IOU = 0.55, 0.35, 0.3  # of squares; between the last two nothing is said
-IGNORED_SHARE = 0.3  # of a crop within an ignored face, from which it says nothing
+FACE_IOU, PART_IOU, NONE_IOU = (
+    0.55,
+    0.35,
+    0.3,
+)  # IoU of squares: a face from the first on, no face below the last, else no face target
+IGNORED_SHARE = 0.3  # share of a crop inside an ignored face; above it the crop is not a negative example
 FACES_A_SCENE, NEGATIVES_A_SCENE = 4, 9
-VIEW_PX = 288  # side of the window through which a scene is looked at
-VIEWED_SIDES = (22.0, 110.0)  # px of a face in it
+VIEW_PX = 288  # side of the window that is cut from a scene
+VIEWED_SIDES = (22.0, 110.0)  # px of the chosen face in the window
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """N crops and their targets, in parts of the crop's square."""
+    """Holds N crops and their targets. Offsets and landmarks are in parts of the crop's square."""
 
     pixels: Tensor  # (N, 3, S, S)
-    faces: Tensor  # (N,): 1 face, 0 none, -1 says nothing of it
+    faces: Tensor  # (N,): 1 face, 0 no face, -1 no target
     boxes: Tensor  # (N, 4) offsets from the square's corners
     has_box: Tensor  # (N,) bool
     landmarks: Tensor  # (N, 10)
@@ -36,14 +40,14 @@ class Crops:
 
 
 def squares(boxes: Floats) -> Floats:
-    """Squares (n, 4) of the boxes' longer sides."""
+    """Return squares (n, 4) of the boxes' longer sides."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) / 2
     return np.concatenate([middle - half, middle + half], 1)
 
 
 def pairwise_iou(a: Floats, b: Floats) -> Floats:
-    """(n, m) of boxes (n, 4) and (m, 4)."""
+    """Return the IoU (n, m) of boxes (n, 4) and (m, 4)."""
     inside = _inside(a, b)
     area_a, area_b = (np.maximum(np.prod(x[:, 2:] - x[:, :2], axis=1), 1e-6) for x in (a, b))
     return np.asarray(inside / (area_a[:, None] + area_b[None] - inside))
@@ -58,14 +62,14 @@ def _inside(a: Floats, b: Floats) -> Floats:
 def crops(
     scenes: Sequence[Scene], mined: Sequence[Floats], size: int, margin: float, rng: np.random.Generator
 ) -> Crops:
-    """One batch of crops.
+    """Make one batch of crops.
 
     Args:
         scenes: pictures of the batch.
-        mined: for each the boxes (k, 5) that the networks before took for faces, with their scores.
-        size: of the crops in px.
-        margin: of a box's side, around it.
-        rng: decides everything.
+        mined: for each scene the boxes (k, 5) that the earlier networks took for faces, with their scores.
+        size: side of the crops in px.
+        margin: added around a box, in parts of its side.
+        rng: makes all random choices.
     """
     views = [_view(scene, boxes, rng) for scene, boxes in zip(scenes, mined, strict=True)]
     chosen = [_pick(scene, boxes, rng) for scene, boxes in views]
@@ -84,7 +88,7 @@ def crops(
 
 
 def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene, Floats]:
-    """A window of the scene around a face or a mistake, at some resolution, with the mined boxes in it."""
+    """Cut a window of the scene around a face or a mistake at a random scale, with the mined boxes in it."""
     if len(scene.boxes) and (not len(mined) or rng.random() < 0.7):
         anchor = scene.boxes[rng.integers(len(scene.boxes))]
     elif len(mined):
@@ -100,13 +104,13 @@ def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene,
 
 
 def _within(boxes: Floats, area: Floats) -> NDArray[np.bool_]:
-    """Whether the middles of boxes lie in an area (4,)."""
+    """Return whether the middles of boxes are in an area (4,)."""
     middle = (boxes[:, :2] + boxes[:, 2:4]) / 2
     return np.asarray((middle >= area[:2]).all(1) & (middle <= area[2:]).all(1))
 
 
 def _pick(scene: Scene, mined: Floats, rng: np.random.Generator) -> Floats:
-    """Boxes around some faces, and some that are none or only near one."""
+    """Choose boxes: around some faces, only near a face, and where there is no face."""
     chosen = []
     faces = np.flatnonzero(_within(scene.boxes, np.array([0, 0, VIEW_PX, VIEW_PX])))
     overlap = pairwise_iou(mined[:, :4], scene.boxes).max(1) if len(scene.boxes) else np.zeros(len(mined))
@@ -124,7 +128,7 @@ def _pick(scene: Scene, mined: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _near(box: Floats, rng: np.random.Generator, loose: float) -> Floats:
-    """The box moved and resized by about `loose` of its side."""
+    """Move and resize a box at random by about `loose` of its side."""
     side = max(float(np.max(box[2:] - box[:2])), 1.0)
     middle = (box[:2] + box[2:]) / 2 + rng.normal(0, loose, 2) * side
     half = (box[2:] - box[:2]) / 2 * np.exp(rng.normal(0, loose))
@@ -133,7 +137,7 @@ def _near(box: Floats, rng: np.random.Generator, loose: float) -> Floats:
 
 def _random_box(scene: Scene, rng: np.random.Generator) -> Floats:
     height, width = scene.image.shape[:2]
-    if len(scene.boxes) and rng.random() < 0.5:  # beside a face: its chin, ear, neck, hair
+    if len(scene.boxes) and rng.random() < 0.5:  # such as chin, ear, neck or hair
         return _near(scene.boxes[rng.integers(len(scene.boxes))], rng, 0.55)
     side = float(np.exp(rng.uniform(np.log(14), np.log(max(32.0, min(height, width) * 0.7)))))
     corner = rng.uniform(0, 1, 2) * [max(1.0, width - side), max(1.0, height - side)]
@@ -141,7 +145,10 @@ def _random_box(scene: Scene, rng: np.random.Generator) -> Floats:
 
 
 def _targets(scene: Scene, picked: Floats, margin: float) -> tuple[Floats, ...]:
-    """Faces, box offsets, whether they hold, landmarks, whether they hold; one row a picked box."""
+    """Return the targets of the picked boxes, one row each.
+
+    These are the faces, box offsets, whether they are known, landmarks, and whether they are known.
+    """
     count = len(picked)
     faces, offsets = np.zeros(count, np.float32), np.zeros((count, 4), np.float32)
     landmarks, has_landmarks = np.zeros((count, 10), np.float32), np.zeros(count, bool)

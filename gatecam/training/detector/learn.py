@@ -1,10 +1,10 @@
-"""Training the detector: P-Net, R-Net and O-Net one after the other, each from the mistakes of those before.
+"""Train P-Net, R-Net and O-Net one after the other, each on the mistakes of the networks before it.
 
     P-Net ─► mine ─► R-Net ─► mine ─► O-Net ─► mine ─► R-Net again ─► mine ─► O-Net again
 
-A run folder holds a checkpoint a minute and a stage, the log, and TensorBoard's figures. A run that was
-stopped or killed goes on from the last checkpoint and ends as if nothing had happened: what a step shows
-follows from the seed, the stage and the step alone.
+A run folder holds the checkpoint, the log and TensorBoard's figures. A checkpoint is written every minute and
+after every stage. A stopped or killed run continues from the last checkpoint, with the same result as an
+uninterrupted one. This works because each batch depends only on the seed, the stage and the step.
 """
 
 from __future__ import annotations
@@ -41,37 +41,37 @@ from gatecam.vision.detector.networks import Networks
 from gatecam.vision.device import pick_device
 from gatecam.vision.weights import hash_of
 
-LOG_EVERY = 50  # steps
-AHEAD = 4  # batches
+LOG_EVERY = 50  # in steps
+AHEAD = 4  # batches that are prepared in advance
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far a run is: called for after every batch, and while pictures are mined or validated."""
+    """Says how far a run is. It is reported after every batch, and while pictures are mined or validated."""
 
     stage: str
     step: int  # of the whole run
     steps: int
-    loss: float | None  # the mean since the log's last line
+    loss: float | None  # the mean since the log's last entry
     doing: str = ""  # such as "mine: 20/300 pictures"
-    figures: Mapping[str, float] = field(default_factory=dict)  # of the stage that ends
+    figures: Mapping[str, float] = field(default_factory=dict)  # of a stage that has ended
 
 
 @dataclass(slots=True)
 class _State:
-    """Where a run stands."""
+    """Holds the progress of a run."""
 
     stage: int = 0
-    step: int = 0  # batches done of this stage
-    loss: float = 0.0  # of those since the log's last line, summed
-    history: list[dict[str, Any]] = field(default_factory=list)  # the log's lines
+    step: int = 0  # batches done in this stage
+    loss: float = 0.0  # sum of the losses since the log's last entry
+    history: list[dict[str, Any]] = field(default_factory=list)  # the log's entries
 
 
 def prepare(folder: Path, start: Path | None) -> None:
-    """Make the run's folder, and refuse before long work what would fail after it.
+    """Make the run's folder, and check everything that could make a long run fail.
 
     Raises:
-        ModelError: the weights to start with are none of ours.
+        ModelError: the weights to start with are not weights of our cascade.
         OutputError: the folder cannot be written to.
         MissingExtraError: TensorBoard is not installed.
     """
@@ -82,14 +82,14 @@ def prepare(folder: Path, start: Path | None) -> None:
 
 
 class DetectorTrainer:
-    """One run, resumed from its folder if it was begun there.
+    """Trains one cascade, and resumes if its folder has a checkpoint.
 
     Args:
         material: the training pictures.
-        held_out: those that each stage is scored on.
-        recipe: every choice.
-        start: weights to begin with, if any.
-        folder: of the run, `prepare`d.
+        held_out: the pictures that each stage is scored on.
+        recipe: the run's settings.
+        start: initial weights, or None.
+        folder: the run's folder, made by `prepare`.
 
     Raises:
         DataError: the folder's checkpoint is damaged, or of another recipe, other pictures or another start.
@@ -107,37 +107,37 @@ class DetectorTrainer:
         torch.manual_seed(recipe.seed)
         self._networks = Networks().to(self._device).eval()
         self._state = _State()
-        self._learner: Learner | None = None  # of the stage in hand
-        self._mined: list[Floats] = []  # for it, a row a mistake
+        self._learner: Learner | None = None  # of the current stage
+        self._mined: list[Floats] = []  # mistakes for the current stage, one array per scene
         self._stopping = False
         resume(folder, self._made_of, self._device, self._restore)
 
     @property
     def steps(self) -> tuple[int, int]:
-        """Batches done, and of the whole run."""
+        """Return the number of batches done, and of the whole run."""
         done = sum(stage.steps for stage in self._stages[: self._state.stage])
         return done + self._state.step, sum(stage.steps for stage in self._stages)
 
     @property
     def networks(self) -> Networks:
-        """A copy of the networks, each with its averaged weights of the last stage that it ended."""
+        """Return a copy of the networks, each with the averaged weights of its last finished stage."""
         return copy.deepcopy(self._networks)
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
-        """What was validated after each stage, by its name."""
+        """Return the validation figures by the stage's name."""
         return {line["stage"]: line["figures"] for line in self._state.history if "figures" in line}
 
     def stop(self) -> None:
-        """End after the batch or picture in hand, with a checkpoint; safe in a signal handler."""
+        """Stop after the current batch or picture. Safe to call from a signal handler."""
         self._stopping = True
 
     def train(self, report: Callable[[Report], None]) -> bool:
-        """Train to the end; false if `stop` ended it early.
+        """Train to the end. Return False if `stop` ended the run early.
 
         Raises:
-            DataError: the loss is not a number any more.
-            OutputError: a checkpoint cannot be written; the one before it is whole.
+            DataError: the loss is no longer a number.
+            OutputError: a checkpoint cannot be written. The previous one stays intact.
         """
         if self._state.stage >= len(self._stages):
             return True
@@ -156,7 +156,7 @@ class DetectorTrainer:
         return self._stages[self._state.stage]
 
     def _begin(self, report: Callable[[Report], None]) -> bool:
-        """Mine for the stage and set up its network; false if it was stopped before."""
+        """Mine for the stage and set up its network. Return False if the run was stopped before that."""
         if self._learner is not None:
             return True
         if self._stage.network in BEFORE and not self._mine(report):
@@ -172,7 +172,9 @@ class DetectorTrainer:
         return True
 
     def _mine(self, report: Callable[[Report], None]) -> bool:
-        """Look for mistakes in all pictures but portraits; false if it was stopped, and nothing is kept."""
+        """Search all pictures except portraits for mistakes. Return False and keep nothing if the run was
+        stopped.
+        """
         stage, mined = self._stage, []
         thresholds = MINED_THRESHOLDS[stage.network]
         config = DetectorConfig.model_validate({"min_face_px": self._recipe.mined_face_px, **thresholds})
@@ -190,7 +192,9 @@ class DetectorTrainer:
         return True
 
     def _learn(self, report: Callable[[Report], None], board: Board) -> bool:
-        """The batches of the stage, or what is left of them; false if it was stopped, with a checkpoint."""
+        """Train the stage, or the rest of it. Return False if the run was stopped, after writing a
+        checkpoint.
+        """
         state, stage, learner = self._state, self._stage, self._learner
         assert learner is not None
         saved_s = time.monotonic()
@@ -216,7 +220,7 @@ class DetectorTrainer:
             yield self._batch(step)
 
     def _batch(self, step: int) -> Windows | Crops:
-        """The batch of a step of this stage, always the same one."""
+        """Make the batch of a step of this stage. The same step always gives the same batch."""
         rng = np.random.default_rng((self._recipe.seed, self._state.stage, step))
         network = self._stage.network
         if network == "pnet":
@@ -224,7 +228,7 @@ class DetectorTrainer:
         return crop_batch(self._material, self._mined, self._recipe.scenes, network, rng)
 
     def _end(self, report: Callable[[Report], None], board: Board) -> None:
-        """Keep the stage's network, validate it, and leave a checkpoint."""
+        """Keep the stage's network, validate it, and write a checkpoint."""
         state, stage = self._state, self._stage
         assert self._learner is not None
         getattr(self._networks, stage.network).load_state_dict(self._learner.average.module.state_dict())
@@ -245,7 +249,7 @@ class DetectorTrainer:
         report(Report(self._stage.name, done, total, loss, doing))
 
     def _note(self, board: Board, values: Mapping[str, float], name: str = "") -> None:
-        """Leave values in the log, below a name if one is given, and for TensorBoard."""
+        """Add values to the log, under `name` if given, and to TensorBoard's figures."""
         rounded = {what: round(value, 6) for what, value in values.items()}
         line: dict[str, Any] = {"stage": self._stage.name, "step": self._state.step}
         self._state.history.append(line | ({name: rounded} if name else rounded))

@@ -1,4 +1,4 @@
-"""Pictures for training the detector: opened, searched by the stock weights, masks drawn on them."""
+"""Load the pictures that train the detector, search them with the stock weights, and draw masks on them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from gatecam.training.detector.validation import HeldOut
 from gatecam.training.scores.matching import KnownFaces, read_known, require_known
 
 TRAIN, VALIDATION = "train", "validation"
-CACHE_FOLDER = "detector"  # below --cache, beside the faces that `gatecam train` cuts
+CACHE_FOLDER = "detector"  # below --cache, beside the faces that `gatecam train` caches
 
 SceneRows = Sequence[tuple[Scene, Sequence[Row]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Where pictures are, and which of them are held out: words of `gatecam train-detector`."""
+    """Holds the arguments of `gatecam train-detector` that say where pictures are and which are held out."""
 
     data: list[Path]
     no_faces: list[Path]
@@ -50,7 +50,7 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """All pictures, in memory, and what was learnt from, as sentences for the spec."""
+    """Holds all pictures in memory, and the data they come from as sentences for the spec."""
 
     material: Material
     held_out: HeldOut
@@ -58,7 +58,7 @@ class Loaded:
 
 
 class _Collections:
-    """The collections with their rows by part, and what is found and known in their pictures.
+    """Reads the collections, their parts, and what the stock weights find in their pictures.
 
     Raises:
         DataError: none of them has boxes, or a list cannot be used.
@@ -80,7 +80,7 @@ class _Collections:
         self.data: list[str] = []
 
     def boxed(self) -> tuple[SceneRows, SceneRows]:
-        """The scenes with boxes of the parts train and validation."""
+        """Return the scenes with boxes of the parts train and validation."""
         train: list[tuple[Scene, Sequence[Row]]] = []
         validation: list[tuple[Scene, Sequence[Row]]] = []
         for collection in filter(is_boxed, self._all):
@@ -94,7 +94,7 @@ class _Collections:
         return train, validation
 
     def portraits(self, scenes: Sequence[Scene], recipe: DetectorRecipe) -> list[Scene]:
-        """The scenes of single bare faces of the part train, boxed as `scenes` are."""
+        """Return scenes of single bare faces in the part train, with boxes fitted to those of `scenes`."""
         others = [collection for collection in self._all if not is_boxed(collection)]
         rows = [row for collection in others for row in self._rows(collection, TRAIN)]
         picked = set(picked_portraits(rows, recipe.portraits, recipe.seed))
@@ -137,7 +137,7 @@ class _Collections:
 
 
 def load_pictures(pictures: Pictures, recipe: DetectorRecipe) -> Loaded:
-    """All pictures of the parts train and validation, with copies that have masks drawn on bare faces.
+    """Load all pictures of the parts train and validation, and make copies with masks drawn on bare faces.
 
     Raises:
         DataError: a collection, list or split cannot be used, or a part has no picture with boxes.

@@ -1,4 +1,4 @@
-"""What the cascade's networks are trained to make small (Zhang et al. 2016, section 2.3)."""
+"""Compute the training losses of the cascade's networks (Zhang et al. 2016, section 2.3)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from torch import Tensor
 from gatecam.training.detector.candidates import Crops
 from gatecam.training.detector.windows import Windows
 
-KEPT_SHARE = 0.7  # of a batch's losses, the hardest (section 2.3, online hard sample mining)
+KEPT_SHARE = 0.7  # share of a batch's losses that count, the hardest (section 2.3, online hard sample mining)
 NEGATIVES_A_POSITIVE = 3
 BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 1.0
 
 
 def hardest(losses: Tensor, kept: int) -> Tensor:
-    """The mean of the `kept` largest."""
+    """Return the mean of the `kept` largest losses."""
     kept = min(kept, len(losses))
     return losses.topk(kept).values.mean() if kept else losses.sum() * 0
 
 
 def window_loss(logits: Tensor, boxes: Tensor, windows: Windows) -> Tensor:
-    """P-Net's loss over all cells of a batch: its faces, and of the rest the hardest, three times as many.
+    """Return P-Net's loss over all cells of a batch.
+
+    All faces count, and about three times as many of the hardest other cells.
 
     Args:
         logits: (B, h, w).
@@ -45,7 +47,7 @@ def _hardest_sum(losses: Tensor, kept: int) -> Tensor:
 
 
 def crop_loss(outputs: tuple[Tensor, ...], crops: Crops) -> Tensor:
-    """R-Net's or O-Net's loss: each task counts where its target is known.
+    """Return the loss of R-Net or O-Net. Each task counts only where its target is known.
 
     Args:
         outputs: logits (N,), boxes (N, 4) and for O-Net landmarks (N, 10).
@@ -62,7 +64,7 @@ def crop_loss(outputs: tuple[Tensor, ...], crops: Crops) -> Tensor:
 
 
 def _landmark_loss(landmarks: Tensor, crops: Crops) -> Tensor:
-    """Mean distance in parts of the face's side, of the landmarks that are known."""
+    """Return four times the mean distance of the known landmarks, in parts of the crop's side."""
     got = landmarks[crops.has_landmarks].view(-1, 5, 2)
     if not len(got):
         return landmarks.sum() * 0
@@ -71,7 +73,7 @@ def _landmark_loss(landmarks: Tensor, crops: Crops) -> Tensor:
 
 
 def _box_loss(got: Tensor, wanted: Tensor) -> Tensor:
-    """1 - IoU plus the corners' mean distance; boxes here are offsets from one unit square."""
+    """Return 1 - IoU plus a smooth L1 loss of the corners. Boxes here are offsets from one unit square."""
     if not len(got):
         return got.sum() * 0
     square = got.new_tensor([0.0, 0.0, 1.0, 1.0])

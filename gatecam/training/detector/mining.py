@@ -1,4 +1,4 @@
-"""What the first networks of a cascade hand on: the mistakes that the next one learns from."""
+"""Mine the mistakes of a cascade's first networks, which the next network learns from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatecam.vision.detector.cascade import Candidates, CascadeDetector
 from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, ONet, RNet
 from gatecam.vision.detector.pyramid import Picture
 
-# So low that what is handed on holds more mistakes than in use, and the next network sees the next harder.
+# Low thresholds let more mistakes through than in use, so that the next network sees more of them.
 MINED_THRESHOLDS = {
     "rnet": {"pnet_threshold": 0.15},
     "onet": {"pnet_threshold": 0.2, "rnet_threshold": 0.1},
@@ -21,16 +21,16 @@ NOTHING = np.zeros((0, 5), np.float32)
 
 
 class Miner(CascadeDetector):
-    """A cascade that can be stopped half-way."""
+    """Runs a cascade only up to R-Net or O-Net."""
 
     @torch.inference_mode()
     def candidates(self, image: Image, after: str) -> Floats:
-        """The boxes (k, 5) with their scores that "pnet", or "rnet" behind it, hands on of a picture."""
+        """Return the candidates (k, 5) with scores that remain of a picture after "pnet" or "rnet"."""
         return _rows(self._handed_on([Picture(image)], after))
 
     @torch.inference_mode()
     def judged_by(self, image: Image, network: str) -> Floats:
-        """What "rnet" or "onet" is handed of a picture, (k, 5), with the scores that it gives itself."""
+        """Return the candidates (k, 5) that "rnet" or "onet" gets of a picture, with its own scores."""
         pictures = [Picture(image)]
         found = self._handed_on(pictures, BEFORE[network])
         net: RNet | ONet = getattr(self._nets, network)

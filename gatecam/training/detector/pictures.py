@@ -1,6 +1,6 @@
-"""From collections to all that the detector learns from and is validated on, in memory.
+"""Build the training and validation data of the detector from collections, in memory.
 
-A picture takes some 1 MB, and so does each copy of it with masks drawn on its bare faces.
+A picture takes about 1 MB, and so does each copy of it with masks drawn on its bare faces.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from gatecam.training.detector.validation import HeldOut
 from gatecam.training.scores.matching import KnownFaces, LabelledFace, Truth, side_px
 from gatecam.types import Box
 
-DRESSED_COPIES = 2  # of each scene with boxes; of a portrait one
-MIN_TO_FIT = 50  # faces with box and landmarks, to learn from how labellers box a face
+DRESSED_COPIES = 2  # of each scene with boxes; a portrait gets one
+MIN_TO_FIT = 50  # faces with box and landmarks that are needed to fit `BoxFit`
 THREADS = 2
 
 Progress = Callable[[int, int], None]
@@ -40,22 +40,24 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What the detector learns from."""
+    """Holds the scenes that the detector learns from."""
 
     scenes: Sequence[Scene]
-    dressed: Sequence[Scene]  # copies of scenes, masks drawn on their bare faces
-    portraits: Sequence[Scene]  # of one face each
+    dressed: Sequence[Scene]  # copies of scenes with masks drawn on their bare faces
+    portraits: Sequence[Scene]  # scenes with one face each
     dressed_portraits: Sequence[Scene]
-    empty: Sequence[Scene]  # without a face
+    empty: Sequence[Scene]  # scenes without a face
 
     @property
     def mined(self) -> list[Scene]:
-        """The scenes in which mistakes are mined: all but the portraits."""
+        """Return the scenes in which mistakes are mined, which are all except the portraits."""
         return [*self.scenes, *self.dressed, *self.empty]
 
     @property
     def fingerprint(self) -> str:
-        """Tells this material from other; what is drawn on copies follows from the recipe's seed."""
+        """Return a hash of the scenes, to recognise other material. Drawn copies follow from the recipe's
+        seed.
+        """
         digest = hashlib.sha256()
         for scenes in (self.scenes, self.portraits, self.empty):
             for scene in scenes:
@@ -67,21 +69,21 @@ class Material:
 
 
 def is_boxed(collection: Collection) -> bool:
-    """Whether its faces have boxes; else each of its pictures shows one person."""
+    """Return whether the collection's faces have boxes. Otherwise each of its pictures shows one person."""
     return collection.rows[0].box is not None
 
 
 def boxed_scenes(
     collection: Collection, rows: Sequence[Row], teaching: Teaching, unboxed: KnownFaces, progress: Progress
 ) -> Iterator[tuple[Scene, Sequence[Row]]]:
-    """The scenes of rows with boxes, each with its rows; pictures that could not be read are left out.
+    """Yield the scenes of rows with boxes, each with its rows. Unreadable pictures are left out.
 
     Args:
-        collection: which the rows are of.
-        rows: all rows of the pictures that are wanted.
-        teaching: what the stock weights find in the pictures.
-        unboxed: faces without a row, which are ignored, by the picture's path or name.
-        progress: called with pictures done and pictures in all.
+        collection: the rows' collection.
+        rows: all rows of the wanted pictures.
+        teaching: the faces that the stock weights find in the pictures.
+        unboxed: faces without a row, by the picture's path or name. They are ignored in training.
+        progress: called with the number of pictures done and in total.
     """
     of_image: dict[Path, list[Row]] = {}
     for row in rows:
@@ -96,7 +98,7 @@ def boxed_scenes(
 
 
 def truth_of(scene: Scene, rows: Sequence[Row]) -> Truth:
-    """What a detector is scored by on a scene, in px of the scene; small faces are ignored."""
+    """Return the truth that a detector is scored against, in px of the scene. Small faces are ignored."""
     faces, ignored = [], [Box(*map(float, corners)) for corners in scene.ignored]
     for corners, mask in zip(scene.boxes, scene.masks, strict=True):
         box = Box(*map(float, corners))
@@ -109,10 +111,10 @@ def truth_of(scene: Scene, rows: Sequence[Row]) -> Truth:
 
 
 def held_out_of(scenes: Sequence[tuple[Scene, Sequence[Row]]]) -> HeldOut:
-    """The validation pictures.
+    """Build the validation set.
 
     Raises:
-        DataError: they show no face that counts.
+        DataError: the pictures show no face that counts.
     """
     truths = [truth_of(scene, rows) for scene, rows in scenes]
     if not any(truth.faces for truth in truths):
@@ -124,7 +126,7 @@ def held_out_of(scenes: Sequence[tuple[Scene, Sequence[Row]]]) -> HeldOut:
 
 
 def box_fit(scenes: Sequence[Scene]) -> BoxFit | None:
-    """How the scenes' labellers box a face; None where too few faces have landmarks to tell."""
+    """Learn how the scenes' labellers box a face. Return None where too few faces have landmarks."""
     if not scenes:
         return None
     landmarks = np.concatenate([scene.landmarks for scene in scenes])
@@ -134,7 +136,10 @@ def box_fit(scenes: Sequence[Scene]) -> BoxFit | None:
 
 
 def picked_portraits(rows: Sequence[Row], limit: int, seed: int) -> list[Row]:
-    """At most `limit` bare faces: of masked ones the stock weights do not know the landmarks well."""
+    """Choose at most `limit` bare faces at random.
+
+    Masked faces are left out, because the stock weights do not find their landmarks well.
+    """
     bare = [row for row in rows if row.mask == BARE and not row.suspect]
     if len(bare) <= limit:
         return bare
@@ -145,7 +150,7 @@ def picked_portraits(rows: Sequence[Row], limit: int, seed: int) -> list[Row]:
 def portrait_scenes(
     rows: Sequence[Row], teaching: Teaching, fit: BoxFit | None, progress: Progress
 ) -> list[Scene]:
-    """The scenes of pictures of one person whose face was found."""
+    """Build the scenes of pictures of one person, where the face was found."""
     scenes = []
     for done, row in enumerate(rows, 1):
         scene = portrait_scene(row, teaching, fit)
@@ -156,7 +161,7 @@ def portrait_scenes(
 
 
 def empty_scenes(images: Sequence[Path], problems: list[Problem], progress: Progress) -> list[Scene]:
-    """The scenes of pictures without a face; those that cannot be read are added to `problems` instead."""
+    """Build the scenes of pictures without a face. Unreadable pictures are added to `problems` instead."""
     scenes = []
     for done, image in enumerate(images, 1):
         try:
@@ -169,7 +174,7 @@ def empty_scenes(images: Sequence[Path], problems: list[Problem], progress: Prog
 
 
 def dressed_scenes(scenes: Sequence[Scene], copies: int, seed: int, progress: Progress) -> list[Scene]:
-    """Copies of those scenes that have bare faces, each with other things drawn on them."""
+    """Copy the scenes that have bare faces, with other things drawn on the faces in each copy."""
     wanted = [(copy, i) for copy in range(copies) for i in range(len(scenes))]
 
     def dress(at: tuple[int, int]) -> Scene | None:

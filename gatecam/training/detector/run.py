@@ -1,4 +1,4 @@
-"""The work of `gatecam train-detector`: collections in, weights with spec and scores out."""
+"""Run `gatecam train-detector`: read collections, train, and write weights with their spec and scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NETWORKS = {"pnet": "P-Net", "rnet": "R-Net", "onet": "O-Net"}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The words of `gatecam train-detector` that are no part of the recipe."""
+    """Holds the arguments of `gatecam train-detector` that are not part of the recipe."""
 
     pictures: Pictures
     start: Path | None
@@ -34,10 +34,12 @@ class Wanted:
 
 
 def train_and_save(wanted: Wanted, recipe: DetectorRecipe) -> bool:
-    """Train, set the operating point on the validation pictures, write weights and spec; false if stopped.
+    """Train, set the operating point on the validation pictures, and write the weights and their spec.
+
+    Return False if the run was stopped before the end.
 
     Raises:
-        GatecamError: the words, the data or a disk are not fit for it.
+        GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
     pictures = wanted.pictures
     require_ordinary(wanted.out)
@@ -57,7 +59,7 @@ def train_and_save(wanted: Wanted, recipe: DetectorRecipe) -> bool:
 
 
 def _train(trainer: DetectorTrainer) -> bool:
-    """Train with a bar; Ctrl-C and SIGTERM end after the batch in hand."""
+    """Train with a progress bar. Ctrl-C and SIGTERM stop after the current batch."""
     done, total = trainer.steps
     with progress("train", total, "batches", done) as tick, stop_on_signals() as stop:
         stop.reach(trainer.stop)
@@ -72,13 +74,13 @@ def _train(trainer: DetectorTrainer) -> bool:
 
         ended = trainer.train(report)
     if not ended:
-        print("gatecam: stopped; the same command goes on from here", file=sys.stderr)
+        print("gatecam: stopped. Run the same command again to continue.", file=sys.stderr)
     return ended
 
 
 def _sentence(figures: Mapping[str, float]) -> str:
     return ", ".join(
-        f"{value:.1f} candidates a picture"
+        f"{value:.1f} candidates per picture"
         if name == "candidates"
         else f"{name.replace('_', ' ')} {value:.4f}"
         for name, value in figures.items()
@@ -86,7 +88,7 @@ def _sentence(figures: Mapping[str, float]) -> str:
 
 
 def _save(trainer: DetectorTrainer, loaded: Loaded, wanted: Wanted, recipe: DetectorRecipe) -> None:
-    """Set the thresholds, score, write, and say so."""
+    """Set the thresholds, score the networks, write the weights, and print where they are."""
     networks, device, pictures = trainer.networks, pick_device("auto"), wanted.pictures
     with progress("set thresholds", None, "pictures") as tick:
         before = set_operating_point(networks, loaded.held_out, device, tick)

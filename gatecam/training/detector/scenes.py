@@ -1,9 +1,9 @@
-"""Pictures with all that is known of their faces, which the detector learns from and is mined in.
+"""Build scenes, which are pictures with everything known about their faces.
 
-A scene's faces have boxes; where the stock weights found a bare face, also its landmarks, and then copies
-of the scene with masks drawn on its bare faces, whose landmarks are those from before. What looks like a
-face and has no box, and what is doubtful, is set aside: it teaches nothing, in particular not that it is
-background.
+The detector learns from scenes, and its mistakes are mined in them. A scene's faces have boxes. Bare faces
+that the stock weights found also have landmarks. Copies of such a scene with masks drawn on those faces keep
+the landmarks. Doubtful faces and likely faces without a box are ignored. They teach nothing, in particular
+not that they are background.
 """
 
 from __future__ import annotations
@@ -22,35 +22,39 @@ from gatecam.training.drawing import dress
 from gatecam.types import Box, Floats, Image
 
 SAME_FACE_IOU = 0.4
-UNBOXED_SCORE = 0.9  # of the stock weights, from which a face without a box is taken for one
+UNBOXED_SCORE = 0.9  # score of the stock weights from which a face without a box is ignored
 BARE = 2
-DRESSED_SHARES = (0.55, 0.25, 0.2)  # of the copies' faces: worn right, worn wrong, behind another thing
+DRESSED_SHARES = (
+    0.55,
+    0.25,
+    0.2,
+)  # of the copies' faces: mask worn right, worn wrong, no mask (bare or behind another thing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A picture and its n faces."""
+    """Holds a picture and its n faces."""
 
     image: Image  # (H, W, 3) RGB
     boxes: Floats  # (n, 4) px
     landmarks: Floats  # (n, 5, 2) px, NaN where unknown
     masks: NDArray[np.int64]  # (n,) mask state, -1 where unknown
-    ignored: Floats  # (m, 4) px: doubtful faces, and those that have no box
+    ignored: Floats  # (m, 4) px: doubtful faces, and faces without a labelled box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxFit:
-    """How labellers box a face, learnt from faces that have both a box and landmarks.
+    """Predicts the box that labellers would draw around a face from its landmarks.
 
-    A linear map from the five landmarks, taken from their middle in parts of their spread, to the corners of
-    the box in the same measure: pictures without boxes, whose landmarks are known, get the same kind of box.
+    It is a linear map from the five landmarks, relative to their middle and in parts of their spread, to the
+    box's corners in the same measure. Pictures without boxes thus get the same kind of box.
     """
 
     weights: Floats  # (11, 4)
 
     @staticmethod
     def of(landmarks: Floats, boxes: Floats) -> BoxFit:
-        """Least squares over (n, 5, 2) landmarks and (n, 4) boxes, then twice without the worst tenth."""
+        """Fit landmarks (n, 5, 2) to boxes (n, 4) by least squares, then twice without the worst tenth."""
         inputs, targets = _measured(landmarks), _corners(landmarks, boxes)
         kept = np.ones(len(inputs), bool)
         for _ in range(3):
@@ -60,7 +64,7 @@ class BoxFit:
         return BoxFit(weights.astype(np.float32))
 
     def box(self, landmarks: Floats) -> Floats:
-        """The box (4,) of landmarks (5, 2)."""
+        """Return the box (4,) of landmarks (5, 2)."""
         middle, spread = _frame(landmarks[None])
         corners = (_measured(landmarks[None]) @ self.weights)[0] * spread[0] + np.tile(middle[0], 2)
         return np.asarray(corners, np.float32)
@@ -84,12 +88,12 @@ def _corners(landmarks: Floats, boxes: Floats) -> Floats:
 
 
 def boxed_scene(rows: Sequence[Row], teaching: Teaching, unboxed: Sequence[Box] = ()) -> Scene:
-    """The scene of all rows of one picture, which have boxes.
+    """Build the scene of one picture from all its rows, which have boxes.
 
     Args:
-        rows: of the picture.
-        teaching: what the stock weights find in it.
-        unboxed: faces without a row, in px of the picture; they are ignored.
+        rows: all rows of the picture.
+        teaching: the faces that the stock weights find in it.
+        unboxed: faces without a row, in px of the picture. They are ignored.
 
     Raises:
         SourceError: the picture cannot be read.
@@ -122,7 +126,7 @@ def _scaled(box: Box, scale: float) -> list[float]:
 
 
 def _shared(a: Box, b: Box) -> float:
-    """The overlap of two boxes, in parts of the smaller."""
+    """Return the overlap of two boxes, in parts of the smaller."""
     width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
     return max(0.0, width) * max(0.0, height) / max(1e-6, min(a.area, b.area))
 
@@ -144,12 +148,12 @@ def _scene(
 
 
 def portrait_scene(row: Row, teaching: Teaching, fit: BoxFit | None) -> Scene | None:
-    """The scene of a picture that shows one face; None where the face was not found.
+    """Build the scene of a picture that shows one face. Return None where the face was not found.
 
     Args:
-        row: of the picture, without a box.
-        teaching: what the stock weights find in it.
-        fit: says the face's box; None leaves it as the stock weights have it.
+        row: the picture's row, without a box.
+        teaching: the faces that the stock weights find in it.
+        fit: predicts the face's box. None takes the box of the stock weights.
 
     Raises:
         SourceError: the picture cannot be read.
@@ -164,15 +168,14 @@ def portrait_scene(row: Row, teaching: Teaching, fit: BoxFit | None) -> Scene | 
 
 
 def empty_scene(image: Image) -> Scene:
-    """The scene of a picture that holds no face."""
+    """Build the scene of a picture without a face."""
     return _scene(image, [], [], [], [])
 
 
 def dressed_scene(scene: Scene, rng: np.random.Generator) -> Scene | None:
-    """The scene with something drawn on every bare face of known landmarks; None where there is none.
+    """Draw something on every bare face with known landmarks. Return None where there is no such face.
 
-    The landmarks stay those of the bare face. A face in `DRESSED_SHARES`'s last share is left bare or put
-    behind something that is no mask.
+    The landmarks stay those of the bare face. `DRESSED_SHARES` gives the shares of the mask states.
     """
     image, masks, drawn = scene.image, scene.masks.copy(), False
     for i in np.flatnonzero(np.isin(scene.masks, (BARE, UNKNOWN))):
@@ -185,6 +188,6 @@ def dressed_scene(scene: Scene, rng: np.random.Generator) -> Scene | None:
 
 
 def _profile(landmarks: Floats) -> bool:
-    """Whether the face is turned so far that a mask cannot be drawn on it well."""
+    """Return whether the face is turned too far to draw a mask on it well."""
     eyes, mouth = landmarks[1] - landmarks[0], landmarks[3:].mean(0) - landmarks[:2].mean(0)
     return float(np.hypot(*eyes)) < 0.45 * float(np.hypot(*mouth))

@@ -1,4 +1,4 @@
-"""The turns that the detector's networks take in a training, and how one of them learns in its turn."""
+"""Define the stages of the detector's training, and train one network in its stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.windows import Windows
 from gatecam.training.runs import WARM_UP_STEPS, autocast, schedule
 
-BEGUN_RATE = 0.5  # of the learning rate, for a network that has learnt before
+BEGUN_RATE = 0.5  # of the learning rate, for a network that was trained before
 LONGEST_GRADIENT = 5.0
 NAMES = {"pnet": "P", "rnet": "R", "onet": "O"}
 
@@ -25,20 +25,20 @@ Average = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One network's turn."""
+    """Describes the training of one network."""
 
     network: str  # "pnet", "rnet", "onet"
-    round: int  # from 1
+    round: int  # counted from 1
     steps: int
 
     @property
     def name(self) -> str:
-        """Such as P, R, O, R2."""
+        """Return the stage's name, such as P, R, O, R2."""
         return NAMES[self.network] + (str(self.round) if self.round > 1 else "")
 
 
 def stages_of(recipe: DetectorRecipe) -> list[Stage]:
-    """The turns of a run, in order."""
+    """Return the stages of a run, in order."""
     stages = [Stage("pnet", 1, recipe.p_steps)]
     for turn in range(1, recipe.rounds + 1):
         stages += [Stage("rnet", turn, recipe.r_steps), Stage("onet", turn, recipe.o_steps)]
@@ -46,7 +46,7 @@ def stages_of(recipe: DetectorRecipe) -> list[Stage]:
 
 
 class Learner:
-    """A network that learns, its average, and how it is moved."""
+    """Trains one network, and holds its averaged weights and optimizer."""
 
     def __init__(
         self, network: nn.Module, recipe: DetectorRecipe, stage: Stage, learnt: bool, device: torch.device
@@ -68,11 +68,11 @@ class Learner:
 
     @property
     def rate(self) -> float:
-        """The learning rate of the last step."""
+        """Return the learning rate of the last step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def step(self, batch: Windows | Crops, step: int) -> float:
-        """Learn from a batch; gives its loss."""
+        """Train on a batch. Return its loss."""
         batch = _on_device(batch, self._device)
         steps = self._stage.steps
         for group in self._optimizer.param_groups:
@@ -88,7 +88,7 @@ class Learner:
         return float(loss.detach())  # the CPU waits here
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on from here."""
+        """Return the state that `restore` needs to continue."""
         return {
             "net": self._net.state_dict(),
             "average": self.average.state_dict(),
@@ -96,14 +96,14 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self._net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
 
 
 def _warming_average(decay: float) -> Average:
-    """An exponential average whose decay begins small: min(decay, (1 + t) / (10 + t)) after t steps."""
+    """Return an exponential average with a rising decay: min(decay, (1 + t) / (10 + t)) after t steps."""
 
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], done: Tensor | int) -> None:
         kept = min(decay, (1 + int(done)) / (10 + int(done)))

@@ -1,4 +1,4 @@
-"""Beginning a training with weights that are shipped, whose batch norms are folded into the convolutions."""
+"""Start training from shipped weights, whose batch norms are folded into the convolutions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def unfold(network: nn.Module, folded: nn.Module, pixels: Tensor) -> None:
-    """Give a network the weights of a folded one, which has no batch norms.
+    """Load folded weights, which have no batch norms, into a network with batch norms.
 
-    Each norm gets the statistics that its layer has on `pixels`, and a scale and shift that undo them, so
-    that the network says in training what the folded one says.
+    Each norm gets the statistics of its layer on `pixels`, and a scale and shift that undo them. The network
+    then gives the same outputs as the folded one.
 
     Args:
-        network: with a batch norm behind each convolution but the last.
-        folded: the same, folded.
-        pixels: (B, 3, H, W) such as it will be shown.
+        network: a network with a batch norm after each convolution except the last.
+        folded: the same network, folded.
+        pixels: (B, 3, H, W), such as the network gets in training.
     """
     given = folded.state_dict()
     hooks = []
@@ -33,7 +33,7 @@ def unfold(network: nn.Module, folded: nn.Module, pixels: Tensor) -> None:
 
 
 def _fit(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-    """Make a norm add its bias to these inputs (B, C, H, W) and do nothing else."""
+    """Make a norm add only its bias to these inputs (B, C, H, W)."""
     variance, mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
     assert norm.running_mean is not None
     assert norm.running_var is not None

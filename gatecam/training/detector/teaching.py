@@ -1,4 +1,4 @@
-"""What the stock weights find in pictures: landmarks of bare faces, and faces that have no labelled box."""
+"""Search pictures with the stock weights for landmarks of bare faces, and for unlabelled faces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gatecam.vision.device import pick_device
 
 LONGEST_PX = 720  # of a scene; larger pictures are shrunk
 MIN_FACE_PX = 20
-CUT_OUT_PX = 320  # up to here a picture may be cut out around one face: it is searched with a border
+CUT_OUT_PX = 320  # a portrait up to this size may be cut out around its face, so it is searched with a border
 BORDER = (127, 127, 127)
 BATCH = 16
 
@@ -35,12 +35,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Teaching:
-    """The faces that the stock weights find, by picture; pictures that cannot be read are not in it."""
+    """Holds the faces that the stock weights find, by picture. Unreadable pictures are missing."""
 
     found: dict[str, NDArray[np.float32]]  # by path: (k, 15) box, score, landmarks, in px of the scene
 
     def of(self, image: Path) -> list[tuple[Box, float, Floats]]:
-        """The faces found in a picture: box, score and landmarks (5, 2)."""
+        """Return the faces found in a picture: box, score and landmarks (5, 2)."""
         return [
             (Box(*map(float, row[:4])), float(row[4]), row[5:].reshape(5, 2))
             for row in self.found.get(str(image), np.zeros((0, 15), np.float32))
@@ -48,7 +48,7 @@ class Teaching:
 
 
 def read_scene_picture(path: Path) -> Image:
-    """A picture as a scene has it: shrunk to `LONGEST_PX`.
+    """Read a picture for a scene, shrunk to `LONGEST_PX`.
 
     Raises:
         SourceError: it cannot be read.
@@ -57,7 +57,7 @@ def read_scene_picture(path: Path) -> Image:
 
 
 def fitted(image: Image) -> tuple[Image, float]:
-    """A picture shrunk to `LONGEST_PX`, and by what."""
+    """Shrink a picture to `LONGEST_PX`. Return it and the scale."""
     scale = min(1.0, LONGEST_PX / max(image.shape[:2]))
     if scale == 1:
         return image, 1.0
@@ -68,14 +68,17 @@ def fitted(image: Image) -> tuple[Image, float]:
 def taught(
     images: Sequence[Path], folder: Path, portraits: bool, progress: Progress, cache: Path
 ) -> tuple[Teaching, list[Problem]]:
-    """What the stock weights find, searched for or from the cache, and the pictures that cannot be read.
+    """Search pictures with the stock weights, or read the result from the cache.
 
     Args:
-        images: to be searched.
-        folder: of their collection, which problems name them from.
-        portraits: each shows one person, and a small one may be cut out around the face.
-        progress: called with pictures done and pictures in all.
-        cache: an .npz file that is read if it was made from the same unchanged pictures, and written if not.
+        images: the pictures to search.
+        folder: the collection's folder. Problems name pictures relative to it.
+        portraits: each picture shows one person, and a small one may be cut out around the face.
+        progress: called with the number of pictures done and in total.
+        cache: an .npz file. It is read if it was made from the same unchanged pictures, otherwise written.
+
+    Returns:
+        The faces found, and a problem for each unreadable picture.
     """
     states = [(relative(image, folder), file_state(image)) for image in images]
     made_of = repr((LONGEST_PX, MIN_FACE_PX, CUT_OUT_PX, portraits, states))
@@ -110,7 +113,10 @@ def _teach(
 
 
 def _bordered(image: Image, portrait: bool) -> tuple[Image, int]:
-    """A cut-out with half of its side around it, so that a face that fills it is seen whole."""
+    """Add a border of half the side to a cut-out portrait, so that a face that fills it can be found.
+
+    Return the image and the border's width in px.
+    """
     longer = max(image.shape[:2])
     if not portrait or longer > CUT_OUT_PX:
         return image, 0
@@ -127,7 +133,7 @@ def _row(face: Detection, border: int) -> list[float]:
 
 
 def _read_cache(cache: Path, stamp: str, images: Sequence[Path]) -> tuple[Teaching, list[Problem]] | None:
-    """What a cache holds, or None where it is missing, damaged or was made from something else."""
+    """Read a cache. Return None where it is missing, damaged or made from other pictures."""
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["stamp"]) != stamp:
@@ -146,7 +152,7 @@ def _write_cache(
     cache.parent.mkdir(parents=True, exist_ok=True)
     told = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
     of_image = [teaching.found.get(str(image)) for image in images]
-    counts = np.array([-1 if rows is None else len(rows) for rows in of_image])  # -1: cannot be read
+    counts = np.array([-1 if rows is None else len(rows) for rows in of_image])  # -1 is an unreadable picture
     rows = np.concatenate([np.zeros((0, 15), np.float32), *(rows for rows in of_image if rows is not None)])
     with replacing(cache) as part:
         np.savez(part, stamp=stamp, problems=told, counts=counts, rows=rows)

@@ -1,4 +1,4 @@
-"""How a cascade does on pictures held out, network by network, and where its thresholds should lie."""
+"""Validate a cascade on held-out pictures, network by network, and set its thresholds."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from gatecam.types import Floats
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import Networks
 
-KEPT_SHARE = 0.995  # of the faces that are left, which P-Net and R-Net must each keep
-PRECISION = 0.96  # of what O-Net takes for a face
-LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # no threshold falls below
-SLACK = 1e-3  # of a logit, so that rounding loses no face that lies on the threshold
+KEPT_SHARE = 0.995  # share of the remaining faces that P-Net and R-Net must each keep
+PRECISION = 0.96  # precision that O-Net's detections must have
+LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # lower limits of the thresholds
+SLACK = 1e-3  # in logits, so that rounding loses no face that is at the threshold
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """The pictures that are not learnt from."""
+    """Holds the pictures that are not used for training."""
 
     scenes: Sequence[Scene]
-    truths: Sequence[Truth]  # of the scenes, one for one; faces from `DEFAULT_FACE_PX` on count
+    truths: Sequence[Truth]  # one for each scene; faces of `DEFAULT_FACE_PX` and more count
 
 
 def _config(**changed: float) -> DetectorConfig:
-    """The settings that serve, with some thresholds changed."""
+    """Return the default settings with some thresholds changed."""
     return DetectorConfig.model_validate({"min_face_px": DEFAULT_FACE_PX, **changed})
 
 
 def validate(
     networks: Networks, after: str, held_out: HeldOut, device: torch.device, progress: Progress
 ) -> dict[str, float]:
-    """Figures of a cascade at the thresholds that serve.
+    """Score a cascade at its default thresholds.
 
     Args:
-        networks: in the cascade.
-        after: "pnet" or "rnet", whose candidates are looked at, or "onet": the faces.
+        networks: the cascade.
+        after: the network to score. "pnet" and "rnet" are scored by their candidates, "onet" by its faces.
         held_out: the pictures.
-        device: that computes.
-        progress: called with pictures done and pictures in all.
+        device: where torch runs the networks.
+        progress: called with the number of pictures done and in total.
 
     Returns:
-        recall, and for P-Net and R-Net candidates, how many a picture; for O-Net precision and
-        average_precision. All at IoU 0.5.
+        "recall" for every network. For P-Net and R-Net also "candidates", the mean number per picture. For
+        O-Net also "precision" and "average_precision". All at IoU 0.5.
     """
     if after == "onet":
         return _of_faces(networks, held_out, device, progress)
@@ -93,10 +93,10 @@ def _matches(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """What is left of the faces that count, picture by picture."""
+    """Holds how well the candidates cover the faces that count, picture by picture."""
 
-    scores: list[Floats]  # of each face its best candidate's, 0 where it has none
-    candidates: int  # in all
+    scores: list[Floats]  # score of each face's best candidate, 0 where it has none
+    candidates: int  # of all pictures
 
 
 def _best_scores(miner: Miner, after: str, held_out: HeldOut, progress: Progress) -> _Kept:
@@ -114,18 +114,19 @@ def _best_scores(miner: Miner, after: str, held_out: HeldOut, progress: Progress
 def set_operating_point(
     networks: Networks, held_out: HeldOut, device: torch.device, progress: Progress
 ) -> dict[str, float]:
-    """Shift the networks' scores so that the default thresholds are where they should be.
+    """Shift the networks' scores so that the default thresholds become the best ones.
 
-    P-Net's threshold, then R-Net's, is such that `KEPT_SHARE` of the faces that the network before still
-    had, and that this one has a candidate for at all, keep one of IoU 0.5. O-Net's is the lowest score of
-    a face at which the precision is `PRECISION`; where there is none, O-Net stays as it is. A network's
-    logit is shifted by its bias, which changes no order of scores. No threshold falls below `LOWEST`.
+    P-Net's threshold, then R-Net's, is set so that `KEPT_SHARE` of the faces keep a candidate of IoU 0.5.
+    Only faces count that the network before kept, and that this network has a candidate for at all. O-Net's
+    threshold is the lowest score of a face at which the precision is `PRECISION`. If there is none, O-Net
+    stays unchanged. A network's logit is shifted by its bias, which keeps the order of scores. No threshold
+    falls below `LOWEST`.
 
     Args:
-        networks: which are changed.
-        held_out: the pictures that decide.
-        device: that computes.
-        progress: called with pictures done and pictures in all.
+        networks: the cascade, which is changed in place.
+        held_out: the pictures that the thresholds are chosen on.
+        device: where torch runs the networks.
+        progress: called with the number of pictures done and in total.
 
     Returns:
         The thresholds before the shift, by network.
@@ -158,13 +159,13 @@ def set_operating_point(
 
 
 def _kept_threshold(scores: Floats, otherwise: float) -> float:
-    """What `KEPT_SHARE` of the scores above 0 reach."""
+    """Return the score that `KEPT_SHARE` of the scores above 0 reach."""
     found = scores[scores > 0]
     return float(np.quantile(found, 1 - KEPT_SHARE, method="lower")) if len(found) else otherwise
 
 
 def _precise_threshold(matches: Sequence[Match], otherwise: float) -> float:
-    """The lowest score of a face from which on the precision is `PRECISION`."""
+    """Return the lowest score of a face from which on the precision is `PRECISION`."""
     said = [(found.score, True) for m in matches for found in m.found if found is not None]
     said += [(false.score, False) for m in matches for false in m.false]
     said.sort(key=lambda pair: -pair[0])
@@ -175,7 +176,7 @@ def _precise_threshold(matches: Sequence[Match], otherwise: float) -> float:
 
 @torch.no_grad()
 def _shift(networks: Networks, name: str, threshold: float, wanted: float) -> None:
-    """Make the score `threshold` of a network the score `wanted`."""
+    """Shift a network's scores so that the score `threshold` becomes `wanted`."""
     bias: Tensor = getattr(networks, name).head.bias
     bias[0] += _logit(wanted) - _logit(min(max(threshold, 1e-6), 1 - 1e-6)) + SLACK
 

@@ -1,4 +1,4 @@
-"""What P-Net learns from: windows of scenes at one level of the pyramid, and what each cell should say."""
+"""Make training windows for P-Net from scenes at one pyramid level, with a target for each cell."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ from gatecam.types import Floats, Image
 from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
 from gatecam.vision.detector.pyramid import Picture, normalised
 
-WINDOW_PX = 160  # of the level
+WINDOW_PX = 160  # px of the level
 CELLS = WINDOW_PX // STRIDE_PX
-OWN_SIDES = (0.65 * FACE_PX, 2.4 * FACE_PX)  # sides of the faces that a level must find; the levels overlap
-OTHER_SIDES = (0.4 * FACE_PX, 3.6 * FACE_PX)  # within these a face may be found or not
-POSITIVE_REACH, DOUBTFUL_REACH = 0.22, 0.5  # of a face's side, from its middle
-SHARES = (0.68, 0.17, 0.15)  # of windows: scenes, collages of portraits, pictures without faces
+OWN_SIDES = (
+    0.65 * FACE_PX,
+    2.4 * FACE_PX,
+)  # sides of the faces that a level must detect; neighbouring levels overlap
+OTHER_SIDES = (0.4 * FACE_PX, 3.6 * FACE_PX)  # faces of these sides have no target outside of `OWN_SIDES`
+POSITIVE_REACH, DOUBTFUL_REACH = 0.22, 0.5  # from a face's middle, in parts of its side
+SHARES = (0.68, 0.17, 0.15)  # of the windows: scenes, collages of portraits, pictures without faces
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """B windows and their cells' targets."""
+    """Holds B windows and the targets of their cells."""
 
     pixels: Tensor  # (B, 3, WINDOW_PX, WINDOW_PX) normalised
-    faces: Tensor  # (B, CELLS, CELLS): 1 face, 0 none, -1 says nothing
-    boxes: Tensor  # (B, 4, CELLS, CELLS) as P-Net gives them
+    faces: Tensor  # (B, CELLS, CELLS): 1 face, 0 no face, -1 no target
+    boxes: Tensor  # (B, 4, CELLS, CELLS), as offsets like P-Net's output
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sources:
-    """Where windows and crops are cut from."""
+    """Holds the scenes that windows are cut from."""
 
     scenes: Sequence[Scene]
     portraits: Sequence[Scene]
@@ -43,7 +46,7 @@ class Sources:
 
 
 def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
-    """A batch; the same `rng` gives the same one."""
+    """Make a batch of windows. The same state of `rng` gives the same batch."""
     shares = np.array(SHARES) * [bool(sources.scenes), bool(sources.portraits), bool(sources.empty)]
     kinds = rng.choice(3, count, p=shares / shares.sum())
     cut = [(_scene_windows, _collage, _empty_window)[kind](sources, rng) for kind in kinds]
@@ -57,7 +60,10 @@ def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
 
 
 def _scene_windows(sources: Sources, rng: np.random.Generator) -> Scene:
-    """One window of a scene, or four of half the side: what a face fills leaves most of a large one grey."""
+    """Cut one window from a scene, or four of half the side from several scenes.
+
+    A picture that one face fills would leave most of a large window grey.
+    """
     if rng.random() < 0.5:
         return _scene_window(sources, 2 * WINDOW_PX, rng)
     return _tiled([_scene_window(sources, WINDOW_PX, rng) for _ in range(4)])
@@ -89,7 +95,7 @@ def _empty_window(sources: Sources, rng: np.random.Generator) -> Scene:
 
 
 def _collage(sources: Sources, rng: np.random.Generator) -> Scene:
-    """Portraits side by side, each at a size of its own."""
+    """Arrange portraits side by side, each at a random scale."""
     count = int(rng.integers(2, 5))
     size = 2 * WINDOW_PX // count
     tiles = []
@@ -105,7 +111,7 @@ def _collage(sources: Sources, rng: np.random.Generator) -> Scene:
 
 
 def _tiled(tiles: Sequence[Scene]) -> Scene:
-    """Windows of one size as the tiles of a square, which has the side of a window."""
+    """Arrange windows of one size as the tiles of one square window."""
     count, size = int(len(tiles) ** 0.5), tiles[0].image.shape[0]
     canvas: Image = np.full((2 * WINDOW_PX, 2 * WINDOW_PX, 3), 127, np.uint8)
     boxes: list[Floats] = []
@@ -123,7 +129,7 @@ def _tiled(tiles: Sequence[Scene]) -> Scene:
 
 
 def _targets(window: Scene) -> tuple[Floats, Floats]:
-    """What each cell should say of a window twice the level's size: faces (CELLS, CELLS), boxes (4, …)."""
+    """Return each cell's targets for a window twice the level's size: faces (CELLS, CELLS), boxes (4, …)."""
     faces = np.zeros((CELLS, CELLS), np.float32)
     boxes = np.zeros((4, CELLS, CELLS), np.float32)
     at = np.arange(CELLS, dtype=np.float32) * STRIDE_PX + 0.5

@@ -1,8 +1,8 @@
-"""Masks, and what is no mask, drawn on bare faces.
+"""Draw masks, and things that are no mask, on bare faces.
 
-A face's landmarks give its pose (`head`), its pixels the light (`light`); both are a `scene`. Masks are bent
-sheets (`wear`, `cloth`, `masks`, drawn by `mesh`), other things sheets or round bodies (`occluders`,
-`solids`). Each becomes a layer, and `finish` lays the layers over the picture.
+A `scene` holds a face's pose, which comes from its landmarks (`head`), and its light, which comes from its
+pixels (`light`). Masks are bent sheets (`wear`, `cloth`, `masks`, drawn by `mesh`). Other things are sheets
+or round bodies (`occluders`, `solids`). Each becomes a layer, and `finish` lays the layers over the picture.
 """
 
 from gatecam.training.drawing.dress import Dressed, draw_mask, draw_thing, dress

@@ -1,4 +1,4 @@
-"""What masks are made of, as textures: colours, relief, and how light falls on them."""
+"""Paint the textures of masks: colours, relief and shading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatecam.types import Floats
 
 
 class Relief(StrEnum):
-    """What lies on a mask's surface."""
+    """Names the features on a mask's surface."""
 
     PLEATS = "pleats"
     PANELS = "panels"
@@ -24,7 +24,13 @@ class Relief(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cloth:
-    """A texture (h, w): colours (h, w, 3) of a white light, height in parts of the width, and dimming."""
+    """Holds a texture (h, w).
+
+    Attributes:
+        colors: (h, w, 3) in white light.
+        height: relief in parts of the texture's width.
+        dimming: factor for the brightness.
+    """
 
     colors: Floats
     height: Floats
@@ -54,7 +60,7 @@ CLOTH_COLORS = (
 def paint(
     make: str, relief: Relief, worn_wrong: bool, width_px: int, rng: np.random.Generator
 ) -> tuple[Cloth, Floats]:
-    """A mask laid flat, `width_px` wide and three quarters of it high, and the colour (3,) of its loops."""
+    """Paint a flat mask, `width_px` wide and three quarters of it high. Return it and its loops' colour."""
     h, w = int(width_px * 0.75), width_px
     u: Floats = np.linspace(-1, 1, w, dtype=np.float32)[None]
     v = np.linspace(0, 1, h, dtype=np.float32)[:, None]
@@ -73,7 +79,7 @@ def paint(
 
 
 def _dye(make: str, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Colours of the cloth and of its loops."""
+    """Choose the colours of the cloth and of its loops."""
     choices = {
         "surgical": _SURGICAL,
         "white": _PAPER,
@@ -92,13 +98,13 @@ def _dye(make: str, rng: np.random.Generator) -> tuple[Floats, Floats]:
 
 
 def pick_color(rng: np.random.Generator) -> Floats:
-    """The colour (3,) of some cloth or paint."""
+    """Choose a random colour (3,) of cloth or paint."""
     color = floats(CLOTH_COLORS[rng.integers(len(CLOTH_COLORS))])
     return floats(np.clip(color * rng.uniform(0.8, 1.15) + rng.normal(0, 8, 3), 12, 250))
 
 
 def _relief(relief: Relief, u: Floats, v: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Height and dimming of what is folded, welded or sewn."""
+    """Return the height and dimming of a mask's folds, welds or seams."""
     if relief is Relief.PLEATS:
         return _pleats(u, v, rng)
     if relief is Relief.PANELS:
@@ -115,7 +121,10 @@ def _relief(relief: Relief, u: Floats, v: Floats, rng: np.random.Generator) -> t
 
 
 def _pleats(u: Floats, v: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Folds across that open in the middle, each a step with a dark line under it."""
+    """Return the height and dimming of pleats: folds across the mask that open in the middle.
+
+    Each is a step with a dark line under it.
+    """
     count = int(rng.integers(3, 5))
     first, last = rng.uniform(0.2, 0.32), rng.uniform(0.66, 0.8)
     spread, depth = rng.uniform(0.04, 0.18), rng.uniform(0.012, 0.03)
@@ -132,7 +141,7 @@ def _pleats(u: Floats, v: Floats, rng: np.random.Generator) -> tuple[Floats, Flo
 
 
 def _line(distance: Floats, thickness: float) -> Floats:
-    """1 on a line and falling to 0 beside it."""
+    """Return 1 on a line, falling to 0 beside it."""
     scaled = distance * np.float32(1 / thickness)
     return np.asarray(np.exp(-scaled * scaled), np.float32)
 
@@ -141,20 +150,23 @@ _NOISE = np.random.default_rng(0).standard_normal((512, 512), np.float32)
 
 
 def noise(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """White noise (h, w) of standard deviation 1: a random window of one sheet, repeated where it ends."""
+    """Return white noise (h, w) of standard deviation 1.
+
+    It is a random window of one fixed sheet, which repeats at its end.
+    """
     top, left = (int(n) for n in rng.integers(0, 512, 2))
     rows, columns = (np.arange(top, top + shape[0]) % 512, np.arange(left, left + shape[1]) % 512)
     return _NOISE[rows[:, None], columns]
 
 
 def waves(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> Floats:
-    """Smooth noise about zero of standard deviation about one."""
+    """Return smooth noise about zero, of standard deviation about 1."""
     coarse = rng.standard_normal((cells, cells + cells // 2), np.float32)
     return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _bind(colors: Floats, dimming: Floats, make: str, u: Floats, v: Floats, rng: np.random.Generator) -> None:
-    """Bound edges and the nose wire under the upper one, in place."""
+    """Draw bound edges, and the nose wire under the upper one, in place."""
     wide = rng.uniform(0.025, 0.05)
     if make == "surgical" and rng.random() < 0.6:
         edge = ((v < wide) | (v > 1 - wide) | (np.abs(u) > 1 - wide)).astype(np.float32)
@@ -167,7 +179,7 @@ def _bind(colors: Floats, dimming: Floats, make: str, u: Floats, v: Floats, rng:
 
 
 def _printed(colors: Floats, rng: np.random.Generator) -> Floats:
-    """The cloth with stripes, checks, dots or blots."""
+    """Print stripes, checks, dots or blots on the cloth."""
     h, w = colors.shape[:2]
     y, x = np.mgrid[:h, :w].astype(np.float32) / np.float32(w)
     turn, period = rng.uniform(0, np.pi), rng.uniform(0.05, 0.16)
@@ -185,7 +197,7 @@ def _printed(colors: Floats, rng: np.random.Generator) -> Floats:
 
 
 def shade(cloth: Cloth, points: Floats, pose: Pose, light: Light) -> Floats:
-    """The texture (h, w, 3) as it looks in this light when it is bent along `points` (rows, columns, 3)."""
+    """Return the texture (h, w, 3) lit by `light`, when it is bent along `points` (rows, columns, 3)."""
     h, w = cloth.height.shape
     normals = cv2.resize(normals_of(points) @ pose.rotation.T, (w, h), interpolation=cv2.INTER_LINEAR)
     rise_x, rise_y = _slope_of(cloth.height, 1) * (w / 2.4), _slope_of(cloth.height, 0) * (w / 2.4)
@@ -197,7 +209,7 @@ def shade(cloth: Cloth, points: Floats, pose: Pose, light: Light) -> Floats:
 
 
 def normals_of(points: Floats) -> Floats:
-    """(rows, columns, 3) normals of a net, smoothed so that its facets do not show."""
+    """Return the normals (rows, columns, 3) of a net, smoothed so that its facets do not show."""
     finer = cv2.resize(points, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     fine = np.asarray(cv2.GaussianBlur(finer, (0, 0), 1.0), np.float32)
     (ax, ay, az), (dx, dy, dz) = (np.moveaxis(_slope_of(fine, axis), 2, 0) for axis in (1, 0))

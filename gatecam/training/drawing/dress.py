@@ -1,4 +1,4 @@
-"""A bare face in any mask state: what no photograph collection labels with age and gender."""
+"""Draw any mask state on a bare face, because no photo collection labels masks, age and gender together."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from gatecam.training.drawing.scene import Scene
 from gatecam.training.drawing.wear import Wear, pick_wrong
 from gatecam.types import Floats, Image
 
-OCCLUDED = 0.3  # of the faces without a mask
-CHANGED = 12  # of 255
-SHOWING = 0.3  # square units: a strip of a mask under the chin
+OCCLUDED = 0.3  # share of the faces without a mask that get another thing
+CHANGED = 12  # of 255; a pixel that differs by more counts as changed
+SHOWING = 0.3  # in squared units; the least changed area, so that a strip of a mask under the chin shows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dressed:
-    """A face with something drawn on it, or bare."""
+    """Holds a face with something drawn on it, or a bare face."""
 
     image: Image  # (H, W, 3) RGB
-    state: int  # 0 worn right, 1 worn wrong, 2 no mask
+    state: int  # 0 mask worn right, 1 worn wrong, 2 no mask
     kind: str  # such as "surgical, under_nose" or "hand"; "" for a bare face
 
 
 def dress(
     image: Image, landmarks: Floats, state: int, rng: np.random.Generator, beard: bool = False
 ) -> Dressed:
-    """A bare face in a mask state.
+    """Draw a random mask or thing on a bare face, so that it shows a mask state.
 
     Args:
-        image: (H, W, 3) RGB with the face; any size.
+        image: (H, W, 3) RGB with the face, of any size.
         landmarks: (5, 2) px: eyes, nose, mouth corners.
-        state: 0 mask worn right, 1 worn wrong, 2 none: bare, or behind a thing that is no mask.
-        rng: decides all that is left open; the same one gives the same picture.
-        beard: whether the face may be given a beard: a grown man's.
+        state: 0 mask worn right, 1 worn wrong, 2 no mask (bare, or behind another thing).
+        rng: makes all random choices. The same state of it gives the same picture.
+        beard: whether a beard may be drawn, which only suits grown men.
 
     Raises:
         ValueError: a landmark was not found.
@@ -54,12 +54,12 @@ def dress(
 
 
 def draw_mask(image: Image, landmarks: Floats, make: Make, wear: Wear, rng: np.random.Generator) -> Dressed:
-    """The face in a mask of a make, worn in a way."""
+    """Draw a mask of a given make on the face, worn in a given way."""
     return _masked(Scene.of(image, landmarks), make, wear, rng)
 
 
 def draw_thing(image: Image, landmarks: Floats, name: str, rng: np.random.Generator) -> Dressed:
-    """The face behind a thing that is no mask, one of `OCCLUDERS`."""
+    """Draw a thing that is no mask, one of `OCCLUDERS`, over the face."""
     return _behind(Scene.of(image, landmarks), name, rng)
 
 
@@ -73,6 +73,6 @@ def _behind(scene: Scene, name: str, rng: np.random.Generator) -> Dressed:
 
 
 def _shows(dressed: Dressed, scene: Scene) -> bool:
-    """Whether a mask is to be seen at all, where the picture ends at chin and ears."""
+    """Return whether the mask changed enough pixels, because the picture may end at chin and ears."""
     changed = np.abs(dressed.image.astype(np.int16) - scene.image).max(2) > CHANGED
     return int(changed.sum()) > SHOWING * scene.pose.unit_px**2

@@ -1,4 +1,4 @@
-"""Layers laid over a picture so that they look as if its camera had seen them."""
+"""Blend layers into a picture so that they look as if the same camera had taken them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ SHADOW = 0.32
 
 
 def lay_over(scene: Scene, layers: Sequence[Layer], rng: np.random.Generator) -> Image:
-    """A new picture with layers over it, farthest first: shadows, blur, noise and compression included."""
+    """Return a copy of the picture with layers over it, farthest first.
+
+    The layers get the picture's blur, noise and compression, and cast shadows.
+    """
     image, light, unit_px = scene.image, scene.light, scene.pose.unit_px
     drawn = np.array(image)
     if not layers:
@@ -36,7 +39,7 @@ def lay_over(scene: Scene, layers: Sequence[Layer], rng: np.random.Generator) ->
 
 
 def _box(layers: Sequence[Layer], border: int, shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The part of the picture that changes."""
+    """Return the part of the picture that changes."""
     x1, y1 = min(layer.x for layer in layers) - border, min(layer.y for layer in layers) - border
     x2 = max(layer.x + layer.cover.shape[1] for layer in layers) + border
     y2 = max(layer.y + layer.cover.shape[0] for layer in layers) + border
@@ -46,7 +49,10 @@ def _box(layers: Sequence[Layer], border: int, shape: tuple[int, int]) -> tuple[
 def _stacked(
     layers: Sequence[Layer], corner: tuple[int, int], shape: tuple[int, ...]
 ) -> tuple[Floats, Floats]:
-    """Colours (h, w, 3), times cover, and cover (h, w) of all layers in a window of the picture."""
+    """Combine all layers in a window of the picture.
+
+    Return their colours (h, w, 3), multiplied by the cover, and their cover (h, w).
+    """
     colors, cover = np.zeros(shape, np.float32), np.zeros(shape[:2], np.float32)
     for layer in layers:
         top, left = layer.y - corner[1], layer.x - corner[0]
@@ -58,7 +64,7 @@ def _stacked(
 
 
 def _shadow(cover: Floats, light: Light, unit_px: float, rng: np.random.Generator) -> Floats:
-    """How much darker the face is beside what covers it: away from the light, and close to the edge."""
+    """Return how much darker the face is near what covers it: close to its edge, and away from the light."""
     right, down = (-light.slope * 0.12 * unit_px).tolist()
     shift = np.array([[1, 0, right], [0, 1, max(down, 0.02 * unit_px)]], np.float32)
     moved = cv2.warpAffine(cover, shift, cover.shape[::-1])
@@ -67,14 +73,14 @@ def _shadow(cover: Floats, light: Light, unit_px: float, rng: np.random.Generato
 
 
 def _grain(shape: tuple[int, ...], light: Light, rng: np.random.Generator) -> Floats:
-    """Noise as strong as the picture's; a camera's own processing has smeared it a little."""
+    """Return noise as strong as the picture's, smoothed a little as a camera's processing does."""
     white = noise(shape, rng)
     smeared = cv2.GaussianBlur(white, (3, 3), 0.6)
     return np.asarray((0.4 * white + 1.2 * smeared) * np.float32(light.noise), np.float32)
 
 
 def _compressed(mixed: Image, cover: Floats, rng: np.random.Generator) -> Image:
-    """What was drawn as a JPEG gives it back; the rest of the picture has been through that already."""
+    """Compress the drawn pixels as JPEG does. The other pixels have been through that already."""
     quality = int(rng.integers(62, 95))
     _, coded = cv2.imencode(".jpg", mixed, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)

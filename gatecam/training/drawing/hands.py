@@ -1,4 +1,4 @@
-"""Hands before a face, of rods: laid over the mouth, curled, passing, or around a thing that is held."""
+"""Draw hands in front of a face: over the mouth, curled, passing, or around a held thing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from gatecam.training.drawing.scene import Scene
 from gatecam.training.drawing.solids import Rod, draw_rods
 from gatecam.types import Floats
 
-_FINGERS = (1.06, 1.19, 1.12, 0.9)  # lengths from the index to the little finger, in units
-_BONES = ((0.46, 1.05), (0.3, 0.98), (0.24, 0.88))  # of a finger: share of its length, thickness over its own
+_FINGERS = (1.06, 1.19, 1.12, 0.9)  # lengths in units, from the index to the little finger
+_BONES = (
+    (0.46, 1.05),
+    (0.3, 0.98),
+    (0.24, 0.88),
+)  # of each bone: its share of the finger's length, its thickness relative to the finger's
 _THICK = 0.158  # radius of a finger
 _KNUCKLE = 1.35  # from the wrist to the knuckle of the middle finger
-_STRAIGHT = 0.4  # a finger that is bent less shows its nail
+_STRAIGHT = 0.4  # a finger that is bent less than this shows its nail
 _NO_NAILS = np.zeros((0, 4), np.float32)
 
 
 class _Hand:
-    """A hand seen from its back, put together from the wrist on."""
+    """Builds a hand from rods, seen from its back, beginning at the wrist."""
 
     def __init__(self, wrist: Floats, turn: float, flip: float) -> None:
         self.rods: list[Rod] = []
@@ -31,7 +35,7 @@ class _Hand:
         return floats(self._wrist + floats([side, up]) @ self._axes)
 
     def add_palm(self, thumb: float) -> None:
-        """Forearm, palm and a thumb that is spread so far, 0 to 1."""
+        """Add the forearm, the palm and a thumb. `thumb` says how far it is spread, 0 to 1."""
         self.rods.append(Rod(self._place(0, -2.2), self._place(0, 0.25), (0.42, 0.38), (-0.15, -0.08)))
         for i in range(4):
             side, up = _root(i)
@@ -43,7 +47,7 @@ class _Hand:
         self.rods += [Rod(base, joint, (0.24, 0.17), (0, 0.03)), Rod(joint, tip, (0.165, 0.14), (0.03, 0.04))]
 
     def add_finger(self, number: int, curl: float, angle: float) -> None:
-        """A finger, 0 to 3, pointing aside by an angle; a curl of 1 hides its upper parts."""
+        """Add finger 0 to 3 with a sideways angle. A curl of 1 hides its upper parts."""
         at, height = _root(number), 0.07 - 0.004 * number
         for part, (share, thick) in enumerate(_BONES):
             bend = curl * (0.6 + part)
@@ -59,13 +63,13 @@ class _Hand:
             self.nails.append(np.concatenate([self._place(*at), ahead]))
 
     def drawn(self, scene: Scene, rng: np.random.Generator) -> Layer | None:
-        """The hand before the face."""
+        """Draw the hand in front of the face."""
         nails = np.stack(self.nails) if self.nails else _NO_NAILS
         return draw_rods(self.rods, nails, _skin(scene, rng), scene, rng)
 
 
 def _root(number: int) -> tuple[float, float]:
-    """A finger's knuckle, aside of the hand's axis and ahead of its wrist."""
+    """Return a finger's knuckle: its distance beside the hand's axis and ahead of the wrist."""
     return (number - 1.5) * 0.28, _KNUCKLE - 0.06 * abs(number - 1.2)
 
 
@@ -74,7 +78,7 @@ def _skin(scene: Scene, rng: np.random.Generator) -> Floats:
 
 
 def draw_hand(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A hand at mouth or chin: flat over it, curled before it, a finger at the lips, or passing open."""
+    """Draw a hand at the mouth or chin: flat, curled, with a finger at the lips, or open in passing."""
     flip = float(rng.choice([-1.0, 1.0]))
     turn = flip * rng.uniform(-1.5, 0.2)  # from the side or from below
     kind = ("flat", "curled", "finger", "open")[rng.choice(4, p=[0.45, 0.2, 0.1, 0.25])]
@@ -93,7 +97,7 @@ def draw_hand(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
 
 
 def draw_grip(x: float, y: float, side: float, scene: Scene, rng: np.random.Generator) -> Layer | None:
-    """Fingers around a thing that is held at (x, y), coming from one side (-1 or 1)."""
+    """Draw fingers around a thing held at (x, y). They come from one side, -1 or 1."""
     slant = rng.uniform(-0.25, 0.25)
     rods = []
     for i in range(4):

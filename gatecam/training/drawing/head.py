@@ -1,6 +1,6 @@
-"""A head in space, fitted to five landmarks: where a thing on it falls in the picture.
+"""Fit a head in space to five landmarks, to find where a thing on the head falls in the picture.
 
-Its unit is the distance between the eyes; the origin lies between them, x runs to the picture's right, y down
+The unit is the distance between the eyes. The origin is between them, x points to the picture's right, y down
 and z towards the camera. The measures are those of an average adult (Poston 2000, "Human Engineering Design
 Data Digest": head breadth, nose protrusion, distance from eyes to chin) over 63 mm between the pupils.
 """
@@ -30,31 +30,31 @@ _FRONT = (
 
 
 def floats(values: ArrayLike) -> Floats:
-    """Values as an array of the type in which everything is drawn."""
+    """Convert values to a float32 array."""
     return np.asarray(values, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """An affine camera that maps the model's landmarks to the picture's."""
+    """Maps points of the head to the picture with an affine camera."""
 
-    matrix: Floats  # (2, 3) px a unit
+    matrix: Floats  # (2, 3) px per unit
     origin: Floats  # (2,) px
-    rotation: Floats  # (3, 3); the third row gives the depth, larger is nearer
+    rotation: Floats  # (3, 3); the third row gives the depth, where larger is nearer
     unit_px: float
 
     @classmethod
     def of(cls, landmarks: Floats) -> Pose:
-        """The pose of (5, 2) landmarks: eyes, nose, mouth corners.
+        """Fit the pose to landmarks (5, 2): eyes, nose, mouth corners.
 
-        The columns for x and y follow the landmarks, so that long and broad faces are met; the one for z
-        rests on the nose alone and is held to what a rotation of that size allows.
+        The columns for x and y follow the landmarks, which suits long and broad faces. The column for z
+        depends on the nose alone, so it is limited to what a rotation of that size allows.
 
         Raises:
             ValueError: a landmark was not found.
         """
         if not np.isfinite(landmarks).all():
-            raise ValueError("landmarks: expected found ones, got NaN")
+            raise ValueError("landmarks: expected finite values, got NaN")
         affine = (_TO_AFFINE @ landmarks.astype(np.float64)).T  # (2, 4)
         matrix, origin = affine[:, :3].copy(), affine[:, 3]
         matrix[1, 2] *= 0.6  # noses differ in length more than heads in pitch
@@ -68,27 +68,27 @@ class Pose:
         return cls(matrix.astype(np.float32), origin.astype(np.float32), rotation.astype(np.float32), unit_px)
 
     def px(self, points: Floats) -> Floats:
-        """(..., 2) pixels of (..., 3) points in space."""
+        """Return the pixels (..., 2) of points in space (..., 3)."""
         return np.asarray(points @ self.matrix.T + self.origin, np.float32)
 
     @property
     def yaw(self) -> float:
-        """The sine of the angle by which the nose points to the picture's right."""
+        """Return the sine of the angle by which the nose points to the picture's right."""
         return float(np.clip(self.matrix[0, 2] / self.unit_px, -1, 1))
 
 
 def width(y: Floats) -> Floats:
-    """Half the breadth of a head at heights `y`."""
+    """Return half the breadth of a head at heights `y`."""
     return np.interp(y, *_WIDTH).astype(np.float32)
 
 
 def front(y: Floats) -> Floats:
-    """How far the skin's middle, nose and lips left out, stands out at heights `y`."""
+    """Return how far the skin in the middle stands out at heights `y`, without nose and lips."""
     return np.interp(y, *_FRONT).astype(np.float32)
 
 
 def around(theta: Floats, y: Floats, off: Floats | float = 0.0, broader: Floats | float = 1.0) -> Floats:
-    """(..., 3) points around the head at angles `theta` from the middle, standing `off` the skin."""
+    """Return points (..., 3) around the head at angles `theta` from the middle, `off` units off the skin."""
     x = (width(y) * broader + off * 0.5) * np.sin(theta)
     z = AXIS_Z + (front(y) - AXIS_Z + off) * np.cos(theta)
     return np.stack(np.broadcast_arrays(x, y, z), -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Things that are held at mouth or ear: cup, bottle, telephone."""
+"""Draw things that are held at the mouth or ear: cup, bottle, telephone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gatecam.types import Floats
 _PAPER = (238, 236, 230)
 _GLASS = ((190, 215, 225), (60, 110, 70), (120, 70, 40), (220, 220, 225), (40, 90, 160))
 _CASES = ((22, 22, 25), (200, 202, 205), (60, 70, 95), (40, 40, 44))
-_RINGS = 24  # colours along a turned body
+_RINGS = 24  # number of colours along a turned body
 
 
 def draw_cup(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A cup at the lips, in a hand."""
+    """Draw a cup at the lips, and the hand that holds it."""
     color = floats(_PAPER) if rng.random() < 0.5 else pick_color(rng)
     colors = np.repeat(color[None], _RINGS, 0)
     colors[0] = np.minimum(color + 30, 255)
@@ -36,7 +36,7 @@ def draw_cup(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
 
 
 def draw_bottle(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A bottle at the lips, held up or to one side."""
+    """Draw a bottle at the lips, held downwards or to one side."""
     start = floats([rng.uniform(-0.1, 0.1), rng.uniform(1.0, 1.15)])
     lean, body = rng.uniform(-1.7, 1.7), rng.uniform(0.42, 0.58)
     end = _beyond(start, lean, rng.uniform(2.2, 3.0))
@@ -50,12 +50,12 @@ def draw_bottle(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
 
 
 def _beyond(start: Floats, lean: float, length: float) -> Floats:
-    """The place so far from another, straight down where nothing leans."""
+    """Return the place `length` away from `start`. A `lean` of 0 is straight down."""
     return floats(start + length * floats([np.sin(lean), np.cos(lean)]))
 
 
 def draw_phone(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A telephone at an ear, or held before the mouth."""
+    """Draw a telephone at an ear or in front of the mouth."""
     side = float(rng.choice([-1.0, 1.0]))
     if rng.random() < 0.6:
         x, y, turn = side * rng.uniform(0.95, 1.15), rng.uniform(0.5, 0.9), -side * rng.uniform(0, 0.4)

@@ -1,4 +1,4 @@
-"""What a face tells of its picture: the light that falls on it, its skin, how sharp and noisy it is."""
+"""Estimate from a face the light on it, its skin colour, and the picture's blur and noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _THETA, _Y = np.meshgrid(np.linspace(-0.8, 0.8, 9), np.linspace(-0.5, 1.5, 11))
 _SKIN_POINTS = around(_THETA.ravel().astype(np.float32), _Y.ravel().astype(np.float32))
 _SKIN_NORMALS = np.stack([np.sin(_THETA), 0.25 * (_Y - 0.6), np.cos(_THETA)], -1).reshape(-1, 3)
 _SKIN_NORMALS = _SKIN_NORMALS / np.linalg.norm(_SKIN_NORMALS, axis=1, keepdims=True)
-_USUAL_SKIN = np.array([1.24, 0.95, 0.80])  # red, green and blue over luminance, in white light
+_USUAL_SKIN = np.array([1.24, 0.95, 0.80])  # red, green and blue relative to luminance, in white light
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _REBLUR = 1.0
 _LEANING, _FROM_ABOVE = np.diag([1.0, 4.0, 1e-3]), np.array([0.0, -0.25, 0.0])
@@ -24,19 +24,19 @@ _NEIGHBOURS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Light:
-    """How bright and of what colour white cloth is at a face, how its slope changes that, and the camera."""
+    """Describes the light at a face, and the camera's blur and noise."""
 
-    white: float  # 0 to 255, facing the camera
+    white: float  # brightness of white cloth that faces the camera, 0 to 255
     cast: Floats  # (3,) factors of red, green and blue
-    slope: Floats  # (2,): change of log brightness with the normal's x and y
+    slope: Floats  # (2,) change of log brightness with the normal's x and y
     skin: Floats  # (3,) RGB of the skin
-    gray: bool  # the picture has no colours but shades of one
+    gray: bool  # the picture has shades of only one colour
     blur_px: float  # standard deviation of the picture's blur
     noise: float  # standard deviation of its noise
 
     @classmethod
     def of(cls, image: Image, pose: Pose) -> Light:
-        """The light of the face with this pose; pictures of any size."""
+        """Estimate the light of the face with this pose. The picture may have any size."""
         height, width = image.shape[:2]
         at = np.round(pose.px(_SKIN_POINTS)).astype(int)
         inside = (at[:, 0] >= 0) & (at[:, 0] < width) & (at[:, 1] >= 0) & (at[:, 1] < height)
@@ -60,16 +60,16 @@ class Light:
         return cls(white, cast, slope, skin, gray, _blur_px(near.full), _noise(near.full))
 
     def on(self, colors: Floats) -> Floats:
-        """Colours (..., 3) of a white light as they look in this one, straight on."""
+        """Return colours (..., 3) of white light as they look in this light, facing the camera."""
         seen = colors.mean(-1, keepdims=True) if self.gray else colors
         lit = seen * (self.cast * (self.white / 250)).astype(np.float32)
-        over = np.maximum(lit - 200, 0)  # pressed together below 255, as cameras do
+        over = np.maximum(lit - 200, 0)  # compressed below 255, as cameras do
         return np.asarray(np.minimum(lit, 200) + 55 * (1 - np.exp(-over / 55)), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Near:
-    """The picture around a face, in full and thinned out by a step; (x, y) is its corner."""
+    """Holds the picture around a face at full size, and thinned out by `step`. Its corner is (x, y)."""
 
     full: Image
     image: Image
@@ -89,10 +89,10 @@ def _around_face(image: Image, pose: Pose) -> _Near:
 
 
 def _slope(log_luma: Floats, normals: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """How brightness changes with the normal's x and y, and which points are bare skin.
+    """Return how brightness changes with the normal's x and y, and which points are bare skin.
 
-    Least squares that lean to light from above where the face shows little, without the points far darker or
-    brighter than a first fit says: hair, nostrils, teeth.
+    The least-squares fit prefers light from above where the face shows little. A second fit leaves out points
+    far darker or brighter than the first one expects: hair, nostrils, teeth.
     """
     known = np.stack([normals[:, 0], normals[:, 1], np.ones(len(normals))], 1)
     skin = log_luma >= _quantile(log_luma, 0.1)
@@ -105,14 +105,17 @@ def _slope(log_luma: Floats, normals: Floats) -> tuple[Floats, NDArray[np.bool_]
 
 
 def _quantile(values: Floats, share: float) -> float:
-    """The value that this share of all lies below; NumPy's interpolates between two, and takes long."""
+    """Return the value that a share of the values lies below.
+
+    NumPy's function interpolates between two values, and is slow.
+    """
     flat = values.ravel()
     at = int(share * (flat.size - 1))
     return float(np.partition(flat, at)[at])
 
 
 def _is_gray(image: Image) -> bool:
-    """Whether red and blue follow from green, as in black-and-white and sepia pictures."""
+    """Return whether red and blue follow from green, as in black-and-white and sepia pictures."""
     red, green, blue = (image[..., i].astype(np.float32).ravel() for i in range(3))
     scale = float(green @ green) + 1.0
     rest = [channel - green * (float(channel @ green) / scale) for channel in (red, blue)]
@@ -120,7 +123,7 @@ def _is_gray(image: Image) -> bool:
 
 
 def _blur_px(image: Image) -> float:
-    """The blur of a picture's strongest edges, by blurring them again (Zhuo and Sim 2011, section 3)."""
+    """Estimate the blur of the strongest edges by blurring them again (Zhuo and Sim 2011, section 3)."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     if min(gray.shape) < 8:
         return 0.6
@@ -139,7 +142,7 @@ def _gradient(gray: Floats) -> Floats:
 
 
 def _noise(image: Image) -> float:
-    """The noise of a picture (Immerkær 1996), its median instead of its mean, so that edges do not count."""
+    """Estimate the noise of a picture (Immerkær 1996). The median replaces the mean, to ignore edges."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     rest = np.abs(cv2.filter2D(gray, cv2.CV_32F, _NEIGHBOURS))
     return float(np.clip(np.median(rest[::2, ::2]) / 0.6745 / 6, 0.3, 10.0))

@@ -1,4 +1,4 @@
-"""Masks of several makes as bent sheets: their outline, relief, colours and ear loops."""
+"""Draw masks of several makes as bent sheets, with their outline, relief, colours and ear loops."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from gatecam.training.drawing.scene import Scene
 from gatecam.training.drawing.wear import HIGHEST_UNDER_CHIN, Edges, Wear, pick_edges
 from gatecam.types import Floats
 
-ROWS, COLUMNS = 9, 13  # of the net
-# height, and how far a mask stands off the skin there: over the nose, and under it
+ROWS, COLUMNS = 9, 13  # of the net of points
+# heights, and how far a mask stands off the skin there, for masks over and under the nose
 _OVER_NOSE = ((-0.1, 0.2, 0.62, 1.0, 1.4, 1.74, 2.1), (0.0, 0.06, 0.3, 0.22, 0.12, 0.08, 0.05))
 _UNDER_NOSE = ((0.6, 0.9, 1.2, 1.6, 2.2), (0.03, 0.07, 0.1, 0.08, 0.05))
 
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """A kind of mask: how it is cut. Ranges are drawn from anew for each mask."""
+    """Describes how a kind of mask is cut. Each mask takes random values from the ranges."""
 
     name: str
     share: float
     relief: Relief
-    reach: tuple[float, float]  # angle around the head to which it goes
-    side: tuple[float, float]  # height of its sides, in parts of a rectangle's
-    straight: tuple[float, float]  # exponent of its edges: 1 straight to a point, 2 and more rounded
+    reach: tuple[float, float]  # angle around the head that it reaches
+    side: tuple[float, float]  # height of its sides relative to a rectangle's
+    straight: tuple[float, float]  # exponent of its edges: 1 is straight to a point, 2 and more is rounded
     tent: tuple[float, float]  # how far it stands off the lips
-    keel: bool  # whether the middle is an edge
+    keel: bool  # whether the middle is a sharp edge
 
 
 MAKES = (
@@ -45,13 +45,13 @@ MAKES = (
 
 
 def pick_makes(count: int, rng: np.random.Generator) -> list[Make]:
-    """Different makes, each as often as it is worn."""
+    """Choose different makes at random, with the shares in which they are worn."""
     shares = np.array([make.share for make in MAKES])
     return [MAKES[i] for i in rng.choice(len(MAKES), count, replace=False, p=shares / shares.sum())]
 
 
 def draw_worn(make: Make, wear: Wear, scene: Scene, rng: np.random.Generator) -> list[Layer]:
-    """Layers of a mask and its loops, farthest first."""
+    """Draw a mask and its loops. Return the layers, farthest first."""
     pose = scene.pose
     if wear is Wear.FROM_EAR:
         points = _hanging(make, scene, rng)
@@ -71,7 +71,7 @@ def _texture_px(pose: Pose) -> int:
 
 
 def _within(edges: Edges, wear: Wear, scene: Scene) -> Edges:
-    """The edges of a mask under the chin, raised where the picture ends before it would show."""
+    """Return the edges of a mask under the chin, raised where the picture would end above it."""
     if wear is not Wear.UNDER_CHIN:
         return edges
     down = max(float(scene.pose.matrix[1, 1]), 1e-3)
@@ -81,7 +81,7 @@ def _within(edges: Edges, wear: Wear, scene: Scene) -> Edges:
 
 
 def _on_face(make: Make, wear: Wear, edges: Edges, rng: np.random.Generator) -> Floats:
-    """The net (ROWS, COLUMNS, 3) of a mask around the face."""
+    """Return the net (ROWS, COLUMNS, 3) of a mask around the face."""
     u = np.linspace(-1, 1, COLUMNS, dtype=np.float32)[None]
     v = np.linspace(0, 1, ROWS, dtype=np.float32)[:, None]
     side = np.abs(u)
@@ -102,7 +102,7 @@ def _on_face(make: Make, wear: Wear, edges: Edges, rng: np.random.Generator) -> 
 def _standing_off(
     make: Make, edges: Edges, theta: Floats, y: Floats, v: Floats, rng: np.random.Generator
 ) -> Floats:
-    """How far a mask stands off the skin: over nose and lips, and where it is stiff."""
+    """Return how far a mask stands off the skin: at nose and lips, and where it is stiff."""
     middle = np.interp(y, *(_OVER_NOSE if edges.top < 0.6 else _UNDER_NOSE))
     if make.keel:
         falling = np.clip(1 - np.abs(theta) / 0.85, 0, 1)
@@ -113,7 +113,7 @@ def _standing_off(
 
 
 def _hanging(make: Make, scene: Scene, rng: np.random.Generator) -> Floats:
-    """The net of a mask that hangs beside the jaw, from the nearer ear if one is, within the picture."""
+    """Return the net of a mask that hangs beside the jaw, from the nearer ear, moved into the picture."""
     pose = scene.pose
     side = -np.sign(pose.yaw) if abs(pose.yaw) > 0.15 else rng.choice([-1.0, 1.0])
     beside = pose.px(np.array([side, 1, -0.4], np.float32))[0]
@@ -132,7 +132,7 @@ def _hanging(make: Make, scene: Scene, rng: np.random.Generator) -> Floats:
 
 
 def _loops(points: Floats, wear: Wear, color: Floats, scene: Scene, rng: np.random.Generator) -> Layer | None:
-    """The ear loops that the camera sees."""
+    """Draw the ear loops that the camera sees."""
     ends = {-1.0: (points[0, 0], points[-1, 0]), 1.0: (points[0, -1], points[-1, -1])}
     if wear is Wear.FROM_EAR:
         ends = {float(np.sign(points[0, 0, 0])): (points[0, 0], points[-1, 0])}
@@ -149,7 +149,7 @@ def _loops(points: Floats, wear: Wear, color: Floats, scene: Scene, rng: np.rand
 
 
 def _cord(start: Floats, goal: Floats, half_px: float, pose: Pose, rng: np.random.Generator) -> Floats:
-    """The outline in pixels of a cord that sags a little from a mask's corner to the ear."""
+    """Return the outline, in pixels, of a cord that sags a little from a mask's corner to the ear."""
     t = np.linspace(0, 1, 6)[:, None]
     bow = np.sin(np.pi * t) * (np.sign(goal[0]) * 0.05, rng.uniform(0, 0.05), 0.06)
     line = pose.px(start + (goal - start) * t + bow)

@@ -1,4 +1,4 @@
-"""A bent sheet in space, drawn into a picture: which pixels show which place of it."""
+"""Draw a bent sheet into a picture, by finding the place of its texture that each pixel shows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from gatecam.training.drawing.head import Pose
 from gatecam.types import Floats
 
-FINE_PX = 40  # pixels a unit to draw with at least: smaller faces are drawn larger and shrunk
+FINE_PX = 40  # least pixels per unit to draw with; smaller faces are drawn larger and shrunk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """Colours (h, w, 3), 0 to 255, and cover (h, w), 0 to 1, that lie over a picture from (x, y) on."""
+    """Lies over a picture from (x, y) on: colours (h, w, 3), 0 to 255, and cover (h, w), 0 to 1."""
 
     colors: Floats
     cover: Floats
@@ -28,14 +28,15 @@ class Layer:
 def draw_sheet(
     points: Floats, texture: Floats, pose: Pose, shape: tuple[int, ...], opacity: Floats | None = None
 ) -> Layer | None:
-    """The sheet as the camera sees it, nearer parts over farther ones; None where none of it is seen.
+    """Draw the sheet as the camera sees it, nearer parts over farther ones. Return None if none of it is
+    seen.
 
     Args:
         points: (rows, columns, 3) places in space of a regular net of the texture.
         texture: (h, w, 3) colours, light included.
-        pose: the head's.
+        pose: the head's pose.
         shape: the picture's height and width.
-        opacity: (h, w), 0 to 1; without it the sheet hides all behind it.
+        opacity: (h, w), 0 to 1. None hides everything behind the sheet.
     """
     px = pose.px(points)
     box = box_in(px, shape, 2)
@@ -58,7 +59,7 @@ def draw_sheet(
 
 
 def box_in(px: Floats, shape: tuple[int, ...], border: float) -> tuple[int, int, int, int] | None:
-    """Whole pixels around points, as far as they lie in a picture."""
+    """Return the whole pixels around points that lie in a picture, or None if none do."""
     flat = px.reshape(-1, 2)
     x1, y1 = np.floor(np.maximum(flat.min(0) - border, 0)).astype(int)
     x2, y2 = np.ceil(np.minimum(flat.max(0) + border, (shape[1], shape[0]))).astype(int)
@@ -66,7 +67,7 @@ def box_in(px: Floats, shape: tuple[int, ...], border: float) -> tuple[int, int,
 
 
 def shrunk(colors: Floats, cover: Floats, box: tuple[int, int, int, int]) -> Layer:
-    """A layer for a box of the picture from one that was drawn larger."""
+    """Shrink a layer that was drawn larger to a box of the picture."""
     x1, y1, x2, y2 = box
     size = (x2 - x1, y2 - y1)
     if size != (cover.shape[1], cover.shape[0]):
@@ -77,7 +78,7 @@ def shrunk(colors: Floats, cover: Floats, box: tuple[int, int, int, int]) -> Lay
 
 
 def filled(outlines: Sequence[Floats], color: Floats, shape: tuple[int, ...]) -> Layer | None:
-    """Outlines (n, 2) in pixels, filled with one colour (3,); None where the picture shows none of them."""
+    """Fill outlines (n, 2) in pixels with one colour (3,). Return None if the picture shows none of them."""
     box = box_in(np.concatenate(outlines), shape, 1) if outlines else None
     if box is None:
         return None
@@ -91,13 +92,16 @@ def filled(outlines: Sequence[Floats], color: Floats, shape: tuple[int, ...]) ->
 
 
 def _rounded(seen: NDArray[np.bool_]) -> Floats:
-    """Cover, 0 to 1, whose edge is smooth where the pixels' is a staircase."""
+    """Return a cover, 0 to 1, with smooth edges instead of pixel steps."""
     soft = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), 1.2)
     return np.asarray(np.clip((soft - 0.5) * 2 + 0.5, 0, 1), np.float32)
 
 
 def _rasterize(px: Floats, depth: Floats, shape: tuple[int, int]) -> tuple[NDArray[np.int32], Floats, Floats]:
-    """Per pixel the number of the triangle seen, from 1; the triangles' corners in pixels and in the net."""
+    """Find the triangle that each pixel shows, numbered from 1.
+
+    Return the numbers, and the triangles' corners in pixels and in the net.
+    """
     rows, columns = depth.shape
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = (i.ravel() for i in (index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]))
@@ -114,11 +118,11 @@ def _rasterize(px: Floats, depth: Floats, shape: tuple[int, int]) -> tuple[NDArr
 def _places(
     ids: NDArray[np.int32], triangles: Floats, spots: Floats, texture_shape: tuple[int, ...]
 ) -> tuple[Floats, Floats]:
-    """Where in the texture each pixel lies: barycentric within its triangle."""
+    """Return where in the texture each pixel lies, by barycentric coordinates in its triangle."""
     ones = np.ones((*triangles.shape[:2], 1), np.float32)
     homogeneous = np.concatenate([triangles, ones], 2).astype(np.float64)
     flat = np.abs(np.linalg.det(homogeneous)) < 1e-6
-    homogeneous[flat] += np.diag([1.0, 1.0, 0.0])  # seen edge on: any place of it will do
+    homogeneous[flat] += np.diag([1.0, 1.0, 0.0])  # seen edge on, so any place of it will do
     affine = np.linalg.pinv(homogeneous) @ spots if flat.any() else np.linalg.solve(homogeneous, spots)
     affine = affine * (texture_shape[1] - 1, texture_shape[0] - 1)  # (T, 3, 2)
     table = np.vstack([np.zeros((1, 6)), affine.reshape(-1, 6)]).astype(np.float32)

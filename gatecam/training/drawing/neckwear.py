@@ -1,4 +1,4 @@
-"""What grows or is worn around mouth and neck and is no mask: scarf, collar, beard."""
+"""Draw what grows or is worn around mouth and neck and is no mask: scarf, collar, beard."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gatecam.training.drawing.mesh import Layer, draw_sheet
 from gatecam.training.drawing.scene import Scene
 from gatecam.types import Floats
 
-ROWS, COLUMNS = 11, 15  # of a net
+ROWS, COLUMNS = 11, 15  # of a net of points
 HEIGHT, WIDTH = 150, 200  # of a texture
-HIGHEST = 1.32  # below the lower lip: a scarf over the mouth might pass for a mask
+HIGHEST = 1.32  # below the lower lip, because a scarf over the mouth might pass for a mask
 _LOW = 2.9  # where the picture of the neck may end
 _HAIR = ((30, 24, 20), (58, 40, 28), (96, 66, 42), (120, 116, 112), (190, 188, 184))
 
@@ -27,20 +27,27 @@ def _v() -> Floats:
 
 
 def _texels() -> tuple[Floats, Floats]:
-    """Across and down (HEIGHT, WIDTH) of a texture, in parts of its width."""
+    """Return the coordinates across and down (HEIGHT, WIDTH) of a texture, in parts of its width."""
     down, across = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32) / np.float32(WIDTH)
     return across, down
 
 
 def _wrapped(top: Floats, off: Floats, cloth: Cloth, scene: Scene) -> list[Layer | None]:
-    """Cloth around the neck, its upper edge at heights (COLUMNS,), standing (ROWS, COLUMNS) off the skin."""
+    """Draw cloth around the neck.
+
+    Args:
+        top: (COLUMNS,) heights of its upper edge.
+        off: (ROWS, COLUMNS) distance from the skin.
+        cloth: the texture.
+        scene: the face.
+    """
     y = top + (_LOW - top) * _v()
     points = around(np.broadcast_to(1.5 * _u(), y.shape), floats(y), off, 1 + 0.5 * _v())
     return [draw_sheet(points, shade(cloth, points, scene.pose, scene.light), scene.pose, scene.shape)]
 
 
 def draw_scarf(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A scarf in folds around the neck, up to the chin at most."""
+    """Draw a scarf in folds around the neck, up to the chin at most."""
     u, v = _u(), _v()
     sway = 0.05 * np.cumsum(rng.normal(0, 0.3, COLUMNS))
     top = rng.uniform(1.45, 1.75) - rng.uniform(0.1, 0.4) * np.abs(u) ** 1.5 + sway
@@ -60,7 +67,7 @@ def draw_scarf(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
 
 
 def draw_collar(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A turtleneck, or the collar of a jacket closed up to the chin."""
+    """Draw a turtleneck, or the collar of a jacket closed up to the chin."""
     jacket = rng.random() < 0.5
     highest, stands = (1.42, rng.uniform(0.2, 0.4)) if jacket else (1.57, 0.06)
     top = highest + rng.uniform(0, 0.28) - rng.uniform(0.0, 0.25) * _u() ** 2
@@ -80,7 +87,7 @@ def draw_collar(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
 
 
 def draw_beard(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
-    """A beard that leaves lips and nose: strands in one of the colours of hair."""
+    """Draw a beard around lips and nose, as strands in one of the colours of hair."""
     u, v = _u(), _v()
     theta = np.broadcast_to(1.15 * u, (ROWS, COLUMNS))
     y = floats(0.6 + (rng.uniform(1.85, 2.25) - 0.5 * u**2 - 0.6) * v)
@@ -95,7 +102,10 @@ def draw_beard(scene: Scene, rng: np.random.Generator) -> list[Layer | None]:
 
 
 def _beard_cover(y: Floats, strands: Floats, rng: np.random.Generator) -> Floats:
-    """Where hair grows, (HEIGHT, WIDTH), 0 to 1: below cheek and nose, around the lips, thin at its edges."""
+    """Return where hair grows, (HEIGHT, WIDTH), 0 to 1.
+
+    It grows below cheek and nose and around the lips, and is thin at its edges.
+    """
     across = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None]
     height = floats(cv2.resize(y, (WIDTH, HEIGHT)))
     x = np.sin(1.15 * across)

@@ -1,4 +1,4 @@
-"""What may cover a mouth or chin and is no mask."""
+"""Draw things that may cover a mouth or chin and are no mask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from gatecam.training.drawing.scene import Scene
 
 @dataclass(frozen=True, slots=True)
 class Occluder:
-    """How often a thing is drawn, and its layers, farthest first, None where the picture shows none of it."""
+    """Says how often a thing is drawn, and draws it.
+
+    Its layers come farthest first. A layer that the picture does not show is None.
+    """
 
     share: float
     draw: Callable[[Scene, np.random.Generator], list[Layer | None]]
@@ -34,12 +37,14 @@ OCCLUDERS = {
 
 
 def pick_occluder(rng: np.random.Generator, beard: bool) -> str:
-    """One of the things, hands most often; a beard only where it may grow."""
+    """Choose one of the things at random. Hands are the most frequent. A beard is chosen only if `beard` is
+    true.
+    """
     names = [name for name in OCCLUDERS if beard or name != "beard"]
     shares = np.array([OCCLUDERS[name].share for name in names])
     return names[rng.choice(len(names), p=shares / shares.sum())]
 
 
 def draw_occluder(name: str, scene: Scene, rng: np.random.Generator) -> list[Layer]:
-    """The layers of one of `OCCLUDERS`."""
+    """Return the layers of one of `OCCLUDERS`."""
     return [layer for layer in OCCLUDERS[name].draw(scene, rng) if layer is not None]

@@ -1,4 +1,4 @@
-"""A face in its picture, as everything that is drawn on it needs it."""
+"""Describe a face in its picture for everything that is drawn on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatecam.types import Floats, Image
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A picture (H, W, 3), the pose of a face in it and the light that falls on it."""
+    """Holds a picture (H, W, 3), the pose of a face in it and the light on that face."""
 
     image: Image
     pose: Pose
@@ -22,7 +22,7 @@ class Scene:
 
     @classmethod
     def of(cls, image: Image, landmarks: Floats) -> Scene:
-        """The face with these (5, 2) landmarks: eyes, nose, mouth corners.
+        """Describe the face with these landmarks (5, 2): eyes, nose, mouth corners.
 
         Raises:
             ValueError: a landmark was not found.
@@ -32,16 +32,16 @@ class Scene:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The picture's height and width."""
+        """Return the picture's height and width."""
         return self.image.shape[0], self.image.shape[1]
 
     def under_hair(self, layer: Layer, beyond: float, unlike: bool = False) -> Layer:
-        """A layer that goes under the hair beside the face.
+        """Return a layer without the parts that the hair beside the face covers.
 
         Args:
-            layer: what is drawn.
-            beyond: how far from the face's middle line hair is looked for, in units.
-            unlike: whether it also goes under all else that has not the brightness of the skin.
+            layer: the layer.
+            beyond: distance from the face's middle line beyond which pixels may be hair, in units.
+            unlike: also remove parts over pixels that are brighter than skin.
         """
         h, w = layer.cover.shape
         right, down = self.pose.matrix[:, 0], self.pose.matrix[:, 1]
@@ -51,7 +51,9 @@ class Scene:
         aside = x[None] * across[0] + y[:, None] * across[1]
         aside = aside / max(float(abs(right @ across)), 1.0)
         skin = max(float(self.light.skin @ LUMA), 1.0)
-        skin = skin * np.exp(np.minimum(self.light.slope[0] * np.clip(aside, -1, 1), 0))  # its dark side
+        skin = skin * np.exp(
+            np.minimum(self.light.slope[0] * np.clip(aside, -1, 1), 0)
+        )  # darker on the side away from the light
         aside = np.abs(aside)
         luma = self.image[layer.y : layer.y + h, layer.x : layer.x + w] @ LUMA
         shown = _step(luma / skin, 0.28, 0.5)

@@ -1,4 +1,4 @@
-"""Round things before a face, from their height over the picture: rods of flesh, turned bodies, slabs."""
+"""Draw solid things in front of a face from their height over the picture: rods, turned bodies, slabs."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from gatecam.training.drawing.mesh import Layer, box_in
 from gatecam.training.drawing.scene import Scene
 from gatecam.types import Floats
 
-COARSE_PX = 32  # pixels a unit at which heights are worked out
-BEFORE_FACE = 0.4  # how far these things are before the eyes, in units
+COARSE_PX = 32  # pixels per unit at which heights are computed
+BEFORE_FACE = 0.4  # how far these things are in front of the eyes, in units
 SKIN_SHADE = 0.5  # how much darker the rim of a finger is than its middle
-NAIL = floats([1.22, 1.18, 1.2])  # a nail's colour over the skin's
+NAIL = floats([1.22, 1.18, 1.2])  # a nail's colour relative to the skin's
 NAIL_SIZE = (0.115, 0.085)
 
 
 @dataclass(frozen=True, slots=True)
 class Rod:
-    """A rod with round ends between two places (2,) in the face's plane, in units."""
+    """Describes a rod with round ends between two places (2,) in the face's plane, in units."""
 
     start: Floats
     end: Floats
     radius: tuple[float, float]  # at both ends
-    lift: tuple[float, float]  # over the plane, at both ends
+    lift: tuple[float, float]  # height over the plane, at both ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plane:
-    """A window of the picture in the face's own coordinates."""
+    """Maps a window of the picture to the face's own coordinates."""
 
     x: int
     y: int
     places: Floats  # (h, w, 2) in units
-    px: float  # pixels a unit
+    px: float  # pixels per unit
 
     @classmethod
     def around(cls, places: Floats, scene: Scene, border: float) -> _Plane | None:
-        """The window that holds (n, 2) places with a border of so many units, or None where none is seen."""
+        """Return the window that holds places (n, 2) with a border in units, or None if the picture shows
+        none of it.
+        """
         pose = scene.pose
         before = np.full((len(places), 1), BEFORE_FACE, np.float32)
         box = box_in(pose.px(np.hstack([places, before])), scene.shape, border * pose.unit_px)
@@ -56,21 +58,23 @@ class _Plane:
         return cls(x1, y1, (np.stack([x, y], -1) - middle) @ turn, pose.unit_px)
 
     def layer(self, colors: Floats, inside: Floats) -> Layer:
-        """Colours (h, w, 3) as far as they lie inside an edge: (h, w) units, negative beyond it."""
+        """Make a layer from colours (h, w, 3) and the distance inside its edge (h, w), in units, negative
+        outside.
+        """
         return Layer(floats(colors), floats(np.clip(inside * self.px + 0.5, 0, 1)), self.x, self.y)
 
 
 def draw_rods(
     rods: list[Rod], nails: Floats, color: Floats, scene: Scene, rng: np.random.Generator
 ) -> Layer | None:
-    """Rods in the colour of skin, as fingers and palms are made of.
+    """Draw rods in the colour of skin. Fingers and palms consist of them.
 
     Args:
-        rods: what the body is made of.
-        nails: (m, 4), the middle of each and where its finger points.
+        rods: the parts of the body.
+        nails: (m, 4), the middle of each nail and the direction of its finger.
         color: (3,) RGB of the skin in the picture's light.
         scene: the face.
-        rng: decides blotches.
+        rng: places blotches at random.
     """
     ends = np.stack([place for rod in rods for place in (rod.start, rod.end)])
     plane = _Plane.around(ends, scene, max(max(rod.radius) for rod in rods))
@@ -94,7 +98,7 @@ def draw_rods(
 
 
 def _heights(rods: list[Rod], plane: _Plane) -> tuple[Floats, Floats]:
-    """Height (h, w) of the rods over the plane, and how far inside them a pixel lies, in units."""
+    """Return the height (h, w) of the rods over the plane, and each pixel's depth inside them, in units."""
     h, w = plane.places.shape[:2]
     scale = min(1.0, COARSE_PX / plane.px)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
@@ -125,17 +129,17 @@ def _nail_cover(places: Floats, nail: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Turned:
-    """A body made on a lathe, such as a cup: its axis from `start` to `end`, (2,) in units."""
+    """Describes a body made on a lathe, such as a cup. Its axis goes from `start` to `end`, (2,) in units."""
 
     start: Floats
     end: Floats
     profile: Floats  # (n,) half widths at equal steps along the axis
-    colors: Floats  # (m, 3) in white light, at equal steps along it
-    gloss: float  # how bright the streaks of light on it are, 0 to 1
+    colors: Floats  # (m, 3) in white light, at equal steps along the axis
+    gloss: float  # brightness of the streaks of light on it, 0 to 1
 
 
 def draw_turned(body: Turned, scene: Scene) -> Layer | None:
-    """A turned body before the face."""
+    """Draw a turned body in front of the face."""
     widest = float(body.profile.max())
     plane = _Plane.around(np.stack([body.start, body.end]), scene, widest + 0.05)
     if plane is None:
@@ -161,7 +165,15 @@ def draw_turned(body: Turned, scene: Scene) -> Layer | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slab:
-    """A thing such as a telephone, seen from its back: middle (2,) and size in units, turn in radians."""
+    """Describes a flat thing such as a telephone, seen from its back.
+
+    Attributes:
+        middle: (2,) in units.
+        size: width and height in units.
+        turn: rotation in radians.
+        color: (3,) RGB in white light.
+        lenses: number of camera lenses.
+    """
 
     middle: Floats
     size: tuple[float, float]
@@ -171,7 +183,7 @@ class Slab:
 
 
 def draw_slab(slab: Slab, scene: Scene, rng: np.random.Generator) -> Layer | None:
-    """A slab with round corners, a rim that shines and some lenses."""
+    """Draw a slab with round corners, a shiny rim and some lenses."""
     width, height = slab.size
     plane = _Plane.around(slab.middle[None], scene, float(np.hypot(width, height)) / 2 + 0.1)
     if plane is None:

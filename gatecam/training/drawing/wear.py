@@ -1,4 +1,4 @@
-"""How masks are worn: where their edges run on the face."""
+"""Describe how masks are worn: where their edges are on the face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Wear(StrEnum):
-    """How a mask is worn; all but `RIGHT` are wrong."""
+    """Names the ways to wear a mask. Every way except `RIGHT` is wrong."""
 
     RIGHT = "right"
     UNDER_NOSE = "under_nose"
@@ -32,7 +32,7 @@ WRONG_SHARES = {
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Heights of a mask's edges on the head, in its unit: in the middle and at the sides."""
+    """Holds the heights of a mask's edges in head units, in the middle and at the sides."""
 
     top: float
     side_top: float
@@ -40,7 +40,7 @@ class Edges:
     low: float
 
 
-# ranges to draw from, in the order of `Edges`; `FROM_EAR` hangs beside the face
+# ranges of random heights, in the order of `Edges`; a mask `FROM_EAR` hangs beside the face instead
 _RANGES = {
     Wear.RIGHT: ((0.14, 0.34), (0.42, 0.60), (1.18, 1.42), (1.74, 1.98)),
     Wear.UNDER_NOSE: ((0.76, 0.92), (0.70, 0.88), (1.30, 1.55), (1.80, 2.05)),
@@ -53,10 +53,10 @@ HIGHEST_UNDER_CHIN = 1.26  # below the lower lip
 
 
 def pick_edges(wear: Wear, rng: np.random.Generator) -> Edges:
-    """Edges of a mask that sits on the face."""
+    """Choose random edges for a mask that sits on the face."""
     return Edges(*(float(rng.uniform(*span)) for span in _RANGES[wear]))
 
 
 def pick_wrong(rng: np.random.Generator) -> Wear:
-    """One of the wrong ways, as often as people choose it."""
+    """Choose one of the wrong ways at random, with the shares in which people wear masks so."""
     return list(WRONG_SHARES)[rng.choice(len(WRONG_SHARES), p=list(WRONG_SHARES.values()))]

@@ -190,7 +190,7 @@ def test_a_beard_is_drawn_only_where_it_may_grow(frontal):
 
 @pytest.mark.parametrize("state", [0, 1, 2])
 def test_a_face_without_landmarks_cannot_be_dressed(state):
-    with pytest.raises(ValueError, match="landmarks: expected found ones, got NaN"):
+    with pytest.raises(ValueError, match="landmarks: expected finite values, got NaN"):
         dress(picture(), np.full((5, 2), np.nan, np.float32), state, np.random.default_rng(0))
 
 
