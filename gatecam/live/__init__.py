@@ -1,1 +1,1 @@
-"""The loop over live cameras: their rounds, health, status and settings that change meanwhile."""
+"""Run the live loop over the cameras, report its health and apply changed settings."""

@@ -1,4 +1,4 @@
-"""What a running program knows of itself, kept up to date for `gatecam status`."""
+"""Keep the health of the running program up to date for `gatecam status` and the pages."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from gatecam.runtime.cores import CoresInUse
 from gatecam.runtime.wall_clock import wall_clock
 from gatecam.types import CameraCondition, EventKind, Round, Verdict
 
-RATE_FRAMES = 100  # over which the frame rate is averaged
-RATE_S = 10.0
+RATE_FRAMES = 100  # the frame rate is averaged over at most this many frames ...
+RATE_S = 10.0  # ... and this many seconds
 FIRST_VERDICTS = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.NONE.value)
 
 
 class Board:
-    """Notes each round; any thread may ask for the health.
+    """Records each round and summarizes them as health. Any thread may read the health.
 
     Args:
         live: the cameras.
-        analyzer: tells its device.
-        sinks: their queues.
-        troubles: gives the sentences on what goes wrong.
-        folder: where the store lies.
+        analyzer: the analyzer, whose device is reported.
+        sinks: the sinks, whose queues are reported.
+        troubles: returns one sentence for each current trouble.
+        folder: the folder of the store, whose free space is reported.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Board:
         self._cores = CoresInUse()
 
     def note(self, turn: Round) -> None:
-        """Take in a round."""
+        """Add a round to the counts."""
         self._cores.note(turn.time_s)
         for step in turn.steps:
             self._judged_s[step.frame.camera].append(step.frame.time_s)
@@ -77,7 +77,7 @@ class Board:
                 self._last_alert = LastAlert(event.kind, event.camera, wall_clock())
 
     def health(self) -> Health:
-        """How the program is now."""
+        """Return the health of the program now."""
         now_s = time.monotonic()
         return Health(
             __version__,
@@ -118,7 +118,7 @@ class Board:
 
 
 def _rate(times_s: Sequence[float]) -> float:
-    """Frames a second over the last seconds."""
+    """Return the frames per second over the last `RATE_S`."""
     recent = [time_s for time_s in times_s if times_s[-1] - time_s <= RATE_S]
     seconds = recent[-1] - recent[0] if recent else 0.0
     return (len(recent) - 1) / seconds if seconds > 0 else 0.0

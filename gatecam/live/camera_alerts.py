@@ -1,4 +1,4 @@
-"""A camera that does not see, or is judged too slowly, is an alert, and its end is told as well."""
+"""Raise an alert when a camera is blind or too slow, and report when that is over."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from gatecam.live.pace import Pace
 from gatecam.settings.config import PaceConfig
 from gatecam.types import CameraCondition, CameraState, Event, EventKind, Frame, Verdict
 
-CLEAR_S = 2.0  # of seeing, before an outage counts as over: a loose plug is one alert
+CLEAR_S = 2.0  # a camera must see this long before its outage is over, so that a loose plug is one alert
 
 DEFAULT_PACE = PaceConfig()
 
 
 class CameraAlerts:
-    """Turns the states of cameras, and how fast their frames are judged, into events.
+    """Turns the states and the pace of cameras into events.
 
-    Whether a camera sees was weighed where its state comes from, so that an outage is told at once.
+    An outage is reported at once, because the camera's state already allows for short failures.
     """
 
     def __init__(self, pace: PaceConfig = DEFAULT_PACE) -> None:
         self._states: dict[str, CameraState] = {}
-        self._told: dict[str, str] = {}  # why each camera did not see that was told of
+        self._told: dict[str, str] = {}  # cameras reported as blind, with the reason
         self._pace = pace
         self._paces: defaultdict[str, Pace] = defaultdict(lambda: Pace(self._pace))
-        self._slow: dict[str, str] = {}  # why each camera is judged too slowly that was told of
+        self._slow: dict[str, str] = {}  # cameras reported as too slow, with the reason
 
     @property
     def states(self) -> dict[str, CameraState]:
-        """The latest state of each camera, by its name."""
+        """Return the latest state of each camera by its name."""
         return dict(self._states)
 
     @property
     def slow(self) -> dict[str, str]:
-        """Why each camera is judged too slowly that was told of, by its name."""
+        """Return the cameras reported as too slow by name, each with its reason."""
         return dict(self._slow)
 
     def pace(self, camera: str) -> Pace:
-        """Return how fast a camera's frames are judged."""
+        """Return the pace at which a camera's frames are judged."""
         return self._paces[camera]
 
     def note(self, camera: str, state: CameraState) -> None:
-        """Take in a camera's new state."""
+        """Record a camera's new state."""
         self._states[camera] = state
         if state.kind in (CameraCondition.OPENING, CameraCondition.LOST):
             self._paces[camera].pause()
 
     def judged(self, frame: Frame, now_s: float) -> None:
-        """Take in a frame that was judged just now."""
+        """Record that a frame was just judged."""
         self._paces[frame.camera].note(frame, now_s)
 
     def apply(self, pace: PaceConfig) -> None:
-        """Weigh the pace of all cameras by other bounds from now on."""
+        """Apply new limits to the pace of all cameras."""
         self._pace = pace
         for each in self._paces.values():
             each.config = pace

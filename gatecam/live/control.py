@@ -1,4 +1,4 @@
-"""What the pages may ask of the running program, and change in it."""
+"""Define how the pages read and change the running program."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from gatecam.runtime.telemetry import StageHistogram
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the site asks of the running program; called from the server's threads.
+    """Holds the functions that the pages call in the running program, from the server's threads.
 
-    `stages` gives the histograms of each stage's times; `settings` gives the settings that may be changed, by
-    name, with label, value and bounds; `change` changes one, or raises `ConfigError`; `on_trouble` is told a
-    sentence when the pages are gone.
+    - `health` returns the health of the program.
+    - `stages` returns a histogram of the times of each stage.
+    - `settings` returns the settings that may be changed, by name, with label, value and bounds.
+    - `change` changes one of these settings or raises `ConfigError`.
+    - `on_trouble` is called with a sentence when the pages have stopped.
     """
 
     health: Callable[[], Health]

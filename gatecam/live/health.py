@@ -1,4 +1,4 @@
-"""What a running program says of itself: the values that `gatecam status` asks for."""
+"""Define the health that a running program reports to `gatecam status` and the pages."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-STALE_S = 10.0  # a camera whose newest judged frame is older does not see, whatever its state says
+STALE_S = 10.0  # a camera does not see if its newest judged frame is older, even if its state is open
 
 
 @dataclass(frozen=True, slots=True)
 class CameraHealth:
-    """One camera.
+    """Describes one camera.
 
-    `state` is `open`, or a word for why it does not see (`opening`, `lost`, `blind`) with its `reason`;
-    it has lasted `since_s`. `slowness` is empty, or why its frames are judged too slowly: `few_frames` or
-    `late`. `age_s` is how long ago the newest judged frame was taken, None before the
-    first one. `faces` are in view now. Since the start: `frames` were judged, there were `events` of each
-    kind, and `people` came, by their first verdict.
+    `state` is `open`, `opening`, `lost` or `blind`. `reason` explains the last two, and `since_s` is how long
+    the state has lasted. `slowness` is `few_frames` or `late` if the camera is too slow, otherwise empty.
+    `age_s` is the time since the newest judged frame was taken, None before the first one. `faces` is the
+    number of faces in view now.
+
+    Some fields count from the program's start: `frames` the judged frames, `events` the events of each kind,
+    and `people` the arrivals by their first verdict.
     """
 
     name: str
@@ -39,13 +41,13 @@ class CameraHealth:
 
     @property
     def sees(self) -> bool:
-        """Whether its frames come and are judged."""
+        """Return whether the camera's frames arrive and are judged."""
         return self.state == "open" and self.age_s is not None and self.age_s < STALE_S
 
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
-    """One output's queue: events that wait, and those that ended in each of the three ways."""
+    """Counts the events of one output that wait, were sent, failed or were dropped."""
 
     name: str
     waiting: int = 0
@@ -56,7 +58,7 @@ class QueueHealth:
 
 @dataclass(frozen=True, slots=True)
 class LastAlert:
-    """The latest alert; `at` is its time of day, with the offset."""
+    """Describes the latest alert. `at` is its date and time with the UTC offset."""
 
     kind: str
     camera: str
@@ -65,11 +67,11 @@ class LastAlert:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The whole program; `memory_mib` and `open_files` are its own, None where the system does not tell.
+    """Describes the whole program.
 
-    Of the machine are `cores_in_use`, the share that is busy of the cores that the program may use, and
-    `free_disk_mb`, where the store lies.
-    `troubles` are sentences on what goes wrong but stops no camera, such as a full disk.
+    `memory_mib` and `open_files` are those of this process, None if the system does not report them.
+    `cores_in_use` is the busy share of the cores that the program may use, and `free_disk_mb` the free space
+    on the disk of the store. `troubles` are sentences about faults that stop no camera, such as a full disk.
     """
 
     version: str
@@ -87,25 +89,25 @@ class Health:
 
     @property
     def sees(self) -> bool:
-        """Whether every camera sees; not so before there is one."""
+        """Return whether there is a camera and all cameras see."""
         return bool(self.cameras) and all(camera.sees for camera in self.cameras)
 
     @property
     def is_too_slow(self) -> bool:
-        """Whether the frames of any camera are judged too slowly."""
+        """Return whether any camera is too slow."""
         return any(camera.slowness for camera in self.cameras)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON holds: the fields, `too_slow`, and `sees` here and in each camera."""
+        """Return all fields for JSON, with `too_slow` and with `sees` for the program and each camera."""
         cameras = [{**asdict(camera), "sees": camera.sees} for camera in self.cameras]
         return {**asdict(self), "cameras": cameras, "sees": self.sees, "too_slow": self.is_too_slow}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """The same from what `to_dict` gave; fields of a newer version are left out.
+        """Build the health from the result of `to_dict`. Unknown fields of a newer version are ignored.
 
         Raises:
-            KeyError, TypeError: it is not from `to_dict`.
+            KeyError, TypeError: `given` is not from `to_dict`.
         """
         alert = given["last_alert"]
         nested = {
@@ -122,7 +124,7 @@ def _known(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def own_memory_mib() -> float | None:
-    """Memory that this process has in RAM (`VmRSS`, proc(5)); None where the system does not tell."""
+    """Return this process's memory in RAM (`VmRSS`, proc(5)), or None if the system does not report it."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
@@ -131,7 +133,7 @@ def own_memory_mib() -> float | None:
 
 
 def free_disk_mb(folder: Path) -> float | None:
-    """Space on the disk of a folder; None if that cannot be asked."""
+    """Return the free space on the disk of a folder, or None if it cannot be read."""
     try:
         return shutil.disk_usage(folder).free / 1_000_000
     except OSError:
@@ -139,7 +141,7 @@ def free_disk_mb(folder: Path) -> float | None:
 
 
 def own_open_files() -> int | None:
-    """Files, sockets and pipes that this process has open; None where the system does not tell."""
+    """Count this process's open files, sockets and pipes. Return None if the system does not report them."""
     try:
         return len(os.listdir("/proc/self/fd"))
     except OSError:

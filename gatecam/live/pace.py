@@ -1,7 +1,7 @@
-"""Whether one camera's frames are judged often and soon enough.
+"""Measure whether one camera's frames are judged often and soon enough.
 
-A frame's index counts all that the camera gave, so the gap between two judged frames tells how many were
-passed over. A camera that gives few frames, or is held to few by `camera.max_fps`, leaves no gap.
+A frame's index counts all frames that the camera gave. So the gap between two judged frames shows how many
+were skipped. A camera that gives few frames, or is limited by `camera.max_fps`, leaves no gap.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from statistics import median
 from gatecam.settings.config import PaceConfig
 from gatecam.types import Frame, Slowness
 
-START_S = 10.0  # after the first frame, in which networks warm up and nothing is weighed
-WINDOW_S = 5.0  # over which frames are counted
-WINDOWS = 2  # in a row that must agree before anything is told
-KEPT_SHARE = 0.8  # of a camera's frames: where as many are judged, few come because the camera gives few
-MARGIN = 1.25  # by which the bounds must be kept again before it counts as over
+START_S = 10.0  # nothing is measured this long after the first frame, while the networks warm up
+WINDOW_S = 5.0  # frames are counted over this time
+WINDOWS = 2  # this many consecutive windows must agree before `slowness` changes
+KEPT_SHARE = 0.8  # if this share of the frames is judged, a low rate is the camera's own
+MARGIN = 1.25  # hysteresis: the limits must be met by this factor before slowness is over
 
 
 class Pace:
-    """Weighs how often and how soon one camera's frames are judged, over some seconds."""
+    """Measures over some seconds how often and how soon one camera's frames are judged."""
 
     def __init__(self, config: PaceConfig) -> None:
         self.config = config
-        self.slowness: Slowness | None = None  # why it is too slow now
-        self.judged_fps = self.given_fps = self.age_s = 0.0  # of the latest window
-        self._start_s: float | None = None  # of the window; None until there is a frame
+        self.slowness: Slowness | None = None  # why the camera is too slow now
+        self.judged_fps = self.given_fps = self.age_s = 0.0  # in the latest window
+        self._start_s: float | None = None  # start of the window, None until there is a frame
         self._first_index = 0
         self._ages_s: list[float] = []
-        self._agreeing = 0  # windows in a row that speak against `slowness` as it is
+        self._agreeing = 0  # consecutive windows that contradict `slowness`
 
     def note(self, frame: Frame, now_s: float) -> None:
-        """Take in a frame that was judged just now."""
+        """Record that a frame was just judged."""
         if self._start_s is None:
             self._start_s = now_s + START_S
         seconds = now_s - self._start_s
@@ -47,11 +47,11 @@ class Pace:
             self._start_s, self._first_index, self._ages_s = now_s, frame.index, []
 
     def pause(self) -> None:
-        """Begin anew with the next frame: the camera gives none, so nothing can be weighed."""
+        """Stop measuring until the next frame, because the camera gives none."""
         self._start_s, self._ages_s, self._agreeing = None, [], 0
 
     def _weigh(self) -> None:
-        """Judge a window by the bounds, and change `slowness` once enough windows agree."""
+        """Compare a window with the limits and change `slowness` once enough windows agree."""
         found = self._found(1.0 if self.slowness is None else MARGIN)
         self._agreeing = self._agreeing + 1 if (found is None) != (self.slowness is None) else 0
         if self._agreeing == WINDOWS:
@@ -65,12 +65,12 @@ class Pace:
 
 
 def too_slow(camera: str, pace: Pace, device: str) -> str:
-    """Return a sentence on a camera that is judged too slowly, and what helps.
+    """Return a sentence that says that a camera is too slow and what helps.
 
     Args:
-        camera: its name.
-        pace: of the camera.
-        device: what runs the networks.
+        camera: the camera's name.
+        pace: the camera's pace.
+        device: the device that runs the networks.
     """
     openvino = (
         ", or use OpenVINO: `pip install 'gatecam[openvino]'` and device: auto" if device == "cpu" else ""

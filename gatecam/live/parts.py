@@ -1,4 +1,4 @@
-"""What watches cameras and where its events go, as `app.py` builds them."""
+"""Hold the parts of the live loop that `app.py` builds: watched cameras and sinks for their events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gatecam.types import CameraState, Event, Round
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Cameras being watched: `rounds` yields their steps and events, ten times a second at least."""
+    """Watches the cameras. `rounds` yields their steps and events at least ten times a second."""
 
     cameras: Cameras
     alerts: CameraAlerts
@@ -29,11 +29,11 @@ class Live:
     _pipelines: Mapping[str, Pipeline]
 
     def stop(self) -> None:
-        """End the rounds; safe in a signal handler."""
+        """End the rounds. A signal handler may call this."""
         self.cameras.stop()
 
     def apply(self, config: Config) -> None:
-        """Go on by other settings, in all that can change while cameras are watched; no track is lost."""
+        """Apply new settings without losing a track. Settings that need a restart are ignored here."""
         self._analyzer.apply(config)
         self.alerts.apply(config.pace)
         for one in config.watched:
@@ -45,39 +45,40 @@ class Live:
 
 
 class Queue(Protocol):
-    """What waits for one output, and what became of the rest."""
+    """Counts the events that wait for one output and the results of the others."""
 
     @property
     def name(self) -> str:
-        """Which output it is."""
+        """Return the output's name."""
         ...
 
     @property
     def waiting(self) -> int:
-        """Events that the output has not yet."""
+        """Return the number of events that wait for the output."""
         ...
 
     @property
     def sent(self) -> int:
-        """Events that it took."""
+        """Return the number of events that the output has taken."""
         ...
 
     @property
     def failed(self) -> int:
-        """Failures so far."""
+        """Return the number of failures so far."""
         ...
 
     @property
     def dropped(self) -> int:
-        """Events that it will never get."""
+        """Return the number of events that the output will never get."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSinks:
-    """Where live events go besides the screen; each event gets the time of day once, for all of them.
+    """Passes live events to all sinks except the screen, with the same date and time for all of them.
 
-    The counts of the `queues` tell how it goes; `sink` leads to the store, and to what does not wait for it.
+    `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
+    do not wait for the store.
     """
 
     queues: tuple[Queue, ...]
@@ -87,18 +88,21 @@ class LiveSinks:
     _parts: ExitStack
 
     def note(self, turn: Round, states: Mapping[str, CameraState], slow: Mapping[str, str]) -> None:
-        """Take in a round, and how the cameras are: for totals, and for who shows what is there now.
+        """Update the totals and the presence from a round.
 
-        `slow` says why cameras are judged too slowly, by their names.
+        Args:
+            turn: the round.
+            states: the state of each camera by its name.
+            slow: the cameras that are too slow by name, each with its reason.
         """
         for step in turn.steps:
             self.totals.note(step)
         self.presence.note(turn.steps, states, slow)
 
     def send(self, event: Event) -> None:
-        """Hand an event to every queue; neither blocks nor raises."""
+        """Put an event into every queue. This neither blocks nor raises."""
         self.sink.send(replace(event, at=wall_clock()))
 
     def close(self) -> None:
-        """Deliver what is left, for some seconds at most."""
+        """Deliver the remaining events, for some seconds at most."""
         self._parts.close()

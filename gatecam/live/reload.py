@@ -1,6 +1,6 @@
-"""Settings that change while gatecam runs: when a file was saved anew, and what differs.
+"""Reload settings while gatecam runs: notice a saved file and compare its settings.
 
-A file that is wrong is told once, and the settings of before stay.
+A wrong file is reported once, and the running settings stay.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from gatecam.errors import ConfigError
 from gatecam.settings.config import Config, LoadedConfig, load
 
 POLL_S = 1.0
-# What a running program takes over; all else is read at its start. A camera's name is not among them.
+# A running program applies changes to these. All other settings, such as a camera's name, need a restart.
 LIVE_GROUPS = ("tracker", "policy", "pace", "privacy", "replay")
 PAGE_SETTINGS = {
-    "tracker.confidence": "Least sureness of a verdict",
-    "tracker.settle_s": "Time until a first verdict counts (s)",
+    "tracker.confidence": "Minimum confidence",
+    "tracker.settle_s": "Time until the first verdict (s)",
     "policy.remind_s": "Time until a reminder (s)",
-    "policy.cooldown_s": "Time in which nobody is told twice (s)",
-    "detector.onet_threshold": "Least score of a face",
+    "policy.cooldown_s": "Time until an event is repeated (s)",
+    "detector.onet_threshold": "Minimum face score",
 }
 LIVE_DETECTOR = (
     "min_face_px",
@@ -37,13 +37,13 @@ LIVE_DETECTOR = (
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The dotted names of the settings that differ: those that hold at once, and those of the next start."""
+    """Holds the dotted names of changed settings: those applied live and those that need a restart."""
 
     live: tuple[str, ...]
     restart: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One sentence: what was applied, and what needs a restart."""
+        """Return one sentence that says what was applied and what needs a restart."""
         if not (self.live or self.restart):
             return "settings read again: nothing has changed"
         applied = f"settings applied: {', '.join(self.live)}" if self.live else "settings read again"
@@ -52,7 +52,7 @@ class Changes:
 
 
 def changes(before: Config, after: Config) -> Changes:
-    """What differs between two settings."""
+    """Compare two settings."""
     old, new = dict(_flat(before.model_dump())), dict(_flat(after.model_dump()))
     names = [name for name in {**old, **new} if old.get(name, _MISSING) != new.get(name, _MISSING)]
     live = tuple(name for name in names if _is_live(name, before, after))
@@ -60,9 +60,9 @@ def changes(before: Config, after: Config) -> Changes:
 
 
 def merged(running: Config, wanted: Config) -> Config:
-    """The running settings with all that can change while they run as it is wanted.
+    """Return the running settings with the wanted value of every setting that can change live.
 
-    The cameras stay those that are watched: of each its door, region and smallest face are taken over.
+    The door, region and smallest face of each camera change only if the names of the cameras stay the same.
     """
     same_cameras = _names(running) == _names(wanted)
     detector = {name: getattr(wanted.detector, name) for name in LIVE_DETECTOR}
@@ -76,9 +76,10 @@ def merged(running: Config, wanted: Config) -> Config:
 
 
 def live_settings(config: Config) -> dict[str, dict[str, Any]]:
-    """The settings that the operator's page may change, by dotted name: label, value, and bounds.
+    """Return the settings that the operator's page may change, by dotted name: label, value and bounds.
 
-    They change what is told and when; none of them opens anything or stores more of people.
+    They only change which events are reported and when. None of them gives access to anything or stores more
+    about people.
     """
     found = {}
     for name, label in PAGE_SETTINGS.items():
@@ -91,10 +92,10 @@ def live_settings(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def with_setting(config: Config, name: str, value: float) -> Config:
-    """The settings with one of `live_settings` changed.
+    """Return the settings with one of `live_settings` changed.
 
     Raises:
-        ConfigError: it is none of them, or the value is out of bounds.
+        ConfigError: `name` is none of them, or the value is out of bounds.
     """
     known = live_settings(config).get(name)
     if known is None:
@@ -126,7 +127,7 @@ def _is_live(name: str, before: Config, after: Config) -> bool:
 
 
 def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Every setting by its dotted name; entries of lists by their place."""
+    """Yield every setting with its dotted name. List entries are named by their index."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
@@ -138,10 +139,10 @@ def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 class ConfigWatch:
-    """Reads a settings file again when it was saved, or when asked to.
+    """Reads a settings file again when it was saved or when asked to.
 
     Args:
-        loaded: the settings that run, and their file; without a file nothing is ever read.
+        loaded: the running settings and their file. Without a file nothing is ever read.
         now_s: monotonic time.
     """
 
@@ -152,13 +153,14 @@ class ConfigWatch:
         self._known = self._pending = _signature(self._path)
 
     def ask(self) -> None:
-        """Read at the next `poll`, saved or not; safe in a signal handler."""
+        """Read the file at the next `poll`, saved or not. A signal handler may call this."""
         self._asked = True
 
     def poll(self, now_s: float) -> Config | ConfigError | None:
-        """The settings if they were saved since, or what is wrong with them; None most of the time.
+        """Return the settings if the file was saved, the error if they are wrong, and None otherwise.
 
-        A file counts as saved once it stays the same for a second, so that none is read half written.
+        A changed file counts as saved once it stays the same for a second, so that no half-written file is
+        read.
         """
         if self._path is None or not (self._asked or now_s - self._looked_s >= POLL_S):
             return None

@@ -1,4 +1,4 @@
-"""What the window of `gatecam run` shows: each camera's picture, or that it does not see."""
+"""Draw the window of `gatecam run`: each camera's picture, or a notice that the camera is blind."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from gatecam.runtime.wall_clock import time_of_day
 from gatecam.settings.config import Config, Region
 from gatecam.types import CameraState, Image, Round, Step
 
-RATE_FRAMES = 30  # over which the frame rate on the screen is averaged
+RATE_FRAMES = 30  # the frame rate on the screen is averaged over this many frames
 
 
 class Screen:
-    """The pictures of all cameras, side by side, in a window whose keys are answered at every round."""
+    """Shows the pictures of all cameras side by side in a window and handles its keys each round."""
 
     def __init__(self, window: Window, stop: Callable[[], None], config: Config) -> None:
-        """`stop` is called when the window asks to end."""
+        """Prepare a view of each camera. `stop` is called when the user closes the window."""
         self._window, self._stop = window, stop
         self._views = {one.camera.name: _View(one.camera.name) for one in config.watched}
         self.apply(config)
 
     def apply(self, config: Config) -> None:
-        """Outline the regions of other settings."""
+        """Outline the regions from new settings."""
         for one in config.watched:
             self._views[one.camera.name].region = one.detector.region
 
     def show(self, turn: Round, live: Live) -> None:
-        """Show what a round brought, and answer the keys."""
+        """Show the new pictures of a round and handle the window's keys."""
         changed = False
         for name, state in live.alerts.states.items():
             steps = [step for step in turn.steps if step.frame.camera == name]
@@ -42,7 +42,7 @@ class Screen:
 
 
 class _View:
-    """One camera's picture, with frame rate and age in the corner."""
+    """Draws one camera's picture, with frame rate and age in the corner."""
 
     def __init__(self, name: str) -> None:
         self.region: Region | None = None
@@ -50,10 +50,10 @@ class _View:
         self._name = name
         self._banner = Banner()
         self._shown_s: deque[float] = deque(maxlen=RATE_FRAMES)
-        self._noticed: CameraState | None = None  # that the picture tells of
+        self._noticed: CameraState | None = None  # the state that the picture shows
 
     def update(self, steps: list[Step], state: CameraState, several: bool) -> bool:
-        """Draw anew if need be; whether the picture has changed."""
+        """Draw the picture again if needed. Return whether it has changed."""
         reason = state.blindness
         if reason and (steps or state is not self._noticed):
             image = steps[-1].frame.image if steps else None

@@ -1,7 +1,7 @@
-"""A running program answers who asks how it is, on a socket that only its own user reaches.
+"""Report the health of a running program on a socket that only its own user can reach.
 
-Whoever connects to `<pid>.sock` in the runtime folder gets one JSON object and the end of the stream;
-nothing is read from them.
+A client that connects to `<pid>.sock` in the runtime folder gets one JSON object and the end of the stream.
+Nothing is read from the client.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from typing import Self
 from gatecam.live.health import Health
 from gatecam.runtime.folders import SERVICE_FOLDER, readable_folders, runtime_folder
 
-CLIENT_LIMIT_S = 1.0  # a client that does not take its answer costs the next one no more than this
+CLIENT_LIMIT_S = 1.0  # a client that does not read its answer delays the next one by at most this
 ANSWER_LIMIT_S = 3.0
 MAX_ANSWER_BYTES = 1024 * 1024
 WAITING_CLIENTS = 64
 RETRY_S = 0.02
-PAUSE_S = 1.0  # after an accept that failed, for example because all files are in use
+PAUSE_S = 1.0  # after a failed accept, for example because too many files are open
 
 log = logging.getLogger(__name__)
 
 
 class StatusServer:
-    """Answers in a daemon thread while the block runs.
+    """Answers clients in a daemon thread while its context is open.
 
-    The thread takes one client at a time and keeps nothing of it. It ends with the block, and closes and
-    removes the socket. Where no socket can be made, that is logged, and the program goes on without.
+    The thread serves one client at a time. When the context closes, the thread ends and the socket is closed
+    and removed. If no socket can be created, that is logged and the program goes on without it.
     """
 
     def __init__(self, snapshot: Callable[[], Health]) -> None:
-        """`snapshot` is called from the thread for each client; what it raises is logged."""
+        """Prepare the server. The thread calls `snapshot` for each client and logs its exceptions."""
         self._snapshot = snapshot
         self._path: Path | None = None
         self._wake, self._woken = socket.socketpair()
@@ -92,23 +92,24 @@ class StatusServer:
                 client.settimeout(CLIENT_LIMIT_S)
                 client.sendall(said)
             except OSError:
-                pass  # the client went, or did not take its answer
-            except Exception:  # a defect of the snapshot's must not end the thread
+                pass  # the client is gone or did not read its answer
+            except Exception:  # an error in the snapshot must not end the thread
                 log.exception("`gatecam status` got no answer.")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one running program said; None where it did not answer, as one that hangs does not."""
+    """Holds the health of one running program, or None if it did not answer, for example because it hangs."""
 
     pid: int
     health: Health | None
 
 
 def ask_all(env: Mapping[str, str] | None = None) -> list[Answer]:
-    """Ask every program of this user, and for root the service's, in the order of their process ids.
+    """Ask every running gatecam of this user for its health, and for root also the service.
 
-    Each is given three seconds. Sockets that killed programs left are removed.
+    The answers are sorted by process id. Each program has three seconds to answer. Sockets left by killed
+    programs are removed.
     """
     paths = [path for folder in readable_folders(env) for path in _sockets(folder)]
     answers = [answer for answer in map(_ask, paths) if answer is not None]
@@ -116,17 +117,20 @@ def ask_all(env: Mapping[str, str] | None = None) -> list[Answer]:
 
 
 def out_of_reach() -> bool:
-    """Whether there may be a service that only root can ask."""
+    """Check whether there may be a service that only root can ask."""
     return SERVICE_FOLDER.is_dir() and SERVICE_FOLDER not in readable_folders()
 
 
 def _listen(path: Path) -> socket.socket:
-    """A socket that listens before it has its name, so that nobody takes it for one left over."""
+    """Open a socket that listens before it gets its final name.
+
+    Otherwise another program could take it for a socket that a killed program left.
+    """
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(new))  # fails where anything has this name, and follows no link
+        listener.bind(str(new))  # fails if the name exists, and follows no link
         new.chmod(0o600)
         listener.listen(WAITING_CLIENTS)
         listener.setblocking(False)
@@ -138,7 +142,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _paused(wake: socket.socket) -> bool:
-    """Wait a little; whether the end came meanwhile."""
+    """Wait for `PAUSE_S`. Return whether the server was told to end meanwhile."""
     with selectors.DefaultSelector() as ready:
         ready.register(wake, selectors.EVENT_READ)
         return bool(ready.select(PAUSE_S))
@@ -161,12 +165,12 @@ def _client() -> socket.socket:
 
 
 def _connect(client: socket.socket, path: Path) -> bool:
-    """Whether somebody listens; a socket where nobody does any more is removed."""
+    """Connect to a socket. If no program listens there any more, remove the socket and return False."""
     end_s = time.monotonic() + ANSWER_LIMIT_S
     while True:
         try:
             client.connect(str(path))
-        except BlockingIOError:  # too many others wait there: a limit of time does not wait for that
+        except BlockingIOError:  # too many clients wait, and the socket's time-out does not cover this case
             if time.monotonic() >= end_s:
                 raise
             time.sleep(RETRY_S)
@@ -188,7 +192,7 @@ def _ask(path: Path) -> Answer | None:
 
 
 def _read_all(client: socket.socket) -> bytes:
-    """What comes until the other end closes; bounded in size and, as a whole, in time."""
+    """Read until the other end closes, with limits for the size and the total time."""
     said, end_s = bytearray(), time.monotonic() + ANSWER_LIMIT_S
     while (left_s := end_s - time.monotonic()) > 0 and len(said) <= MAX_ANSWER_BYTES:
         client.settimeout(left_s)

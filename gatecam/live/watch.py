@@ -1,7 +1,7 @@
-"""The live loop: new frames of all cameras in, their steps and the cameras' own events out.
+"""Run the live loop, which turns the new frames of all cameras into steps and events.
 
-Cameras ─► the newest frame of each ─► one analyser for all ─► each camera's tracker and policy ─► Round
-   └─ states ─► CameraAlerts, which also notes how soon each frame was judged ────────────────────┘
+Cameras ─► the newest frame of each ─► one analyzer for all ─► each camera's tracker and policy ─► Round
+   └─ states ─► CameraAlerts, which also records how soon each frame was judged ──────────────────┘
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.types import Frame, Round
 
-TURN_S = 0.1  # that frames judged at once should take at most; a person is told within half a second
-LATEST = 0.2  # weight of the latest frames in what a frame takes
+TURN_S = 0.1  # time limit for judging frames together, so that a person is alerted within half a second
+LATEST = 0.2  # weight of the latest frames in the moving average of the time per frame
 
 
 class Watch:
-    """Watches some cameras with one analyser.
+    """Watches several cameras with one analyzer.
 
-    Every camera that has a new frame gets its newest judged before any camera's next one. The frames that
-    came first are judged first, as many at once as `TURN_S` lets expect, so that no decision waits for the
-    frames of all cameras.
+    The newest frame of every camera is judged before any camera's next frame. The oldest frames are judged
+    first, and as many together as probably fit into `TURN_S`. So no decision waits for the frames of all
+    cameras.
 
     Args:
-        analyzer: finds and judges the faces of a round's frames at once.
-        pipelines: of each camera, by its name.
-        alerts: told of the cameras' states by whoever reads them; asked in each round.
-        telemetry: gets the time from capture to decision.
-        clock: monotonic time in s.
+        analyzer: detects and classifies the faces of several frames together.
+        pipelines: the pipeline of each camera by its name.
+        alerts: returns the cameras' events for each round. The reader of the cameras gives it their states.
+        telemetry: records the time from capture to decision.
+        clock: returns monotonic time in s.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Watch:
     ) -> None:
         self._analyzer, self._pipelines, self._alerts = analyzer, pipelines, alerts
         self._telemetry, self._clock = telemetry, clock
-        self._each_s = 0.0  # that a frame takes of late
+        self._each_s = 0.0  # moving average of the time per frame
 
     def rounds(self, frames: Iterable[list[Frame]]) -> Iterator[Round]:
-        """One round or more for each item of `Cameras`, those without frames too."""
+        """Yield at least one round for each item of `Cameras`, even for an item without frames."""
         for newest in frames:
             waiting = sorted(newest, key=lambda frame: frame.time_s)
             while True:

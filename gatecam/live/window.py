@@ -1,4 +1,4 @@
-"""The window: OpenCV's, kept alive a frame at a time."""
+"""Show pictures in an OpenCV window, which handles its input once for each frame."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TITLE = "gatecam"
 
 
 class Window:
-    """Shows pictures until the visitor's side closes it; call `display_available` first."""
+    """Shows pictures until the user closes the window. Call `display_available` first."""
 
     def __enter__(self) -> Window:
-        os.environ.setdefault("QT_LOGGING_RULES", "*=false")  # Qt warns of fonts that it does not need
+        os.environ.setdefault("QT_LOGGING_RULES", "*=false")  # Qt warns about fonts that it does not need
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._size = (0, 0)
         return self
@@ -28,14 +28,14 @@ class Window:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(cv2.error):  # Qt knows of no windows once the last one was closed
+        with suppress(cv2.error):  # Qt raises if the last window is already closed
             cv2.destroyAllWindows()
-            cv2.waitKey(1)  # lets the window system act on it
+            cv2.waitKey(1)  # lets the window system close it
 
     def show(self, image: Image) -> bool:
-        """Show an RGB picture; False once q, Esc or the window's own button asked to end."""
+        """Show an RGB picture. Return False after q, Esc or a click on the close button."""
         height, width = image.shape[:2]
-        if (width, height) != self._size:  # the first picture, or another number of cameras
+        if (width, height) != self._size:  # the first picture, or the number of cameras has changed
             scale = min(1.0, 1600 / width, 900 / height)
             cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
             self._size = width, height
@@ -43,16 +43,19 @@ class Window:
         return self.is_open()
 
     def is_open(self) -> bool:
-        """Answer the window system; False once q, Esc or the window's own button asked to end."""
+        """Handle the window's input. Return False after q, Esc or a click on the close button."""
         try:
             key = cv2.waitKey(1) & 0xFF
             return key not in QUIT_KEYS and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
-        except cv2.error:  # Qt knows of no windows once the last one was closed
+        except cv2.error:  # Qt raises if the last window is already closed
             return False
 
 
 def open_window(stack: ExitStack) -> Window | None:
-    """A window that closes with `stack`; without a display None, and a sentence on standard error."""
+    """Open a window that closes with `stack`.
+
+    Without a display, print a sentence to standard error and return None.
+    """
     available, reason = display_available(os.environ)
     if not available:
         print(f"gatecam: no window ({reason}): go on without one, or set DISPLAY.", file=sys.stderr)

@@ -77,7 +77,7 @@ class KeyFrames:
         self._since_key = 0  # frames
 
     def apply(self, config: DetectorConfig) -> None:
-        """Apply new settings. If they change the searched region, the next frame is a key frame."""
+        """Apply new settings. If they change the grid, the next frame is a key frame."""
         self._config = config
 
     def plan(self, frame: Frame, expected: Sequence[Expected]) -> list[Box] | None:

@@ -115,7 +115,7 @@ def test_the_settings_of_the_page_are_within_bounds_and_hold_at_once():
     ("name", "value", "expected"),
     [
         ("web.host", 0.0, "'web.host': expected one of tracker.confidence"),
-        ("tracker.confidence", 2.0, "Least sureness of a verdict: expected 0.34 to 0.999, got 2"),
+        ("tracker.confidence", 2.0, "Minimum confidence: expected 0.34 to 0.999, got 2"),
         ("tracker.confidence", float("nan"), "got nan"),
         ("x" * 10_000, 1.0, "expected one of"),
     ],

@@ -47,7 +47,7 @@ def change(name: str, value: float) -> None:
 
 
 def settings() -> dict[str, dict[str, Any]]:
-    return {"tracker.confidence": {"label": "Least sureness", "value": 0.7, "low": 0.34, "high": 0.999}}
+    return {"tracker.confidence": {"label": "Minimum confidence", "value": 0.7, "low": 0.34, "high": 0.999}}
 
 
 @pytest.fixture

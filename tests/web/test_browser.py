@@ -464,18 +464,18 @@ def test_fields_keep_the_focus_and_what_is_refused_is_told(chromium, server):
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(f"{server.url}login#token={TOKENS.operator}")
-        field, said = page.get_by_label("Least sureness"), page.locator("#said")
+        field, said = page.get_by_label("Minimum confidence"), page.locator("#said")
         field.focus()
         page.keyboard.press("ArrowUp")
         page.keyboard.press("ArrowUp")
-        expect(said).to_have_text("Least sureness: 0.72")
+        expect(said).to_have_text("Minimum confidence: 0.72")
         expect(field).to_be_focused()
         expect(field).to_have_value("0.72")
         for given in ("", "2"):
             field.fill(given)
             page.keyboard.press("Enter")
             expect(said).to_have_text(
-                "Least sureness: expected a number from 0.34 to 0.999; 0.72 still holds."
+                "Minimum confidence: expected a number from 0.34 to 0.999; 0.72 still holds."
             )
             expect(field).to_have_value("0.72")
         page.get_by_label("Event", exact=True).focus()
