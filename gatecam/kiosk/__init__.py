@@ -1,1 +1,1 @@
-"""gatecam as a service: systemd's units, installing them, the watchdog and restarts."""
+"""Run gatecam as a systemd service: its units, installation, watchdog and restarts."""

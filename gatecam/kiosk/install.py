@@ -1,4 +1,4 @@
-"""The work of `gatecam kiosk`: the service's files on this system or in an image, and its state."""
+"""Install the service on this system or in an image, remove it and print its state (`gatecam kiosk`)."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ SYSUSERS_FILES = {
     PAGE: Path("etc/sysusers.d/gatecam-page.conf"),
 }
 TMPFILES_FILE = Path("etc/tmpfiles.d/gatecam.conf")
-PREFIXES = ("usr/local/bin", "usr/bin")  # where an image has gatecam without an environment of its own
-BOOTED = Path("/run/systemd/system")  # is there where systemd runs the machine (sd_booted(3))
+PREFIXES = ("usr/local/bin", "usr/bin")  # places of gatecam in an image without a virtual environment
+BOOTED = Path("/run/systemd/system")  # exists if the machine was booted by systemd (sd_booted(3))
 PAGE_NEEDS = {"cage": "cage", "chromium": "chromium", "Xwayland": "xwayland"}  # program: its package
-WORDS = 10  # last lines of the journal that `status` prints
+WORDS = 10  # number of journal lines that `status` prints
 COMMAND_LIMIT_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to write, by its path from the root."""
+    """Holds a file to write. `path` is relative to the root."""
 
     path: Path
     text: str
@@ -56,12 +56,13 @@ class File:
 
 
 def install(config: Path | None, page: str | None, root: Path | None, dry_run: bool) -> None:
-    """Write what makes gatecam a service; without `root`, also start it now.
+    """Install gatecam as a service. Without `root`, also start it now.
 
-    A settings file that is there is kept and checked, and so is a `config` that becomes it.
+    An existing settings file is kept. Otherwise `config` is copied to its place, or the defaults are written.
+    All settings are checked first.
 
     Raises:
-        ConfigError: settings are wrong, or name a log that the service cannot write.
+        ConfigError: the settings are wrong, or they name a log that the service cannot write.
         ServiceError: systemd, rights or the browser are missing, or the service's user could not run gatecam.
     """
     base = root or SYSTEM
@@ -84,16 +85,16 @@ def install(config: Path | None, page: str | None, root: Path | None, dry_run: b
     if root is None:
         _start(units)
     else:
-        # systemd makes users at boot only where this flag of its own says that /etc is out of date.
+        # systemd creates users at boot only if this file is missing or older than /usr.
         (base / "etc/.updated").unlink(missing_ok=True)
     _tell_installed(base, config, files, units, started=root is None)
 
 
 def uninstall(root: Path | None) -> None:
-    """Stop the service and remove its files; settings, data and the users stay, which it says.
+    """Stop the service, remove its files and print what is kept: settings, data and users.
 
     Raises:
-        ServiceError: systemd or the rights for it are missing.
+        ServiceError: systemd or the rights to use it are missing.
     """
     base = root or SYSTEM
     units = [unit for unit in (SERVICE, PAGE) if (base / UNITS / unit).exists()]
@@ -114,24 +115,25 @@ def uninstall(root: Path | None) -> None:
 
 
 def print_status() -> None:
-    """Print each unit's state, since when, its restarts, what it says it does, and its last words.
+    """Print each unit's state, its restarts, its status text and its last journal lines.
 
-    Exit code 1 if the service does not run; needs no rights, which the journal may.
+    This needs no special rights, but reading the journal may.
 
     Raises:
         ServiceError: there is no systemd, or the service is not installed.
+        typer.Exit: with exit code 1 if the service is not running.
     """
     _require_systemctl()
     states = {unit: _properties(unit) for unit in (SERVICE, PAGE)}
     if states[SERVICE].get("LoadState") == "not-found":
-        raise ServiceError("gatecam is no service here: install it with `sudo gatecam kiosk install`.")
+        raise ServiceError("The service is not installed: install it with `sudo gatecam kiosk install`.")
     for unit, state in states.items():
         if state.get("LoadState") != "not-found":
             typer.echo(_state_line(unit, state))
     if said := states[SERVICE].get("StatusText"):
-        typer.echo(f"It says: {said}")
+        typer.echo(f"Status: {said}")
     words = _output("journalctl", "--unit", SERVICE, "--lines", str(WORDS), "--no-pager", "--quiet")
-    typer.echo(words.rstrip() or "No lines in its journal that you may read; with sudo there may be some.")
+    typer.echo(words.rstrip() or "No journal lines that you may read. Try again with sudo.")
     if states[SERVICE].get("ActiveState") != "active":
         raise typer.Exit(1)
 
@@ -140,14 +142,14 @@ def print_status() -> None:
 
 
 def _files(base: Path, config: Path | None, page: str | None, in_image: bool) -> list[File]:
-    """All files of this installation, the settings among them where there are none yet."""
+    """Return all files of this installation. The settings are among them only if there are none yet."""
     python = Path(sys.executable)
     parts = [python, Path(sys.base_prefix), Path(gatecam.__file__)]
     if in_image:
         python = python_of_image(base)
         parts = [python]
     home = "read-only" if any(part.is_relative_to("/home") for part in parts) else "yes"
-    # -P: what lies in the working folder, which the service can write, is not imported.
+    # -P: do not import from the working folder, because the service can write there.
     command = [str(python), "-P", "-m", "gatecam", "run", "--headless", "--config", CONFIG]
     files = [
         File(UNITS / SERVICE, service_unit(command, home)),
@@ -161,17 +163,18 @@ def _files(base: Path, config: Path | None, page: str | None, in_image: bool) ->
     there = base / settings.path
     if not there.exists():
         return [*files, settings]
-    load(there, env={})  # but not where its log lies: `systemctl edit` may have allowed more folders
+    load(there, env={})  # the log's folder is not checked, since `systemctl edit` may have allowed more
     return files
 
 
 def python_of_image(root: Path) -> Path:
-    """Return the interpreter that has gatecam in an image, by its path as the image sees it.
+    """Return the Python interpreter of the gatecam in an image, as a path inside the image.
 
-    That is the one that runs this program if it lies in the image, else one beside an installed `gatecam`.
+    It is the interpreter that runs this program if it is in the image. Otherwise it is the one next to an
+    installed `gatecam` command.
 
     Raises:
-        ServiceError: there is none.
+        ServiceError: the image contains no gatecam.
     """
     root, own = root.absolute(), Path(sys.executable)
     if own.is_relative_to(root) and root != SYSTEM:
@@ -180,11 +183,11 @@ def python_of_image(root: Path) -> Path:
         command = folder / "gatecam"
         if command.is_file() and not command.is_symlink():
             for name in ("python", "python3"):
-                if os.path.lexists(folder / name):  # a link whose target is there only in the image
+                if os.path.lexists(folder / name):  # may be a link whose target exists only inside the image
                     return SYSTEM / (folder / name).relative_to(root)
     raise ServiceError(
-        f"--root {root}: has no gatecam that the service could start: install it there first, for "
-        f"example with `chroot {root} python3 -m venv /opt/gatecam` and that one's pip."
+        f"--root {root}: contains no gatecam that the service could start: install it there first, for "
+        f"example with `chroot {root} python3 -m venv /opt/gatecam` and its pip."
     )
 
 
@@ -196,18 +199,22 @@ def _settings(config: Path | None) -> str:
 
 
 def _check(path: Path) -> None:
-    """Load settings as the service will, without this shell's variables."""
+    """Check settings as the service will load them, without this shell's variables.
+
+    Raises:
+        ConfigError: the settings are wrong, or they name a log that the service cannot write.
+    """
     log = load(path, env={}).config.notify.log
     if log is None or not Path(log).is_absolute():
-        return  # a relative one lies in the service's own folder
+        return  # a relative path is in the service's own folder
     if not any(Path(os.path.normpath(log)).is_relative_to(folder) for folder in (STATE, LOGS)):
         raise ConfigError(
-            f"notify.log: the service can write in {STATE} and {LOGS} alone, got {log} ({path})."
+            f"notify.log: the service can write only in {STATE} and {LOGS}, got {log} ({path})."
         )
 
 
 def _write(path: Path, file: File) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as new:
         try:
@@ -244,7 +251,7 @@ def _tell_installed(
         kept = f"; {config} was not copied" if config else ""
         typer.echo(f"kept: {base / CONFIG.lstrip('/')}{kept}")
     if started:
-        typer.echo(f"Started: {', '.join(units)}; `gatecam kiosk status` says how it is.")
+        typer.echo(f"Started: {', '.join(units)}. `gatecam kiosk status` shows the state.")
     else:
         typer.echo(f"Starts when that system boots: {', '.join(units)}.")
 
@@ -254,22 +261,22 @@ def _tell_installed(
 
 def _require_folder(root: Path) -> None:
     if not root.is_dir():
-        raise ServiceError(f"--root {root}: is no folder; give the folder that holds the system's etc.")
+        raise ServiceError(f"--root {root}: is no folder: give the folder that contains the system's etc.")
 
 
 def _require_no_token(page: str | None) -> None:
     if page is not None and re.search("[#?&]token=", page):
         raise ServiceError(
-            "--page: holds a token of this machine, which opens nothing in the image: leave #token=... out. "
-            "The image makes its own at its first start; then run `sudo gatecam kiosk install --page` there, "
-            "with the link that its own `gatecam token door --link` prints."
+            "--page: contains a token of this machine, which is invalid in the image: leave #token=... out. "
+            "The image creates its own at its first start. Then run `sudo gatecam kiosk install --page` "
+            "there, with the link that its own `gatecam token door --link` prints."
         )
 
 
 def _require_systemctl() -> None:
     if shutil.which("systemctl") is None or not BOOTED.is_dir():
         raise ServiceError(
-            "systemd does not run this machine, so there are no services here: use the container, or "
+            "This machine does not run systemd, which the service needs: use the container, or "
             "--root DIR to write into an image."
         )
 
@@ -277,15 +284,19 @@ def _require_systemctl() -> None:
 def _require_systemd() -> None:
     _require_systemctl()
     if os.geteuid() != 0:
-        raise ServiceError("a service is root's to change: use sudo, or --root DIR to write elsewhere.")
+        raise ServiceError("Only root can change a service: use sudo, or --root DIR to write elsewhere.")
 
 
 def _require_reachable() -> None:
-    """Try as a user with no rights whether this very gatecam starts, as the service's user will start it."""
+    """Check that the service's user could start this gatecam, by starting it as the user nobody.
+
+    Raises:
+        ServiceError: the user nobody cannot start it, or it is in a temporary folder.
+    """
     package = Path(gatecam.__file__).parent
     for path in (Path(sys.executable), package):
         if any(path.is_relative_to(folder) for folder in ("/tmp", "/var/tmp")):
-            raise ServiceError(f"{path}: a service has a /tmp of its own; install gatecam elsewhere.")
+            raise ServiceError(f"{path}: the service cannot see this /tmp: install gatecam elsewhere.")
     code = "import gatecam; print(gatecam.__path__[0])"
     try:
         done = subprocess.run(
@@ -304,8 +315,8 @@ def _require_reachable() -> None:
         found = done.stdout.strip()
     if found != str(package):
         raise ServiceError(
-            f"{package}: not every user can run it with {sys.executable}; install gatecam where all may "
-            "read, for example with `python3 -m venv /opt/gatecam` and its pip."
+            f"{package}: not every user can run it with {sys.executable}: install gatecam where all users "
+            "can read it, for example with `python3 -m venv /opt/gatecam` and its pip."
         )
 
 
@@ -322,14 +333,14 @@ def _call(*words: str) -> None:
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_LIMIT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServiceError(f"`{quoted(words)}` did not work ({error}), see `journalctl -b`.") from None
+        raise ServiceError(f"`{quoted(words)}` failed ({error}), see `journalctl -b`.") from None
     if done.returncode != 0:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise ServiceError(f"`{quoted(words)}` did not work ({said}), see `journalctl -b`.")
+        raise ServiceError(f"`{quoted(words)}` failed ({said}), see `journalctl -b`.")
 
 
 def _output(*words: str) -> str:
-    """What a command prints, as far as it works: one that fails says nothing that could be shown."""
+    """Return a command's standard output. It is empty if the command cannot be run."""
     try:
         return subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_LIMIT_S).stdout
     except (OSError, subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
-"""Tells the service manager how the program stands, and that frames are judged.
+"""Notify the service manager of the program's state and feed its watchdog.
 
-The protocol is sd_notify(3): datagrams of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names.
+The protocol is sd_notify(3): datagrams of `NAME=value` lines to the socket named by `NOTIFY_SOCKET`.
 """
 
 from __future__ import annotations
@@ -17,37 +17,40 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Messages to the service manager; without one, each does nothing. None blocks for long or raises."""
+    """Sends messages to the service manager, or does nothing if there is none.
+
+    No method blocks for long or raises.
+    """
 
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
-        """Take the socket and the watchdog's limit from `env`, the process's environment by default."""
+        """Read the socket and the watchdog's limit from `env`, by default the process's environment."""
         env = os.environ if env is None else env
         self._address = _address(env.get("NOTIFY_SOCKET", ""))
         self.watchdog_s = _watchdog_s(env) if self._address else None
         self._healthy = True
 
     def ready(self) -> None:
-        """The program is up, or has finished reloading."""
+        """Report that the program has started or has finished reloading."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """What the program does, as `systemctl status` shows it: one line."""
+        """Report in one line what the program does. `systemctl status` shows it."""
         self._send(f"STATUS={' '.join(text.split())}")
 
     def reloading(self) -> None:
-        """New settings are being applied; `ready` ends that."""
+        """Report that new settings are being applied, until `ready` is called."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """The program has begun to end."""
+        """Report that the program has begun to stop."""
         self._send("STOPPING=1")
 
     def extend_start(self, seconds: float) -> None:
-        """Starting will take so much longer from now on."""
+        """Ask for this much more time to start, counted from now."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
     def alive(self) -> None:
-        """The watchdog is fed; see `Watchdog`."""
+        """Feed the manager's watchdog. `Watchdog` decides when."""
         self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
@@ -59,19 +62,18 @@ class Notifier:
                 sender.sendto(message.encode(errors="replace"), self._address)
         except OSError as error:
             if self._healthy:
-                log.warning("The service manager cannot be told anything (%s).", error)
+                log.warning("Cannot notify the service manager (%s).", error)
             self._healthy = False
         else:
             self._healthy = True
 
 
 class Watchdog:
-    """Feeds the manager's watchdog with work done, so that a program that hangs is ended and started again.
+    """Feeds the manager's watchdog while work is done, so that a program that hangs is restarted.
 
-    No timer feeds it: whoever judges frames calls `judged`. While every camera is known to be lost or
-    blind there is nothing to judge, and the loop that supervises them calls `idle` at each turn: a program
-    is not to be killed for its cable. A camera that should give frames and whose frames nobody judges
-    feeds nothing.
+    It is not fed by a timer. The code that judges frames calls `judged`. While every camera is known to be
+    lost or blind there is nothing to judge, so the live loop calls `idle` at each turn. Otherwise a loose
+    cable would get the program killed. If a camera gives frames but none are judged, the watchdog is not fed.
     """
 
     def __init__(self, notifier: Notifier) -> None:
@@ -80,11 +82,11 @@ class Watchdog:
         self._fed_s: float | None = None
 
     def judged(self, now_s: float) -> None:
-        """Frames were judged; `now_s` is monotonic."""
+        """Feed the watchdog because frames were judged. `now_s` is monotonic."""
         self._feed(now_s)
 
     def idle(self, now_s: float) -> None:
-        """No camera sees, which was noticed and told: there is nothing to judge."""
+        """Feed the watchdog because no camera sees. This is known and reported, so nothing hangs."""
         self._feed(now_s)
 
     def _feed(self, now_s: float) -> None:
@@ -96,18 +98,21 @@ class Watchdog:
 
 
 def _address(given: str) -> str:
-    """The socket's address; a leading @ stands for the zero byte of an abstract one."""
+    """Return the socket's address. A leading @ stands for the zero byte of an abstract address."""
     if given.startswith("/"):
         return given
     if given.startswith("@"):
         return "\0" + given[1:]
     if given:
-        log.warning("NOTIFY_SOCKET=%s is no Unix socket: the service manager is told nothing.", given)
+        log.warning("NOTIFY_SOCKET=%s is not a Unix socket: the service manager is not notified.", given)
     return ""
 
 
 def _watchdog_s(env: Mapping[str, str]) -> float | None:
-    """How long the manager waits for `WATCHDOG=1`; None where it does not, or waits for another process."""
+    """Return how long the manager waits for `WATCHDOG=1`.
+
+    The result is None if the manager has no watchdog or watches another process.
+    """
     try:
         limit_us, pid = int(env.get("WATCHDOG_USEC", "0")), int(env.get("WATCHDOG_PID", os.getpid()))
     except ValueError:

@@ -1,6 +1,6 @@
-"""Starts the browser of `gatecam-page.service` once there is a screen, and not too often.
+"""Start the browser of `gatecam-page.service` once there is a screen, with pauses after failures.
 
-`python -m gatecam.kiosk.page_screen PROGRAM WORDS...` waits and then becomes that program.
+`python -m gatecam.kiosk.page_screen PROGRAM ARGUMENTS...` waits and then replaces itself by that program.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def show(
     wait: Callable[[float], None] = time.sleep,
     become: Callable[[str, list[str]], object] = os.execv,
 ) -> None:
-    """Become the browser, once the kernel has a graphics card. Say once that there is none yet.
+    """Wait for a graphics card, then replace this program by the browser. Log once if there is no card yet.
 
     Args:
-        words: the browser's program, an absolute path, and its words.
+        words: the absolute path of the browser and its arguments.
         cards: the folder of the graphics cards' devices.
-        wait: takes the seconds of each pause.
+        wait: sleeps for the given number of seconds.
         become: replaces this program by another one.
     """
     if not _has_card(cards):

@@ -1,6 +1,6 @@
-"""A program that is started again and again waits longer and longer before it goes on.
+"""Make a program that is restarted again and again wait longer each time.
 
-systemd learnt growing pauses only in version 254 (`RestartSteps=`), so the program keeps them itself.
+systemd supports growing pauses only since version 254 (`RestartSteps=`), so the program does it itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.runtime.folders import read_own, replace_own, runtime_folder
 
-MANY_STARTS = 5  # within the window; one more is held back
+MANY_STARTS = 5  # more starts than this within the window are delayed
 WINDOW_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 MAX_FILE_BYTES = 4096
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 def in_service(env: Mapping[str, str] | None = None) -> bool:
-    """Whether a service manager or a container runs the program, and nobody sits in front of it."""
+    """Check whether a service manager or a container runs the program, so no user sits in front of it."""
     env = os.environ if env is None else env
     return any(env.get(name) for name in ("NOTIFY_SOCKET", "RUNTIME_DIRECTORY"))
 
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """When the program went on after each of its latest starts, and how long it was held back last.
+    """Records when the program continued after its latest starts, and how long its last pause was.
 
     Times are monotonic, in s since the machine's boot.
     """
@@ -43,12 +43,13 @@ class Starts:
     pause_s: float = 0.0
 
     def another(self, now_s: float) -> Starts:
-        """The same with a start at `now_s`, held back by its `pause_s`.
+        """Return the record with one more start at `now_s`. Its `pause_s` is the pause for this start.
 
-        The sixth start within a minute waits 2 s, and each that follows within a minute of going on
-        waits twice as long, at most 60 s. A run of a minute ends that.
+        The sixth start within a minute waits 2 s. Each later start within a minute after the last pause waits
+        twice as long, up to 60 s. Once the program has run for a minute, there is no pause.
         """
-        # One that lies ahead of now was still held back; one farther ahead is of another boot's clock.
+        # A time slightly ahead of now belongs to a start that was ended during its pause. A time further
+        # ahead comes from the clock of an earlier boot.
         recent = [s for s in self.times_s if now_s - WINDOW_S < s <= now_s + LONGEST_PAUSE_S]
         if self.pause_s and recent:
             pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self.pause_s))
@@ -63,17 +64,17 @@ def hold_back(
     wait: Callable[[float], None] = time.sleep,
     what: str = "opens the camera",
 ) -> None:
-    """Note this start, and wait if there were too many: call it before anything that may fail.
+    """Record this start, and wait if there were too many. Call this before anything that may fail.
 
-    The manager is told to grant `start_limit_s` more after the wait. Memory of starts lies in the
-    runtime folder: no full disk reaches it, and it goes with a reboot, as the clock's zero does. A
-    damaged or unwritable memory never holds anything up.
+    The manager is asked to allow `start_limit_s` more after the wait. The starts are kept in the runtime
+    folder, which no full disk affects and which a reboot clears, just as it resets the clock. A damaged or
+    unwritable file never delays the start.
 
     Args:
-        notifier: told what the program waits for.
+        notifier: shows what the program waits for.
         start_limit_s: how long the start may take after the wait.
-        wait: takes the seconds; a signal's exception may end it.
-        what: the program does after the wait, in words.
+        wait: sleeps for the given number of seconds. A signal's exception may end it.
+        what: says what the program does after the wait.
     """
     path = _memory()
     if path is None:
@@ -90,7 +91,7 @@ def hold_back(
 
 
 def forget_starts() -> None:
-    """The program ends because it was asked to: its starts say nothing of failures."""
+    """Delete the record of starts. Call this when the program ends as asked, because it has not failed."""
     path = _memory()
     if path is not None:
         with suppress(OSError):
@@ -101,12 +102,12 @@ def _memory() -> Path | None:
     try:
         return runtime_folder() / "starts.json"
     except OSError as error:
-        log.warning("Starts cannot be counted (%s): a program that fails at once is not held back.", error)
+        log.warning("Starts cannot be counted (%s): restarts after failures have no pauses.", error)
         return None
 
 
 def _read(path: Path) -> Starts:
-    """Return what is remembered: nothing where there is no file, or one that makes no sense."""
+    """Return the recorded starts, or an empty record if the file is missing or damaged."""
     try:
         fields = json.loads(read_own(path, MAX_FILE_BYTES))
         times_s, pause_s = tuple(float(s) for s in fields["times_s"]), float(fields["pause_s"])
@@ -121,4 +122,4 @@ def _write(path: Path, starts: Starts) -> None:
     try:
         replace_own(path, text.encode("ascii"))
     except OSError as error:
-        log.warning("Starts cannot be counted (%s): a program that fails at once is not held back.", error)
+        log.warning("Starts cannot be counted (%s): restarts after failures have no pauses.", error)

@@ -1,4 +1,4 @@
-"""What makes gatecam a service: systemd's units, its user, and who may read its settings."""
+"""Build the systemd units, the users and the file permissions of the service."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ CONFIG = str(SERVICE_CONFIG)
 STATE = str(SERVICE_STATE)
 LOGS = "/var/log/gatecam"
 SERVICE, PAGE = "gatecam.service", "gatecam-page.service"
-START_LIMIT_S = 120  # of the unit: weights are read and networks warmed on a slow disk
+START_LIMIT_S = 120  # time for the unit to start: on a slow disk, loading and warming the networks takes long
 
 SYSUSERS = textwrap.dedent(
     f"""\
-    # Who gatecam runs as (sysusers.d(5)): video for cameras, audio for alerts.
+    # The user that gatecam runs as (sysusers.d(5)): video for cameras, audio for alerts.
     u gatecam - "gatecam, an entrance monitor" {STATE}
     m gatecam video
     m gatecam audio
@@ -25,7 +25,7 @@ SYSUSERS = textwrap.dedent(
 )
 PAGE_SYSUSERS = textwrap.dedent(
     """\
-    # Who shows gatecam's page (sysusers.d(5)): not gatecam's own user, whose settings hold a password.
+    # The user that shows gatecam's page (sysusers.d(5)). It cannot read gatecam's settings and passwords.
     u gatecam-page - "gatecam, its page" /var/lib/gatecam-page
     m gatecam-page video
     m gatecam-page render
@@ -41,12 +41,12 @@ TMPFILES = textwrap.dedent(
 
 
 SERVICE_UNIT = """\
-# Written by `gatecam kiosk install`; `systemctl edit gatecam` changes it and survives another install.
+# Written by `gatecam kiosk install`. Change it with `systemctl edit gatecam`, which survives a reinstall.
 [Unit]
 Description=gatecam, an entrance monitor
 Wants=network-online.target
 After=network-online.target nvidia-persistenced.service
-# gatecam holds itself back when it fails again and again; systemd never gives it up.
+# gatecam itself pauses when it fails again and again. systemd always restarts it.
 StartLimitIntervalSec=0
 
 [Service]
@@ -56,11 +56,11 @@ ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=1
-# Fed by frames judged: a program that hangs is ended, and its threads' stacks stand in the journal.
+# Judged frames feed the watchdog. A program that hangs is ended, and the journal shows its threads' stacks.
 WatchdogSec=30
 Environment=PYTHONFAULTHANDLER=1
 TimeoutStartSec={start_limit_s}
-# gatecam ends its cameras' readers itself; what is left after its end is killed.
+# gatecam ends its cameras' readers itself. Processes that remain after its end are killed.
 KillMode=mixed
 TimeoutStopSec=15
 
@@ -76,18 +76,18 @@ ConfigurationDirectory=gatecam
 ConfigurationDirectoryMode=0750
 RuntimeDirectory=gatecam
 RuntimeDirectoryMode=0700
-# The times of the last starts lie there.
+# The folder keeps the times of the last starts.
 RuntimeDirectoryPreserve=restart
 
-# Three times what one camera took (1.3 GB), far below what would starve the machine. Above the first bound it
-# is slowed down, above the second ended and started again. Many or large cameras want more.
+# Three times the memory that one camera needed (1.3 GB), and still little for the machine. Above the first
+# limit gatecam is slowed down, above the second it is restarted. Many or large cameras need more.
 MemoryHigh=3G
 MemoryMax=4G
 
 ProtectSystem=strict
 ProtectHome={protect_home}
 PrivateTmp=yes
-# A core file would hold pictures of people.
+# A core file would contain pictures of people.
 LimitCORE=0
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -105,15 +105,15 @@ RestrictSUIDSGID=yes
 RemoveIPC=yes
 KeyringMode=private
 LockPersonality=yes
-# Not MemoryDenyWriteExecute=yes: oneDNN, which computes for torch on the CPU, writes machine code at
-# run time, and fails under it with "could not create a primitive".
+# Not MemoryDenyWriteExecute=yes: oneDNN, which torch uses on the CPU, generates machine code at run time
+# and would fail with "could not create a primitive".
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
-# Netlink: the resolver of the C library asks over it which addresses the machine has.
+# The C library's resolver uses netlink to read the machine's addresses.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-# Not PrivateDevices=yes, which hides the camera. Names of devices that a machine lacks do no harm.
+# Not PrivateDevices=yes, which hides the camera. Names of missing devices do no harm.
 DevicePolicy=closed
 DeviceAllow=char-video4linux rw
 DeviceAllow=char-alsa rw
@@ -124,7 +124,7 @@ WantedBy=multi-user.target
 """
 
 PAGE_UNIT = """\
-# Written by `gatecam kiosk install --page`; wants the packages cage, chromium and xwayland.
+# Written by `gatecam kiosk install --page`. It needs the packages cage, chromium and xwayland.
 [Unit]
 Description=The page of gatecam in full screen
 After=gatecam.service systemd-user-sessions.service getty@tty7.service
@@ -133,12 +133,12 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart={command}
-# The command waits for a screen by itself, and longer and longer where the browser ends again and again.
+# The command itself waits for a screen, and waits longer each time if the browser ends again and again.
 Restart=always
 RestartSec=3
 
 User=gatecam-page
-# A session of logind's gives the screen and the keys, and nothing but this terminal's.
+# A logind session gives access to the screen and keyboard of this terminal only.
 PAMName=login
 TTYPath=/dev/tty7
 TTYReset=yes
@@ -157,7 +157,7 @@ StateDirectory=gatecam-page
 StateDirectoryMode=0700
 RuntimeDirectory=gatecam-page
 RuntimeDirectoryMode=0700
-# The times of the last starts lie there.
+# The folder keeps the times of the last starts.
 RuntimeDirectoryPreserve=restart
 ProtectSystem=strict
 ProtectHome={protect_home}
@@ -176,12 +176,12 @@ RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-# Chromium builds a sandbox of its own, for which it wants chroot and three kinds of namespaces.
+# Chromium builds its own sandbox, which needs chroot and three kinds of namespaces.
 RestrictNamespaces=user pid net
 SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap
 SystemCallErrorNumber=EPERM
-# Not MemoryDenyWriteExecute=yes: JavaScript is compiled at run time. Not ProtectClock= and DevicePolicy=,
-# which would take away the graphics card, whose devices have too many names.
+# Not MemoryDenyWriteExecute=yes: JavaScript is compiled at run time. Not ProtectClock= and DevicePolicy=:
+# they would block the graphics card, whose devices have too many names to list.
 
 [Install]
 WantedBy=multi-user.target
@@ -189,11 +189,11 @@ WantedBy=multi-user.target
 
 
 def service_unit(command: Sequence[str], protect_home: str) -> str:
-    """The unit that runs gatecam, hardened: `systemd-analyze security --offline=true` gives it 1.8.
+    """Return the hardened unit that runs gatecam. `systemd-analyze security --offline=true` rates it 1.8.
 
     Args:
-        command: the words that start gatecam; the first is an absolute path.
-        protect_home: `yes`, or `read-only` where gatecam is installed under /home.
+        command: the command line that starts gatecam, beginning with an absolute path.
+        protect_home: `yes`, or `read-only` if gatecam is installed under /home.
     """
     return SERVICE_UNIT.format(
         command=quoted(command), protect_home=protect_home, state=STATE, start_limit_s=START_LIMIT_S
@@ -201,13 +201,13 @@ def service_unit(command: Sequence[str], protect_home: str) -> str:
 
 
 def page_unit(url: str, python: str, protect_home: str) -> str:
-    """Return the unit that shows a page in full screen: Chromium in Cage, on tty7.
+    """Return the unit that shows a page in full screen, with Chromium in Cage on tty7.
 
     Cage is a compositor for one window.
 
     Args:
-        url: of the page.
-        python: the interpreter that gatecam runs with.
+        url: the address of the page.
+        python: the interpreter that runs gatecam.
         protect_home: as for `service_unit`.
 
     Raises:
@@ -235,10 +235,10 @@ def page_unit(url: str, python: str, protect_home: str) -> str:
 
 
 def web_address(url: str) -> str:
-    """`url` as it is.
+    """Check a web address and return it unchanged.
 
     Raises:
-        ServiceError: it is not an http:// or https:// address in plain characters.
+        ServiceError: `url` is not an http:// or https:// address in plain characters.
     """
     if not re.fullmatch(r"https?://[\w.\-\[\]:]+([/?][!-~]*)?", url, re.ASCII):
         raise ServiceError(f"--page {url!r}: expected a web address such as http://127.0.0.1:8000/.")
@@ -246,7 +246,7 @@ def web_address(url: str) -> str:
 
 
 def quoted(words: Sequence[str]) -> str:
-    """Words as systemd takes them in ExecStart= (systemd.service(5), Command lines)."""
+    """Quote words for ExecStart= in a systemd unit (systemd.service(5), Command lines)."""
     return " ".join(map(_quoted, words))
 
 

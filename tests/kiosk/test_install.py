@@ -140,7 +140,7 @@ def test_an_image_without_gatecam_is_refused(gatecam, root):
     shutil.rmtree(root / "opt")
     ended = gatecam("kiosk", "install", "--root", root)
     assert (ended.code, files_of(root)) == (2, set())
-    assert "has no gatecam that the service could start: install it there first" in ended.err
+    assert "contains no gatecam that the service could start: install it there first" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_image_without_gatecam_is_refused(gatecam, root):
 def test_no_token_of_this_machine_gets_into_an_image(gatecam, root, page):
     ended = gatecam("kiosk", "install", "--root", root, "--page", page)
     assert (ended.code, files_of(root)) == (2, set())
-    assert "--page: holds a token of this machine" in ended.err
+    assert "--page: contains a token of this machine" in ended.err
     assert "abc" not in ended.err
 
 
@@ -206,7 +206,7 @@ def test_a_log_where_the_service_cannot_write_is_refused(gatecam, root, tmp_path
     mine.write_text(f"notify:\n  log: {log}\n")
     ended = gatecam("kiosk", "install", "--root", root, "--config", mine)
     assert ended.code == code
-    assert ("can write in /var/lib/gatecam and /var/log/gatecam alone" in ended.err) is (code == 2)
+    assert ("can write only in /var/lib/gatecam and /var/log/gatecam" in ended.err) is (code == 2)
 
 
 def test_the_users_are_made_at_the_images_next_boot(gatecam, root):
@@ -311,7 +311,7 @@ def test_here_the_user_is_made_and_the_service_started(gatecam, machine, root):
         "systemctl daemon-reload",
         "systemctl restart --no-block gatecam.service",
     ]
-    assert ended.out.endswith("Started: gatecam.service; `gatecam kiosk status` says how it is.\n")
+    assert ended.out.endswith("Started: gatecam.service. `gatecam kiosk status` shows the state.\n")
     assert UNIT in files_of(root)
 
 
@@ -326,7 +326,7 @@ def test_here_it_is_stopped_before_its_files_go(gatecam, machine, root):
 def test_a_step_that_fails_is_told_with_its_words(gatecam, machine):
     machine.answers["systemd-sysusers"] = (1, "Failed to open\n/etc/passwd\n")
     ended = gatecam("kiosk", "install")
-    said = "gatecam: `systemd-sysusers` did not work (Failed to open /etc/passwd), see `journalctl -b`.\n"
+    said = "gatecam: `systemd-sysusers` failed (Failed to open /etc/passwd), see `journalctl -b`.\n"
     assert (ended.code, ended.err) == (2, said)
 
 
@@ -335,7 +335,7 @@ def test_without_systemd_the_container_is_named(gatecam, machine, monkeypatch, t
     for command in ("install", "uninstall", "status"):
         ended = gatecam("kiosk", command)
         assert ended.code == 2
-        assert "systemd does not run this machine" in ended.err
+        assert "This machine does not run systemd" in ended.err
 
 
 def test_without_roots_rights_sudo_is_named_and_nothing_is_looked_at(gatecam, machine, monkeypatch, root):
@@ -359,7 +359,7 @@ def test_a_gatecam_in_tmp_is_refused(gatecam, machine, monkeypatch):
     monkeypatch.setattr(installing.sys, "executable", "/tmp/venv/bin/python")
     ended = gatecam("kiosk", "install")
     assert ended.code == 2
-    assert "/tmp/venv/bin/python: a service has a /tmp of its own" in ended.err
+    assert "/tmp/venv/bin/python: the service cannot see this /tmp" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_status_tells_the_state_since_when_restarts_and_last_words(gatecam, mach
     line = "active (running) since Mon 2026-11-23 14:05:09 UTC, 3 restarts"
     assert ended.code == 0
     assert ended.out == (
-        f"gatecam.service: {line}\ngatecam-page.service: {line}\nIt says: watches 2 cameras\n"
+        f"gatecam.service: {line}\ngatecam-page.service: {line}\nStatus: watches 2 cameras\n"
         "Nov 23 gate python[7]: watching camera gate\n"
     )
 
@@ -411,7 +411,7 @@ def test_status_of_a_service_that_failed_exits_1(gatecam, machine):
     assert ended.code == 1
     assert "activating (auto-restart)" in ended.out
     assert "ended with watchdog, 3 restarts" in ended.out
-    assert "No lines in its journal that you may read" in ended.out
+    assert "No journal lines that you may read" in ended.out
 
 
 def test_status_of_what_is_not_installed_names_the_command(gatecam, machine):
