@@ -1,1 +1,1 @@
-"""What leaves the program as a picture or a page: drawn boxes, blurred faces, charts, HTML, video."""
+"""Make pictures, videos and pages for people: drawn boxes, blurred faces, charts, HTML."""

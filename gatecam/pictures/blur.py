@@ -1,8 +1,8 @@
-"""Where a picture that leaves the program is to be blurred, which shows only a moment later.
+"""Decide where faces must be blurred in a picture that leaves the program.
 
-Two know of faces: the pipeline, of every frame those that it judges; and a search of its own, a few times a
-second, for faces too small, too turned or outside the region to be judged. A picture waits until both have
-seen what came after it, so that a face is blurred from its first picture on.
+The faces come from two sources. The pipeline knows the faces that it judges in every frame. A separate
+search, a few times a second, finds faces that are too small, too turned or outside the region. A picture
+waits until both sources have seen a later frame, so that a face is blurred from its first picture on.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from gatecam.geometry import expand, iou
 from gatecam.ports import FaceFinder
 from gatecam.types import HELD_PIXELS, Box, Step
 
-AHEAD_S = 0.4  # a face is searched for at least that often: pictures wait so long
-BEHIND_S = 1.0  # after which a face that was there is not blurred any more
-SEARCH_S = 0.2  # between searches; a walker is one face width away by then
-ALIKE = 0.6  # overlap (IoU) from which two boxes are blurred as one
-REACH = 2.0  # widths that the same face may be away from one search to the next
-ALONE = 0.5  # of its sides by which a face is grown that only one of two searches found
+AHEAD_S = 0.4  # pictures wait this long for a later search
+BEHIND_S = 1.0  # the place of a face is blurred for this long after the face was judged there
+SEARCH_S = 0.2  # between searches. Someone who walks moves by one face width in this time.
+ALIKE = 0.6  # two boxes with more overlap (IoU) are merged
+REACH = 2.0  # the same face moves by fewer widths than this between two searches
+ALONE = 0.5  # a face found by only one of two searches is grown by this part of its size
 
 Seen = tuple[float, tuple[Box, ...]]
 T = TypeVar("T")
 
 
 class Veil:
-    """One camera's; any thread may call any method."""
+    """Decides where faces are blurred in one camera's pictures. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,24 +36,24 @@ class Veil:
         self._searched: deque[Seen] = deque()
 
     def note(self, step: Step) -> None:
-        """Take in what the pipeline knows of a frame."""
+        """Add the faces and tracks that the pipeline knows in a frame."""
         now_s = step.frame.time_s
         boxes = *(face.detection.box for face in step.faces), *(track.box for track in step.tracks)
         with self._lock:
             _add(self._judged, (now_s, boxes))
 
     def wants_search(self, time_s: float) -> bool:
-        """Whether the frame of that time is to be searched."""
+        """Check whether the frame at `time_s` must be searched for faces."""
         with self._lock:
             return not self._searched or not 0 <= time_s - self._searched[-1][0] < SEARCH_S
 
     def note_search(self, time_s: float, boxes: Sequence[Box]) -> None:
-        """Take in what a search of the frame of that time has found."""
+        """Add the boxes that a search found in the frame at `time_s`."""
         with self._lock:
             _add(self._searched, (time_s, tuple(boxes)))
 
     def boxes(self, time_s: float) -> tuple[Box, ...] | None:
-        """What is to be blurred in the picture of that time; None while no later search is there."""
+        """Return the boxes to blur in the picture at `time_s`, or None if there is no later search yet."""
         with self._lock:
             judged, searched = tuple(self._judged), tuple(self._searched)
         after = next((seen for seen in searched if seen[0] >= time_s), None)
@@ -65,9 +65,9 @@ class Veil:
 
 
 class Cover(Generic[T]):
-    """Holds a recording's steps back until it is known what is to be blurred in them.
+    """Delays a recording's steps until the boxes to blur in them are known.
 
-    Without a finder nothing is, and no step waits.
+    Without a finder nothing is blurred and no step waits.
     """
 
     def __init__(self, finder: FaceFinder | None) -> None:
@@ -75,7 +75,7 @@ class Cover(Generic[T]):
         self._held: deque[tuple[Step, T]] = deque()
 
     def add(self, step: Step, note: T) -> Iterator[tuple[Step, T, tuple[Box, ...]]]:
-        """Take in a step and what belongs to it; the ones that are now known, each with its boxes."""
+        """Add a step and its note. Yield the steps that are ready, each with its note and boxes to blur."""
         if self._finder is None:
             yield step, note, ()
             return
@@ -88,14 +88,14 @@ class Cover(Generic[T]):
             yield self._next(self._finder)
 
     def rest(self) -> Iterator[tuple[Step, T, tuple[Box, ...]]]:
-        """The ones that still wait, once there are no more."""
+        """Yield the waiting steps after the last one was added."""
         if self._finder is not None and self._held:
             self._search(self._held[-1][0], self._finder)
         while self._finder is not None and self._held:
             yield self._next(self._finder)
 
     def _holds_too_much(self) -> bool:
-        """Check whether frames that are large, or that follow each other fast, take too much memory."""
+        """Check whether the waiting frames take too much memory because they are large or many."""
         return sum(step.frame.pixels for step, _ in self._held) > 2 * HELD_PIXELS
 
     def _search(self, step: Step, finder: FaceFinder) -> None:
@@ -104,7 +104,7 @@ class Cover(Generic[T]):
     def _next(self, finder: FaceFinder) -> tuple[Step, T, tuple[Box, ...]]:
         step, note = self._held.popleft()
         boxes = self._veil.boxes(step.frame.time_s)
-        if boxes is None:  # its time is later than those of the steps that came after it
+        if boxes is None:  # the step's time is later than the times of the steps after it
             self._search(step, finder)
             boxes = self._veil.boxes(step.frame.time_s)
             assert boxes is not None
@@ -113,7 +113,7 @@ class Cover(Generic[T]):
 
 
 def merged(boxes: Iterable[Box]) -> list[Box]:
-    """Fewer boxes that cover at least the same: those that nearly agree become one around them."""
+    """Merge boxes that nearly agree into one box around them. The result covers at least the same area."""
     kept: list[Box] = []
     for box in boxes:
         near = next((i for i, one in enumerate(kept) if iou(one, box) > ALIKE), None)
@@ -125,7 +125,11 @@ def merged(boxes: Iterable[Box]) -> list[Box]:
 
 
 def swept(before: Sequence[Box], after: Sequence[Box]) -> list[Box]:
-    """What faces pass over between two searches: one box around each and where it is found again."""
+    """Return the areas that faces cross between two searches.
+
+    The area of a face is one box around both of its places. If only one search found the face, its box is
+    grown instead.
+    """
     if before is after:
         return list(before)
     pairs = [(one, other) for one in before for other in after if _may_be_same(one, other)]
@@ -135,7 +139,7 @@ def swept(before: Sequence[Box], after: Sequence[Box]) -> list[Box]:
 
 
 def _add(seen: deque[Seen], new: Seen) -> None:
-    """Keep what may still be asked for; a clock that went back begins anew."""
+    """Add an entry and drop those too old to be needed. If the time went back, drop all others."""
     if seen and new[0] < seen[-1][0]:
         seen.clear()
     seen.append(new)

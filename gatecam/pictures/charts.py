@@ -1,7 +1,7 @@
-"""Charts as SVG, for pages that load nothing from elsewhere and run no script to draw them.
+"""Draw charts as SVG, for pages that load nothing from elsewhere and draw without scripts.
 
-The text and the parts' outlines take the page's colour. Colours tell states apart together with their
-order and, under the pointer, a title for each part; a table tells the numbers to who cannot see them.
+Text and outlines have the page's text color. Parts differ in color and order, and each has a title under the
+pointer. A table gives the numbers to people who cannot see the chart.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ WIDTH, HEIGHT = 760, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 34, 26
 FONT = 13
 MAX_LABELS = 16
-GAP = 0.25  # of a bar's place
-PART_GAP = 2.0  # between parts that lie on each other: their colours alone differ too little
+GAP = 0.25  # between bars, as a part of the space for each bar
+PART_GAP = 2.0  # between the parts of a bar, because their colors alone differ too little
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One part of every bar: its name, a CSS colour, and a value for each bar."""
+    """Holds one part of every bar: its name, its CSS color and its value in each bar."""
 
     name: str
     color: str
@@ -31,12 +31,12 @@ class Series:
 def stacked_bars(
     labels: Sequence[str], series: Sequence[Series], title: str, top: float | None = None
 ) -> str:
-    """Bars of parts that lie on each other, from the first series at the bottom, as an `<svg>` element.
+    """Draw stacked bars as an `<svg>` element, with the first series at the bottom.
 
-    `top` is the end of the axis, for charts that are to be compared; by default as the bars want it.
+    `top` is the end of the axis. Give it to compare charts. By default it fits the highest bar.
 
     Raises:
-        ValueError: a series has another number of values than there are labels.
+        ValueError: the number of values in a series differs from the number of labels.
     """
     for one in series:
         if len(one.values) != len(labels):
@@ -60,7 +60,7 @@ def stacked_bars(
 
 
 def share_bars(labels: Sequence[str], shares: Sequence[float | None], color: str, title: str) -> str:
-    """Bars from 0 to 100 %; None, where there is nothing to share, has none. An `<svg>` element."""
+    """Draw bars from 0 to 100 % as an `<svg>` element. A share of None has no bar."""
     parts = [*_grid(1.0, _percent), *_labels(labels)]
     place = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
     for index, share in enumerate(shares):
@@ -78,14 +78,16 @@ def share_bars(labels: Sequence[str], shares: Sequence[float | None], color: str
 
 
 def number_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """What a chart shows, as a `<table>` element; the first cell of a row is its label."""
+    """Return the numbers of a chart as a `<table>` element. The first cell of a row is its label."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     body = "".join(f'<tr><th scope="row">{escape(label)}</th>{_cells(cells)}</tr>' for label, *cells in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def nice_top(highest: float) -> float:
-    """The end of an axis: the least of 4, 8, 12, 16, 20, 40, 80, 120, … that is not below: whole quarters.
+    """Return the smallest end of an axis that is not below `highest`.
+
+    The ends are 4, 8, 12, 16, 20, 40, 80, 120, …, so that a quarter of each is a whole number.
 
     >>> [nice_top(value) for value in (0, 4, 5, 22, 100, 121)]
     [4.0, 4.0, 8.0, 40.0, 120.0, 160.0]
@@ -106,7 +108,7 @@ def _cells(texts: Sequence[str]) -> str:
 
 
 def _bar(x: float, y: float, width: float, height: float, color: str, said: str) -> str:
-    """A part of a bar, outlined, as not every colour stands out from every page."""
+    """Draw a part of a bar. It has an outline because some colors stand out too little from the page."""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{color}" '
         f'stroke="currentColor"><title>{escape(said)}</title></rect>'
@@ -137,7 +139,7 @@ def _legend(series: Sequence[Series]) -> list[str]:
 
 
 def _labels(labels: Sequence[str]) -> list[str]:
-    """Under the bars; of many only some."""
+    """Draw labels under the bars. If there are many bars, only some get a label."""
     place = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
     every = math.ceil(len(labels) / MAX_LABELS)
     return [

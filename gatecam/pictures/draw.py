@@ -1,7 +1,7 @@
-"""Pictures that people look at: boxes, the banner, blurred faces, the contact sheet.
+"""Draw pictures for people: boxes, the banner, blurred faces and the contact sheet.
 
-Nothing here draws on the array it was given: every function returns a new RGB picture. Text is
-rendered with Pillow (OpenCV has no Hangul), once for each text and size; a frame pays for a paste.
+No public function changes the array that it is given. Each returns a new RGB picture. Text is rendered with
+Pillow, because OpenCV has no Hangul. Each text is rendered once per size and then only pasted into frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Color = tuple[int, int, int]
 
 FONT_PATH = Path(__file__).parents[1] / "assets" / "fonts" / "NanumSquareB.ttf"
 
-# Unlike in lightness as well as in hue (amber light, green middle, red dark), for colour-blind eyes.
+# Different in lightness as well as in hue (amber light, green medium, red dark), for color-blind people.
 COLORS: Mapping[Verdict, Color] = MappingProxyType(
     {
         Verdict.CORRECT: (0, 158, 115),
@@ -39,7 +39,7 @@ COLORS: Mapping[Verdict, Color] = MappingProxyType(
         Verdict.UNKNOWN: (150, 150, 150),
     }
 )
-# The marks of Korean schoolbooks for right, half right and wrong: a sign that needs no colour.
+# The marks in Korean schoolbooks for right, half right and wrong, which do not depend on color.
 SYMBOLS: Mapping[Verdict, str] = MappingProxyType(
     {Verdict.CORRECT: "○", Verdict.INCORRECT: "△", Verdict.NONE: "Ｘ", Verdict.UNKNOWN: "?"}
 )
@@ -47,24 +47,24 @@ BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
 DARK: Color = (24, 26, 30)
 LIGHT: Color = (225, 228, 232)
-ALARM: Color = (255, 214, 10)  # of no verdict: something is wrong with gatecam, not with the visitor
+ALARM: Color = (255, 214, 10)  # differs from all verdicts: the fault is the camera's, not the visitor's
 
-BLUR_BLOCKS = 2  # at most so many averages a side are left of a face
-BLUR_BLOCK_PX = 4  # each of at least so many pixels a side, so that small faces are lost as well
+BLUR_BLOCKS = 2  # a blurred face has at most this many blocks on each side
+BLUR_BLOCK_PX = 4  # a block has at least this many pixels on each side, so that small faces vanish too
 BLUR_MARGIN = 0.25  # the detector's box leaves out ears and hair
 BANNER_OPACITY = 0.88
-MIN_KOREAN_PX, MIN_ENGLISH_PX = 10, 8  # below these a line is broken in two rather than shrunk
+MIN_KOREAN_PX, MIN_ENGLISH_PX = 10, 8  # a line that needs a smaller size is broken in two
 CELL_WIDTH, CELL_HEIGHT, CELL_GAP, CAPTION_PX = 400, 300, 16, 20
-TILED_WIDTH = 1280  # of several cameras together
-MAX_MOMENTS = 60  # a longer sheet passes what JPEG and viewers can hold
+TILED_WIDTH = 1280  # of the picture that shows several cameras
+MAX_MOMENTS = 60  # a longer sheet is too large for JPEG and viewers
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Banner:
-    """Decides which message is on the screen: the newest event's, for `hold_s` seconds of frame time.
+    """Chooses the message on the screen: that of the newest event, for `hold_s` seconds of frame time.
 
-    A thank-you does not take the place of another person's alert that is still up. Events of the camera
-    itself have nothing to say to a visitor.
+    A thank-you does not replace another person's alert that is still shown. Events about the camera are not
+    shown, because they do not concern visitors.
     """
 
     def __init__(self, hold_s: float = 3.0) -> None:
@@ -73,7 +73,7 @@ class Banner:
         self._shown_s = 0.0
 
     def update(self, events: Iterable[Event], time_s: float) -> BannerText | None:
-        """The text to show in the frame of `time_s` after its events; None when nothing is to be said."""
+        """Update the banner with a frame's events and return its text, or None if there is nothing to say."""
         if not 0 <= time_s - self._shown_s < self._hold_s:
             self._event = None
         for event in events:
@@ -96,14 +96,14 @@ def annotate(
     corner: str = "",
     region: Region | None = None,
 ) -> Image:
-    """A new picture of a step: a labelled box for each track, and the banner across the bottom.
+    """Draw a step: a labeled box for each track and the banner across the bottom.
 
     Args:
-        step: the frame and its tracks; the frame's array is left as it is.
+        step: the frame and its tracks. The frame's array is not changed.
         banner: the message to show, or None.
-        blur: boxes to make unreadable first.
-        corner: a line for the top left corner, such as frame rate and age.
-        region: the part that is searched, outlined, or None where that is all.
+        blur: boxes to blur first.
+        corner: a line of text for the top left corner, such as frame rate and age.
+        region: the searched part, which is outlined, or None if all of the picture is searched.
     """
     picture = blur_faces(step.frame.image, blur)
     if region is not None:
@@ -118,10 +118,10 @@ def annotate(
 
 
 def camera_notice(image: Image | None, reason: str, since: str) -> Image:
-    """A picture that says, in both languages, that the camera does not see, why, and since when.
+    """Draw a notice in both languages that says why the camera is blind and since when.
 
     Args:
-        image: what the camera shows, which is dimmed; None where it gives nothing.
+        image: the camera's picture, which is dimmed, or None if there is none.
         reason: a key of `CAMERA_MESSAGES`.
         since: the time of day.
     """
@@ -135,7 +135,7 @@ def camera_notice(image: Image | None, reason: str, since: str) -> Image:
 
 
 def tile(pictures: Sequence[Image]) -> Image:
-    """Pictures side by side and row by row, each letterboxed into an equal cell; a single one as it is."""
+    """Letterbox pictures into rows of equal cells. A single picture is returned unchanged."""
     if len(pictures) == 1:
         return pictures[0]
     columns = math.ceil(math.sqrt(len(pictures)))
@@ -148,9 +148,9 @@ def tile(pictures: Sequence[Image]) -> Image:
 
 
 def draw_faces(image: Image, faces: Sequence[Face], blur: Iterable[Box] = ()) -> Image:
-    """A new picture with a box for each face, its likeliest mask label and that label's probability.
+    """Draw a box for each face, with its most likely mask label and that label's probability.
 
-    The boxes of `blur` are made unreadable first.
+    The boxes in `blur` are blurred first.
     """
     picture = blur_faces(image, blur)
     for face in faces:
@@ -161,10 +161,10 @@ def draw_faces(image: Image, faces: Sequence[Face], blur: Iterable[Box] = ()) ->
 
 
 def blur_faces(image: Image, boxes: Iterable[Box]) -> Image:
-    """A new picture in which nothing can be read within the boxes, grown by `BLUR_MARGIN`.
+    """Return a new picture in which the boxes, grown by `BLUR_MARGIN`, are blurred beyond recognition.
 
-    Each is averaged down to at most 2 × 2 blocks: the pixels are gone, not shuffled. Parts of a box
-    over the edge and empty boxes are left out.
+    Each box is averaged to at most 2 × 2 blocks, so the original pixels are lost and not just shuffled. Empty
+    boxes and the parts of boxes outside the picture are ignored.
     """
     picture = image.copy()
     for box in boxes:
@@ -181,14 +181,14 @@ def blur_faces(image: Image, boxes: Iterable[Box]) -> Image:
 
 
 def thumbnail(image: Image) -> Image:
-    """The picture letterboxed into a contact sheet's cell, (300, 400, 3): what to keep of a moment."""
+    """Letterbox a picture into a cell of the contact sheet, (300, 400, 3)."""
     return _letterbox(image, CELL_WIDTH, CELL_HEIGHT)
 
 
 def contact_sheet(moments: Sequence[tuple[str, Image]], columns: int = 3) -> Image:
-    """A sheet of `(caption, picture)` moments, row by row; pictures of any size are letterboxed.
+    """Draw a sheet of `(caption, picture)` moments in rows. Pictures of any size are letterboxed.
 
-    Beyond `MAX_MOMENTS` the sheet shows the first ones and says how many are left out.
+    The sheet shows the first `MAX_MOMENTS` and says how many are left out.
     """
     shown = moments[:MAX_MOMENTS]
     columns = max(1, min(columns, len(shown)))
@@ -209,10 +209,10 @@ def contact_sheet(moments: Sequence[tuple[str, Image]], columns: int = 3) -> Ima
 
 
 def save_image(path: Path, image: Image) -> None:
-    """Write a picture as JPEG or PNG, by the file's suffix; a failure leaves no part of one.
+    """Write a picture as JPEG or PNG, depending on the file's suffix. A failure leaves no partial file.
 
     Raises:
-        OutputError: another suffix, or a file that cannot be written.
+        OutputError: the suffix is another one, or the file cannot be written.
     """
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         expected = ", ".join(PICTURE_SUFFIXES)
@@ -236,7 +236,7 @@ def _sheet_note(count: int) -> str:
 
 
 def _pixels(box: Box, image: Image) -> tuple[int, int, int, int]:
-    """The whole pixels that a box touches within the image: x1, y1, x2, y2, ends excluded."""
+    """Return the pixels of the image that a box touches as x1, y1, x2, y2, with the ends excluded."""
     inside = clip(box, image.shape[1], image.shape[0])
     return int(inside.x1), int(inside.y1), int(np.ceil(inside.x2)), int(np.ceil(inside.y2))
 
@@ -255,7 +255,7 @@ def _draw_box(picture: Image, box: Box, verdict: Verdict, label: str) -> None:
 
 
 def _draw_region(picture: Image, region: Region) -> None:
-    """A thin light line with a dark one around it, which shows on any background."""
+    """Outline a region with a thin light line between dark ones, which is visible on any background."""
     height, width = picture.shape[:2]
     x1, y1, x2, y2 = _pixels(region_box(region, width, height), picture)
     cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), DARK, 3)
@@ -272,7 +272,7 @@ def _draw_banner(picture: Image, banner: BannerText) -> None:
 
 @lru_cache(maxsize=32)
 def _panel(korean_text: str, english_text: str, color: Color, width: int, height: int) -> Image:
-    """An opaque panel for a picture of `width` × `height`: both languages, as large as they fit."""
+    """Draw an opaque panel with both languages for a picture of `width` × `height`, as large as they fit."""
     margin = max(2, width // 40)
     large = max(MIN_KOREAN_PX, round(height * 0.1))
     korean = _break(korean_text, large, MIN_KOREAN_PX, width - 2 * margin)
@@ -289,7 +289,10 @@ def _panel(korean_text: str, english_text: str, color: Color, width: int, height
 
 
 def _break(text: str, size: int, least: int, width: int) -> list[tuple[str, int]]:
-    """Lines of `(text, size)` that fit the width: one, or two where one would be under `least` px."""
+    """Break a text into lines of `(text, size)` that fit the width.
+
+    There is one line, or two if one line would be smaller than `least` px.
+    """
     if (fitted := _fit(text, size, width)) >= least or " " not in text:
         return [(text, fitted)]
     spaces = [i for i, letter in enumerate(text) if letter == " "]
@@ -301,7 +304,7 @@ def _break(text: str, size: int, least: int, width: int) -> list[tuple[str, int]
 
 @lru_cache(maxsize=256)
 def _chip(text: str, size: int, color: Color) -> Image:
-    """A line of text on a patch of `color`."""
+    """Draw a line of text on a patch of `color`."""
     font, pad = _font(size), max(1, size // 4)
     width, height = round(font.getlength(text)) + 2 * pad, _line_px(size) + pad
     patch = PIL.Image.new("RGB", (width, height), color)
@@ -315,7 +318,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _fit(text: str, size: int, width: int) -> int:
-    """The font size, at most `size`, at which a chip of the text is no wider than `width` px."""
+    """Return the largest font size up to `size` at which the text's chip is not wider than `width` px."""
     needed = _font(size).getlength(text) + size / 2
     return size if needed <= width else max(1, int(size * width / needed))
 
@@ -329,7 +332,7 @@ def _label_px(picture: Image) -> int:
 
 
 def _ink(color: Color) -> Color:
-    """Black or white, whichever stands out more on the colour (WCAG 2.1, relative luminance)."""
+    """Return black or white, whichever has more contrast to the color (WCAG 2.1, relative luminance)."""
     linear = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in color]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return BLACK if luminance > 0.179 else WHITE

@@ -1,4 +1,4 @@
-"""One HTML file that a browser shows without a network: text, tables and embedded pictures."""
+"""Write one HTML file with text, tables and embedded pictures, which needs no network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ figure { margin: 0 } figcaption { font-size: .8rem; overflow-wrap: anywhere }
 
 
 class Page:
-    """A page that grows from top to bottom; all text is escaped."""
+    """Builds a page from top to bottom and escapes all text."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -38,20 +38,20 @@ class Page:
         self._parts.append(f"<p>{escape(text)}</p>")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Add a table; on a narrow screen it is moved by itself, not the whole page."""
+        """Add a table. On a narrow screen the table scrolls by itself, not the whole page."""
         head = "".join(f"<th>{escape(name)}</th>" for name in header)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
         )
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        self._parts.append(f'<div class="wide" tabindex="0">{table}</div>')  # so that keys move it too
+        self._parts.append(f'<div class="wide" tabindex="0">{table}</div>')  # so that keys scroll it too
 
     def picture(self, data: bytes, alt: str) -> None:
-        """Add a picture (PNG or JPEG bytes) with what it shows."""
+        """Add a picture (PNG or JPEG bytes) with a description as alternative text."""
         self._parts.append(_image(data, alt))
 
     def svg(self, drawing: str) -> None:
-        """Add a drawing, an `<svg>` element as it is."""
+        """Add a drawing. The `<svg>` element is not escaped."""
         self._parts.append(f"<figure>{drawing}</figure>")
 
     def grid(self, pictures: Iterable[tuple[bytes, str]]) -> None:
@@ -63,7 +63,7 @@ class Page:
         self._parts.append(f'<div class="grid">{"".join(cells)}</div>')
 
     def write(self, path: Path) -> None:
-        """Write the page; a reader never sees half of it.
+        """Write the page. The file is replaced at once, so no reader sees half of it.
 
         Raises:
             OutputError: the file cannot be written.

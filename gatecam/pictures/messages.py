@@ -1,4 +1,4 @@
-"""What gatecam says to people, in Korean and English: on the screen, aloud, in messages."""
+"""Define the texts for people in Korean and English: on the screen, aloud and in messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gatecam.types import Blindness, Event, EventKind, Slowness, Verdict
 
 @dataclass(frozen=True, slots=True)
 class BannerText:
-    """What the banner says, in both languages, and the verdict that colours it."""
+    """Holds the banner's text in both languages and the verdict that gives its color."""
 
     korean: str
     english: str
@@ -30,19 +30,19 @@ MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
     }
 )
 
-# What a `mask_ok` tells, in both languages: of a person who came with a mask, and of one who was alerted.
+# The two meanings of `mask_ok`, in both languages: the person came with a mask, or put it on after an alert.
 WEARING = ("마스크 착용", "wearing a mask")
 PUT_ON = ("마스크를 썼습니다", "put a mask on")
 
 
 def event_label(event: Event) -> str:
-    """Return an event's kind for a table of events, with words where the kind does not say enough."""
+    """Return an event's kind for a table of events. `mask_ok` gets a note, because it has two meanings."""
     if event.kind is not EventKind.MASK_OK:
         return event.kind
     return f"{event.kind} ({(WEARING if event.first else PUT_ON)[1]})"
 
 
-# Why a camera does not see, in both languages: for whoever stands before the screen.
+# The reasons why a camera is blind, in both languages, for the people in front of the screen.
 CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         Blindness.LOST: ("카메라 연결이 끊어졌습니다", "The camera gives no picture"),
@@ -55,7 +55,7 @@ CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# Why an event of a camera was told, in both languages: for whoever looks after the door.
+# The reasons of camera events, in both languages, for the operator.
 REASON_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         **CAMERA_MESSAGES,

@@ -1,4 +1,4 @@
-"""Writes frames as an H.264 video that browsers play, with the frames' true times."""
+"""Write frames with their true times as an H.264 video that browsers play."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gatecam.runtime.cores import usable_cores
 from gatecam.runtime.files import Replacement
 from gatecam.types import Image
 
-TICKS_PER_S = 60_000  # whole ticks at 24, 25, 30, 50, 60 and 29.97 frames/s; MPEG-4 allows 65535 at most
+TICKS_PER_S = 60_000  # whole ticks at 24, 25, 29.97, 30, 50 and 60 frames/s. MPEG-4 allows up to 65535.
 FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 MAX_PAUSE_S = 3600.0  # MP4 holds no frame longer than 2**31 ticks, which is under ten hours
 MAX_FPS = 240.0
@@ -31,32 +31,39 @@ log = logging.getLogger(__name__)
 
 
 def require_video_name(path: Path) -> None:
-    """Raise an `OutputError` for a name that no video can be written under."""
+    """Check that a file name has the suffix of a video format.
+
+    Raises:
+        OutputError: the suffix is neither .mp4 nor .mkv.
+    """
     if path.suffix.lower() not in FORMATS:
         raise OutputError(f"{path}: expected a video name that ends in .mp4 or .mkv: choose one of these.")
 
 
 class VideoWriter:
-    """A context manager that records RGB pictures; leaving it, for whatever reason, finishes the file.
+    """Records RGB pictures as a video while its context is open.
 
-    The video grows under a temporary name beside `path` and is renamed at the end, so a file under the
-    asked name is always whole. Without a single frame no file is left. Times are kept as they come,
-    counted from the first (a pause of over an hour is kept as an hour). Odd sides are padded by one
-    pixel; a later picture of another size is letterboxed into the first one's.
+    Leaving the context always finishes the file, even after an error. The video is written under a temporary
+    name next to `path` and renamed at the end, so a file at `path` is always complete. If there was no frame,
+    no file remains.
+
+    The pictures keep their times, counted from the first one, but a pause longer than an hour is shortened to
+    an hour. Odd sides are padded by one pixel. A later picture of another size is letterboxed into the first
+    one's size.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
-        """Prepare a video at `path` (.mp4 or .mkv); `fps` gives the last frame its length.
+        """Prepare a video at `path` (.mp4 or .mkv). The last frame is shown for 1 / `fps` seconds.
 
         Raises:
-            OutputError: a suffix that is neither.
+            OutputError: the suffix is neither .mp4 nor .mkv.
         """
         require_video_name(path)
         if not (math.isfinite(fps) and fps > 0):
             raise ValueError(f"fps: expected a number above 0, got {fps}")
         self._path = path
         self._new: Replacement | None = None
-        self._fps = min(fps, MAX_FPS)  # players do not show a last frame that is shorter
+        self._fps = min(fps, MAX_FPS)  # players do not show an even shorter last frame
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._size = (0, 0)  # width, height of the first picture
@@ -68,13 +75,13 @@ class VideoWriter:
         """Create the temporary file.
 
         Raises:
-            OutputError: the folder is missing or not writable, or `path` is no ordinary file.
+            OutputError: the folder is missing or not writable, or `path` is not a regular file.
         """
         self._new = Replacement(self._path)
         options = {"movflags": "+faststart"} if self._path.suffix.lower() == ".mp4" else {}
         try:
             self._container = av.open(
-                # The whole path, because FFmpeg takes `name:` at the start of a relative one for a protocol.
+                # An absolute path, because FFmpeg takes `name:` at the start of a relative one for a protocol.
                 str(self._new.part.absolute()),
                 "w",
                 format=FORMATS[self._path.suffix.lower()],
@@ -110,7 +117,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the file and give it its name; an error that is already on its way goes first."""
+        """Finish the file and rename it. If the block already failed, only log a failure here."""
         try:
             self._finish()
         except OutputError as failure:
@@ -120,7 +127,7 @@ class VideoWriter:
                 log.warning("%s", failure)
 
     def _add_stream(self, container: OutputContainer) -> VideoStream:
-        """The encoder and its track: x264 where the PyAV wheel has it, else MPEG-4."""
+        """Add a video stream with its encoder: x264 if PyAV includes it, otherwise MPEG-4."""
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         options = {"preset": "veryfast", "crf": "23"} if codec == "libx264" else {"qmin": "2", "qmax": "5"}
         rate = Fraction(self._fps).limit_denominator(1001)
@@ -130,21 +137,21 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = Fraction(1, TICKS_PER_S)
-        context.thread_count = usable_cores()  # FFmpeg itself knows no container's quota
-        context.max_b_frames = 0  # with uneven times they make the MP4 index end before the last frames
+        context.thread_count = usable_cores()  # FFmpeg itself ignores a container's CPU quota
+        context.max_b_frames = 0  # with uneven times, B-frames make the MP4 index end before the last frames
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = ColorRange.MPEG
         return stream
 
     def _tick(self, time_s: float) -> int:
-        """The time since the first frame in ticks, always later than the frame before."""
+        """Return the time since the first frame in ticks, always later than the previous frame."""
         self._start_s += max(0.0, time_s - self._latest_s - MAX_PAUSE_S)
         self._latest_s = time_s
         self._ticks = max(self._ticks + 1, round((time_s - self._start_s) * TICKS_PER_S))
         return self._ticks
 
     def _fit(self, image: Image) -> Image:
-        """The picture in the size of the first, with even sides."""
+        """Return the picture in the size of the first one, with even sides."""
         width, height = self._size
         if image.shape[:2] != (height, width):
             image = np.asarray(ImageOps.pad(PIL.Image.fromarray(image), self._size))
@@ -153,7 +160,7 @@ class VideoWriter:
         return np.ascontiguousarray(image)
 
     def _finish(self) -> None:
-        """Flush the encoder, write the index, rename; on failure take the remains away."""
+        """Flush the encoder, write the index and rename the file. On failure delete the temporary file."""
         container, self._container = self._container, None
         if container is None or self._new is None:
             return
