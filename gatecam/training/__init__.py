@@ -1,1 +1,1 @@
-"""Learn and score: from raw folders to shipped weights."""
+"""Train and score the networks, from raw picture folders to shipped weights."""

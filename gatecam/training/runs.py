@@ -1,4 +1,4 @@
-"""What every training run does alike: its folder, its checkpoint, its log, and how fast it learns."""
+"""Provide what all training runs share: run folder, checkpoint, log, learning rate schedule and precision."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def make_folder(folder: Path) -> None:
-    """Make a run's folder, and see before long work that it can be written to.
+    """Create a run's folder and check that it is writable before the long work starts.
 
     Raises:
-        OutputError: it cannot.
+        OutputError: the folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PART).touch()
-        (folder / PART).unlink(missing_ok=True)  # by another process
+        (folder / PART).unlink(missing_ok=True)  # another process may delete it first
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
 def save(folder: Path, log: Sequence[Mapping[str, Any]], made_of: str, state: Mapping[str, Any]) -> None:
-    """Write a run's log and its checkpoint, each whole or not at all.
+    """Write a run's log and checkpoint, each atomically.
 
     Args:
-        folder: of the run.
-        log: its lines.
-        made_of: tells this run from others; `resume` compares it.
-        state: what `resume` gives back; tensors and plain values.
+        folder: the run's folder.
+        log: the lines of the log.
+        made_of: identifies the run's inputs. `resume` rejects a checkpoint with another value.
+        state: tensors and plain values for `resume` to restore.
 
     Raises:
-        OutputError: they cannot be written; those before are whole.
+        OutputError: a file cannot be written. The previous version of that file stays intact.
     """
     try:
         write_output(folder / LOG, "".join(json.dumps(line) + "\n" for line in log))
         with replacing(folder / CHECKPOINT) as part:
             torch.save({"made_of": made_of, **state}, part)
-    except (OSError, RuntimeError) as error:  # torch has its own for a full disk
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         raise _unwritable(folder, error) from error
 
 
 def resume(
     folder: Path, made_of: str, device: torch.device, restore: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Call `restore` with what `save` was given last; not at all where a folder has no checkpoint.
+    """Pass the last saved state to `restore`. Do nothing if the folder has no checkpoint.
 
     Raises:
-        DataError: the checkpoint is of another run, is damaged, or `restore` cannot use it.
+        DataError: the checkpoint belongs to another run, is damaged, or `restore` cannot use it.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -71,18 +71,20 @@ def resume(
         stored: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         if stored["made_of"] != made_of:
             raise DataError(
-                f"{path}: made with another recipe, other pictures or another start; give another --run-dir, "
-                "or remove this one."
+                f"{path}: made with another recipe, other pictures or other initial weights. "
+                "Choose another --run-dir, or remove this one."
             )
         restore(stored)
     except _DAMAGED as error:
         raise DataError(
-            f"{path}: not a checkpoint of this training, or damaged; remove it to begin anew."
+            f"{path}: not a checkpoint of this training, or damaged. Remove it to start over."
         ) from error
 
 
 def schedule(step: int, steps: int, warm: int) -> float:
-    """The part of the learning rate at a step: `warm` steps of linear rise, then a half cosine to nothing.
+    """Return the factor on the learning rate at a step.
+
+    The factor rises linearly for `warm` steps, then falls to zero along half a cosine.
 
     Source: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", equation 5.
     """
@@ -93,21 +95,25 @@ def schedule(step: int, steps: int, warm: int) -> float:
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute in `precision`: "bf16", "fp16" or "fp32"."""
+    """Run the block with torch autocast in `precision`, one of "bf16", "fp16" and "fp32"."""
     kind = _TYPES.get(precision)
     with torch.autocast(device.type, kind, enabled=kind is not None):
         yield
 
 
 def require_finite(loss: float) -> None:
-    """See that a run still learns.
+    """Check that the loss is finite.
 
     Raises:
-        DataError: its loss is not a number.
+        DataError: the loss is infinite or not a number.
     """
     if not np.isfinite(loss):
-        raise DataError("the loss is not a number any more: lower --learning-rate, or use --precision fp32.")
+        raise DataError(
+            "the loss is no longer a finite number: lower --learning-rate, or use --precision fp32."
+        )
 
 
 def _unwritable(folder: Path, error: Exception) -> OutputError:
-    return OutputError(f"{folder}: cannot be written to ({error}); make room, or give another --run-dir.")
+    return OutputError(
+        f"{folder}: cannot be written to ({error}). Free some space, or choose another --run-dir."
+    )

@@ -1,7 +1,7 @@
-"""The processes that share a training run: one alone, or those that `torchrun` started.
+"""Share a training run among the processes that `torchrun` started, or run it in a single process.
 
-Each takes its part of every batch. Batch norms count over the whole batch, dropout is drawn for the whole
-batch, and gradients are averaged, so that the result is that of one process on the same batch.
+Each process takes its part of every batch. Batch norm statistics cover the whole batch, dropout masks are
+drawn for the whole batch, and gradients are averaged. The result equals that of one process on that batch.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from gatecam.vision.network import FaceNetwork
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(days=1)  # of processes that wait for the first one to cut faces or to validate
+PATIENCE = timedelta(days=1)  # the others wait this long while the first process crops faces or validates
 
 
 @dataclass(slots=True)
 class Rows:
-    """Where in the whole batch the rows of a process begin, and how many rows all have."""
+    """Locates this process's rows in the whole batch."""
 
-    start: int = 0
-    total: int = 0
+    start: int = 0  # index of the process's first row
+    total: int = 0  # rows of all processes together
 
 
 class Workers:
-    """One process among `world`, the first of which writes and prints."""
+    """Represents this process among the `world` processes of a run. Only the first one writes and prints."""
 
     def __init__(self, rank: int = 0, world: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.world, self.device = rank, world, device
@@ -46,7 +46,9 @@ class Workers:
 
     @classmethod
     def joined(cls) -> Workers:
-        """The process as `torchrun` placed it, by its environment variables; alone without them.
+        """Join the process group that the environment variables of `torchrun` describe.
+
+        Without these variables the process works alone.
 
         Raises:
             DataError: the other processes cannot be reached.
@@ -64,17 +66,22 @@ class Workers:
         except (RuntimeError, ValueError) as error:
             why = str(error).splitlines()[0]
             raise DataError(
-                f"the processes of torchrun do not find each other, or a GPU each ({why}); check its words."
+                f"the torchrun processes cannot reach each other, or lack a GPU each ({why}). "
+                "Check the options of torchrun."
             ) from error
         return cls(dist.get_rank(), world, device)
 
     @property
     def first(self) -> bool:
-        """Whether this process writes and prints."""
+        """Return whether this process is the one that writes and prints."""
         return self.rank == 0
 
     def share(self, net: FaceNetwork) -> nn.Module:
-        """The network to call in training: the same, or one that averages gradients over the processes."""
+        """Prepare a network for shared training and return the module to call.
+
+        With several processes, the returned module averages gradients over all of them. Dropout and batch
+        norm of `net` are replaced in place.
+        """
         for name, module in list(net.named_modules()):
             if isinstance(module, nn.Dropout | StochasticDepth):
                 whole = isinstance(module, StochasticDepth)
@@ -89,13 +96,13 @@ class Workers:
         return DistributedDataParallel(net, device_ids=[self.device] if on_gpu else None)
 
     def begin(self, batch: Batch) -> None:
-        """Tell the shared network which rows of the whole batch are this process's."""
+        """Tell the shared network which rows of the whole batch belong to this process."""
         total = round(batch.share * self.world)
         sizes = [total // self.world + (rank < total % self.world) for rank in range(self.world)]
         self._rows.start, self._rows.total = sum(sizes[: self.rank]), total
 
     def means(self, *values: Tensor | float) -> list[float]:
-        """The mean of each scalar over the processes."""
+        """Return the mean of each scalar over the processes."""
         joined = torch.stack([torch.as_tensor(value, dtype=torch.float32).cpu() for value in values])
         if self.world > 1:
             joined = joined.to(self.device)
@@ -103,7 +110,7 @@ class Workers:
         return [float(total) / self.world for total in joined]
 
     def from_first(self, work: Callable[[], T]) -> T:
-        """What the first process works out, in all of them."""
+        """Run `work` in the first process and return its result in all processes."""
         if self.world == 1:
             return work()
         shared: list[T | None] = [work() if self.first else None]
@@ -112,16 +119,16 @@ class Workers:
         return shared[0]
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait until all processes have called this method."""
         if self.world > 1:
             dist.barrier()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """While the block runs, the loss of another process is one sentence; the group ends with it.
+        """Report the loss of another process as one error, and leave the group when the block ends.
 
         Raises:
-            DataError: another process ended, or the network to it.
+            DataError: another process ended, or its connection was lost.
         """
         try:
             yield
@@ -130,8 +137,8 @@ class Workers:
                 raise
             why = str(error).splitlines()[0]
             raise DataError(
-                f"process {self.rank} of {self.world} cannot go on ({why}); see which process ended first, "
-                "mend that, and start all again."
+                f"process {self.rank} of {self.world} cannot go on ({why}). Find out which process ended "
+                "first, fix its problem, and restart all of them."
             ) from error
         finally:
             if self.world > 1:
@@ -139,12 +146,12 @@ class Workers:
 
 
 class WholeBatchDropout(nn.Module):
-    """Dropout whose mask is drawn for all processes' rows, of which each uses its own.
+    """Draws the dropout mask for the rows of all processes and applies this process's part of it.
 
     Args:
-        p: the part that is dropped.
-        rows: of this process.
-        whole: drop all of a row or nothing (stochastic depth, Huang et al. 2016), not single features.
+        p: probability of dropping.
+        rows: the rows of this process.
+        whole: drop whole rows (stochastic depth, Huang et al. 2016) instead of single features.
     """
 
     def __init__(self, p: float, rows: Rows, whole: bool = False) -> None:
@@ -152,20 +159,22 @@ class WholeBatchDropout(nn.Module):
         self.p, self._rows, self._whole = p, rows, whole
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, …) to the same."""
+        """Drop features or rows of `x`, (B, …), and keep its shape."""
         if not self.training or self.p == 0:
             return x
         shape = [1] * (x.dim() - 1) if self._whole else x.shape[1:]
-        kept = torch.rand(self._rows.total, *shape) >= self.p  # on the CPU: the same on every device
+        kept = (
+            torch.rand(self._rows.total, *shape) >= self.p
+        )  # drawn on the CPU, so that every device gets the same mask
         mine = kept[self._rows.start : self._rows.start + len(x)]
         return x * mine.to(x.device, x.dtype) / (1 - self.p)
 
 
 class WholeBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the rows of all processes; torch has its own for GPUs alone."""
+    """Normalizes over the rows of all processes. The synchronized batch norm of torch needs GPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
+        """Normalize `x`, (B, C, H, W), and keep its shape."""
         if not self.training:
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):
@@ -191,7 +200,7 @@ class WholeBatchNorm(nn.BatchNorm2d):
 
 
 def _summed(values: Tensor) -> Tensor:
-    """The sum over the processes, through which gradients flow back to all of them."""
+    """Sum over the processes in a way that lets gradients flow back to all of them."""
     total: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
     return total
 

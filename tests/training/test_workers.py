@@ -94,7 +94,7 @@ def test_a_process_alone_is_the_first_and_needs_no_group(monkeypatch):
 def test_the_loss_of_another_process_is_one_sentence(monkeypatch):
     ended = []
     monkeypatch.setattr(module.dist, "destroy_process_group", lambda: ended.append(True))
-    told = r"^process 1 of 2 cannot go on \(reset by peer\); [^\n]*\.$"
+    told = r"^process 1 of 2 cannot go on \(reset by peer\)\. [^\n]*\.$"
     with pytest.raises(DataError, match=told), Workers(1, 2).together():
         raise RuntimeError("reset by peer\nand much more")
     assert ended
@@ -104,5 +104,5 @@ def test_a_group_that_cannot_be_joined_is_one_sentence(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(DataError, match=r"^the processes of torchrun do not find each other[^\n]*\.$"):
+    with pytest.raises(DataError, match=r"^the torchrun processes cannot reach each other[^\n]*\.$"):
         Workers.joined()

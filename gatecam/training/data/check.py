@@ -1,8 +1,10 @@
-"""What is wrong with labelled pictures, as findings that a page, a table and a CSV file tell.
+"""Collect everything that is wrong with labelled pictures as findings for a page, a table and a CSV file.
 
-The files tell of damage, `check_duplicates` of photographs that come twice, keys of people in two parts, and
-`check_labels` of labels that predictions contradict. The same person under two keys is found only by a
-photograph that both have: the shipped network tells masks, genders and ages, not people.
+- `check_files` finds damaged and odd pictures.
+- `check_duplicates` finds photographs that occur twice.
+- `check_labels` finds labels that predictions contradict.
+- Keys tell which people are in two parts. A person with two keys is found only through a photograph that
+  both keys share, because the shipped network recognizes masks, genders and ages, not people.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ HEADS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
 
 
 class Kind(StrEnum):
-    """What is wrong; the first three spoil scores."""
+    """Names what is wrong. The kinds in `SPOILING` make scores untrustworthy."""
 
     DAMAGED = "damaged picture"
     LEAK = "one photograph in two parts"
@@ -42,7 +44,7 @@ SPOILING = (Kind.DAMAGED, Kind.LEAK, Kind.PERSON)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a collection with the faces that are labelled in it."""
+    """Holds a picture of a collection and the faces that are labelled in it."""
 
     collection: str
     name: str  # its path from the collection's folder
@@ -53,18 +55,18 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something was found."""
+    """Locates a finding in a collection."""
 
     collection: str
     image: str
     part: str = ""
-    path: Path | None = None  # of the picture, where there is one to show
-    box: Box | None = None  # of the face that is meant
+    path: Path | None = None  # the picture's file, if there is a picture to show
+    box: Box | None = None  # the face that the finding is about
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong, and where."""
+    """Describes one thing that is wrong and the places where it occurs."""
 
     kind: Kind
     places: tuple[Place, ...]
@@ -72,7 +74,12 @@ class Finding:
 
 
 def pictures_of(collections: Sequence[Collection], parts: Sequence[Sequence[str]]) -> list[Picture]:
-    """Every picture once, in the order of the rows; `parts` are those of the rows."""
+    """Group rows by picture, in the order of the rows.
+
+    Args:
+        collections: the collections whose rows are grouped.
+        parts: the part of each row, by collection.
+    """
     pictures = []
     for collection, of_rows in zip(collections, parts, strict=True):
         rows: dict[Path, list[Row]] = {}
@@ -88,7 +95,7 @@ def pictures_of(collections: Sequence[Collection], parts: Sequence[Sequence[str]
 
 
 def listed_findings(collections: Sequence[Collection]) -> list[Finding]:
-    """What opening the collections has told."""
+    """Return a finding for each problem that was noted while the collections were opened."""
     return [
         Finding(Kind.LISTED, (Place(collection.name, problem.where),), f"{problem.what}; {problem.done}")
         for collection in collections
@@ -97,7 +104,7 @@ def listed_findings(collections: Sequence[Collection]) -> list[Finding]:
 
 
 def file_findings(pictures: Sequence[Picture], examined: Sequence[Examined]) -> list[Finding]:
-    """Pictures that are damaged or odd."""
+    """Return a finding for each damaged or odd picture."""
     found = []
     for picture, told in zip(pictures, examined, strict=True):
         if told.fault or told.oddity:
@@ -107,7 +114,10 @@ def file_findings(pictures: Sequence[Picture], examined: Sequence[Examined]) -> 
 
 
 def duplicate_findings(pictures: Sequence[Picture], pairs: Sequence[Pair]) -> list[Finding]:
-    """Groups of pictures that show one photograph: in two parts, of two people, or of one person."""
+    """Return a finding for each group of pictures that show the same photograph.
+
+    Its kind tells whether the group lies in two parts, belongs to two people, or repeats one person.
+    """
     groups = groups_of(pairs)
     group_of = {member: i for i, members in enumerate(groups) for member in members}
     links: dict[int, list[Pair]] = {}
@@ -141,7 +151,10 @@ def _names(labels: Sequence[str], values: Sequence[int]) -> str:
 
 
 def person_findings(collections: Sequence[Collection], parts: Sequence[Sequence[str]]) -> list[Finding]:
-    """Keys whose pictures lie in two parts: one finding a key, with one picture of each part."""
+    """Return a finding for each key whose pictures lie in several parts.
+
+    Each finding shows one picture of each part.
+    """
     found = []
     for collection, of_rows in zip(collections, parts, strict=True):
         people: dict[str, dict[str, list[Row]]] = {}
@@ -158,11 +171,11 @@ def person_findings(collections: Sequence[Collection], parts: Sequence[Sequence[
 def label_findings(
     faces: Sequence[tuple[Collection, Row, str]], contradicted: Mapping[str, Sequence[Contradiction]]
 ) -> list[Finding]:
-    """Contradicted labels of all heads, the most doubtful first.
+    """Return a finding for each contradicted label of any head, the most doubtful first.
 
     Args:
-        faces: collection, row and part of every face that was judged.
-        contradicted: by head, with the indices of `faces`.
+        faces: collection, row and part of every judged face.
+        contradicted: contradictions by head. Their `face` is an index into `faces`.
     """
     both = [(head, c) for head, of_head in contradicted.items() for c in of_head]
     found = []
@@ -177,12 +190,14 @@ def label_findings(
 
 
 def spoils(findings: Sequence[Finding]) -> bool:
-    """Whether a score on these pictures could not be trusted."""
+    """Return whether the findings make scores on these pictures untrustworthy."""
     return any(finding.kind in SPOILING for finding in findings)
 
 
 def write_findings(path: Path, findings: Sequence[Finding]) -> None:
-    """Write `kind,finding,collection,image,part,detail`: a line a picture, a number a finding.
+    """Write the findings as a CSV file with the columns `kind,finding,collection,image,part,detail`.
+
+    Each line is one picture. Lines of one finding share its number.
 
     Raises:
         OutputError: the file cannot be written.

@@ -1,13 +1,14 @@
-"""Finds pictures that are the same photograph: re-encoded, resized, cropped, brightened or mirrored.
+"""Find pictures of the same photograph, even if re-encoded, resized, cropped, brightened or mirrored.
 
-Faces are alike, aligned faces more so, and a hash or correlation of the whole takes two people for one. So
-likeness only proposes pairs; what decides is whether, laid over each other, fine detail agrees.
+Faces look similar, aligned faces even more so. A hash or correlation of whole pictures would confuse two
+people. The correlation therefore only proposes pairs, and the fine detail of the aligned pictures decides.
 
-1. Candidates: for each picture the `NEAREST` others by normalised correlation of 16 × 16 greys, also of
-   their middle (one may be a crop of the other) and of their mirror image; matrix products, in chunks.
-2. Decision: one is laid over the other by an affine map that maximises their correlation (ECC: Evangelidis
-   and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization"); then
-   the correlation of what a Gaussian blur takes away must reach `SAME`.
+1. Candidates: for each picture, take the `NEAREST` others by normalised correlation of 16 × 16 grey copies.
+   Centre crops and mirror images are compared as well, because one picture may be a crop or mirror image of
+   the other. The correlations are matrix products, computed in chunks.
+2. Decision: align one picture with the other by the affine map that maximises their correlation (ECC:
+   Evangelidis and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient
+   maximization"). Then correlate the detail that a Gaussian blur removes. It must reach `SAME`.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ from torch import Tensor
 from gatecam.types import Floats, Image
 
 LOW_PX = 16
-MIDDLE = 0.9  # of a side: so that crops of down to some 0.85 stay candidates
+MIDDLE = 0.9  # side of the centre crop, as a fraction: finds crops down to about 0.85
 NEAREST = 6
-LIKELY = 0.6  # correlation of a candidate
+LIKELY = 0.6  # minimum correlation of a candidate
 CHUNK = 512  # rows of the correlation matrix at once
-BATCH = 512  # pairs between two calls of progress
+BATCH = 512  # pairs compared between two progress calls
 DETAIL_SIGMA = 2.0  # px of a 64 px copy
-EDGE_PX = 2  # left out: alignment smears them
-OVERLAP = 0.5  # of the picture that both must show
-# Of the 61 million pairs of UTKFace's 11,013 aligned faces 195 reach this. Looked at: all 9 below 0.9 and 60
-# above are one photograph each; different people reach 0.77. Of copies re-encoded, resized, brightened,
-# mirrored, or cropped by up to 15 %, 99 % keep 0.9 and more.
+EDGE_PX = 2  # width of the border that is ignored, because alignment smears it
+OVERLAP = 0.5  # minimum fraction of the picture that both must show
+# UTKFace's 11,013 aligned faces form 61 million pairs, and 195 of these reach the threshold. All 9 below 0.9
+# and 60 above were inspected by eye, and each shows a single photograph. Different people reach 0.77 at most.
+# Of copies that were re-encoded, resized, brightened, mirrored, or cropped by up to 15 %, 99 % keep at least
+# 0.9.
 SAME = 0.8
 
 Progress = Callable[[int, int], None]
@@ -44,7 +46,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two pictures of one photograph, by their index, the smaller first."""
+    """Names two pictures of one photograph by their indices, the smaller first."""
 
     first: int
     second: int
@@ -61,11 +63,13 @@ class _Candidate:
 
 
 def find_duplicates(greys: Image, progress: Progress) -> list[Pair]:
-    """The pairs of one photograph, likest first. Of a large group not each pair is named, but all are linked.
+    """Return the pairs of pictures that show one photograph, the most similar first.
+
+    A large group may lack some of its pairs, but the pairs found always link the whole group.
 
     Args:
-        greys: (N, S, S) uint8 greys of the pictures, squeezed into a square. Black ones match nothing.
-        progress: called with pairs compared and pairs in all.
+        greys: (N, S, S) uint8 grey pictures, squeezed into a square. Black ones match nothing.
+        progress: called with the number of compared pairs and of all pairs.
     """
     candidates = list(_candidates(greys))
     found: dict[tuple[int, int], Pair] = {}
@@ -86,7 +90,7 @@ def find_duplicates(greys: Image, progress: Progress) -> list[Pair]:
 
 
 def groups_of(pairs: Sequence[Pair]) -> list[list[int]]:
-    """The pictures that pairs link, directly or through others, each group sorted."""
+    """Join pairs to groups of pictures that are linked directly or through others. Each group is sorted."""
     group: dict[int, list[int]] = {}
     for pair in pairs:
         one, other = group.setdefault(pair.first, [pair.first]), group.setdefault(pair.second, [pair.second])
@@ -103,7 +107,7 @@ def _pair(candidate: _Candidate, likeness: float) -> Pair:
 
 
 def _candidates(greys: Image) -> Iterator[_Candidate]:
-    """Each picture's likest others; of two that name each other the same way, one."""
+    """Yield each picture's most similar others. Two pictures that propose each other count once."""
     side = greys.shape[1]
     edge = round(side * (1 - MIDDLE) / 2)
     whole, mirror = _low(greys), _low(greys[:, :, ::-1])
@@ -128,7 +132,7 @@ def _candidates(greys: Image) -> Iterator[_Candidate]:
 
 
 def _low(greys: Image) -> Tensor:
-    """(N, LOW_PX²) vectors whose product is the correlation."""
+    """Return (N, LOW_PX²) unit vectors whose dot products are the correlations of the pictures."""
     small = [
         cv2.resize(np.ascontiguousarray(g), (LOW_PX, LOW_PX), interpolation=cv2.INTER_AREA) for g in greys
     ]
@@ -139,7 +143,11 @@ def _low(greys: Image) -> Tensor:
 
 
 def _likeness(first: Image, second: Image, scale: float) -> float:
-    """Correlation of the fine detail of greys (S, S), the second laid over the first; -1 without a fit."""
+    """Align the second grey picture (S, S) with the first and correlate their fine detail.
+
+    Returns:
+        The correlation, or -1 if the pictures cannot be aligned or hardly overlap.
+    """
     a, b = first.astype(np.float32), second.astype(np.float32)
     side = len(a)
     corner = (1 - scale) * side / 2
@@ -148,7 +156,7 @@ def _likeness(first: Image, second: Image, scale: float) -> float:
     everywhere = np.ones(a.shape, np.uint8)
     try:
         _, found = cv2.findTransformECC(a, b, start, cv2.MOTION_AFFINE, stop, everywhere, 3)
-    except cv2.error:  # they do not come together
+    except cv2.error:  # the alignment did not converge
         return -1.0
     fit = np.asarray(found, np.float32)
     both = _laid(np.ones_like(b), fit) > 0.99

@@ -1,4 +1,4 @@
-"""Opens every picture once: what does not decode, what is odd, and a grey copy for `check_duplicates`."""
+"""Open every picture once to find damaged and odd ones and to make grey copies for `check_duplicates`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gatecam.runtime.picture_files import FORMATS
 from gatecam.types import Image
 
 GREY_PX = 64
-BATCH = 256  # pictures between two calls of progress, and the most that Ctrl-C waits for
-DECODER_GREY = 128  # libjpeg paints blocks that it has no data for in this grey
-BLOCK_PX = 8  # a side of JPEG's blocks
-FLAT = 3  # greys between the darkest and brightest pixel of a picture that shows nothing
+BATCH = 256  # pictures between two progress calls. Ctrl-C waits for at most one batch.
+DECODER_GREY = 128  # libjpeg fills blocks without data with this grey
+BLOCK_PX = 8  # side of a JPEG block
+FLAT = 3  # maximum difference of pixel values in a picture that shows nothing
 FEWEST_PX, MOST_PX, MOST_ASPECT = 32, 10_000, 5
 
 Progress = Callable[[int, int], None]
@@ -29,24 +29,25 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """What opening a picture told; `grey` is the picture squeezed into a square, or black where useless."""
+    """Holds what opening a picture revealed."""
 
     path: Path
-    fault: str  # why it is of no use, "" where it is
-    oddity: str  # what is unusual about a picture that can be used
-    grey: Image  # (GREY_PX, GREY_PX)
+    fault: str  # why the picture cannot be used, "" if it can
+    oddity: str  # what is unusual about a usable picture, "" if nothing
+    grey: Image  # (GREY_PX, GREY_PX), the picture squeezed into a square, or black if it cannot be used
 
 
 def examine_pictures(paths: Sequence[Path], progress: Progress) -> list[Examined]:
-    """Decode each picture in full, on all cores.
+    """Decode each picture completely, on all cores.
 
-    A fault is: missing, empty, not a picture, cut short, its lower end never decoded, or of one colour. An
-    oddity is: an extension of another format, very small, very large or very long. Bytes that changed within
-    a JPEG's data are not told as long as all blocks decode: the format carries no checksum.
+    These are faults: a file that is missing, empty, truncated or not a picture, a lower end that was never
+    decoded, and a picture of a single colour. These are oddities: the extension of another format, and a very
+    small, very large or very long picture. Changed bytes within a JPEG's data go unnoticed as long as all
+    blocks decode, because the format has no checksum.
 
     Args:
-        paths: pictures, each once.
-        progress: called with pictures done and pictures in all.
+        paths: the pictures, each once.
+        progress: called with the number of finished pictures and of all pictures.
     """
     found: list[Examined] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -72,12 +73,14 @@ def _examine(path: Path) -> Examined:
 
 def _fault(image: Image) -> str:
     if int(image.max()) - int(image.min()) <= FLAT:
-        return "of one colour from edge to edge"
-    undecoded = (image == DECODER_GREY).all((1, 2))[::-1]  # rows, from below
+        return "a single colour from edge to edge"
+    undecoded = (image == DECODER_GREY).all((1, 2))[::-1]  # per row, from the bottom
     corner, opposite = image[-BLOCK_PX:, -BLOCK_PX:], image[:BLOCK_PX, :BLOCK_PX]
-    if (corner == DECODER_GREY).all() and not (opposite == DECODER_GREY).all():  # a grey frame has both
+    if (corner == DECODER_GREY).all() and not (
+        opposite == DECODER_GREY
+    ).all():  # a picture with a grey frame has both
         share = int(np.argmin(undecoded)) / len(image)
-        return f"the lowest {share:.0%} never decoded" if share else "its lower right end never decoded"
+        return f"the lowest {share:.0%} never decoded" if share else "the lower right end never decoded"
     return ""
 
 
@@ -91,7 +94,9 @@ def _oddity(path: Path, image: Image) -> str:
     if max(height, width) > MOST_ASPECT * min(height, width):
         return f"very long: {size}"
     with open_image(path) as opened:
-        kind = "JPEG" if opened.format == "MPO" else opened.format  # a phone's JPEG with a second picture
+        kind = (
+            "JPEG" if opened.format == "MPO" else opened.format
+        )  # MPO is a phone's JPEG with a second picture
     if path.suffix.lower() in FORMATS.get(kind or "", ()):
         return ""
-    return f"a {kind} file, though its name ends in {path.suffix or 'nothing'}"
+    return f"a {kind} file, although its name ends in {path.suffix or 'nothing'}"

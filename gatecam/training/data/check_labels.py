@@ -1,13 +1,14 @@
-"""Finds labels that predictions contradict, made by models that never saw the face, nor any of the same key.
+"""Find labels that are contradicted by out-of-fold predictions.
 
-Confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset
-labels", section 3.1): a face counts as of another label where its out-of-fold probability of that label
-reaches the label's threshold, the mean probability among the faces that carry it. Few confusable labels, such
-as ages near a band's edge, thereby raise no alarm by themselves.
+The predicting model has never seen the face, nor another face of the same key. The method is confident
+learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels",
+section 3.1). A face counts as another label if its out-of-fold probability of that label reaches the label's
+threshold. The threshold is the mean probability among the faces that carry the label. Labels that are easily
+confused, such as ages near the edge of a band, therefore raise few alarms by themselves.
 
-The models are logistic regressions on the features of a trained classifier. Of faces that this classifier was
-itself trained on, its features know the label that was given, right or wrong: there most wrong labels stay
-hidden. The judgement is honest for new data.
+The models are logistic regressions on the features of a trained classifier. The features of faces that this
+classifier was trained on already encode the given label, right or wrong, so most of their wrong labels stay
+hidden. The result can be trusted for new data.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from gatecam.vision.crops import CropSpec
 from gatecam.vision.network import FaceNetwork
 
 BATCH = 64
-FEWEST = 5  # faces of a label, below which nothing is learned of it
-REGULARIZATION = 0.003  # C of scikit-learn: 512 standardised features of some hundred faces fit anything
-# With 3 % of the labels flipped, on faces that the shipped classifier was not trained on, 91 % of the flips
-# were found of mask (753 ILC faces), 85 % of gender and 71 % of age band (1,146 UTKFace faces). Of what was
-# found 49, 69 and 24 % were flips; the rest are labels that were wrong or ambiguous before.
+FEWEST = 5  # labels with fewer faces are not judged
+REGULARIZATION = 0.003  # C of scikit-learn, small because 512 features of a few hundred faces overfit easily
+# Measured with 3 % of the labels flipped, on faces that the shipped classifier was not trained on. The check
+# found 91 % of the flips for mask (753 ILC faces), and 85 % for gender and 71 % for age band (1,146 UTKFace
+# faces). Of its findings, 49, 69 and 24 % were flips. The others were labels that had been wrong or ambiguous
+# before.
 DOUBT = 0.5
 
 Progress = Callable[[int, int], None]
@@ -42,22 +44,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A label that is doubtful; labels are indices in the order of `labels.py`."""
+    """Describes a doubtful label. Labels are indices in the order of `labels.py`."""
 
-    face: int  # row of the faces
+    face: int  # index of the face
     label: int
     predicted: int
-    probability: float  # out of fold, of `predicted`
-    label_probability: float  # out of fold, of `label`
+    probability: float  # out-of-fold probability of `predicted`
+    label_probability: float  # out-of-fold probability of `label`
 
     @property
     def doubt(self) -> float:
-        """-1 to 1: by how much the prediction is likelier than the label."""
+        """Return by how much the prediction is likelier than the label, from -1 to 1."""
         return self.probability - self.label_probability
 
 
 def require_scikit_learn() -> None:
-    """Make sure, before long work, that labels can be judged.
+    """Check that scikit-learn is installed before the long work starts.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -68,7 +70,7 @@ def require_scikit_learn() -> None:
 
 @torch.inference_mode()
 def features_of(network: FaceNetwork, faces: Faces, spec: CropSpec, progress: Progress) -> Floats:
-    """The backbone's features of every face, (N, F), cropped as serving crops."""
+    """Return the backbone's features of every face, (N, F). The crops are those of live operation."""
     device = next(network.parameters()).device
     parts = []
     for start in range(0, len(faces), BATCH):
@@ -82,15 +84,15 @@ def features_of(network: FaceNetwork, faces: Faces, spec: CropSpec, progress: Pr
 def contradictions(
     features: Floats, labels: NDArray[np.int64], keys: NDArray[np.str_], folds: int
 ) -> list[Contradiction]:
-    """The labels that out-of-fold predictions contradict, the most doubtful first.
+    """Return the labels that out-of-fold predictions contradict, the most doubtful first.
 
-    Of a label that fewer than `FEWEST` faces carry nothing is judged.
+    Labels that fewer than `FEWEST` faces carry are not judged.
 
     Args:
         features: (N, F).
-        labels: (N,), -1 where unknown.
-        keys: (N,) what must not be split.
-        folds: in how many parts the keys are divided; each is judged by a model of the others.
+        labels: (N,), -1 if unknown.
+        keys: (N,), faces of one key stay in one fold.
+        folds: number of folds. Each fold is judged by a model trained on the others.
     """
     counts = np.bincount(labels[labels != UNKNOWN], minlength=1)
     known = np.flatnonzero(np.isin(labels, np.flatnonzero(counts >= FEWEST)))
@@ -121,7 +123,7 @@ def contradictions(
 def _out_of_fold(
     features: Floats, labels: NDArray[np.int64], keys: NDArray[np.str_], folds: int
 ) -> NDArray[np.float64]:
-    """Probabilities (N, labels) of each face by the model of the folds that its key is not in."""
+    """Return the probabilities (N, labels) of each face, from the model trained without the face's fold."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold
@@ -135,7 +137,9 @@ def _out_of_fold(
             probabilities[held_out, labels[rest][0]] = 1
             continue
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # near its end the ranking no longer moves
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # the ranking hardly changes in the last iterations
             model.fit(features[rest], labels[rest])
         probabilities[np.ix_(held_out, model.classes_)] = model.predict_proba(features[held_out])
     return probabilities

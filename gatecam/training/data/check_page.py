@@ -1,4 +1,4 @@
-"""The page of `gatecam data check`: what was found, with the pictures side by side."""
+"""Write the page of `gatecam data check`, which shows findings with their pictures side by side."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from gatecam.training.data.check import SPOILING, Finding, Kind, Place
 from gatecam.types import Image
 
 THUMB_PX = 120
-SHOWN = 300  # findings of a kind with their pictures: more would make the page too heavy to look through
-SIDE_BY_SIDE = 4  # pictures of a finding
-MARGIN = 0.5  # of a face's box, shown around it
+SHOWN = 300  # findings shown of each kind. More would make the page too heavy.
+SIDE_BY_SIDE = 4  # pictures shown of each finding
+MARGIN = 0.5  # surroundings shown of a face, as a fraction of its box
 
 MEANING = {
-    Kind.DAMAGED: "Not readable, cut short or of one colour: replace or remove them.",
-    Kind.LEAK: "Training sees what the score is stated for: put them into one part, or keep one of each.",
-    Kind.PERSON: "The score would be that of known people: split by person.",
-    Kind.TWO_PEOPLE: "Today in one part; another split may part them. Keep one, or give both one person.",
-    Kind.AGAIN: "Harmless for scores, but it weighs in training as if it were two.",
-    Kind.LABEL: "Most doubtful first. Look, and mend the labels that are wrong.",
-    Kind.ODD: "Usable, but look whether they are what they should be.",
-    Kind.LISTED: "What opening the collections has told, and what was done.",
+    Kind.DAMAGED: "These are unreadable, truncated or of a single colour. Replace or remove them.",
+    Kind.LEAK: "Training sees pictures that are later scored. Put them into one part, or keep one of each.",
+    Kind.PERSON: "The score would cover people who are known from training. Split by person.",
+    Kind.TWO_PEOPLE: "Another split may separate them. Keep one picture, or give both the same person.",
+    Kind.AGAIN: "This does not affect scores, but the person counts twice in training.",
+    Kind.LABEL: "The most doubtful come first. Check them, and correct the labels that are wrong.",
+    Kind.ODD: "These are usable. Check that they are what they should be.",
+    Kind.LISTED: "These problems appeared while the collections were opened.",
 }
 HOW_LABELS_WERE_JUDGED = (
-    "Each face was judged by a model of the other folds, on the features of a trained classifier. If that "
-    "classifier was itself trained on these pictures (the shipped one was on UTKFace and ILC), it knows "
-    "their labels, right or wrong, and most wrong ones stay hidden; for new pictures the judgement is honest."
+    "Each face was judged by a model trained on the other folds, from the features of a trained classifier. "
+    "If that classifier was trained on these pictures (the shipped one was trained on UTKFace and ILC), it "
+    "knows their labels, right or wrong, and most wrong ones stay hidden. For new pictures the result can be "
+    "trusted."
 )
 
 
@@ -41,9 +42,9 @@ def write_check_page(path: Path, findings: Sequence[Finding], checked: str, labe
     """Write the page.
 
     Args:
-        path: of the HTML file.
-        findings: of each kind in the order they are shown.
-        checked: a sentence on what was looked at.
+        path: the HTML file to write.
+        findings: the findings. Those of one kind are shown in this order.
+        checked: a sentence on what was checked.
         labels_judged: whether labels were compared with predictions.
 
     Raises:
@@ -93,7 +94,7 @@ def _side_by_side(places: Iterable[Place]) -> bytes:
 
 
 def _thumb(place: Place) -> Image:
-    """(THUMB_PX, THUMB_PX, 3): the whole picture, or the face that is meant, on grey."""
+    """Return a thumbnail (THUMB_PX, THUMB_PX, 3) of the picture or of the face in question, on grey."""
     canvas = np.full((THUMB_PX, THUMB_PX, 3), 128, np.uint8)
     try:
         image = read_image(place.path) if place.path else canvas

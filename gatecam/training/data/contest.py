@@ -1,7 +1,8 @@
-"""The contest's layout: one folder a person, `000001_female_Asian_45/`, with seven pictures, and a CSV.
+"""Read the contest's layout: one folder per person with seven pictures, and a CSV file.
 
-Its known dirt is met here: an id used for two people, people listed twice, labels that contradict the
-folder's name, ages that are none, endings of every kind, and files that operating systems leave behind.
+A folder is named like `000001_female_Asian_45/`. The known defects of this data are handled here: an id used
+for two people, people listed twice, labels that contradict the folder's name, invalid ages, all kinds of file
+extensions, and files that operating systems leave behind.
 """
 
 from __future__ import annotations
@@ -19,9 +20,21 @@ from gatecam.training.data import label_words as words
 from gatecam.training.data.rows import UNKNOWN, Row
 from gatecam.training.data.tables import Line, Notes, read_table, relative
 
-STEMS = (r"(correct_)?mask_?\d*", r"incorrect(_?mask)?_?\d*", r"normal_?\d*")  # in the order of MASK_LABELS
+STEMS = (
+    r"(correct_)?mask_?\d*",
+    r"incorrect(_?mask)?_?\d*",
+    r"normal_?\d*",
+)  # regular expressions in the order of MASK_LABELS
 SEVEN = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")  # how pictures begin
+SIGNATURES = (
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"GIF8",
+    b"BM",
+    b"RIFF",
+    b"II*\0",
+    b"MM\0*",
+)  # first bytes of picture files
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,10 @@ class _Person:
 
 
 def is_person(name: str) -> bool:
-    """Whether a folder's name is that of a person, `id_gender_race_age`; gender or age may be wrong."""
+    """Return whether a folder is named like a person, `id_gender_race_age`.
+
+    One of gender and age may be invalid.
+    """
     parts = _parts(name)
     return (
         parts is not None
@@ -46,12 +62,14 @@ def is_person(name: str) -> bool:
 
 
 def read_listed(table: Path, lines: Sequence[Line], notes: Notes) -> list[Row]:
-    """The pictures of the people that a CSV lists with `gender`, `age`, `path`, and mostly `id` and `race`.
+    """Return the pictures of the people in a CSV file.
+
+    The file has the columns `gender`, `age` and `path`, and usually `id` and `race`.
 
     Args:
-        table: the CSV; the people's folders lie in `images/` beside it, or beside it.
-        lines: its lines.
-        notes: what is amiss is added here.
+        table: the CSV file. The people's folders are in `images/` beside it, or directly beside it.
+        lines: the lines of the file.
+        notes: problems are added here.
     """
     people: dict[Path, _Person] = {}
     for line in lines:
@@ -66,7 +84,7 @@ def read_listed(table: Path, lines: Sequence[Line], notes: Notes) -> list[Row]:
 
 
 def read_named(root: Path, notes: Notes) -> list[Row]:
-    """The pictures of the people whose folders lie in `root`, labelled by the folders' names alone."""
+    """Return the pictures of the people whose folders are in `root`, labelled by the folders' names."""
     people = []
     for path in sorted(root.iterdir()):
         if is_system_file(path.name):
@@ -74,7 +92,7 @@ def read_named(root: Path, notes: Notes) -> list[Row]:
         elif path.is_dir() and is_person(path.name):
             people.append(_named(path, notes))
         else:
-            notes.add(path, "name is not that of a person: expected id_gender_race_age", "left out")
+            notes.add(path, "folder is not a person's: expected id_gender_race_age", "left out")
     return _rows(people, notes)
 
 
@@ -87,14 +105,17 @@ def _named(path: Path, notes: Notes) -> _Person:
     id_, sex, race, age = _parts(path.name) or (path.name, "", "", "")
     gender, years = words.gender(sex), words.years(age)
     if gender == UNKNOWN:
-        notes.add(path, f"gender is none: {sex!r}", "left unknown")
+        notes.add(path, f"gender is not valid: {sex!r}", "left unknown")
     if years == UNKNOWN:
-        notes.add(path, f"age is none: {age!r}", "left unknown")
+        notes.add(path, f"age is not valid: {age!r}", "left unknown")
     return _Person(path, relative(path, notes.folder), id_, gender, years, race.casefold(), path.name)
 
 
 def _listed(folder: Path, line: Line, notes: Notes) -> _Person | None:
-    """The person of a line, where the line and the folder's name agree; None without a folder."""
+    """Return the person of a line, or None if the folder is missing.
+
+    Labels come from the line and from the folder's name. Contradictions are added to `notes`.
+    """
     stated = line.values
     name = stated["path"].replace("\\", "/").strip("/")
     path = next((p for p in (folder / "images" / name, folder / name) if name and p.is_dir()), None)
@@ -104,7 +125,9 @@ def _listed(folder: Path, line: Line, notes: Notes) -> _Person | None:
     id_, sex, race, age = _parts(path.name) or ("", "", "", "")
     given_id = stated.get("id", "")
     if given_id and id_ and given_id != id_:
-        notes.add(line.where, f"id differs from the folder's name: {given_id}, {id_}", "taken from the CSV")
+        notes.add(
+            line.where, f"id differs from the folder's name: {given_id}, {id_}", "the CSV's value is used"
+        )
     return _Person(
         folder=path,
         where=line.where,
@@ -120,7 +143,7 @@ def _gender(stated: str, named: str, where: str, notes: Notes) -> int:
     mine, other = words.gender(stated), words.gender(named)
     if mine == UNKNOWN:
         done = "left unknown" if other == UNKNOWN else f"{GENDER_LABELS[other]}, from the folder's name"
-        notes.add(where, f"gender is none: {stated!r}", done)
+        notes.add(where, f"gender is not valid: {stated!r}", done)
         return other
     if other not in (UNKNOWN, mine):
         notes.add(where, f"gender differs from the folder's name: {stated}, {named}", "left unknown")
@@ -132,12 +155,12 @@ def _years(stated: str, named: str, where: str, notes: Notes) -> int:
     mine, other = words.years(stated), words.years(named)
     if mine == UNKNOWN:
         done = "left unknown" if other == UNKNOWN else f"{other}, from the folder's name"
-        notes.add(where, f"age is none: {stated!r}", done)
+        notes.add(where, f"age is not valid: {stated!r}", done)
         return other
     if other in (UNKNOWN, mine):
         return mine
     same = words.band(mine) == words.band(other)
-    done = "taken from the CSV" if same else "left unknown, as the age bands differ"
+    done = "the CSV's value is used" if same else "left unknown, because the age bands differ"
     notes.add(where, f"age differs from the folder's name: {mine}, {other}", done)
     return mine if same else UNKNOWN
 
@@ -150,13 +173,13 @@ def _race(stated: str, named: str, where: str, notes: Notes) -> str:
 
 
 def _merged(first: _Person, again: _Person, notes: Notes) -> _Person:
-    """One person of two lines: labels on which both agree, or that only one knows."""
+    """Merge two lines of one person. Keep the labels on which both agree and those that only one has."""
     gender = _either(first.gender, again.gender)
     years = _either(first.years, again.years)
     race = first.race if again.race in ("", first.race) else again.race if not first.race else ""
     agree = (first.gender, first.years, first.race) == (again.gender, again.years, again.race)
     what = f"person is listed twice{'' if agree else ' with other labels'}: {first.folder.name}"
-    notes.add(again.where, what, "taken once" if agree else "taken once; labels that differ are left unknown")
+    notes.add(again.where, what, "used once" if agree else "used once; labels that differ are left unknown")
     return replace(first, gender=gender, years=years, race=race)
 
 
@@ -189,7 +212,11 @@ def _rows(people: Sequence[_Person], notes: Notes) -> list[Row]:
 
 
 def _kinds(notes: Notes) -> dict[tuple[str, str], str]:
-    """What covers each face, by folder and file, where a `masks.csv` (`path,file,kind`) tells."""
+    """Read what covers each face from `masks.csv` (`path,file,kind`), if there is one.
+
+    Returns:
+        The kinds by folder and file.
+    """
     table = notes.folder / "masks.csv"
     if not table.is_file():
         return {}
@@ -201,17 +228,17 @@ def _kinds(notes: Notes) -> dict[tuple[str, str], str]:
 
 
 def _one_key_a_person(people: Sequence[_Person], notes: Notes) -> Iterator[_Person]:
-    """The people; those of one id and the same labels get one key, so that no split parts them."""
+    """Yield the people. Those with the same id and labels share one key, so that no split separates them."""
     by_id: dict[str, list[_Person]] = {}
     for person in people:
         alike = by_id.setdefault(person.id, []) if person.id else []
         same = next((other for other in alike if _may_be_one(person, other)), None)
         if same is not None:
-            done = f"taken as one person with {same.folder.name}"
+            done = f"treated as the same person as {same.folder.name}"
             notes.add(person.where, f"id is used twice: {person.id}", done)
             person = replace(person, key=same.key)
         elif alike:
-            done = f"taken as another person than {alike[0].folder.name}"
+            done = f"treated as a different person from {alike[0].folder.name}"
             notes.add(person.where, f"id is used twice: {person.id}", done)
         alike.append(person)
         yield person
@@ -222,7 +249,7 @@ def _may_be_one(a: _Person, b: _Person) -> bool:
 
 
 def _pictures(folder: Path, notes: Notes) -> Iterator[tuple[Path, int]]:
-    """The pictures of a person with their mask states."""
+    """Yield the pictures of a person with their mask states."""
     seen: dict[str, str] = {}
     for entry in sorted(os.scandir(folder), key=_usual_first):
         path = Path(entry.path)
@@ -232,22 +259,22 @@ def _pictures(folder: Path, notes: Notes) -> Iterator[tuple[Path, int]]:
         stem = path.stem.casefold()
         mask = next((i for i, known in enumerate(STEMS) if re.fullmatch(known, stem)), UNKNOWN)
         if not entry.is_file() or mask == UNKNOWN:
-            notes.add(path, f"file is none of {', '.join(SEVEN)}: {entry.name}", "left out")
+            notes.add(path, f"file is not one of {', '.join(SEVEN)}: {entry.name}", "left out")
         elif entry.stat().st_size == 0:
             notes.add(path, "picture is empty", "left out")
         elif stem in seen:
-            notes.add(path, "picture is there twice, with two endings", f"{seen[stem]} is taken")
+            notes.add(path, "picture exists twice, with two extensions", f"{seen[stem]} is used")
         elif path.suffix.casefold() in IMAGE_SUFFIXES or _begins_as_picture(path, notes):
             seen[stem] = entry.name
             yield path, mask
     missing = [stem for stem in SEVEN if stem not in seen]
     if missing:
-        done = "the other pictures are taken" if seen else "left out"
+        done = "the other pictures are used" if seen else "left out"
         notes.add(folder, f"picture is missing: {', '.join(missing)}", done)
 
 
 def _usual_first(entry: os.DirEntry[str]) -> tuple[bool, str]:
-    """Order files by name, those with the layout's own endings first."""
+    """Sort files by name, those with the layout's usual extensions first."""
     return not entry.name.casefold().endswith((".jpg", ".jpeg", ".png")), entry.name
 
 
@@ -257,6 +284,6 @@ def _begins_as_picture(path: Path, notes: Notes) -> bool:
             begins = file.read(4).startswith(SIGNATURES)
     except OSError:
         begins = False
-    done = "taken, as it is a picture" if begins else "left out"
-    notes.add(path, f"ending is odd: {path.suffix or 'none'}", done)
+    done = "used, because it is a picture" if begins else "left out"
+    notes.add(path, f"file extension is unexpected: {path.suffix or 'none'}", done)
     return begins

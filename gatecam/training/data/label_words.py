@@ -1,4 +1,4 @@
-"""The words that labelled collections use: for mask states, genders, ages and folders of a class."""
+"""Translate the words of labelled collections for mask states, genders, ages and classes into labels."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CLASS_FOLDERS = (
 
 
 def mask_state(word: str) -> int:
-    """The index of a mask state in `labels.MASK_LABELS`, -1 for a word that names none."""
+    """Return the index of a mask state in `labels.MASK_LABELS`, or -1 for an unknown word."""
     return _index(word, MASK_WORDS)
 
 
 def gender(word: str) -> int:
-    """The index of a gender in `labels.GENDER_LABELS`, -1 for a word that names none.
+    """Return the index of a gender in `labels.GENDER_LABELS`, or -1 for an unknown word.
 
     >>> gender("Female"), gender("f"), gender("?")
     (1, 1, -1)
@@ -44,7 +44,7 @@ def gender(word: str) -> int:
 
 
 def years(word: str) -> int:
-    """Whole years of age, -1 for what is no age of a person: 0, 200 or `abc`."""
+    """Return whole years of age, or -1 if the word is no valid age, such as 0, 200 or `abc`."""
     try:
         number = float(word)
     except ValueError:
@@ -53,12 +53,14 @@ def years(word: str) -> int:
 
 
 def band(years_of_age: int) -> int:
-    """The index of an age in `labels.AGE_LABELS`, -1 where it is unknown."""
+    """Return the index of an age's band in `labels.AGE_LABELS`, or -1 if the age is unknown."""
     return UNKNOWN if years_of_age == UNKNOWN else age_band(years_of_age)
 
 
 def class_of_folder(name: str) -> tuple[int, int, int] | None:
-    """The mask, gender and age indices that a folder's name stands for, -1 for those it does not tell.
+    """Return the mask, gender and age indices that a folder's name stands for, or None if it names no class.
+
+    An index is -1 if the name does not tell it.
 
     >>> class_of_folder("class_3"), class_of_folder("without_mask"), class_of_folder("correct_male_<30")
     ((0, 1, 0), (2, -1, -1), (0, 0, 0))

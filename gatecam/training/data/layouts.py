@@ -1,7 +1,7 @@
-"""Any collection of labelled pictures, whatever its layout, as rows; what is wrong with it is listed.
+"""Read a collection of labelled pictures in any known layout as rows, and list its problems.
 
-A layout is told by the columns of a CSV file, or by the names of folders. One bad line or file does not stop
-the rest: it becomes a `Problem` that says what was done.
+The layout is recognized by the columns of a CSV file or by the names of folders. A bad line or file does not
+stop the others. It becomes a `Problem` that says what was done about it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from gatecam.training.data.tables import (
 from gatecam.types import Box
 
 BARE = 2
-CONTEST = "the contest's, a folder a person"
+CONTEST = "the contest's, one folder per person"
 UNLABELLED = "the contest's unlabelled half"
-CLASS_FOLDERS = "a folder a class"
+CLASS_FOLDERS = "one folder per class"
 BOXES = "a CSV with boxes"
 FACES = "a CSV of faces"
-COLUMNS = {  # that a CSV must have, by its layout; the first that fits holds
+COLUMNS = {  # required columns of each layout. The first layout that fits is used.
     CONTEST: ("gender", "age", "path"),
     UNLABELLED: ("imageid",),
     BOXES: ("image", "x1", "y1", "x2", "y2", "label"),
@@ -47,10 +47,10 @@ EXPECTED = (
 
 
 def open_collections(paths: Sequence[Path]) -> list[Collection]:
-    """Every collection, no two of one name.
+    """Open all collections and give each a unique name.
 
     Raises:
-        DataError: one cannot be opened, or is given twice.
+        DataError: a collection cannot be opened, or is given twice.
     """
     real = [path.resolve() for path in paths]
     for path, again in zip(paths, real, strict=True):
@@ -69,29 +69,31 @@ def open_collections(paths: Sequence[Path]) -> list[Collection]:
 
 
 def open_collection(path: Path) -> Collection:
-    """The rows of a folder or CSV file in any layout; no picture is decoded.
+    """Read the rows of a folder or CSV file in any layout, without decoding pictures.
 
     Raises:
         DataError: the layout is not recognised, or nothing usable is left.
     """
     if not path.exists():
-        raise DataError(f"{path}: there is no such file or folder; check the path.")
+        raise DataError(f"{path}: there is no such file or folder. Check the path.")
     tables = _tables(path) if path.is_dir() else [path]
     if len(tables) > 1:
         names = ", ".join(table.name for table in tables)
-        raise DataError(f"{path}: holds several tables ({names}); give one of them.")
+        raise DataError(f"{path}: contains several tables ({names}). Choose one of them.")
     folder = path if path.is_dir() else path.parent
     notes = Notes(folder)
     layout, rows = _read_listed(tables[0], notes) if tables else _read_folders(notes)
     problems = notes.close()
     if not rows:
         why = f" ({problems[0].where}: {problems[0].what})" if problems else ""
-        raise DataError(f"{path}: holds no usable face{why}; mend it, or give another folder or CSV file.")
+        raise DataError(
+            f"{path}: contains no usable face{why}. Fix it, or choose another folder or CSV file."
+        )
     return Collection(folder.resolve().name or "data", layout, folder, rows, problems)
 
 
 def _tables(folder: Path) -> list[Path]:
-    """The CSV files of a folder whose columns are of a layout."""
+    """Return the CSV files of a folder whose columns match a known layout."""
     files = (path for path in sorted(folder.iterdir()) if path.is_file() and not is_system_file(path.name))
     return [path for path in files if path.suffix.casefold() == ".csv" and _layout_of(columns_of(path))]
 
@@ -105,7 +107,7 @@ def _read_listed(table: Path, notes: Notes) -> tuple[str, list[Row]]:
     layout = _layout_of(columns)
     if layout is None:
         raise DataError(
-            f"{table}: its columns are of no known layout ({','.join(columns)}); give {EXPECTED}."
+            f"{table}: its columns match no known layout ({','.join(columns)}); expected {EXPECTED}."
         )
     if layout == CONTEST:
         return layout, contest.read_listed(table, lines, notes)
@@ -117,12 +119,15 @@ def _read_listed(table: Path, notes: Notes) -> tuple[str, list[Row]]:
     faces = [(line.where, _face(line, pictures, layout == BOXES, notes)) for line in lines]
     pictures.list_the_rest(table.name)
     if lines and "group" not in columns:
-        notes.add(table, "people are unknown", "each picture is taken as another person")
+        notes.add(table, "people are unknown", "each picture counts as a different person")
     return layout, _once_each([(where, row) for where, row in faces if row is not None], notes)
 
 
 def _unlabelled(lines: Sequence[Line], pictures: Pictures, notes: Notes) -> list[Row]:
-    """Every line, in order: also one without a picture, as whoever wants predictions wants a line for it."""
+    """Return a row for every line in order, even for lines without a picture.
+
+    A submission needs a prediction for every line.
+    """
     rows = []
     for line in lines:
         name = line.values["imageid"]
@@ -131,14 +136,14 @@ def _unlabelled(lines: Sequence[Line], pictures: Pictures, notes: Notes) -> list
             continue
         image = pictures.find(name, line.where)
         if image is None:
-            notes.add(line.where, f"picture is missing: {name}", "kept, as a submission needs its line")
+            notes.add(line.where, f"picture is missing: {name}", "kept, because a submission needs its line")
         path = image or notes.folder / "images" / name
         rows.append(Row(path, None, UNKNOWN, UNKNOWN, UNKNOWN, False, name))
     return rows
 
 
 def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | None:
-    """The row of a line of ILC's or UTKFace's kind; None where nothing can be learned from it."""
+    """Return the row of a line in the style of ILC (boxed) or UTKFace, or None if the line is unusable."""
     values = line.values
     image = pictures.find(values["image"], line.where) if values["image"] else None
     if image is None:
@@ -150,17 +155,20 @@ def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | No
         return None
     mask, gender, years = labels
     if values.get("group") == "":
-        notes.add(line.where, "group is missing", "taken as a group of its own")
+        notes.add(line.where, "group is missing", "treated as a group of its own")
     suspect = values.get("suspect", "0")
     if suspect not in ("0", "1"):
-        notes.add(line.where, f"suspect is neither 0 nor 1: {suspect!r}", "taken as doubtful")
+        notes.add(line.where, f"suspect is neither 0 nor 1: {suspect!r}", "treated as doubtful")
     race = values.get("race", "").casefold()
     key = values.get("group") or values["image"]
     return Row(image, box, mask, gender, words.band(years), suspect != "0", key, years, race)
 
 
 def _labels(line: Line, notes: Notes) -> tuple[int, int, int] | None:
-    """Mask state, gender and years of a line; faces without a `label` are bare; None where all are wrong."""
+    """Return the mask state, gender and years of a line, or None if all of them are invalid.
+
+    Faces in a table without the column `label` are bare.
+    """
     values = line.values
     mask = words.mask_state(values["label"]) if "label" in values else BARE
     gender, years = words.gender(values.get("gender", "")), words.years(values.get("age", ""))
@@ -168,8 +176,8 @@ def _labels(line: Line, notes: Notes) -> tuple[int, int, int] | None:
     stated = [name for name in known if name in values]
     wrong = [name for name in stated if known[name] == UNKNOWN]
     for name in wrong:
-        done = "left out, as nothing is known of the face" if wrong == stated else "left unknown"
-        notes.add(line.where, f"{name} is none: {values[name]!r}", done)
+        done = "left out, because no label of the face is valid" if wrong == stated else "left unknown"
+        notes.add(line.where, f"{name} is not valid: {values[name]!r}", done)
     return None if wrong == stated else (mask, gender, years)
 
 
@@ -180,28 +188,33 @@ def _box(line: Line, notes: Notes) -> Box | None:
     except ValueError:
         x1 = y1 = x2 = y2 = math.nan
     if not (max(x1, 0) < x2 < math.inf and max(y1, 0) < y2 < math.inf):
-        what = f"box is none: expected numbers, x1 < x2 and y1 < y2, got {','.join(corners)}"
+        what = f"box is not valid: expected numbers, x1 < x2 and y1 < y2, got {','.join(corners)}"
         notes.add(line.where, what, "left out")
         return None
     return Box(x1, y1, x2, y2)
 
 
 def _once_each(rows: Iterable[tuple[str, Row]], notes: Notes) -> list[Row]:
-    """The rows without repetitions: a face of two labels is doubtful, and one picture is of one group."""
+    """Return the rows without repetitions.
+
+    A face with contradictory labels becomes doubtful. A picture in several groups stays in its first one.
+    """
     kept: dict[tuple[Path, Box | None], Row] = {}
     keys: dict[Path, str] = {}
     for where, row in rows:
         key = keys.setdefault(row.image, row.key)
         if key != row.key:
-            notes.add(where, f"picture is in two groups: {key}, {row.key}", f"taken as of {key}")
+            notes.add(where, f"picture is in two groups: {key}, {row.key}", f"assigned to {key}")
             row = replace(row, key=key)
         first = kept.setdefault((row.image, row.box), row)
         if first is row:
             continue
         if replace(first, suspect=row.suspect) == row:
-            notes.add(where, "face is listed twice", "taken once")
+            notes.add(where, "face is listed twice", "used once")
         else:
-            notes.add(where, "face is listed twice with other labels", "the first is taken, as doubtful")
+            notes.add(
+                where, "face is listed twice with other labels", "the first is used and marked doubtful"
+            )
             kept[row.image, row.box] = replace(first, suspect=True)
     return list(kept.values())
 
@@ -216,8 +229,10 @@ def _read_folders(notes: Notes) -> tuple[str, list[Row]]:
             return CLASS_FOLDERS, _read_classes(root, notes)
     inside = [name for name in _folders(folder) if _is_collection(folder / name)]
     if inside:
-        raise DataError(f"{folder}: holds collections but is none; give {' or '.join(inside)} in it.")
-    raise DataError(f"{folder}: its layout is not recognised; give a folder with {EXPECTED}.")
+        raise DataError(
+            f"{folder}: contains collections but is not one itself. Choose {' or '.join(inside)} inside it."
+        )
+    raise DataError(f"{folder}: its layout is not recognised; expected a folder with {EXPECTED}.")
 
 
 def _is_collection(folder: Path) -> bool:
@@ -232,15 +247,15 @@ def _folders(root: Path) -> list[str]:
 
 
 def _read_classes(root: Path, notes: Notes) -> list[Row]:
-    """The pictures of folders that are named as classes, with those of the folders in them."""
-    notes.add(root, "people are unknown", "each picture is taken as another person")
+    """Return the pictures in and below the folders that are named after classes."""
+    notes.add(root, "people are unknown", "each picture counts as a different person")
     rows = []
     for path in sorted(root.iterdir()):
         labels = words.class_of_folder(path.name) if path.is_dir() else None
         if is_system_file(path.name):
             notes.system.append(path)
         elif labels is None:
-            what = "folder is no class" if path.is_dir() else "file lies in no class folder"
+            what = "folder is not a class" if path.is_dir() else "file is not in a class folder"
             notes.add(path, f"{what}: expected {words.CLASS_FOLDERS}", "left out")
         else:
             rows += [
@@ -259,4 +274,4 @@ def _pictures_below(folder: Path, notes: Notes) -> Iterator[Path]:
             elif path.suffix.casefold() in IMAGE_SUFFIXES:
                 yield path
             else:
-                notes.add(path, f"ending is odd: {path.suffix or 'none'}", "left out")
+                notes.add(path, f"file extension is unexpected: {path.suffix or 'none'}", "left out")

@@ -1,4 +1,4 @@
-"""Labelled pictures for a command: opened, with their problems told, and cut or from the cache."""
+"""Load labelled pictures for a command, print their problems, and crop faces or read them from the cache."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gatecam.training.data.patches import Faces, load_faces
 from gatecam.training.data.rows import UNKNOWN, Collection, Problem
 from gatecam.training.data.stats import by_kind
 
-SHOWN = 3  # problems of a kind
+SHOWN = 3  # problems printed of each kind
 
 
 def open_all(paths: Sequence[Path]) -> list[Collection]:
-    """Every collection; its problems go to standard error.
+    """Open every collection and print its problems to standard error.
 
     Raises:
-        DataError: one cannot be opened.
+        DataError: a collection cannot be opened.
     """
     collections = open_collections(paths)
     for collection in collections:
@@ -29,20 +29,22 @@ def open_all(paths: Sequence[Path]) -> list[Collection]:
 
 
 def load_all(paths: Sequence[Path], cache_folder: Path) -> list[tuple[Collection, Faces]]:
-    """Every collection with its faces, cut anew or from `NAME.npz` in the cache folder.
+    """Load every collection with its faces.
+
+    The faces come from `NAME.npz` in the cache folder, or are cropped again if that file is outdated.
 
     Raises:
-        DataError: one cannot be opened, has no labels, or none of its pictures can be read.
+        DataError: a collection cannot be opened, has no labels, or none of its pictures can be read.
     """
     collections = open_all(paths)
     for path, collection in zip(paths, collections, strict=True):
         if all((row.mask, row.gender, row.age) == (UNKNOWN,) * 3 for row in collection.rows):
             raise DataError(
-                f"{path}: its pictures have no labels to learn or score from; give labelled ones."
+                f"{path}: its pictures have no labels to train or score with. Choose labelled pictures."
             )
     loaded = []
     for collection in collections:
-        with progress(f"cut {collection.name}", None, "pictures") as tick:
+        with progress(f"crop {collection.name}", None, "pictures") as tick:
             faces, problems = load_faces(collection, tick, cache_folder / f"{collection.name}.npz")
         tell_problems(collection.name, problems)
         loaded.append((collection, faces))
@@ -50,7 +52,7 @@ def load_all(paths: Sequence[Path], cache_folder: Path) -> list[tuple[Collection
 
 
 def tell_problems(name: str, problems: Sequence[Problem]) -> None:
-    """Say on standard error what was wrong and what was done: the first of each kind, and how many more."""
+    """Print the first problems of each kind to standard error, and how many more there are."""
     for kind, alike in by_kind(problems).items():
         for problem in alike[:SHOWN]:
             print(f"gatecam: {name}: {problem.where}: {problem.what}; {problem.done}", file=sys.stderr)

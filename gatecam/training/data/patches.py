@@ -1,7 +1,7 @@
-"""From rows to face patches in one array, which fits in memory and in a cache.
+"""Turn rows into face patches in one array that fits in memory and in a cache.
 
-A patch is a face with its surroundings, decoded once, at most `PATCH_PX` a side and never enlarged. The
-classifier's crop is cut from it at training time by `vision.crops.crop_faces`, as serving does.
+A patch is a face with its surroundings. It is decoded once, is at most `PATCH_PX` on a side, and is never
+enlarged. At training time `vision.crops.crop_faces` cuts the classifier's crop from it, as in live operation.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import pick_device
 
 PATCH_PX = 160
-SURROUNDINGS = 0.7  # of the face's square, kept around it for jitter
-CUT_OUT_PX = 2 * PATCH_PX  # up to here a picture may be cut out around a face: it is searched with a border
-SEARCH_PX = 400  # the longer side at which a large picture is searched for its one face: from a 20th on
+SURROUNDINGS = 0.7  # margin around the face's square for jitter, as a fraction of the square
+CUT_OUT_PX = 2 * PATCH_PX  # pictures up to this size may be face crops and are searched with a border
+SEARCH_PX = 400  # longer side of a large picture when searched for its one face: finds faces from 1/20 of it
 BATCH = 16
 
 Progress = Callable[[int, int], None]
@@ -39,47 +39,49 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """N faces with what is known of each; an unknown label is -1."""
+    """Holds N faces and what is known about each. An unknown label is -1."""
 
-    patches: Image  # (N, PATCH_PX, PATCH_PX, 3), the picture in the upper left corner
+    patches: Image  # (N, PATCH_PX, PATCH_PX, 3), each picture in the upper left corner
     sizes: NDArray[np.int32]  # (N, 2): height and width of the picture in its patch
     boxes: Floats  # (N, 4) px of the patch
-    landmarks: Floats  # (N, 5, 2) px of the patch, NaN where not found
+    landmarks: Floats  # (N, 5, 2) px of the patch, NaN if not found
     mask: NDArray[np.int64]
     gender: NDArray[np.int64]
     age: NDArray[np.int64]
-    face_px: Floats  # (N,): the shorter side in its picture of the labelled box, else of the one found
+    face_px: (
+        Floats  # (N,) shorter side, in the original picture, of the labelled box or else the detected one
+    )
     suspect: NDArray[np.bool_]
-    detected: NDArray[np.bool_]  # whether the box is the detector's
-    keys: NDArray[np.str_]  # what must not be split: a person, or a group of pictures of one scene
+    detected: NDArray[np.bool_]  # whether the box comes from the detector
+    keys: NDArray[np.str_]  # a person or a scene, whose faces must stay in one part
     images: NDArray[np.str_]  # paths from the collection's folder
-    years: NDArray[np.int64]  # of age
-    races: NDArray[np.str_]  # "" where unknown
-    kinds: NDArray[np.str_]  # what covers the face and how, "" where unknown
+    years: NDArray[np.int64]  # age in years
+    races: NDArray[np.str_]  # "" if unknown
+    kinds: NDArray[np.str_]  # what covers the face and how, "" if unknown
     rows: NDArray[np.int64]  # indices into the collection's rows
 
     def __len__(self) -> int:
         return len(self.mask)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Faces:
-        """The faces at `rows`."""
+        """Return the faces at `rows`, a mask or indices."""
         return Faces(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def load_faces(
     collection: Collection, progress: Progress, cache: Path | None = None
 ) -> tuple[Faces, list[Problem]]:
-    """Cut the patches of all rows; the box is the detector's where it finds the face.
+    """Crop the patches of all rows.
 
-    Where it does not, a labelled face has the labelled box. In a picture that shows one person the face is
-    the largest found (score × area); where none is found it is where the person's other pictures have it
-    (the median), or the whole picture.
+    The box of a face comes from the detector if it finds the face, and otherwise from the label. In a picture
+    without a labelled box, the face is the largest detection (score × area). If nothing is detected, the box
+    is the median box of the person's other pictures, or the whole picture.
 
     Args:
-        collection: faces whose pictures are read.
-        progress: called with pictures done and pictures in all.
-        cache: an .npz file that is read if it was made from the same boxes and unchanged pictures, and
-            written if not. Labels are never taken from it.
+        collection: the faces whose pictures are read.
+        progress: called with the number of finished pictures and of all pictures.
+        cache: an .npz file. It is read if it was made from the same boxes and unchanged pictures, and written
+            otherwise. Labels are never read from it.
 
     Returns:
         The faces in the order of their rows, and the pictures that could not be used.
@@ -99,7 +101,7 @@ def load_faces(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cuts:
-    """What is cut from pictures; the fields are those of `Faces`."""
+    """Holds what is cropped from pictures. The fields have the meaning of those in `Faces`."""
 
     rows: NDArray[np.int64]
     patches: Image
@@ -111,7 +113,7 @@ class _Cuts:
 
     @staticmethod
     def of(count: int) -> _Cuts:
-        """Room for `count` faces."""
+        """Allocate arrays for `count` faces."""
         return _Cuts(
             rows=np.arange(count),
             patches=np.zeros((count, PATCH_PX, PATCH_PX, 3), np.uint8),
@@ -123,7 +125,7 @@ class _Cuts:
         )
 
     def filled(self) -> _Cuts:
-        """The faces that were cut."""
+        """Return only the faces that were cropped."""
         cut = self.sizes[:, 0] > 0
         return self if cut.all() else _Cuts(*(getattr(self, field.name)[cut] for field in fields(self)))
 
@@ -151,7 +153,7 @@ def _labelled(cuts: _Cuts, collection: Collection) -> Faces:
 
 
 def _stamp(collection: Collection) -> str:
-    """What the cuts depend on: the boxes, whose picture it is, and the pictures' sizes and times."""
+    """Hash what the crops depend on: boxes, keys, and the sizes and modification times of the pictures."""
     states = {image: file_state(image) for image in dict.fromkeys(row.image for row in collection.rows)}
     asked = [
         (relative(row.image, collection.folder), states[row.image], row.box, "" if row.box else row.key)
@@ -161,7 +163,10 @@ def _stamp(collection: Collection) -> str:
 
 
 def file_state(image: Path) -> tuple[int, int] | None:
-    """A picture's size and time, by which a cache knows it unchanged; None where it is missing."""
+    """Return a picture's file size and modification time, or None if the file is missing.
+
+    A cache is valid as long as these stay the same.
+    """
     try:
         status = image.stat()
     except OSError:
@@ -170,7 +175,7 @@ def file_state(image: Path) -> tuple[int, int] | None:
 
 
 def _read_cache(cache: Path, stamp: str) -> tuple[_Cuts, list[Problem]] | None:
-    """What a cache holds, or None where it is missing, damaged or was made from something else."""
+    """Return the contents of a cache, or None if it is missing, damaged or made from something else."""
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["stamp"]) != stamp:
@@ -191,7 +196,7 @@ def _write_cache(cache: Path, stamp: str, cuts: _Cuts, problems: Sequence[Proble
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picture:
-    """A picture, and what the detector sees of it: small ones with a border, large ones shrunk."""
+    """Holds a picture and its version for the detector, with a border if small or shrunk if large."""
 
     path: Path
     image: Image
@@ -226,22 +231,24 @@ def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Pr
     cuts = cutter.cuts.filled()
     if not len(cuts.rows):
         why = f" ({cutter.problems[0].what})" if cutter.problems else ""
-        raise DataError(f"{collection.folder}: none of its pictures can be used{why}; give the whole folder.")
+        raise DataError(
+            f"{collection.folder}: none of its pictures can be used{why}. Provide the complete folder."
+        )
     return cuts, cutter.problems
 
 
 class _Cutter:
-    """Cuts faces from their pictures into arrays that stand ready."""
+    """Crops faces from their pictures into preallocated arrays."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
-        self._found: dict[str, list[Floats]] = {}  # by key: boxes, as parts of their picture
+        self._found: dict[str, list[Floats]] = {}  # by key: boxes as fractions of their picture
         self._unfound: list[int] = []
         self.cuts = _Cuts.of(len(collection.rows))
         self.problems: list[Problem] = []
 
     def read(self, path: Path, indices: Sequence[int]) -> _Picture | None:
-        """A picture of some rows, or None, and a problem, where it cannot be read."""
+        """Read the picture of some rows. If this fails, note a problem and return None."""
         try:
             return _picture(path, all(self._collection.rows[i].box is None for i in indices))
         except SourceError as error:
@@ -249,7 +256,7 @@ class _Cutter:
             return None
 
     def cut_picture(self, picture: _Picture, indices: Sequence[int], detections: Sequence[Detection]) -> None:
-        """Cut the rows of a picture, but for those whose face is still to be found."""
+        """Crop the faces of a picture. Remember the rows whose face was not found for `cut_unfound`."""
         faces = list(picture.view.faces_in(detections))
         height, width = picture.image.shape[:2]
         whole = Box(0, 0, width, height)
@@ -268,7 +275,10 @@ class _Cutter:
             self._cut(index, picture.image, box, landmarks, labelled or box)
 
     def cut_unfound(self) -> None:
-        """Cut the faces that were not found: where the person's others are, or else the whole picture."""
+        """Crop the faces that were not found, at the median place of the person's others if there are any.
+
+        Otherwise the whole picture is used.
+        """
         for index in self._unfound:
             row = self._collection.rows[index]
             picture = self.read(row.image, [index])
@@ -279,7 +289,11 @@ class _Cutter:
             x1, y1, x2, y2 = np.median(others, axis=0).tolist() if others else (0, 0, 1, 1)
             box = Box(x1 * width, y1 * height, x2 * width, y2 * height)
             if others or not picture.view.border:
-                done = "taken where the person's other pictures have it" if others else "the picture is taken"
+                done = (
+                    "cropped where the person's other pictures show the face"
+                    if others
+                    else "the whole picture is used"
+                )
                 self._note(row.image, "face is not found", "", done)
             self._cut(index, picture.image, box, None, box)
 
@@ -316,15 +330,18 @@ class _Cutter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """A row's picture in full, with the landmarks (5, 2) of its face, or None where that was not found."""
+    """Holds a row's complete picture and the landmarks of its face."""
 
     row: Row
     image: Image
-    landmarks: Floats | None
+    landmarks: Floats | None  # (5, 2), None if the face was not found
 
 
 def portraits(rows: Sequence[Row], notes: list[Problem]) -> Iterator[Portrait]:
-    """The pictures of rows, one row a picture; those that cannot be read are added to `notes` instead."""
+    """Yield the picture of each row. Pictures that cannot be read are added to `notes` instead.
+
+    Each row must have a picture of its own.
+    """
     device = pick_device("auto")
     detector = StockDetector(DetectorConfig(min_face_px=20), device)
     for begin in range(0, len(rows), BATCH):

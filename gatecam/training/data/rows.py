@@ -1,4 +1,4 @@
-"""Labelled faces before their pictures are opened, and what was wrong with the files that list them."""
+"""Define labelled faces before their pictures are opened, and problems of the files that list them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled face of a picture; labels are indices in the order of `labels.py`, -1 where unknown."""
+    """Holds one labelled face of a picture. Labels are indices in the order of `labels.py`, -1 if unknown."""
 
     image: Path
-    box: Box | None  # None: the picture shows one person, whose face is still to be found
+    box: Box | None  # None if the picture shows one person whose face must still be detected
     mask: int
     gender: int
     age: int
     suspect: bool  # the label is doubtful
-    key: str  # what must not be split: a person, or a group of pictures of one scene
+    key: str  # a person or a scene, whose rows must stay in one part
     years: int = UNKNOWN
     race: str = ""
     kind: str = ""  # what covers the face and how, such as "surgical, under_nose"
@@ -28,19 +28,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a collection, and what was done about it."""
+    """Describes a problem of a collection and what was done about it."""
 
     where: str  # a picture, or `file:line`
-    what: str  # its kind, and details after a colon
+    what: str  # the kind of problem, and details after a colon
     done: str
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """The faces of one folder or CSV file, whatever its layout."""
+    """Holds the faces of one folder or CSV file in any layout."""
 
     name: str
     layout: str
-    folder: Path  # pictures lie below it
+    folder: Path  # contains all pictures
     rows: list[Row]
     problems: list[Problem]

@@ -1,4 +1,4 @@
-"""The work of `gatecam data check`: damaged files, duplicates, leaks and doubtful labels."""
+"""Run `gatecam data check`, which finds damaged files, duplicates, leaks and doubtful labels."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from gatecam.training.data.rows import UNKNOWN, Collection
 from gatecam.training.data.split import parts_of
 from gatecam.vision.classifier import load_classifier
 
-FIRST = 5  # findings of a kind that the terminal shows
-PICTURES = 3  # of a finding
-SPLIT_SEED = 0  # of `train` and `evaluate` where nothing else is said
+FIRST = 5  # findings of each kind that the terminal shows
+PICTURES = 3  # pictures named for each finding
+SPLIT_SEED = 0  # the default seed of `train` and `evaluate`
 
 
 def check_and_print(
@@ -51,7 +51,13 @@ def check_and_print(
     folds: int,
     cache: Path,
 ) -> None:
-    """Look for all that is wrong, write the page, print the counts; exit code 1 where scores are spoilt."""
+    """Check the collections, write the page and print the counts.
+
+    Raises:
+        typer.Exit: some findings make scores untrustworthy. The exit code is 1.
+        OutputError: a file cannot be written.
+        MissingExtraError: labels are checked and scikit-learn is not installed.
+    """
     outputs = [page, *([csv_file] if csv_file else [])]
     for path in outputs:
         require_folder(path)
@@ -94,7 +100,7 @@ def _findings_of_labels(
     folds: int,
     cache: Path,
 ) -> list[Finding]:
-    """Contradicted labels of the collections that have labels."""
+    """Return a finding for each contradicted label in the collections that have labels."""
     labelled = [i for i, collection in enumerate(collections) if _has_labels(collection)]
     if not labelled:
         return []
@@ -123,8 +129,8 @@ def _has_labels(collection: Collection) -> bool:
 
 def _checked(collections: Sequence[Collection], split: Path | None) -> str:
     what = ", ".join(f"{c.name} ({c.layout}, {len(c.rows)} faces)" for c in collections)
-    parts = f"the split {split.name}" if split else "what train holds out by hash when no split is given"
-    return f"Checked: {what}. The parts are those of {parts}."
+    parts = f"from the split {split.name}" if split else "by hash, as in train without a split file"
+    return f"Checked: {what}. The parts are assigned {parts}."
 
 
 def _print(findings: Sequence[Finding], outputs: Sequence[Path]) -> None:

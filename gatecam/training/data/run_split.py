@@ -1,4 +1,4 @@
-"""The work of `gatecam data split`: every picture a part, written and shown as a table."""
+"""Run `gatecam data split`, which assigns every picture to a part, writes the split and prints a table."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Parts = Sequence[Sequence[str]]
 def split_and_write(
     data: Sequence[Path], out: Path, by_person: bool, shares: Mapping[str, float], seed: int
 ) -> None:
-    """Deal the pictures of every collection to the parts, write the file, and print what each part has.
+    """Split the pictures of every collection into parts, write the split file, and print each part's counts.
 
     Raises:
         DataError: a collection cannot be opened, or a part would be empty.
-        OutputError: the file cannot be written, or is there and no split.
+        OutputError: the file cannot be written, or exists but is no split file.
     """
     _check(out)
     collections = open_all(data)
@@ -44,32 +44,32 @@ def split_and_write(
 
 def _check(out: Path) -> None:
     if not out.parent.is_dir():
-        raise OutputError(f"{out}: its folder does not exist; make it, or choose another name.")
+        raise OutputError(f"{out}: the folder does not exist. Create it, or choose another name.")
     if out.exists() and not (out.is_file() and columns_of(out) == list(COLUMNS)):
-        raise OutputError(f"{out}: is there and is no split; choose another name.")
+        raise OutputError(f"{out}: exists but is no split file. Choose another name.")
 
 
 def _expect_all_parts(parts: Parts, shares: Mapping[str, float]) -> None:
     dealt = Counter(part for of_rows in parts for part in of_rows)
     for part, share in {"train": 1.0, **shares}.items():
         if share and not dealt[part]:
-            raise DataError(f"{part} would be empty: give more people, or a larger share.")
+            raise DataError(f"{part} would be empty. Provide more people, or a larger share.")
 
 
 def _leak(collections: Sequence[Collection], parts: Parts) -> str:
-    """What a split by image does to a score, as a sentence."""
+    """Describe in a sentence what a split by image does to scores."""
     torn = 0
     for collection, of_rows in zip(collections, parts, strict=True):
         sides = {(row.key, part) for row, part in zip(collection.rows, of_rows, strict=True)}
         torn += sum(many > 1 for many in Counter(key for key, _ in sides).values())
     return (
-        f"warning: split by image, {torn} people or scenes are in more than one part, so scores on "
-        "validation and test will be too good; split by person for honest ones."
+        f"warning: split by image, so {torn} people or scenes are in more than one part. Scores on "
+        "validation and test will be too good. Split by person to avoid this."
     )
 
 
 def _table(collection: Collection, of_rows: Sequence[str]) -> Table:
-    """Parts against labels; a label that occurs nowhere is left out."""
+    """Return a table of each label's faces in each part, without labels that never occur."""
     table = Table(title=f"{collection.name}: {len(collection.rows)} faces")
     summaries = {
         part: summarize([row for row, p in zip(collection.rows, of_rows, strict=True) if p == part])

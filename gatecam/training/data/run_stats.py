@@ -1,4 +1,4 @@
-"""The work of `gatecam data stats`: labelled pictures counted, as tables and as a page."""
+"""Run `gatecam data stats`, which counts labelled pictures and shows them as tables and as a page."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from gatecam.training.data.stats_page import (
     shares,
 )
 
-EXAMPLES = 3  # of problems of a kind
+EXAMPLES = 3  # problems shown of each kind
 
 
 def survey(data: Sequence[Path], page_file: Path | None) -> None:
-    """Print what each collection consists of and what is wrong with it, and write the same as a page.
+    """Print the contents and the problems of each collection, and write both as a page if wanted.
 
     Raises:
         DataError: a collection cannot be opened.
@@ -38,7 +38,7 @@ def survey(data: Sequence[Path], page_file: Path | None) -> None:
     if page_file is not None:
         _check(page_file)
     collections = open_collections(data)
-    console, page = Console(), Page("What the data consist of")
+    console, page = Console(), Page("Contents of the data")
     all_sizes: Counter[tuple[int, int]] = Counter()
     all_problems = []
     for collection in collections:
@@ -66,7 +66,7 @@ def survey(data: Sequence[Path], page_file: Path | None) -> None:
 
 def _check(page_file: Path) -> None:
     if not page_file.parent.is_dir():
-        raise OutputError(f"{page_file}: its folder does not exist; make it, or choose another name.")
+        raise OutputError(f"{page_file}: the folder does not exist. Create it, or choose another name.")
     require_matplotlib()
 
 
@@ -88,7 +88,7 @@ def _print(
         _print_classes(console, name, summary)
     console.print(rarity(summary), markup=False)
     pictures = ", ".join(f"{many} of {number}" for number, many in summary.pictures_a_person.items())
-    console.print(f"Pictures a person or scene: {pictures}.", markup=False)
+    console.print(f"Pictures per person or scene: {pictures}.", markup=False)
     common = ", ".join(f"{n} of {width} × {height} px" for (width, height), n in sizes.most_common(3))
     console.print(f"Pictures: {common}; {len(sizes)} sizes in all.\n", markup=False)
 
@@ -107,7 +107,7 @@ def _print_classes(console: Console, name: str, summary: Summary) -> None:
 
 
 def _print_problems(console: Console, collection: Collection, problems: Sequence[Problem]) -> None:
-    """Each kind with how often it occurs and its first examples."""
+    """Print how often each kind of problem occurs, and its first examples."""
     if not problems:
         console.print(f"{collection.name}: no problems", markup=False)
         return

@@ -1,4 +1,4 @@
-"""The work of `gatecam data synthesize`: bare faces to people of the contest's layout."""
+"""Run `gatecam data synthesize`, which draws masks on bare faces to make people in the contest's layout."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def synthesize_and_print(
     part: str,
     sheet: Path | None,
 ) -> None:
-    """Draw the people, write the lists and the sheet, and print what was drawn.
+    """Draw the people, write the tables and the contact sheet, and print what was drawn.
 
     Raises:
-        DataError: no face can be used, or the split does not fit.
-        OutputError: something cannot be written.
+        DataError: no face can be used, or the split does not fit the data.
+        OutputError: a file cannot be written.
     """
     require_folder(out / "train.csv" if out.is_dir() else out)
     if sheet is not None:
@@ -60,7 +60,9 @@ def synthesize_and_print(
 def _check_sheet(sheet: Path) -> None:
     require_folder(sheet)
     if sheet.suffix.lower() not in SHEET_SUFFIXES:
-        raise OutputError(f"{sheet}: a sheet is a picture; end its name with {' or '.join(SHEET_SUFFIXES)}.")
+        raise OutputError(
+            f"{sheet}: the sheet is a picture, so its name must end with {' or '.join(SHEET_SUFFIXES)}."
+        )
 
 
 def _write_sheet(done: Synthesis, out: Path, sheet: Path) -> None:
@@ -73,4 +75,4 @@ def _print(done: Synthesis, out: Path) -> None:
     drawn = Counter(kind or "bare" for kinds in done.kinds.values() for kind in kinds)
     print(f"{len(done.people)} people, {len(done.people) * len(SEVEN)} pictures: {out}")
     print("; ".join(f"{kind}: {count}" for kind, count in drawn.most_common()))
-    print("The seven pictures of a person come from one, so their pose is the same.")
+    print("The seven pictures of a person are drawn from the same photograph, so all have the same pose.")

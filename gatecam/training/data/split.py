@@ -1,4 +1,4 @@
-"""Which pictures train, which validate and which test: never one person on two sides unless asked for."""
+"""Split pictures into training, validation and test parts, keeping each person in one part by default."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gatecam.training.data.rows import Collection, Row
 from gatecam.training.data.tables import relative
 
 PARTS = ("train", "validation", "test")
-FEW_ROWS = 5000  # below it a tenth would be too few to score on
+FEW_ROWS = 5000  # below this number, a tenth of the rows is too few for scoring
 COLUMNS = ("collection", "image", "part")
 
 
 def parts_of(collections: Sequence[Collection], split: Path | None, seed: int) -> list[list[str]]:
-    """The part of every row of every collection: from a split file, or else by the hash of its key.
+    """Return the part of every row of every collection, from a split file or else by the hash of its key.
 
     Raises:
         DataError: the split file cannot be used.
@@ -32,9 +32,10 @@ def parts_of(collections: Sequence[Collection], split: Path | None, seed: int) -
 
 
 def hashed_parts(collection: Collection, seed: int) -> list[str]:
-    """The part of every row, by the hash of its key: a fifth validate where rows are few, else a tenth.
+    """Return the part of every row by the hash of its key.
 
-    A key's part depends on nothing but the key and the seed, so that it never moves when data are added.
+    A tenth of the keys validates, or a fifth if the collection has fewer than `FEW_ROWS` rows. Otherwise the
+    part depends only on the key and the seed.
     """
     share = 0.2 if len(collection.rows) < FEW_ROWS else 0.1
     return ["validation" if _held_out(row.key, share, seed) else "train" for row in collection.rows]
@@ -48,17 +49,18 @@ def _held_out(key: str, share: float, seed: int) -> bool:
 def stratified_parts(
     collection: Collection, by_person: bool, shares: Mapping[str, float], seed: int
 ) -> list[str]:
-    """The part of every row, each part with its share of every mask state, gender and age band.
+    """Return the part of every row. Each part gets its share of every mask state, gender and age band.
 
-    Whole people (or scenes, or single pictures) are dealt out one by one, those of many rows first, each to
-    the part that then stays closest to its share of every combination of labels: the greedy way of iterative
-    stratification (Sechidis et al. 2011, "On the Stratification of Multi-Label Data"), for groups.
+    Units are whole people or scenes, or single pictures. They are assigned one by one, starting with those
+    that have the most rows. Each goes to the part that stays closest to its share of every combination of
+    labels. This is greedy iterative stratification (Sechidis et al. 2011, "On the Stratification of
+    Multi-Label Data"), applied to groups.
 
     Args:
-        collection: what is split.
-        by_person: whether rows of one key stay together; else only those of one picture do.
-        shares: of "validation" and "test", 0 to 1; the rest trains.
-        seed: of the order in which units alike are dealt.
+        collection: the collection to split.
+        by_person: keep rows of one key together. Otherwise only rows of one picture stay together.
+        shares: shares of "validation" and "test", from 0 to 1. The rest trains.
+        seed: decides the order of units with equally many rows.
 
     Raises:
         DataError: nothing would be left to train on.
@@ -66,7 +68,7 @@ def stratified_parts(
     share = np.array([1 - sum(shares.values()), *(shares[part] for part in PARTS[1:])])
     if share[0] <= 0 or (share < 0).any():
         raise DataError(
-            "nothing is left to train on: let the shares of validation and test sum to less than 1."
+            "nothing is left to train on: the shares of validation and test must sum to less than 1."
         )
     unit_of: dict[str, int] = {}
     units = np.array(
@@ -83,7 +85,7 @@ def stratified_parts(
 
 
 def _counts(rows: Sequence[Row], units: NDArray[np.int64], many: int) -> NDArray[np.float64]:
-    """Rows of each unit: in all, by each label, and by each combination of labels: (units, 1 + labels)."""
+    """Count each unit's rows, in total, by label and by combination of labels: (units, columns)."""
     columns: dict[object, int] = {"all": 0}
     of_row = [
         [columns.setdefault(label, len(columns)) for label in ("all", *_labels(row))] for row in rows
@@ -101,9 +103,10 @@ def _labels(row: Row) -> tuple[object, ...]:
 def _deal(
     counts: NDArray[np.float64], order: NDArray[np.int64], share: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """The part of each unit; what a unit costs a part is how its squared distance from its quota changes.
+    """Assign each unit to the part with the lowest cost.
 
-    A part's size weighs as much as all labels together: otherwise few people of rare labels would all train.
+    The cost is the change of the part's squared distance from its quotas. The size of a part weighs as much
+    as all labels together. Otherwise the few people with rare labels would all end up in the training part.
     """
     quota = share[:, None] * counts.sum(0)  # (parts, columns)
     weight = np.where(quota > 0, 1 / np.maximum(quota, 1e-9), 0)
@@ -119,12 +122,12 @@ def _deal(
 
 
 def image_name(collection: Collection, row: Row) -> str:
-    """A picture's path from its collection's folder, with forward slashes: its name in a split file."""
+    """Return a picture's name in a split file, its path from the collection's folder with forward slashes."""
     return relative(row.image, collection.folder)
 
 
 def write_split(path: Path, collections: Sequence[Collection], parts: Sequence[Sequence[str]]) -> None:
-    """Write `collection,image,part`, one line a picture; a reader never sees half of it.
+    """Write a split file atomically, with the columns `collection,image,part` and one line per picture.
 
     Raises:
         OutputError: the file cannot be written.
@@ -138,7 +141,7 @@ def write_split(path: Path, collections: Sequence[Collection], parts: Sequence[S
 
 
 def read_split(path: Path, collections: Sequence[Collection]) -> list[list[str]]:
-    """The part of every row of every collection, from a file that `write_split` wrote.
+    """Return the part of every row of every collection, from a file that `write_split` wrote.
 
     Raises:
         DataError: the file cannot be read, a line has no part, or a picture is not in it.
@@ -153,7 +156,7 @@ def read_split(path: Path, collections: Sequence[Collection]) -> list[list[str]]
             raise DataError(
                 f"{path}: {len(missing)} pictures of {collection.name} are not in it, such as "
                 f"{next(iter(missing))} (it lists the collections: {known}); "
-                "make it anew with `gatecam data split`."
+                "create it again with `gatecam data split`."
             )
         parts.append([listed[collection.name, name] for name in names])
     return parts
@@ -169,7 +172,7 @@ def _read_lines(path: Path) -> dict[tuple[str, str], str]:
             for line in reader:
                 where, name = f"{path}:{reader.line_num}", (line["collection"], line["image"])
                 if line["part"] not in PARTS:
-                    raise DataError(f"{where}: expected {' or '.join(PARTS)}, got {line['part']!r}; mend it.")
+                    raise DataError(f"{where}: expected {' or '.join(PARTS)}, got {line['part']!r}; fix it.")
                 if listed.setdefault(name, line["part"]) != line["part"]:
                     raise DataError(f"{where}: {name[1]} is in two parts; keep one of its lines.")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What collections consist of: people and pictures by label, and their problems by kind."""
+"""Count the people and pictures of collections by label, and group their problems by kind."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gatecam.training.data.rows import UNKNOWN, Collection, Problem, Row
 from gatecam.training.data.tables import relative
 
 UNKNOWN_LABEL = "unknown"
-FACE_PX = ("<32 px", "32-63 px", "64-127 px", ">=128 px")  # of a labelled box's shorter side
+FACE_PX = ("<32 px", "32-63 px", "64-127 px", ">=128 px")  # by the shorter side of a labelled box
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many faces, and how many people, have a label."""
+    """Holds how many faces and how many people have a label."""
 
     label: str
     faces: int
@@ -30,7 +30,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A collection in numbers; the faces whose label is unknown are counted last."""
+    """Holds the counts of a collection. In each list, the faces whose label is unknown come last."""
 
     faces: int
     pictures: int
@@ -39,18 +39,18 @@ class Summary:
     gender: list[Count]
     age: list[Count]
     race: list[Count]
-    classes: list[Count]  # all 18, in order, if one is known
+    classes: list[Count]  # all 18 in order, if any face's class is known
     face_px: list[Count]  # labelled boxes by their shorter side
     kinds: list[Count]  # what covers the faces
-    years: list[int]  # of every person whose age is known
-    pictures_a_person: dict[int, int]  # how many people have so many pictures
-    doubtful: int  # labels
+    years: list[int]  # age of every person whose age is known
+    pictures_a_person: dict[int, int]  # number of people by their number of pictures
+    doubtful: int  # number of doubtful labels
 
 
 def summarize(rows: Sequence[Row]) -> Summary:
     """Count the faces and people of one or several collections.
 
-    A person of several rows has the labels of the first one that knows them.
+    A person counts for each label that any of the person's rows has.
     """
     people: dict[str, list[Row]] = {}
     for row in rows:
@@ -93,7 +93,10 @@ def _class_label(index: int) -> str:
 
 
 def _by_label(rows: Sequence[Row], label: Callable[[Row], int], names: Sequence[str]) -> list[Count]:
-    """A count of every label, unless none is known, and one of the faces without where there are any."""
+    """Return a count for every label, and one for faces without a label if there are any.
+
+    If no face has a label, only the latter is returned.
+    """
     found = {count.label: count for count in _counts(rows, lambda row: str(label(row)))}
     if set(found) <= {str(UNKNOWN)}:
         names = ()
@@ -104,7 +107,7 @@ def _by_label(rows: Sequence[Row], label: Callable[[Row], int], names: Sequence[
 
 
 def _by_word(rows: Sequence[Row], word: Callable[[Row], str]) -> list[Count]:
-    """A count of every word that occurs, the most frequent first."""
+    """Return a count for every word that occurs, the most frequent first."""
     counts = sorted(_counts(rows, word), key=lambda count: (not count.label, -count.faces, count.label))
     return [Count(count.label or UNKNOWN_LABEL, count.faces, count.people) for count in counts]
 
@@ -119,7 +122,7 @@ def _counts(rows: Sequence[Row], word: Callable[[Row], str]) -> list[Count]:
 
 
 def together(collections: Sequence[Collection]) -> list[Row]:
-    """The rows of all collections; people of different ones are different people."""
+    """Return the rows of all collections. People of different collections get different keys."""
     return [
         replace(row, key=f"{collection.name}:{row.key}")
         for collection in collections
@@ -128,11 +131,11 @@ def together(collections: Sequence[Collection]) -> list[Row]:
 
 
 def rarity(summary: Summary) -> str:
-    """How uneven the 18 classes are, in a sentence."""
+    """Describe in a sentence how uneven the 18 classes are."""
     known = [count for count in summary.classes if count.label != UNKNOWN_LABEL]
     faces = sum(count.faces for count in known)
     if not faces:
-        return "No face has a mask state, a gender and an age, so its class of the 18 is unknown."
+        return "No face has a mask state, a gender and an age, so no face has one of the 18 classes."
     rarest = min((count for count in known if count.faces), key=lambda count: count.faces)
     most = max(known, key=lambda count: count.faces)
     absent = sum(not count.faces for count in known)
@@ -144,14 +147,14 @@ def rarity(summary: Summary) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The pictures of a collection by (width, height), and those that are none."""
+    """Holds the number of pictures by (width, height), and a problem for each unreadable picture."""
 
     sizes: Counter[tuple[int, int]]
     problems: list[Problem]
 
 
 def measure(collection: Collection, progress: Progress) -> Measured:
-    """Read the size of every picture from its head; nothing is decoded."""
+    """Read the size of every picture from its header, without decoding it."""
     images = list(dict.fromkeys(row.image for row in collection.rows))
     measured = Measured(Counter(), [])
     for done, image in enumerate(images, start=1):
@@ -172,7 +175,7 @@ def _size(image: Path) -> tuple[int, int]:
 
 
 def by_kind(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
-    """Problems by their kind, which is what stands before the colon of `what`; the most frequent first."""
+    """Group problems by kind, the most frequent first. The kind is the text before the colon in `what`."""
     kinds: dict[str, list[Problem]] = {}
     for problem in problems:
         kinds.setdefault(problem.what.partition(":")[0], []).append(problem)

@@ -1,4 +1,4 @@
-"""The page of `gatecam data stats`: what collections consist of, as tables and plots, and every problem."""
+"""Fill the page of `gatecam data stats` with tables and plots of the collections and with their problems."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gatecam.pictures.html import Page
 from gatecam.training.data.rows import Problem
 from gatecam.training.data.stats import Count, Summary, by_kind, rarity
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # told apart by the colour-blind (Okabe and Ito 2008)
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # safe for colour blindness (Okabe and Ito 2008)
 DPI = 110
 TITLES = {"mask": "mask", "gender": "gender", "age": "age band", "race": "race"}
 COMMON_SIZES = 10
 
 
 def require_matplotlib() -> None:
-    """Find out before long work whether plots can be drawn after it.
+    """Check that matplotlib is installed before the long work starts.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -34,7 +34,15 @@ def require_matplotlib() -> None:
 def add_collection(
     page: Page, title: str, layout: str, summary: Summary, sizes: Counter[tuple[int, int]]
 ) -> None:
-    """The counts and plots of one collection; `sizes` are its pictures by width and height."""
+    """Add the counts and plots of one collection to a page.
+
+    Args:
+        page: the page to add to.
+        title: heading of the section.
+        layout: name of the collection's layout.
+        summary: counts of the collection.
+        sizes: number of pictures by (width, height).
+    """
     page.heading(title)
     page.text(f"Layout: {layout}. {overview(summary)}")
     page.picture(_labels_picture(summary), "Faces and people by mask, gender, age band and race")
@@ -48,7 +56,7 @@ def add_collection(
         page.table(("class", "faces", "share", "people or scenes"), _without_title(summary.classes))
     if summary.kinds:
         page.table(("covered by", "faces", "share", "people or scenes"), _without_title(summary.kinds))
-    page.table(("pictures a person or scene", "people or scenes"), summary.pictures_a_person.items())
+    page.table(("pictures per person or scene", "people or scenes"), summary.pictures_a_person.items())
     if summary.face_px:
         page.table(
             ("shorter side of the box", "faces", "share", "people or scenes"), _without_title(summary.face_px)
@@ -60,7 +68,7 @@ def add_collection(
 
 
 def add_problems(page: Page, name: str, problems: Sequence[Problem]) -> None:
-    """Every problem of one collection, by kind."""
+    """Add every problem of one collection to a page, grouped by kind."""
     page.heading(f"Problems of {name}: {len(problems)}")
     kinds = by_kind(problems)
     page.table(("kind", "times"), ((kind, len(alike)) for kind, alike in kinds.items()))
@@ -69,13 +77,13 @@ def add_problems(page: Page, name: str, problems: Sequence[Problem]) -> None:
 
 
 def overview(summary: Summary) -> str:
-    """People, pictures, faces and doubtful labels, in a sentence."""
+    """Return the numbers of people, pictures, faces and doubtful labels in a sentence."""
     doubtful = f", {summary.doubtful} with a doubtful label" if summary.doubtful else ""
     return f"{summary.people} people or scenes, {summary.pictures} pictures, {summary.faces} faces{doubtful}."
 
 
 def shares(title: str, counts: Sequence[Count]) -> list[tuple[str, str, int, str, int]]:
-    """Table rows: title, label, faces, their share, and people."""
+    """Return a table row for each count: title, label, faces, their share, and people."""
     of = sum(count.faces for count in counts)
     return [(title, c.label, c.faces, f"{c.faces / of:.1%}", c.people) for c in counts]
 
@@ -100,7 +108,7 @@ def _labels_picture(summary: Summary) -> bytes:
 def _years_picture(years: Sequence[int]) -> bytes:
     with _figure(1, (11.0, 2.8)) as ((axes,), out):
         axes.hist(years, bins=range(max(years) + 2), color=BLUE)
-        for edge in (30, 60):  # of the age bands
+        for edge in (30, 60):  # the edges of the age bands
             axes.axvline(edge, color=GREY, linestyle="--")
         axes.set(xlabel="age in years; dashed: the age bands", ylabel="people")
     return out.getvalue()
@@ -122,7 +130,10 @@ def _classes_picture(counts: Sequence[Count]) -> bytes:
 
 @contextmanager
 def _figure(columns: int, size: tuple[float, float]) -> Iterator[tuple[list[Any], io.BytesIO]]:
-    """Axes side by side to draw on, and where the PNG lies afterwards; on white, for light and dark pages."""
+    """Yield axes side by side, and a buffer that holds the PNG after the block.
+
+    The background is white on light and dark pages alike.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,8 +1,9 @@
-"""Bare faces to a data set of the contest's layout: seven pictures a person, with 18-class truth.
+"""Turn bare faces into a data set in the contest's layout, with seven labelled pictures per person.
 
-`DIR/images/000001_female_Asian_45/` holds `mask1.jpg` … `mask5.jpg`, `incorrect_mask.jpg` and `normal.jpg`;
-`DIR/train.csv` lists the people, `masks.csv` what covers each face, `sources.csv` where each comes from. The
-seven are varied as seven shots are, but all come from one picture: the pose is the same in all of them.
+`DIR/images/000001_female_Asian_45/` holds `mask1.jpg` … `mask5.jpg`, `incorrect_mask.jpg` and `normal.jpg`.
+`DIR/train.csv` lists the people, `masks.csv` says what covers each face, and `sources.csv` names the picture
+that each person comes from. Position and light vary among the seven pictures as in separate shots. All seven
+are drawn from the same photograph, so the pose is the same in all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from gatecam.training.drawing import Dressed, Wear, draw_mask, dress, pick_makes
 from gatecam.types import Floats, Image
 
 BARE, WRONG = MASK_LABELS.index("none"), MASK_LABELS.index("incorrect")
-BEARD_YEARS = 20  # the youngest man to be given a beard
+BEARD_YEARS = 20  # minimum age of a man who may get a drawn beard
 MASKS_CSV, STAMP_JSON = "masks.csv", "synthesis.json"
 
 Progress = Callable[[int], None]
@@ -38,42 +39,42 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A bare face that may become a person: its number among all, its row and its name in the collection."""
+    """Holds a bare face that may become a person."""
 
-    number: int
+    number: int  # among all candidates, from 1
     row: Row
-    source: str
+    source: str  # the picture's name, with that of its collection
 
     @property
     def folder(self) -> str:
-        """The person's folder, as the contest names it."""
+        """Return the name of the person's folder in the contest's layout."""
         row = self.row
         return f"{self.number:06d}_{GENDER_LABELS[row.gender]}_{self.race}_{row.years}"
 
     @property
     def race(self) -> str:
-        """As the contest writes it."""
+        """Return the race as the contest spells it."""
         return (self.row.race or "unknown").capitalize()
 
 
 @dataclass(slots=True)
 class Synthesis:
-    """What was drawn: the people in order, what covers each of their seven faces, and who was left out."""
+    """Holds the people that were drawn, what covers each of their faces, and why others were left out."""
 
-    people: list[Candidate] = field(default_factory=list)
+    people: list[Candidate] = field(default_factory=list)  # in order
     kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by folder, in the order of SEVEN
     problems: list[Problem] = field(default_factory=list)
 
 
 def candidates_of(rows: Iterable[tuple[Row, str]], seed: int) -> list[Candidate]:
-    """The bare faces of known gender and age, one a person, in an order that the seed decides.
+    """Return one bare face of known gender and age for each person, in random order.
 
     Args:
         rows: faces with their pictures' names.
-        seed: another one, another order.
+        seed: decides the order.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such face.
     """
     first: dict[str, tuple[Row, str]] = {}
     for row, source in rows:
@@ -81,7 +82,7 @@ def candidates_of(rows: Iterable[tuple[Row, str]], seed: int) -> list[Candidate]
             first.setdefault(row.key, (row, source))
     if not first:
         raise DataError(
-            "no bare face with gender and age is in these pictures: give a collection that has such faces."
+            "these pictures contain no bare face with gender and age. Choose a collection with such faces."
         )
     order = np.random.default_rng(seed).permutation(len(first))
     known = list(first.values())
@@ -91,17 +92,17 @@ def candidates_of(rows: Iterable[tuple[Row, str]], seed: int) -> list[Candidate]
 def synthesize(
     candidates: Sequence[Candidate], out: Path, people: int, seed: int, progress: Progress
 ) -> Synthesis:
-    """Draw up to so many people; those that a run before this one has finished are kept.
+    """Draw up to `people` people, and keep those that an earlier run has finished.
 
     Args:
-        candidates: taken in order; those whose face is not found are left out.
-        out: the folder to fill; made if missing.
-        people: how many are wanted.
-        seed: the same one gives the same pictures.
-        progress: called with the people that are done.
+        candidates: used in this order. Those whose face is not found are left out.
+        out: the folder to fill. It is created if missing.
+        people: the maximum number of people.
+        seed: decides all random choices. The same seed gives the same pictures.
+        progress: called with the number of finished people.
 
     Raises:
-        OutputError: the folder holds something else, or cannot be written to.
+        OutputError: the folder contains something else, or cannot be written to.
     """
     done = Synthesis()
     try:
@@ -122,25 +123,29 @@ def synthesize(
         _write_tables(out, done)
     except OSError as error:
         raise OutputError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); make room or choose another "
-            "folder: the same command goes on from what is there."
+            f"{error.filename or out}: cannot be written ({error.strerror}). Free some space and run "
+            "the same command again to continue, or choose another folder."
         ) from error
     return done
 
 
 def _claim(out: Path, candidates: Sequence[Candidate], seed: int) -> dict[str, tuple[str, ...]]:
-    """Make the folder, or see that it holds a run of the same kind; the people it has, with their kinds."""
+    """Create the folder, or check that it belongs to a run with the same candidates and seed.
+
+    Returns:
+        What covers the faces of the people that are already finished, by folder.
+    """
     listed = repr([(candidate.folder, candidate.source) for candidate in candidates])
     stamp = json.dumps({"seed": seed, "people": hashlib.sha256(listed.encode()).hexdigest()}) + "\n"
     path = out / STAMP_JSON
     if path.is_file():
         if path.read_text(encoding="utf-8") != stamp:
             raise OutputError(
-                f"{out}: holds people of other pictures or another seed; choose another folder."
+                f"{out}: contains people from other pictures or another seed. Choose another folder."
             )
         return _finished(out)
     if out.is_dir() and any(out.iterdir()):
-        raise OutputError(f"{out}: is not empty; choose another folder.")
+        raise OutputError(f"{out}: is not empty. Choose another folder.")
     (out / "images").mkdir(parents=True, exist_ok=True)
     path.write_text(stamp, encoding="utf-8")
     (out / MASKS_CSV).write_text(_lines([("path", "file", "kind")]), encoding="utf-8")
@@ -148,7 +153,7 @@ def _claim(out: Path, candidates: Sequence[Candidate], seed: int) -> dict[str, t
 
 
 def _finished(out: Path) -> dict[str, tuple[str, ...]]:
-    """The people whose pictures and lines are all there; other lines and folders are removed."""
+    """Return what covers the faces of the finished people, and remove unfinished lines and folders."""
     lines: dict[str, list[tuple[str, str]]] = {}
     if (out / MASKS_CSV).is_file():
         with (out / MASKS_CSV).open(newline="", encoding="utf-8") as file:
@@ -171,7 +176,7 @@ def _finished(out: Path) -> dict[str, tuple[str, ...]]:
 def _found(
     candidates: Sequence[Candidate], kept: Mapping[str, object], problems: list[Problem]
 ) -> Iterator[tuple[Candidate, Portrait | None]]:
-    """The people in order, with their pictures where they are still to be drawn."""
+    """Yield the people in order, each with a portrait if the person is still to be drawn."""
     wanted = [candidate.row for candidate in candidates if candidate.folder not in kept]
     pictures = portraits(wanted, problems)
     waiting = None
@@ -181,7 +186,7 @@ def _found(
             continue
         waiting = waiting or next(pictures, None)
         if waiting is None or waiting.row is not candidate.row:
-            continue  # its picture cannot be read
+            continue  # the candidate's picture could not be read
         if waiting.landmarks is None:
             problems.append(Problem(candidate.source, "face is not found", "left out"))
         else:
@@ -190,7 +195,7 @@ def _found(
 
 
 def _draw_person(candidate: Candidate, portrait: Portrait, images: Path, seed: int) -> tuple[str, ...]:
-    """Write the seven pictures of a person; returns what covers the face in each."""
+    """Write the seven pictures of a person, and return what covers the face in each."""
     rng = np.random.default_rng((seed, candidate.number))
     unfinished = images / f"{candidate.folder}.part"
     unfinished.mkdir(exist_ok=True)
@@ -205,7 +210,7 @@ def _draw_person(candidate: Candidate, portrait: Portrait, images: Path, seed: i
 
 
 def _seven(row: Row, portrait: Portrait, rng: np.random.Generator) -> Iterator[Dressed]:
-    """The shots of a person in the order of SEVEN: masks of five makes, one worn wrong, none."""
+    """Yield the shots of a person in the order of SEVEN: five different masks, one worn wrong, and none."""
     makes = pick_makes(5, rng)
     for make in makes:
         image, landmarks = _another_shot(portrait, rng)
@@ -217,7 +222,7 @@ def _seven(row: Row, portrait: Portrait, rng: np.random.Generator) -> Iterator[D
 
 
 def _another_shot(portrait: Portrait, rng: np.random.Generator) -> tuple[Image, Floats]:
-    """The picture and landmarks as a moment later: the head a little elsewhere, the light a little other."""
+    """Return picture and landmarks as in another shot, with the head slightly moved and the light changed."""
     image, landmarks = portrait.image, portrait.landmarks
     assert landmarks is not None
     height, width = image.shape[:2]
@@ -233,7 +238,7 @@ def _another_shot(portrait: Portrait, rng: np.random.Generator) -> tuple[Image, 
 
 
 def _write_tables(out: Path, done: Synthesis) -> None:
-    """The lists of a finished run; a reader never sees half of one."""
+    """Write the tables of a finished run, each atomically."""
     people: list[Sequence[str]] = [("id", "gender", "race", "age", "path")]
     sources = [("path", "source")]
     for candidate in done.people:
@@ -268,7 +273,7 @@ SHEET_PX, LABEL_PX = 128, 16
 
 
 def contact_sheet(done: Synthesis, out: Path, people: int) -> Image:
-    """The first people's pictures (H, W, 3), a row a person, each over what covers the face."""
+    """Return an overview (H, W, 3) of the first people, one row per person, with captions of the covers."""
     rows = []
     for candidate in done.people[:people]:
         cells = []

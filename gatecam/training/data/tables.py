@@ -1,4 +1,4 @@
-"""CSV files line by line, so that a bad line spoils none but itself; and the pictures they name."""
+"""Read CSV files line by line, so that a bad line affects no other, and find the pictures they name."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from gatecam.training.data.rows import Problem
 
 @dataclass(slots=True)
 class Notes:
-    """What is amiss with a collection; the files of operating systems are told of once, however many."""
+    """Collects the problems of a collection. All files of operating systems become a single problem."""
 
     folder: Path
     problems: list[Problem] = field(default_factory=list)
     system: list[Path] = field(default_factory=list)
 
     def add(self, where: str | Path, what: str, done: str) -> None:
-        """Note a problem of a file, or at `file:line`."""
+        """Add a problem of a file, or at `file:line`."""
         text = where if isinstance(where, str) else relative(where, self.folder)
         self.problems.append(Problem(text, what, done))
 
     def close(self) -> list[Problem]:
-        """All problems."""
+        """Return all problems, including one for the files of operating systems."""
         if self.system:
             what = f"files of an operating system: {len(self.system)}, such as {self.system[0].name}"
             self.add(self.system[0].parent, what, "ignored")
@@ -36,17 +36,17 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a table: its values by the column's name, in lower case; "" where nothing stands."""
+    """Holds one line of a table."""
 
     where: str  # `file:line`
-    values: dict[str, str]
+    values: dict[str, str]  # by the column's name in lower case, "" if empty
 
 
 def read_table(path: Path, notes: Notes) -> tuple[list[str], list[Line]]:
-    """The columns and lines of a CSV file, separated by commas, semicolons or tabs.
+    """Read the columns and lines of a CSV file that is separated by commas, semicolons or tabs.
 
     Args:
-        path: UTF-8, or CP949 as Korean spreadsheets write.
+        path: a file in UTF-8, or in CP949 as written by Korean spreadsheets.
         notes: lines that cannot be read are added here.
 
     Raises:
@@ -75,7 +75,7 @@ def read_table(path: Path, notes: Notes) -> tuple[list[str], list[Line]]:
 
 
 def columns_of(path: Path) -> list[str]:
-    """The columns of a CSV file, none where it is not one."""
+    """Return the columns of a CSV file, or an empty list if it is not one."""
     try:
         head = _text(path).splitlines()[:1]
     except DataError:
@@ -94,13 +94,13 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file.") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Check the file.") from error
     for encoding in ("utf-8-sig", "cp949"):
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise DataError(f"{path}: not a CSV file in UTF-8 or CP949; save it as one.")
+    raise DataError(f"{path}: not a CSV file in UTF-8 or CP949. Save it in one of these encodings.")
 
 
 def _values(line: str, delimiter: str) -> list[str]:
@@ -108,17 +108,20 @@ def _values(line: str, delimiter: str) -> list[str]:
 
 
 class Pictures:
-    """The pictures of a collection by the names its table gives them; each folder is listed once."""
+    """Finds the pictures of a collection by the names in its table. Each folder is listed only once."""
 
     def __init__(self, notes: Notes) -> None:
-        """Look in `images/` beside the table and then beside it; what is amiss is noted."""
+        """Search in `images/` beside the table, then directly beside it. Problems are added to `notes`."""
         self._roots = [root for root in (notes.folder / "images", notes.folder) if root.is_dir()]
         self._notes = notes
         self._listings: dict[Path, dict[str, str]] = {}
         self._found: set[Path] = set()
 
     def find(self, name: str, where: str) -> Path | None:
-        """The picture of that name, or one of the same name but for case or ending; None if there is none."""
+        """Return the picture of that name, or None if there is none.
+
+        A name that differs only in case or extension is accepted.
+        """
         for root in self._roots:
             path = root / name.replace("\\", "/")
             names = self._listing(path.parent)
@@ -127,13 +130,13 @@ class Pictures:
             if actual is None:
                 continue
             if actual != path.name:
-                self._notes.add(where, f"picture has another name: {name} is there as {actual}", "taken")
+                self._notes.add(where, f"picture has a different name: {name} exists as {actual}", "used")
             self._found.add(path.parent / actual)
             return path.parent / actual
         return None
 
     def _listing(self, folder: Path) -> dict[str, str]:
-        """The pictures of a folder, by their name and by their name without its ending, in lower case."""
+        """List the pictures of a folder by lower-case name, with and without extension."""
         if folder not in self._listings:
             names = sorted(os.listdir(folder)) if folder.is_dir() else []
             self._notes.system += [folder / name for name in names if is_system_file(name)]
@@ -145,7 +148,7 @@ class Pictures:
         return self._listings[folder]
 
     def list_the_rest(self, table: str) -> None:
-        """Add one problem for all pictures that no line of the table named."""
+        """Add one problem for all pictures that no line of the table names."""
         folders = {path.parent for path in self._found}
         rest = sorted(
             {folder / n for folder in folders for n in self._listing(folder).values()} - self._found
@@ -160,5 +163,5 @@ def _is_picture(name: str) -> bool:
 
 
 def relative(path: Path, folder: Path) -> str:
-    """A path from a folder, with forward slashes."""
+    """Return a path relative to a folder, with forward slashes."""
     return os.path.relpath(path, folder).replace(os.sep, "/")

@@ -138,7 +138,7 @@ def test_class_weights_and_focal_loss_reach_the_training(faces, tmp_path):
 def test_a_loss_that_is_no_number_ends_in_one_sentence(faces, tmp_path):
     trainer = trainer_of(faces, TINIEST, tmp_path)
     trainer._net.heads["mask"].weight.data.fill_(math.nan)
-    with pytest.raises(DataError, match=r"^the loss is not a number any more: [^\n]*\.$"):
+    with pytest.raises(DataError, match=r"^the loss is no longer a finite number: [^\n]*\.$"):
         trainer.train(nothing)
     assert not (tmp_path / "checkpoint.pt").exists()
 

@@ -93,13 +93,13 @@ def test_a_picture_in_a_grey_frame_is_whole(tmp_path):
 
 
 def test_a_picture_of_one_colour_is_damaged(tmp_path):
-    assert "one colour" in fault_of(saved(tmp_path / "a.png", np.full((96, 96, 3), 90, np.uint8)))
+    assert "a single colour" in fault_of(saved(tmp_path / "a.png", np.full((96, 96, 3), 90, np.uint8)))
 
 
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [
-        ("png.jpg", (96, 96), "a PNG file, though its name ends in .jpg"),
+        ("png.jpg", (96, 96), "a PNG file, although its name ends in .jpg"),
         ("tiny.png", (20, 40), "very small: 20 × 40 px"),
         ("long.png", (600, 60), "very long: 600 × 60 px"),
     ],

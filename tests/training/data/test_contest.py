@@ -31,7 +31,7 @@ def test_a_clean_tree_gives_seven_pictures_a_person_and_no_problem(tree):
     tree.add("000001_female_Asian_45")
     tree.add("000002_male_Asian_29")
     collection = open_collection(tree.save())
-    assert (collection.name, collection.layout) == ("train", "the contest's, a folder a person")
+    assert (collection.name, collection.layout) == ("train", "the contest's, one folder per person")
     assert told(collection) == []
     assert [row.image.stem for row in collection.rows[:7]] == sorted(SEVEN)
     assert {labels(row) for row in collection.rows[:7]} == {(0, 1, 1, 45), (1, 1, 1, 45), (2, 1, 1, 45)}
@@ -58,11 +58,21 @@ def test_the_folder_the_csv_and_the_images_alone_give_the_same_rows(tree):
 @pytest.mark.parametrize(
     ("line", "labels_kept", "what", "done"),
     [
-        ("000001,female,Asian,0,FOLDER", (1, 1, 45), "age is none: '0'", "45, from the folder's name"),
-        ("000001,female,Asian,abc,FOLDER", (1, 1, 45), "age is none: 'abc'", "45, from the folder's name"),
-        ("000001,female,Asian,200,FOLDER", (1, 1, 45), "age is none: '200'", "45, from the folder's name"),
-        ("000001,female,Asian,-1,FOLDER", (1, 1, 45), "age is none: '-1'", "45, from the folder's name"),
-        ("000001,,Asian,45,FOLDER", (1, 1, 45), "gender is none: ''", "female, from the folder's name"),
+        ("000001,female,Asian,0,FOLDER", (1, 1, 45), "age is not valid: '0'", "45, from the folder's name"),
+        (
+            "000001,female,Asian,abc,FOLDER",
+            (1, 1, 45),
+            "age is not valid: 'abc'",
+            "45, from the folder's name",
+        ),
+        (
+            "000001,female,Asian,200,FOLDER",
+            (1, 1, 45),
+            "age is not valid: '200'",
+            "45, from the folder's name",
+        ),
+        ("000001,female,Asian,-1,FOLDER", (1, 1, 45), "age is not valid: '-1'", "45, from the folder's name"),
+        ("000001,,Asian,45,FOLDER", (1, 1, 45), "gender is not valid: ''", "female, from the folder's name"),
         (
             "000001,male,Asian,45,FOLDER",
             (-1, 1, 45),
@@ -73,19 +83,19 @@ def test_the_folder_the_csv_and_the_images_alone_give_the_same_rows(tree):
             "000001,female,Asian,60,FOLDER",
             (1, -1, -1),
             "age differs from the folder's name: 60, 45",
-            "left unknown, as the age bands differ",
+            "left unknown, because the age bands differ",
         ),
         (
             "000001,female,Asian,46,FOLDER",
             (1, 1, 46),
             "age differs from the folder's name: 46, 45",
-            "taken from the CSV",
+            "the CSV's value is used",
         ),
         (
             "000009,female,Asian,45,FOLDER",
             (1, 1, 45),
             "id differs from the folder's name: 000009, 000001",
-            "taken from the CSV",
+            "the CSV's value is used",
         ),
     ],
 )
@@ -101,10 +111,10 @@ def test_an_age_that_neither_csv_nor_folder_know_stays_unknown(tree):
     tree.add("000001_female_Asian_abc", ("000001", "female", "Asian", "?", "000001_female_Asian_abc"))
     collection = open_collection(tree.save())
     assert {labels(row)[1:] for row in collection.rows} == {(1, -1, -1)}
-    assert told(collection) == [("train.csv:2", "age is none: '?'", "left unknown")]
+    assert told(collection) == [("train.csv:2", "age is not valid: '?'", "left unknown")]
     named = open_collection(tree.root / "images")
     assert named.rows == collection.rows
-    assert told(named) == [("000001_female_Asian_abc", "age is none: 'abc'", "left unknown")]
+    assert told(named) == [("000001_female_Asian_abc", "age is not valid: 'abc'", "left unknown")]
 
 
 def test_an_id_of_two_people_makes_two_people(tree):
@@ -116,7 +126,7 @@ def test_an_id_of_two_people_makes_two_people(tree):
         (
             "train.csv:3",
             "id is used twice: 000001",
-            "taken as another person than 000001_female_Asian_45",
+            "treated as a different person from 000001_female_Asian_45",
         )
     ]
 
@@ -127,7 +137,7 @@ def test_two_folders_of_one_id_and_like_labels_may_be_one_person_and_are_never_p
     collection = open_collection(tree.save())
     assert len(collection.rows) == 14
     assert len({row.key for row in collection.rows}) == 1
-    assert told(collection)[0][2] == "taken as one person with 000001_female_Asian_59"
+    assert told(collection)[0][2] == "treated as the same person as 000001_female_Asian_59"
 
 
 def test_a_person_listed_twice_is_taken_once(tree):
@@ -136,7 +146,7 @@ def test_a_person_listed_twice_is_taken_once(tree):
     collection = open_collection(tree.save())
     assert len(collection.rows) == 7
     assert told(collection) == [
-        ("train.csv:3", "person is listed twice: 000001_female_Asian_45", "taken once")
+        ("train.csv:3", "person is listed twice: 000001_female_Asian_45", "used once")
     ]
 
 
@@ -161,7 +171,7 @@ def test_missing_folders_pictures_and_lines_are_listed_and_the_rest_is_read(tree
         (
             "images/000001_female_Asian_45",
             "picture is missing: mask2, mask3, mask4, mask5, incorrect_mask",
-            "the other pictures are taken",
+            "the other pictures are used",
         ),
         ("train.csv:3", "folder is missing: elsewhere", "left out"),
         ("train.csv:4", "line cannot be read: unexpected end of data", "left out"),
@@ -194,13 +204,16 @@ def test_files_of_systems_are_told_of_once_and_odd_files_each(tree):
     by_place = {place: (what, done) for place, what, done in told(collection)}
     assert by_place["images"] == ("files of an operating system: 4, such as .DS_Store", "ignored")
     assert by_place[f"{where}/mask1.bmp"] == (
-        "picture is there twice, with two endings",
-        "mask1.jpg is taken",
+        "picture exists twice, with two extensions",
+        "mask1.jpg is used",
     )
-    assert by_place[f"{where}/mask2.jfi"] == ("ending is odd: .jfi", "taken, as it is a picture")
-    assert by_place[f"{where}/mask3.txt"] == ("ending is odd: .txt", "left out")
+    assert by_place[f"{where}/mask2.jfi"] == (
+        "file extension is unexpected: .jfi",
+        "used, because it is a picture",
+    )
+    assert by_place[f"{where}/mask3.txt"] == ("file extension is unexpected: .txt", "left out")
     assert by_place[f"{where}/mask4.JPG"] == ("picture is empty", "left out")
-    assert by_place[f"{where}/notes.txt"][0].startswith("file is none of mask1, mask2")
+    assert by_place[f"{where}/notes.txt"][0].startswith("file is not one of mask1, mask2")
     assert by_place[where][0] == "picture is missing: mask3, mask4"
     assert len(by_place) == len(collection.problems) == 7
 
@@ -236,14 +249,14 @@ def test_a_folder_that_is_no_person_is_listed(tree):
     collection = open_collection(tree.root / "images")
     assert len(collection.rows) == 7
     assert told(collection) == [
-        ("others", "name is not that of a person: expected id_gender_race_age", "left out")
+        ("others", "folder is not a person's: expected id_gender_race_age", "left out")
     ]
 
 
 def test_nothing_usable_is_one_sentence_that_says_what_was_amiss(tree):
     tree.lines.append("000001,female,Asian,45,000001_female_Asian_45")
     with pytest.raises(
-        DataError, match=r"holds no usable face \(train\.csv:2: folder is missing: .*\); .*\.$"
+        DataError, match=r"contains no usable face \(train\.csv:2: folder is missing: .*\)\. .*\.$"
     ):
         open_collection(tree.save())
 
@@ -251,5 +264,7 @@ def test_nothing_usable_is_one_sentence_that_says_what_was_amiss(tree):
 def test_a_folder_above_collections_names_them(tree):
     tree.add("000001_female_Asian_45")
     tree.save()
-    with pytest.raises(DataError, match=r"holds collections but is none; give train in it\.$"):
+    with pytest.raises(
+        DataError, match=r"contains collections but is not one itself\. Choose train inside it\.$"
+    ):
         open_collection(Path(tree.root.parent))

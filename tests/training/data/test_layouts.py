@@ -64,17 +64,28 @@ def test_boxes_need_neither_group_nor_suspect(write):
         (2, False, "a.jpg"),
         (1, False, "b.png"),
     ]
-    assert told(collection) == [("any.csv", "people are unknown", "each picture is taken as another person")]
+    assert told(collection) == [
+        ("any.csv", "people are unknown", "each picture counts as a different person")
+    ]
 
 
 LEFT_OUT = [
-    ("b.png,1,2,3,4,hat,0,9", "label is none: 'hat'"),
-    ("b.png,x,2,3,4,with_mask,0,9", "box is none: expected numbers, x1 < x2 and y1 < y2, got x,2,3,4"),
-    ("b.png,1,nan,3,4,with_mask,0,9", "box is none: expected numbers, x1 < x2 and y1 < y2, got 1,nan,3,4"),
-    ("b.png,1,2,inf,4,with_mask,0,9", "box is none: expected numbers, x1 < x2 and y1 < y2, got 1,2,inf,4"),
-    ("b.png,3,2,3,4,with_mask,0,9", "box is none: expected numbers, x1 < x2 and y1 < y2, got 3,2,3,4"),
-    ("b.png,-9,2,-3,4,with_mask,0,9", "box is none: expected numbers, x1 < x2 and y1 < y2, got -9,2,-3,4"),
-    ("b.png,1", "box is none: expected numbers, x1 < x2 and y1 < y2, got 1,,,"),
+    ("b.png,1,2,3,4,hat,0,9", "label is not valid: 'hat'"),
+    ("b.png,x,2,3,4,with_mask,0,9", "box is not valid: expected numbers, x1 < x2 and y1 < y2, got x,2,3,4"),
+    (
+        "b.png,1,nan,3,4,with_mask,0,9",
+        "box is not valid: expected numbers, x1 < x2 and y1 < y2, got 1,nan,3,4",
+    ),
+    (
+        "b.png,1,2,inf,4,with_mask,0,9",
+        "box is not valid: expected numbers, x1 < x2 and y1 < y2, got 1,2,inf,4",
+    ),
+    ("b.png,3,2,3,4,with_mask,0,9", "box is not valid: expected numbers, x1 < x2 and y1 < y2, got 3,2,3,4"),
+    (
+        "b.png,-9,2,-3,4,with_mask,0,9",
+        "box is not valid: expected numbers, x1 < x2 and y1 < y2, got -9,2,-3,4",
+    ),
+    ("b.png,1", "box is not valid: expected numbers, x1 < x2 and y1 < y2, got 1,,,"),
     (",1,2,3,4,with_mask,0,9", "picture is missing: none is named"),
     ("c.jpg,1,2,3,4,with_mask,0,9", "picture is missing: c.jpg"),
     ("b.png,1,2,3,4,with_mask,0,9,9", "line has too many values: expected 8, got 9"),
@@ -89,7 +100,7 @@ def test_a_line_of_boxes_that_cannot_be_used_is_listed_and_the_others_are_read(w
     collection = open_collection(write("faces.csv", lines))
     problem = next(p for p in collection.problems if p.where == "faces.csv:4")
     assert problem.what == what
-    assert problem.done.startswith(("left out", "taken once"))
+    assert problem.done.startswith(("left out", "used once"))
     assert [(row.image.name, row.mask, row.suspect) for row in collection.rows] == [
         ("a.jpg", 0, False),
         ("b.png", 2, False),
@@ -102,37 +113,37 @@ def test_a_line_of_boxes_that_cannot_be_used_is_listed_and_the_others_are_read(w
         (
             "b.png,1,2,3,4,with_mask,maybe,9",
             "suspect is neither 0 nor 1: 'maybe'",
-            "taken as doubtful",
+            "treated as doubtful",
             ("b.png", True, "9"),
         ),
         (
             "b.png,1,2,3,4,with_mask,0,",
             "group is missing",
-            "taken as a group of its own",
+            "treated as a group of its own",
             ("b.png", False, "b.png"),
         ),
         (
             "B.PNG,1,2,3,4,with_mask,0,9",
-            "picture has another name: B.PNG is there as b.png",
-            "taken",
+            "picture has a different name: B.PNG exists as b.png",
+            "used",
             ("b.png", False, "9"),
         ),
         (
             "b.jpeg,1,2,3,4,with_mask,0,9",
-            "picture has another name: b.jpeg is there as b.png",
-            "taken",
+            "picture has a different name: b.jpeg exists as b.png",
+            "used",
             ("b.png", False, "9"),
         ),
         (
             "a.jpg,1,2,3,4,without_mask,0,7",
             "face is listed twice with other labels",
-            "the first is taken, as doubtful",
+            "the first is used and marked doubtful",
             ("a.jpg", True, "7"),
         ),
         (
             "a.jpg,5,2,7,4,with_mask,0,8",
             "picture is in two groups: 7, 8",
-            "taken as of 7",
+            "assigned to 7",
             ("a.jpg", False, "7"),
         ),
     ],
@@ -164,10 +175,10 @@ def test_faces_may_have_a_mask_a_group_and_no_race(write):
 @pytest.mark.parametrize(
     ("line", "labels", "what"),
     [
-        ("b.png,old,female,white", (1, -1), "age is none: 'old'"),
-        ("b.png,-3,female,white", (1, -1), "age is none: '-3'"),
-        ("b.png,20,?,white", (-1, 0), "gender is none: '?'"),
-        ("b.png,20", (-1, 0), "gender is none: ''"),
+        ("b.png,old,female,white", (1, -1), "age is not valid: 'old'"),
+        ("b.png,-3,female,white", (1, -1), "age is not valid: '-3'"),
+        ("b.png,20,?,white", (-1, 0), "gender is not valid: '?'"),
+        ("b.png,20", (-1, 0), "gender is not valid: ''"),
     ],
 )
 def test_a_face_of_one_wrong_label_keeps_the_other(write, line, labels, what):
@@ -192,7 +203,7 @@ def test_the_unlabelled_half_keeps_every_line_in_order(write):
     assert {(row.mask, row.gender, row.age) for row in collection.rows} == {(-1, -1, -1)}
     assert told(collection) == [
         ("info.csv", "column ans holds no true labels", "not used"),
-        ("info.csv:3", "picture is missing: gone.jpg", "kept, as a submission needs its line"),
+        ("info.csv:3", "picture is missing: gone.jpg", "kept, because a submission needs its line"),
     ]
 
 
@@ -220,14 +231,14 @@ def test_a_folder_a_class_is_read(write, name, labels):
     (folder / "images" / name / "list.txt").write_text("x")
     for root in (folder, folder / "images"):
         collection = open_collection(root)
-        assert collection.layout == "a folder a class"
+        assert collection.layout == "one folder per class"
         assert [row.image.name for row in collection.rows] == ["a.jpg", "b.png"]
         assert {(row.mask, row.gender, row.age) for row in collection.rows} == {labels}
         assert len({row.key for row in collection.rows}) == 2
         assert {(what.partition(":")[0], done) for _, what, done in told(collection)} == {
-            ("people are unknown", "each picture is taken as another person"),
-            ("ending is odd", "left out"),
-            ("folder is no class", "left out"),
+            ("people are unknown", "each picture counts as a different person"),
+            ("file extension is unexpected", "left out"),
+            ("folder is not a class", "left out"),
             ("files of an operating system", "ignored"),
         }
 
@@ -235,10 +246,10 @@ def test_a_folder_a_class_is_read(write, name, labels):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([""], r"its columns are of no known layout \(\); give a CSV file with .*\.$"),
-        (["image,gender", "a.jpg,male"], r"of no known layout \(image,gender\); .*image,age,gender.*\.$"),
-        ([FACES], r"people\.csv: holds no usable face; .*\.$"),
-        ([FACES, "c.jpg,20,male,"], r"holds no usable face \(people\.csv:2: picture is missing: c\.jpg\)"),
+        ([""], r"its columns match no known layout \(\); expected a CSV file with .*\.$"),
+        (["image,gender", "a.jpg,male"], r"match no known layout \(image,gender\); .*image,age,gender.*\.$"),
+        ([FACES], r"people\.csv: contains no usable face\. .*\.$"),
+        ([FACES, "c.jpg,20,male,"], r"contains no usable face \(people\.csv:2: picture is missing: c\.jpg\)"),
     ],
 )
 def test_a_table_of_which_nothing_can_be_used_is_told(write, lines, said):
@@ -249,13 +260,18 @@ def test_a_table_of_which_nothing_can_be_used_is_told(write, lines, said):
 def test_a_table_that_is_no_text_is_told(write):
     folder = write("people.csv", [FACES])
     (folder / "people.csv").write_bytes(b"\xff\xfe\x00\xff" * 9)
-    with pytest.raises(DataError, match=r"people\.csv: not a CSV file in UTF-8 or CP949; save it as one\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"people\.csv: not a CSV file in UTF-8 or CP949\. Save it in one of these encodings\.$",
+    ):
         open_collection(folder / "people.csv")
 
 
 def test_an_unknown_layout_names_those_that_are_known(write):
     folder = write("notes.txt", ["x"])
-    with pytest.raises(DataError, match=r"layout is not recognised; give a folder with a CSV .* 000001_fem"):
+    with pytest.raises(
+        DataError, match=r"layout is not recognised; expected a folder with a CSV .* 000001_fem"
+    ):
         open_collection(folder)
     with pytest.raises(DataError, match=r"there is no such file or folder"):
         open_collection(folder / "missing")
@@ -265,7 +281,7 @@ def test_two_tables_in_a_folder_are_not_guessed_between(write):
     folder = write("people.csv", [FACES, "a.jpg,29,female,"])
     (folder / "more.csv").write_text(f"{FACES}\nb.png,20,male,\n")
     with pytest.raises(
-        DataError, match=r"holds several tables \(more\.csv, people\.csv\); give one of them\.$"
+        DataError, match=r"contains several tables \(more\.csv, people\.csv\)\. Choose one of them\.$"
     ):
         open_collection(folder)
     assert len(open_collection(folder / "more.csv").rows) == 1

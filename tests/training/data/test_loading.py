@@ -43,13 +43,15 @@ def test_pictures_without_labels_are_refused_before_any_is_read(folder, tmp_path
     monkeypatch.setattr(data, "_cut_all", None)
     (tmp_path / "eval").mkdir()
     (tmp_path / "eval" / "info.csv").write_text("ImageID\na.jpg\n")
-    with pytest.raises(DataError, match=r"eval: its pictures have no labels to learn or score from; .*\.$"):
+    with pytest.raises(DataError, match=r"eval: its pictures have no labels to train or score with\. .*\.$"):
         load_all([folder, tmp_path / "eval"], tmp_path / "cache")
 
 
 def test_of_many_like_problems_the_first_are_told(capsys):
-    tell_problems("made", [Problem(f"f:{i}", f"age is none: {i}", "left unknown") for i in range(SHOWN + 5)])
+    tell_problems(
+        "made", [Problem(f"f:{i}", f"age is not valid: {i}", "left unknown") for i in range(SHOWN + 5)]
+    )
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "gatecam: made: f:0: age is none: 0; left unknown"
+    assert lines[0] == "gatecam: made: f:0: age is not valid: 0; left unknown"
     assert len(lines) == SHOWN + 1
-    assert lines[-1].startswith("gatecam: made: 5 more: age is none (")
+    assert lines[-1].startswith("gatecam: made: 5 more: age is not valid (")

@@ -274,7 +274,9 @@ def test_a_face_that_is_not_found_is_where_the_others_of_the_person_are(tmp_path
     assert np.isnan(faces.landmarks[1:]).all()
     assert faces.face_px[1] == pytest.approx(faces.face_px[0] * 768 / 512, rel=0.01)
     assert faces.face_px[2] == pytest.approx(faces.face_px[0] * 256 / 512, rel=0.01)
-    assert {problem.done for problem in problems} == {"taken where the person's other pictures have it"}
+    assert {problem.done for problem in problems} == {
+        "cropped where the person's other pictures show the face"
+    }
     assert [problem.where for problem in problems] == ["b.png", "c.png"]
 
 
@@ -283,7 +285,7 @@ def test_a_face_that_is_found_nowhere_is_the_picture(tmp_path):
     faces, problems = load_faces(person(tmp_path, {"a.png": grey, "b.png": grey[:100, :80]}), quiet)
     assert faces.face_px.tolist() == [300, 80]
     assert faces.sizes.tolist() == [[160, 120], [100, 80]]
-    assert [(problem.where, problem.done) for problem in problems] == [("a.png", "the picture is taken")]
+    assert [(problem.where, problem.done) for problem in problems] == [("a.png", "the whole picture is used")]
 
 
 def test_taking_rows_takes_them_of_every_field(make_faces):

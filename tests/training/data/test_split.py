@@ -175,7 +175,7 @@ def test_a_picture_that_is_not_in_the_file_is_told(tmp_path):
         ),
         (
             "collection,image,part\nmade,a.jpg,dev\n",
-            r"split\.csv:2: expected train or .*, got 'dev'; mend it",
+            r"split\.csv:2: expected train or .*, got 'dev'; fix it",
         ),
         (
             "collection,image,part\nmade,a.jpg,train\nmade,a.jpg,test\n",

@@ -84,15 +84,15 @@ def test_people_of_two_collections_are_two_people():
 
 def test_problems_are_grouped_by_what_stands_before_the_colon():
     problems = [
-        Problem("a", "age is none: 0", ""),
+        Problem("a", "age is not valid: 0", ""),
         Problem("b", "x", ""),
-        Problem("c", "age is none: 200", ""),
+        Problem("c", "age is not valid: 200", ""),
     ]
     assert {kind: [p.where for p in alike] for kind, alike in by_kind(problems).items()} == {
-        "age is none": ["a", "c"],
+        "age is not valid": ["a", "c"],
         "x": ["b"],
     }
-    assert list(by_kind(problems)) == ["age is none", "x"]
+    assert list(by_kind(problems)) == ["age is not valid", "x"]
 
 
 def test_sizes_are_read_and_pictures_that_are_none_listed(tmp_path):
@@ -112,7 +112,7 @@ def test_sizes_are_read_and_pictures_that_are_none_listed(tmp_path):
 def test_the_page_stands_alone_and_holds_every_problem(tmp_path):
     page = Page("Data")
     add_collection(page, "<made>", "made up", summarize(ROWS), Counter({(30, 20): 5}))
-    problems = [Problem(f"a{i}.jpg", f"age is none: '{i}<'", "left unknown") for i in range(20)]
+    problems = [Problem(f"a{i}.jpg", f"age is not valid: '{i}<'", "left unknown") for i in range(20)]
     add_problems(page, "made", problems)
     page.write(tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()

@@ -151,7 +151,7 @@ def test_faces_that_are_not_found_are_left_out_and_named(run, tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(run, tmp_path):
     run(1, seed=0)
-    with pytest.raises(OutputError, match="another seed; choose another folder"):
+    with pytest.raises(OutputError, match=r"another seed\. Choose another folder"):
         run(1, seed=1)
     (tmp_path / "out").rename(tmp_path / "before")
     (tmp_path / "out").mkdir()
@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(run, tmp_path, mo
         return write(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=r"No space left on device\); make room"):
+    with pytest.raises(OutputError, match=r"No space left on device\)\. Free some space"):
         run(2)
     run(2)
     assert len(pictures(tmp_path / "out" / "images")) == 14
