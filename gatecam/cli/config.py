@@ -60,12 +60,16 @@ def check(
     ] = None,
 ) -> None:
     """Check a settings file and the GATECAM_ variables; problems are listed, and the exit code is 2."""
+    from gatecam.errors import ConfigError
     from gatecam.runtime.logs import say
     from gatecam.settings.config import load
+    from gatecam.settings.named_files import unreadable_files
 
     loaded = load(file)
     for sentence in loaded.config.exposed():
         say(sentence, level=logging.WARNING)
+    if problems := list(unreadable_files(loaded.config)):
+        raise ConfigError("\n".join(problems))
     typer.echo(f"{loaded.path}: ok" if loaded.path else "no config.yaml here, the defaults hold: ok")
 
 

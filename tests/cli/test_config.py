@@ -228,3 +228,11 @@ def test_passwords_in_addresses_are_shown_only_when_asked_for(gatecam, tmp_path)
     assert "hush" not in shown
     assert yaml.safe_load(shown)["cameras"][0]["source"] == "rtsp://***@10.0.0.5/live"
     assert gatecam("config", "show", "--passwords").count("hush") == 3
+
+
+def test_check_refuses_settings_with_a_missing_file(tmp_path, gatecam):
+    path = tmp_path / "config.yaml"
+    path.write_text("web: {certificate: /nowhere/tls.pem, key: /nowhere/tls.key}\n")
+    with pytest.raises(ConfigError, match=r"web\.certificate: /nowhere/tls\.pem cannot be read") as caught:
+        gatecam("config", "check", str(path))
+    assert "\nweb.key: /nowhere/tls.key cannot be read" in str(caught.value)
