@@ -1,1 +1,1 @@
-"""Settings: their schema, loading them with line numbers, and explaining them."""
+"""Define the settings, load them with line numbers, and explain them."""

@@ -1,8 +1,8 @@
-"""Typed settings. `Config()` is the defaults; `load` adds a YAML file and the environment.
+"""Define and load the settings. `Config()` holds the defaults, `load` adds a YAML file and the environment.
 
-Every key has a unit and bounds; an unknown key or a value out of bounds is a `ConfigError` that
-names the file and line, what was expected and what came. `config.yaml` at the top of the project is
-`to_yaml(Config())`.
+Every number has bounds, and its description states the unit. An unknown key or a value out of bounds is a
+`ConfigError` that states the file and line, what was expected and what was found. `config.yaml` in the top
+folder of the project is `to_yaml(Config())`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PATH = Path("config.yaml")
 ENV_PREFIX = "GATECAM_"
-MAX_FILE_BYTES = 64 * 1024  # the full config.yaml has 5 KiB; a log file given by mistake ends here
+MAX_FILE_BYTES = 64 * 1024  # the full config.yaml has 12 KiB; this stops a log file that is given by mistake
 
-FACE_BREADTH_M = 0.14  # of a grown-up's face over the cheekbones, about
-SMALLEST_FACE_PX = 12  # P-Net's cell: no smaller face can be found (Zhang et al. 2016, section 2.2)
+FACE_BREADTH_M = 0.14  # about the breadth of an adult's face at the cheekbones
+SMALLEST_FACE_PX = 12  # size of P-Net's input: no smaller face can be found (Zhang et al. 2016, section 2.2)
 DEFAULT_FACE_PX = 32
 MIN_REGION_SHARE = 0.05
 MOST_CAMERAS = 64
@@ -57,14 +57,14 @@ Region = tuple[Share, Share, Share, Share]  # x1, y1, x2, y2 as shares of the pi
 
 
 class Section(BaseModel):
-    """A group of settings: frozen, and strict about names, types and bounds."""
+    """Holds a group of settings. It is frozen, and strict about names, types and bounds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def _as_it_was_meant(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse a text that its author expected to be filled in, stripped or quoted."""
+        """Reject a text with a placeholder, outer spaces or curly quotes, which would not work as meant."""
         if isinstance(value, str):
             if found := re.search(r"\$\{\w*\}?", value):
                 raise _problem(f"expected no {found[0]}, which nothing fills in; write the value itself")
@@ -85,42 +85,42 @@ class CameraConfig(Section):
     source: str = Field(
         default="0",
         min_length=1,
-        description="camera: an index (0), a device path (/dev/video0), an rtsp:// or http:// URL",
+        description="the camera, as an index (0), a device path (/dev/video0), or an rtsp:// or http:// URL",
         json_schema_extra={"type": ["string", "integer"]},
     )
     name: str = Field(default="entrance", min_length=1, description="name of the camera in events")
-    width: int = Field(default=640, ge=64, le=7680, description="width asked of a USB camera, in px")
-    height: int = Field(default=480, ge=64, le=4320, description="height asked of a USB camera, in px")
+    width: int = Field(default=640, ge=64, le=7680, description="width to request from a USB camera, in px")
+    height: int = Field(default=480, ge=64, le=4320, description="height to request from a USB camera, in px")
     fps: float = Field(
-        default=30.0, ge=1, le=240, description="frame rate asked of a USB camera, in frames/s"
+        default=30.0, ge=1, le=240, description="frame rate to request from a USB camera, in frames/s"
     )
     max_fps: float | None = Field(
         default=None,
         ge=5,
         le=240,
-        description="most frames that are judged of the camera, in frames/s; null sets no bound",
+        description="maximum rate at which frames are used, in frames/s (null: no limit)",
     )
     open_timeout_s: float = Field(
-        default=10.0, ge=0.5, le=120, description="longest wait for a camera to open, in s"
+        default=10.0, ge=0.5, le=120, description="maximum wait for a camera to open, in s"
     )
     read_timeout_s: float = Field(
         default=2.0, ge=0.5, le=120, description="time without a frame before the camera counts as lost, in s"
     )
     rtsp_transport: Literal["auto", "tcp", "udp"] = Field(
         default="auto",
-        description="how the pictures of an rtsp:// camera travel; auto tries TCP, then UDP, and stays with "
-        "what works",
+        description="transport of the video of an rtsp:// camera (auto tries TCP, then UDP, and keeps what "
+        "works)",
     )
     other_hosts: bool = Field(
         default=False,
-        description="whether the address of the camera may lead to other hosts and ports, by redirects and "
+        description="whether the camera's address may lead to other hosts and ports, by redirects or "
         "playlists (HLS)",
     )
 
     @field_validator("source", mode="before")
     @classmethod
     def _index_as_text(cls, value: object) -> object:
-        """A camera's index is a number in YAML."""
+        """Return an index, which is a number in YAML, as text."""
         return str(value) if type(value) is int and value >= 0 else value
 
     @field_validator("source")
@@ -133,57 +133,57 @@ class CameraConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A doorway: its width, and the distance from the lens to a face in its middle, in m."""
+    """Describes a doorway by its width and the distance from the lens to a face in its middle, in m."""
 
     width_m: float
     distance_m: float
 
     @property
     def farthest_m(self) -> float:
-        """The longest way from the lens to a face in the doorway, in m.
+        """Return the longest distance from the lens to a face in the doorway, in m.
 
-        The doorway's sides are half its width from its middle, so no face in it is farther than the
-        distance to the middle and that half together, wherever the camera hangs (triangle inequality).
+        The sides of the doorway are half its width away from its middle. So no face in it is farther than the
+        distance to the middle plus that half, wherever the camera hangs (triangle inequality).
         """
         return self.distance_m + self.width_m / 2
 
 
 class Geometry(Section):
-    """What a camera sees of the entrance, and how small a face there may be."""
+    """The view of a camera, and the smallest face to find in it."""
 
     min_face_px: int | None = Field(
         default=None,
         ge=SMALLEST_FACE_PX,
         le=2000,
-        description="smallest side of a face that is looked for, in px; null works it out from the door, "
-        f"or takes {DEFAULT_FACE_PX} without one",
+        description="side of the smallest face to find, in px (null: computed from the door, or "
+        f"{DEFAULT_FACE_PX} without a door)",
     )
     door_width_m: float | None = Field(
-        default=None, ge=0.3, le=20, description="width of the doorway, in m; wants door_distance_m as well"
+        default=None, ge=0.3, le=20, description="width of the doorway, in m (needs door_distance_m as well)"
     )
     door_distance_m: float | None = Field(
         default=None,
         ge=0.3,
         le=50,
-        description="distance from the lens to a face in the middle of the doorway, in m; wants door_width_m "
-        "as well",
+        description="distance from the lens to a face in the middle of the doorway, in m (needs door_width_m "
+        "as well)",
     )
     view_deg: float = Field(
         default=70.0,
         ge=10,
         le=170,
-        description="angle that the lens sees over the whole width of the picture, in degrees",
+        description="angle of view of the lens across the whole width of the picture, in degrees",
     )
     region: Region | None = Field(
         default=None,
-        description="part of the picture that is searched, [x1, y1, x2, y2] as shares of its width and "
-        f"height from the top left, at least {MIN_REGION_SHARE} wide and high; null searches all of it",
+        description="part of the picture that is searched, as [x1, y1, x2, y2] in shares of its width and "
+        f"height from the top left, at least {MIN_REGION_SHARE} wide and high (null: the whole picture)",
     )
 
     @field_validator("region", mode="before")
     @classmethod
     def _list_as_tuple(cls, value: object) -> object:
-        """YAML has no tuples."""
+        """Return a list as a tuple, because YAML has no tuples."""
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("region")
@@ -200,31 +200,31 @@ class Geometry(Section):
         width, distance = ("door_width_m", self.door_width_m), ("door_distance_m", self.door_distance_m)
         for (given, value), (missing, other) in ((width, distance), (distance, width)):
             if value is not None and other is None:
-                raise _problem(f"wants {missing} as well, give both or neither", given)
+                raise _problem(f"needs {missing} as well, give both or neither", given)
         return self
 
     @property
     def door(self) -> Door | None:
-        """The doorway, if its measures are given."""
+        """Return the doorway if its measures are given, else None."""
         if self.door_width_m is None or self.door_distance_m is None:
             return None
         return Door(self.door_width_m, self.door_distance_m)
 
     def view_m(self, distance_m: float) -> float:
-        """What the whole width of the picture shows at a depth, in m: of a lens without distortion."""
+        """Return how much the whole width of the picture shows at a depth, in m, without lens distortion."""
         return 2 * distance_m * math.tan(math.radians(self.view_deg) / 2)
 
     def face_px(self, distance_m: float, width_px: float) -> float:
-        """How wide a face at a depth is in a picture `width_px` wide, in px."""
+        """Return the width of a face at a depth in a picture that is `width_px` wide, in px."""
         return FACE_BREADTH_M / self.view_m(distance_m) * width_px
 
     def smallest_face_px(self, width_px: int) -> int:
-        """The smallest side of a face that is looked for, in px.
+        """Return the smallest face to find, in px.
 
-        `min_face_px` if it is given, else how wide the farthest face in the doorway is, else 32.
+        This is `min_face_px` if given, else the width of the farthest face in the doorway, else 32.
 
         Args:
-            width_px: width of what is searched: of the region, if one is set, else of the whole picture.
+            width_px: width of the area that is searched: the region if one is set, else the whole picture.
         """
         if self.min_face_px is not None:
             return self.min_face_px
@@ -240,41 +240,41 @@ class DetectorConfig(Geometry):
     weights: str = Field(
         default="gatecam-mtcnn",
         min_length=1,
-        description="name of weights in models/, path of a .safetensors file, or stock for those that come "
-        "with facenet-pytorch",
+        description="name of weights in models/, path of a .safetensors file, or stock for the weights of "
+        "facenet-pytorch",
     )
     detect_every: int = Field(
         default=10,
         ge=1,
         le=300,
-        description="frames after which the whole picture is searched again at the latest; 1 searches all of "
-        "every frame",
+        description="maximum number of frames from one search of the whole picture to the next (1: every "
+        "frame is searched whole)",
     )
     pyramid_factor: float = Field(
-        default=0.709, ge=0.3, le=0.9, description="size of one pyramid level, as a ratio of the level before"
+        default=0.709, ge=0.3, le=0.9, description="size of each pyramid level relative to the level before"
     )
     pnet_threshold: float = Field(
-        default=0.6, ge=0, le=1, description="score that P-Net must give a face, a probability"
+        default=0.6, ge=0, le=1, description="minimum probability of a face from P-Net"
     )
     rnet_threshold: float = Field(
-        default=0.7, ge=0, le=1, description="score that R-Net must give a face, a probability"
+        default=0.7, ge=0, le=1, description="minimum probability of a face from R-Net"
     )
     onet_threshold: float = Field(
-        default=0.7, ge=0, le=1, description="score that O-Net must give a face, a probability"
+        default=0.7, ge=0, le=1, description="minimum probability of a face from O-Net"
     )
 
 
 class CameraEntry(Geometry, CameraConfig):
-    """One of several cameras: what is not given is as under `camera:` and `detector:`."""
+    """Settings of a camera among several. Missing keys are taken from `camera:` and `detector:`."""
 
 
 def _problem(text: str, key: str | None = None) -> PydanticCustomError:
-    """What is wrong with a setting whose type and bounds are right; `key` names it where many are checked."""
+    """Return an error for a setting whose type and bounds are right. `key` names it if many are checked."""
     return PydanticCustomError("gatecam", "{text}", {"text": text, "key": key})
 
 
 def _host(text: str | None) -> str | None:
-    """Return the name or the address of a machine, without the brackets that links need around `::1`."""
+    """Return the name or address of a host, without the brackets that URLs need around `::1`."""
     host = text[1:-1] if text and text.startswith("[") and text.endswith("]") else text
     if host is not None and not _is_host(host):
         raise _problem("expected a name or an address alone, such as broker.example or 192.0.2.7")
@@ -282,12 +282,12 @@ def _host(text: str | None) -> str | None:
 
 
 def _is_host(text: str) -> bool:
-    """Check if a text is the name or the address of a machine, without a scheme, a port or a path."""
+    """Return whether a text is the name or address of a host, without a scheme, a port or a path."""
     try:
         ip_address(text)
     except ValueError:
         try:
-            text.encode("idna")  # as the look-up of its address does
+            text.encode("idna")  # the look-up of its address does the same
         except UnicodeError:
             return False
         return not re.search(r"[\s:/@\[\]]", text)
@@ -295,7 +295,7 @@ def _is_host(text: str) -> bool:
 
 
 def _has_host(url: str) -> bool:
-    """Check if an address names a machine, and a port only as a number."""
+    """Return whether a URL has a host, and a number as its port if it has one."""
     try:
         parts = urlsplit(url)
         return parts.port != 0 and _is_host(parts.hostname or " ")
@@ -311,7 +311,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 class ClassifierConfig(Section):
-    """The mask, gender and age classifier."""
+    """The classifier of masks, gender and age."""
 
     weights: str = Field(
         default="gatecam-faces",
@@ -321,11 +321,9 @@ class ClassifierConfig(Section):
 
 
 class TrackerConfig(Section):
-    """How faces become people, and how a verdict settles."""
+    """The tracking of faces and the settling of verdicts."""
 
-    min_hits: int = Field(
-        default=3, ge=1, le=100, description="frames that must show a face before a person counts"
-    )
+    min_hits: int = Field(default=3, ge=1, le=100, description="frames with a face before a person counts")
     lost_s: float = Field(
         default=1.0, ge=0.1, le=60, description="time without a face before a person counts as gone, in s"
     )
@@ -333,100 +331,102 @@ class TrackerConfig(Section):
         default=0.7,
         ge=0.34,
         le=0.999,
-        description="smoothed probability below which a verdict is unknown, and alerts nobody",
+        description="minimum smoothed probability of a verdict; below it the verdict is unknown, without an "
+        "alert",
     )
     smooth_s: float = Field(
         default=0.4,
         ge=0.05,
         le=10,
-        description="time in which the weight of a face in the verdict falls to 1/e, in s",
+        description="time constant of smoothing, after which a face counts 1/e as much in a verdict, in s",
     )
     settle_s: float = Field(
-        default=0.25, ge=0, le=10, description="time that a first verdict must hold before it counts, in s"
+        default=0.25, ge=0, le=10, description="time for which a first verdict must hold to count, in s"
     )
     change_s: float = Field(
-        default=1.0, ge=0, le=10, description="time that another verdict must hold to replace one, in s"
+        default=1.0, ge=0, le=10, description="time for which a new verdict must hold to replace one, in s"
     )
 
 
 class PolicyConfig(Section):
-    """When to speak up."""
+    """Alerts and reminders."""
 
     remind_s: float = Field(
         default=10.0,
         ge=1,
         le=3600,
-        description="time between an alert and its reminder while nothing changes, in s",
+        description="time between an alert and its reminder if nothing changes, in s",
     )
     cooldown_s: float = Field(
         default=3.0,
         ge=0,
         le=600,
-        description="time in which a face back in one place is the same person, told nothing twice, in s",
+        description="time within which a face that returns to its place is the same person, who gets no "
+        "second alert, in s",
     )
 
 
 class PaceConfig(Section):
-    """When a camera's frames are judged too slowly."""
+    """Limits beyond which a camera counts as too slow."""
 
     min_fps: float = Field(
         default=4.0,
         ge=0,
         le=60,
-        description="least frames judged of each camera, in frames/s; fewer are too slow where the camera "
-        "gives more; 0 sets no bound",
+        description="minimum rate of classified frames for each camera, in frames/s (0: no limit); a camera "
+        "that delivers fewer is not too slow",
     )
     max_age_s: float = Field(
         default=1.0,
         ge=0.2,
         le=60,
-        description="most time from a frame to its verdict before that is too slow, in s",
+        description="maximum time from a frame to its verdicts, in s",
     )
 
 
 class ReplayConfig(Section):
-    """Recorded video."""
+    """The processing of recorded video."""
 
     batch: int = Field(
         default=8,
         ge=1,
         le=256,
-        description="frames analysed at once where each is searched whole: on a GPU, or by detect_every 1",
+        description="frames analyzed at once if each is searched whole, on a GPU or with detect_every 1",
     )
     hardware: bool = Field(
-        default=True, description="whether a GPU that analyses also decodes the videos that it can (NVDEC)"
+        default=True, description="whether a GPU that analyzes also decodes the videos, if it can (NVDEC)"
     )
     image_fps: float = Field(
-        default=10.0, ge=0.1, le=240, description="rate that a folder of images stands for, in frames/s"
+        default=10.0, ge=0.1, le=240, description="frame rate assumed for a folder of pictures, in frames/s"
     )
 
 
 class NotifyConfig(Section):
-    """Where alerts go besides the screen."""
+    """Sound and log of events."""
 
-    sound: bool = Field(default=True, description="whether alerts sound, in the way that stands below")
+    sound: bool = Field(default=True, description="whether alerts are heard; see sound below")
     log: str | None = Field(
         default=None,
         min_length=1,
-        description="path of a file that `gatecam run` appends events to as JSON lines",
+        description="path of a file to which `gatecam run` appends events as JSON lines",
     )
     queue: int = Field(
         default=256,
         ge=1,
         le=100_000,
-        description="events kept for a slow output before new ones are dropped and counted",
+        description="events that wait for a slow output before new ones are dropped and counted",
     )
 
 
 class SoundConfig(Section):
-    """What alerts sound like."""
+    """The sound of alerts."""
 
-    tones: bool = Field(default=True, description="whether a tone comes before the words")
+    tones: bool = Field(default=True, description="whether a tone is played before the words")
     voices: Words = Field(
         default=("ko", "en"),
-        description="languages of the spoken words, one after the other; of ko and en, none for tones alone",
+        description="languages of the spoken words, in order, from ko and en (an empty list: tones only)",
     )
-    volume: float = Field(default=1.0, ge=0, le=1, description="loudness, as a share of the full one")
+    volume: float = Field(default=1.0, ge=0, le=1, description="volume, as a share of full volume")
     quiet_hours: str | None = Field(
         default=None,
         pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
@@ -437,20 +437,20 @@ class SoundConfig(Section):
         default=1.0,
         ge=0,
         le=600,
-        description="least silence from the end of a sound to the next of its kind, in s",
+        description="minimum silence between two sounds of the same kind, in s",
     )
 
     @field_validator("voices", mode="before")
     @classmethod
     def _list_as_tuple(cls, value: object) -> object:
-        """YAML has no tuples."""
+        """Return a list as a tuple, because YAML has no tuples."""
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("quiet_hours")
     @classmethod
     def _hours_that_last(cls, hours: str | None) -> str | None:
         if hours is not None and len(set(hours.split("-"))) == 1:
-            raise _problem("expected an end that is not its start; sound.volume: 0 is quiet all day")
+            raise _problem("expected different start and end times; sound.volume: 0 is quiet all day")
         return hours
 
     @field_validator("voices")
@@ -462,19 +462,19 @@ class SoundConfig(Section):
 
 
 class StoreConfig(Section):
-    """Where every event is kept, for how long, and what a copy of them is sent to."""
+    """The database of events, its limits, and a copy in PostgreSQL."""
 
     path: str | None = Field(
         default=None,
         min_length=1,
-        description="path of the SQLite file; null takes events.sqlite3 in the folder of gatecam's own data",
+        description="path of the SQLite file (null: events.sqlite3 in gatecam's data folder)",
     )
     url: str | None = Field(
         default=None,
         pattern=r"^postgresql://",
         examples=["postgresql://gatecam@db.example/gatecam"],
-        description="address of a PostgreSQL database that gets every event as well, and that questions are "
-        "answered from; a password stands better in ~/.pgpass than here",
+        description="address of a PostgreSQL database that also gets every event and then answers queries; "
+        "put its password into ~/.pgpass rather than here",
     )
 
     @field_validator("url")
@@ -487,24 +487,24 @@ class StoreConfig(Section):
             )
         return url
 
-    keep_days: int = Field(default=30, ge=1, le=3650, description="days after which events are deleted")
+    keep_days: int = Field(default=30, ge=1, le=3650, description="age at which events are deleted, in days")
     keep_mb: int = Field(
-        default=200, ge=5, le=1_000_000, description="size at which the oldest events are deleted, in MB"
+        default=200, ge=5, le=1_000_000, description="size above which the oldest events are deleted, in MB"
     )
 
 
 class MqttConfig(Section):
-    """Events, cameras and their health for an MQTT broker, and for Home Assistant by its discovery."""
+    """The MQTT broker that gets events and the state of the cameras, with discovery for Home Assistant."""
 
-    host: str | None = Field(default=None, min_length=1, description="the broker; null is without MQTT")
+    host: str | None = Field(default=None, min_length=1, description="host of the broker (null: no MQTT)")
     port: int | None = Field(
-        default=None, ge=1, le=65535, description="the broker's port; null takes 1883, or 8883 with tls"
+        default=None, ge=1, le=65535, description="port of the broker (null: 1883, or 8883 with tls)"
     )
-    tls: bool = Field(default=False, description="whether the connection is encrypted and the broker proven")
+    tls: bool = Field(default=False, description="whether to encrypt the connection and verify the broker")
     ca_file: str | None = Field(
-        default=None, min_length=1, description="certificates that prove the broker; null takes the system's"
+        default=None, min_length=1, description="path of CA certificates for the broker (null: the system's)"
     )
-    user: str | None = Field(default=None, min_length=1, description="the name to log in with")
+    user: str | None = Field(default=None, min_length=1, description="user name at the broker")
     password_file: str | None = Field(
         default=None, min_length=1, description="path of a file that holds the password"
     )
@@ -512,13 +512,13 @@ class MqttConfig(Section):
         default="gatecam",
         pattern=r"^[^#+/\s]+(/[^#+/\s]+)*$",
         examples=["building/gatecam"],
-        description="what all topics begin with",
+        description="first part of all topics",
     )
     discovery: str | None = Field(
         default="homeassistant",
         pattern=r"^[^#+/\s]+(/[^#+/\s]+)*$",
         examples=["homeassistant"],
-        description="where Home Assistant looks for new entities; null is without",
+        description="topic prefix of Home Assistant's discovery (null: no discovery)",
     )
 
     _one_host = field_validator("host")(_host)
@@ -526,27 +526,27 @@ class MqttConfig(Section):
     @model_validator(mode="after")
     def _nothing_in_vain(self) -> Self:
         if self.ca_file is not None and not self.tls:
-            raise _problem("wants tls: true as well, without which nothing is encrypted", "ca_file")
+            raise _problem("needs tls: true as well, without which nothing is encrypted", "ca_file")
         if self.password_file is not None and self.user is None:
-            raise _problem("wants user as well, give both or no password", "password_file")
+            raise _problem("needs user as well, give both or no password", "password_file")
         return self
 
 
 class WebhookConfig(Section):
-    """A request to a web address for each event."""
+    """The web address to which each event is posted."""
 
     url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s]+$",
         examples=["https://example.org/hook"],
-        description="the address; null is without a webhook",
+        description="the address (null: no webhook)",
     )
     secret_file: str | None = Field(
         default=None,
         min_length=1,
-        description="path of a file that holds the secret which requests are signed with",
+        description="path of a file that holds the secret with which requests are signed",
     )
-    timeout_s: float = Field(default=10.0, ge=0.5, le=120, description="longest wait for an answer, in s")
+    timeout_s: float = Field(default=10.0, ge=0.5, le=120, description="maximum wait for an answer, in s")
 
     @field_validator("url")
     @classmethod
@@ -557,59 +557,59 @@ class WebhookConfig(Section):
 
 
 class CommandConfig(Section):
-    """A program that is started for each event and gets it as JSON on its standard input."""
+    """The program that is run for each event and gets it as JSON on standard input."""
 
-    run: Words = Field(default=(), description="the program and its words; none is without a program")
+    run: Words = Field(default=(), description="the program and its arguments (an empty list: no program)")
     timeout_s: float = Field(
-        default=10.0, ge=0.1, le=600, description="time after which the program is ended, in s"
+        default=10.0, ge=0.1, le=600, description="time after which the program is killed, in s"
     )
     max_age_s: float | None = Field(
         default=None,
         ge=1,
         le=1_000_000,
-        description="age at which an event that waited is passed over, in s, so that no door opens late; "
-        "null hands over all",
+        description="maximum age of an event that is handed over, in s, so that no door opens late (null: no "
+        "limit)",
     )
 
     @field_validator("run", mode="before")
     @classmethod
     def _list_as_tuple(cls, value: object) -> object:
-        """YAML has no tuples."""
+        """Return a list as a tuple, because YAML has no tuples."""
         return tuple(value) if isinstance(value, list) else value
 
 
 class ChatConfig(Section):
-    """Chat and mail by Apprise."""
+    """Messages by chat and mail, sent through Apprise."""
 
     urls_file: str | None = Field(
         default=None,
         min_length=1,
-        description="path of a file with one Apprise address a line; null is without chat and mail",
+        description="path of a file with one Apprise address per line (null: no chat and mail)",
     )
     people: bool = Field(
         default=False,
-        description="whether alerts about people are told as well, not only those about cameras",
+        description="whether alerts about people are sent too, not only those about cameras",
     )
 
 
 class WebConfig(Section):
-    """The pages: the one at the door and the operator's."""
+    """The web pages: the page at the door and the operator's page."""
 
-    enabled: bool = Field(default=False, description="whether `gatecam run` serves them, as with --web")
+    enabled: bool = Field(default=False, description="whether `gatecam run` serves the pages, as with --web")
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="address they are served at; 0.0.0.0 is all of them, :: those of IPv6 as well",
+        description="address to serve the pages on; 0.0.0.0 means all IPv4 addresses, :: also all IPv6 ones",
     )
-    port: int = Field(default=8790, ge=1, le=65535, description="port they are served at")
+    port: int = Field(default=8790, ge=1, le=65535, description="port on which the pages are served")
     certificate: str | None = Field(
-        default=None, min_length=1, description="path of a TLS certificate chain; wants key as well"
+        default=None, min_length=1, description="path of a TLS certificate chain (needs key as well)"
     )
-    key: str | None = Field(default=None, min_length=1, description="path of the certificate's key")
+    key: str | None = Field(default=None, min_length=1, description="path of the certificate's private key")
     proxy: str | None = Field(
         default=None,
         pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]+)?$",
-        description="address that browsers use where a proxy on this machine stands before the pages",
+        description="address that browsers use if a reverse proxy on this machine serves the pages",
     )
     fps: float = Field(default=10.0, ge=0.5, le=30, description="rate of the live pictures, in frames/s")
     languages: Words = Field(
@@ -618,30 +618,30 @@ class WebConfig(Section):
     words_file: str | None = Field(
         default=None,
         min_length=1,
-        description="path of a YAML file with the page's words in further languages",
+        description="path of a YAML file with texts for the page in more languages",
     )
 
     @field_validator("languages", mode="before")
     @classmethod
     def _list_as_tuple(cls, value: object) -> object:
-        """YAML has no tuples."""
+        """Return a list as a tuple, because YAML has no tuples."""
         return tuple(value) if isinstance(value, list) else value
 
     @property
     def is_secure(self) -> bool:
-        """Whether browsers come by TLS."""
+        """Return whether browsers connect by TLS."""
         return self.certificate is not None or (self.proxy or "").startswith("https:")
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine alone can ask."""
+        """Return whether only this machine can connect."""
         return _is_this_machine(self.host)
 
     _one_host = field_validator("host")(_host)
 
     @property
     def link_hosts(self) -> tuple[str, ...]:
-        """Hosts for links: one for browsers on this machine, then this machine's name if all may ask."""
+        """Return hosts for links: one for this machine, then this machine's name if all may connect."""
         if self.host in ("0.0.0.0", "::"):
             return "127.0.0.1", socket.gethostname()
         return (f"[{self.host}]" if ":" in self.host else self.host,)
@@ -651,23 +651,23 @@ class WebConfig(Section):
         certificate, key = ("certificate", self.certificate), ("key", self.key)
         for (given, value), (missing, other) in ((certificate, key), (key, certificate)):
             if value is not None and other is None:
-                raise _problem(f"wants {missing} as well, give both or neither", given)
+                raise _problem(f"needs {missing} as well, give both or neither", given)
         if not 1 <= len(self.languages) <= 3:
             raise _problem("expected one to three languages", "languages")
         return self
 
 
 class PrivacyConfig(Section):
-    """What of a face leaves the program."""
+    """The blurring of faces in everything that leaves the program."""
 
     blur_faces: bool = Field(
-        default=True, description="whether faces in saved videos and pictures are made unreadable"
+        default=True, description="whether faces are made unreadable in saved videos and pictures"
     )
     blur_door: bool = Field(
-        default=True, description="whether faces on the page at the door are made unreadable"
+        default=True, description="whether faces are made unreadable on the page at the door"
     )
     blur_operator: bool = Field(
-        default=True, description="whether faces on the operator's page are made unreadable"
+        default=True, description="whether faces are made unreadable on the operator's page"
     )
 
 
@@ -675,18 +675,18 @@ Device = Literal["auto", "cpu", "cuda", "openvino"]
 
 
 class Config(Section):
-    """All settings."""
+    """Holds all settings."""
 
     device: Device = Field(
         default="auto",
-        description="what runs the networks; auto takes the first of CUDA, OpenVINO and torch that works",
+        description="backend of the networks (auto: the first of CUDA, OpenVINO and torch that works)",
     )
     camera: CameraConfig = CameraConfig()
     cameras: tuple[CameraEntry, ...] = Field(
         default=(),
         max_length=MOST_CAMERAS,
-        description="several cameras instead of the one above; each a name, a source, and what of camera: "
-        "and of the door, region and smallest face under detector: is its own",
+        description="several cameras instead of the one above; each needs a name and a source, and may set "
+        "the keys of camera: and the door, region and smallest face of detector: for itself",
     )
     detector: DetectorConfig = DetectorConfig()
     classifier: ClassifierConfig = ClassifierConfig()
@@ -707,7 +707,7 @@ class Config(Section):
     @field_validator("cameras", mode="before")
     @classmethod
     def _list_as_tuple(cls, value: object) -> object:
-        """YAML has no tuples."""
+        """Return a list as a tuple, because YAML has no tuples."""
         return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
@@ -725,7 +725,7 @@ class Config(Section):
 
     @property
     def watched(self) -> tuple[Config, ...]:
-        """The settings of each camera by itself: `camera` and `detector` are its own, `cameras` is empty."""
+        """Return the settings of each camera, with its own `camera` and `detector` and without `cameras`."""
         if not self.cameras:
             return (self,)
         return tuple(self._of_entry(entry) for entry in self.cameras)
@@ -743,7 +743,7 @@ class Config(Section):
         )
 
     def exposed(self, is_served: bool = True) -> tuple[str, ...]:
-        """Return a sentence on each thing that others on the network could read, the pages if served."""
+        """Return sentences on what others on the network could read. The pages count only if served."""
         said = []
         mqtt, web = self.mqtt, self.web
         if mqtt.password_file and not mqtt.tls and mqtt.host and not _is_this_machine(mqtt.host):
@@ -759,17 +759,17 @@ class Config(Section):
         return tuple(said)
 
     def for_any_picture(self) -> Self:
-        """The same settings for pictures that are not the camera's: its door and region do not apply."""
+        """Return the settings for pictures from elsewhere, without the camera's door and region."""
         camera = {"door_width_m": None, "door_distance_m": None, "region": None}
         return self.model_copy(update={"detector": self.detector.model_copy(update=camera)})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """Settings, and where each came from.
+    """Holds settings and where each of them came from.
 
-    `path` is the file that was read, None without one. `origins` maps the dotted name of every
-    setting that was given to its place: `config.yaml:14` or `environment GATECAM_DEVICE`.
+    `path` is the file that was read, or None. `origins` maps the dotted name of every setting that was given
+    to its place: `config.yaml:14` or `environment GATECAM_DEVICE`.
     """
 
     config: Config
@@ -778,15 +778,15 @@ class LoadedConfig:
 
 
 def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> LoadedConfig:
-    """Settings from the defaults, then a YAML file, then `GATECAM_…` variables; the last one wins.
+    """Load settings from the defaults, then a YAML file, then `GATECAM_…` variables. The last one wins.
 
     Args:
-        path: The file, which must exist. None takes `config.yaml` of the working folder if there is one.
-        env: The environment; None takes the process's. `GATECAM_DETECTOR_MIN_FACE_PX=60` sets
-            `detector.min_face_px`; values are read as plain YAML scalars, lists with commas between.
+        path: The file, which must exist. None means `config.yaml` in the working folder, if it exists.
+        env: The environment, by default the process's. `GATECAM_DETECTOR_MIN_FACE_PX=60` sets
+            `detector.min_face_px`. Values are parsed as plain YAML scalars, lists are separated by commas.
 
     Raises:
-        ConfigError: The file cannot be read, or settings are wrong: one line for each problem.
+        ConfigError: The file cannot be read, or settings are wrong. The error has a line for each problem.
     """
     if path is None:
         _require_own(DEFAULT_PATH)
@@ -804,10 +804,10 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Load
 def to_yaml(
     config: Config, origins: Mapping[str, str] | None = None, notes: Mapping[str, str] | None = None
 ) -> str:
-    """Commented YAML of every key: what it is, its unit and range; `load` reads it back.
+    """Return commented YAML of every key, with its meaning, unit and range. `load` can read it.
 
-    `origins`, as of `LoadedConfig`, adds to each value a comment that says where it came from; `notes`,
-    by dotted names as well, are sentences that stand above it.
+    `origins`, as in `LoadedConfig`, adds where each value came from in a comment beside it. `notes` maps
+    dotted names to further sentences for the comment above.
     """
     origins, notes = origins or {}, notes or {}
     blocks = [textwrap.dedent(_HEADER).lstrip()]
@@ -828,17 +828,17 @@ def to_yaml(
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of `config.yaml`, for editors that check while typing."""
+    """Return the JSON schema of `config.yaml`, for editors that check while typing."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
-# Names and words -------------------------------------------------------------------------------
+# Names and texts -------------------------------------------------------------------------------
 
 _Key = tuple[str, ...]
 
 _HEADER = """
-    # Settings of gatecam: what each key means, its unit and its range. A key may be left out.
-    # After a change, `gatecam config check` says whether the file is right.
+    # Settings of gatecam, each with its meaning, unit and range. Keys may be left out.
+    # After a change, run `gatecam config check` to see whether the file is correct.
     # An environment variable overrides a key: GATECAM_DETECTOR_MIN_FACE_PX=60 sets min_face_px below.
 """
 
@@ -849,13 +849,13 @@ def _section(info: FieldInfo) -> type[Section] | None:
 
 
 def _entries(info: FieldInfo) -> type[Section] | None:
-    """The group of settings of which a setting holds a list."""
+    """Return the group of settings that a setting holds a list of, or None."""
     kind = next(iter(get_args(info.annotation)), None)
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 def _leaves(section: type[Section] = Config, prefix: _Key = ()) -> Iterator[tuple[_Key, FieldInfo]]:
-    """Every setting with its path, but for those in lists of groups."""
+    """Yield every setting with its path, except those in lists of groups."""
     for name, info in section.model_fields.items():
         inner = _section(info)
         if _entries(info) is not None:
@@ -867,7 +867,7 @@ def _leaves(section: type[Section] = Config, prefix: _Key = ()) -> Iterator[tupl
 
 
 def _leaf(key: _Key) -> FieldInfo:
-    """The setting of a path: `detector.region`, `cameras.0.region`."""
+    """Return the setting at a path such as `detector.region` or `cameras.0.region`."""
     section: type[Section] = Config
     for name in key[:-1]:
         if not name.isdecimal():
@@ -877,7 +877,7 @@ def _leaf(key: _Key) -> FieldInfo:
 
 
 def _takes(info: FieldInfo) -> tuple[Any, bool]:
-    """The type of a setting, and whether it may be null instead."""
+    """Return the type of a setting, and whether it may be null instead."""
     kinds = get_args(info.annotation)
     if NoneType not in kinds:
         return info.annotation, False
@@ -901,13 +901,13 @@ def _range(metadata: Iterable[object]) -> str:
 
 
 def _bounds(info: FieldInfo) -> str:
-    """`12 to 2000`, or nothing for a setting without bounds."""
+    """Return `12 to 2000`, or an empty string for a setting without bounds."""
     bounds = _range(info.metadata)
     return f"{bounds} or null" if bounds and _takes(info)[1] else bounds
 
 
 def _kind(info: FieldInfo) -> str:
-    """What a setting takes: `a whole number`, `auto, cpu or cuda`, …"""
+    """Return what a setting accepts: `a whole number`, `auto, cpu or cuda`, …"""
     kind, nullable = _takes(info)
     if get_origin(kind) is Literal:
         *choices, last = get_args(kind)
@@ -927,20 +927,20 @@ def _kind(info: FieldInfo) -> str:
 def _entry(
     key: _Key, info: FieldInfo, value: object, origins: Mapping[str, str], notes: Mapping[str, str]
 ) -> str:
-    """One key: its comments, then the key and its value."""
+    """Return the lines of one key: its comments, then the key and its value."""
     description = info.description or ""
     sentence = f"{description[:1].upper()}{description[1:]}: {_bounds(info) or _kind(info)}."
     sentences = [sentence, *([notes[".".join(key)]] if ".".join(key) in notes else [])]
     comments = [textwrap.fill(s, 100, initial_indent="# ", subsequent_indent="# ") for s in sentences]
     plain = list(value) if isinstance(value, tuple) else value
-    flow = None if isinstance(plain, list) else False  # None: a list in brackets on its key's line
+    flow = None if isinstance(plain, list) else False  # None: a list in brackets on the line of its key
     line = yaml.safe_dump({key[-1]: plain}, allow_unicode=True, width=10_000, default_flow_style=flow)
     origin = origins.get(".".join(key))
     return "\n".join([*comments, f"{line.rstrip()}{f'  # {origin}' if origin else ''}\n"])
 
 
 def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins: Mapping[str, str]) -> str:
-    """A list of groups: its comment, then of each group what was given."""
+    """Return the lines of a list of groups: its comment, then the keys that each group sets."""
     description = info.description or ""
     comment = textwrap.fill(
         f"{description[:1].upper()}{description[1:]}.", 100, initial_indent="# ", subsequent_indent="# "
@@ -961,7 +961,7 @@ def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins:
 
 
 def _printable(text: str) -> str:
-    """Text that is safe in a one-line message or comment."""
+    """Return text that is safe in a message or comment of one line."""
     return text if text.isprintable() else repr(text)[1:-1]
 
 
@@ -970,7 +970,7 @@ def _short(text: str) -> str:
 
 
 def _got(value: object) -> str:
-    """A rejected value as its author would know it."""
+    """Return a rejected value in the form in which its author wrote it."""
     if isinstance(value, str):
         return repr(_short(hide_secrets(value)))
     if value is None or isinstance(value, bool):
@@ -985,24 +985,24 @@ def _got(value: object) -> str:
 
 @cache
 def _warn(text: str) -> None:
-    """Log a warning, the same one once: settings are read several times."""
+    """Log a warning. Settings are read several times, so each text is logged only once."""
     log.warning("%s", text)
 
 
 def _require_own(path: Path) -> None:
-    """Check that root takes no settings from a file that another user left in the working folder.
+    """Check that root does not load settings that another user put into the working folder.
 
     Settings name programs to run and files to write.
 
     Raises:
-        ConfigError: the file, or the link that leads to it, is another user's.
+        ConfigError: the file, or the link that leads to it, belongs to another user.
     """
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return
     try:
         owners = {path.lstat().st_uid, path.stat().st_uid}
     except OSError:
-        return  # reading it tells
+        return  # reading the file reports the error
     if others := owners - {0}:
         raise ConfigError(
             f"{path}: belongs to another user (id {min(others)}), so root does not take it from the working "
@@ -1034,7 +1034,7 @@ def _read_text(path: Path, required: bool) -> str | None:
 
 
 def _compose(path: Path, text: str) -> yaml.Node | None:
-    """The YAML tree of a text, with line numbers; nothing is built from it yet."""
+    """Parse a text into a YAML tree with line numbers, without building objects from it."""
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
@@ -1056,12 +1056,12 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "
 
 
 def _untagged(kind: type[yaml.Node], value: object, quoted: bool = False) -> str:
-    """The tag that YAML gives a node whose author wrote none."""
+    """Return the tag that YAML gives a node without an explicit one."""
     return str(_RESOLVER.resolve(kind, value, (not quoted, quoted)))  # type: ignore[no-untyped-call]
 
 
 def _scalar(text: str) -> object:
-    """The null, boolean, number or text that a plain YAML scalar stands for."""
+    """Return the null, boolean, number or text that a plain YAML scalar stands for."""
     tag = _untagged(yaml.ScalarNode, text)
     if tag not in _PLAIN_TAGS:
         return text
@@ -1069,7 +1069,7 @@ def _scalar(text: str) -> object:
         value: object = yaml.constructor.SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
     except (ValueError, OverflowError):
         return text
-    # Python refuses to write numbers of thousands of digits, and no setting has one.
+    # Python cannot print numbers with thousands of digits, and no setting has one.
     return text if isinstance(value, int) and value.bit_length() > 1000 else value
 
 
@@ -1077,19 +1077,19 @@ def _scalar(text: str) -> object:
 class _Value:
     value: object
     place: str
-    rank: int  # orders problems as a reader meets them: lines of the file, then the environment
+    rank: int  # orders problems: first the lines of the file, then the environment
 
 
 @dataclass(slots=True)
 class _Draft:
-    """Settings on the way to a `Config`, with all problems met so far."""
+    """Collects settings for a `Config`, and all problems found on the way."""
 
     values: dict[_Key, _Value] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)  # variables that are no settings
 
     def add_file(self, node: yaml.Node | None, path: Path) -> None:
-        """Take the settings of a YAML tree."""
+        """Add the settings of a YAML tree."""
         if node is not None:
             self._add_mapping(node, path, Config, ())
             self._check_each()
@@ -1113,14 +1113,14 @@ class _Draft:
             seen.add(name)
 
     def _pairs(self, node: yaml.MappingNode, path: Path, known: dict[int, _Pairs]) -> _Pairs:
-        """Return a mapping's keys and values, those of its `<<` merges after its own.
+        """Return the keys and values of a mapping, followed by those of its `<<` merges.
 
-        A key of its own comes before a merged one, and an earlier merge before a later one. `known` holds
-        what was unfolded already, so that merges of merges cost no more than they hold.
+        Its own keys win over merged ones, and earlier merges over later ones. `known` caches the mappings
+        that are already done, so nested merges take no longer than their result.
         """
         if id(node) in known:
             return known[id(node)]
-        known[id(node)] = []  # for one that merges itself
+        known[id(node)] = []  # for a mapping that merges itself
         own = [pair for pair in node.value if pair[0].tag != _MERGE]
         taken = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
         merged = []
@@ -1162,7 +1162,7 @@ class _Draft:
             self._add_mapping(item, path, section, (*key, str(index)))
 
     def add_environment(self, env: Mapping[str, str]) -> None:
-        """Take the `GATECAM_…` variables."""
+        """Add the `GATECAM_…` variables."""
         known = {ENV_PREFIX + "_".join(key).upper(): (key, info) for key, info in _leaves()}
         for name in sorted(name for name in env if name.startswith(ENV_PREFIX)):
             place, rank = f"environment {_printable(name)}", MAX_FILE_BYTES
@@ -1174,11 +1174,11 @@ class _Draft:
         self._check_each()
 
     def finished(self) -> Config:
-        """The settings, or a `ConfigError` with every problem."""
+        """Return the settings, or raise a `ConfigError` with every problem."""
         if not self.problems:
             try:
                 return Config.model_validate(self._tree())
-            except ValidationError as error:  # each setting is right, but not beside the others
+            except ValidationError as error:  # each setting is valid, but not together with the others
                 for detail in error.errors(include_url=False):
                     key = (*map(str, detail["loc"]), *detail["ctx"]["key"].split("."))
                     given = self.values[key]
@@ -1199,7 +1199,7 @@ class _Draft:
         return tree
 
     def _check_each(self) -> None:
-        """Turn wrong values into problems, also those of the file that a variable would override."""
+        """Turn invalid values into problems, including those in the file that a variable would override."""
         try:
             Config.model_validate(self._tree())
         except ValidationError as error:
@@ -1207,12 +1207,12 @@ class _Draft:
                 key = _key_of(detail["loc"])
                 if (
                     key in self.values and not key[-1].isdecimal()
-                ):  # neither told already nor a section, which may still be completed
+                ):  # not yet reported, and no section, which may still be completed
                     said = detail["msg"] if detail["type"] == "gatecam" else None
                     self._add_invalid(key, detail["type"], said)
 
     def origins(self) -> dict[str, str]:
-        """Where each setting came from, by its dotted name."""
+        """Return where each setting came from, by its dotted name."""
         return {".".join(key): given.place for key, given in self.values.items()}
 
     def _add_invalid(self, key: _Key, error_type: str, said: str | None) -> None:
@@ -1237,7 +1237,7 @@ class _Draft:
 
 
 def _key_of(location: Iterable[int | str]) -> _Key:
-    """The path of a setting from pydantic's: without places in a list, but for those of groups."""
+    """Return the path of a setting from pydantic's location, with indices only for lists of groups."""
     key: list[str] = []
     for part in location:
         if isinstance(part, str) or (len(key) == 1 and _entries(Config.model_fields[key[0]]) is not None):
@@ -1255,7 +1255,7 @@ def _dotted(prefix: _Key, name: str) -> str:
 
 
 def _unknown(prefix: _Key, name: str, section: type[Section]) -> str:
-    """Says that a key is unknown, and which one was likely meant."""
+    """Return the message for an unknown key, with the key that was probably meant."""
     near = difflib.get_close_matches(name, section.model_fields, n=1)
     homes = [".".join(key[:-1]) for key, _ in _leaves() if key[-1] == name.rsplit(".")[-1] and key[:-1]]
     if near:
@@ -1268,12 +1268,12 @@ def _unknown(prefix: _Key, name: str, section: type[Section]) -> str:
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    """Check for what Docker and Kubernetes set for a service named gatecam-web: `GATECAM_WEB_PORT=tcp://…`."""
+    """Check for a variable that Docker and Kubernetes set for a service: `GATECAM_WEB_PORT=tcp://…`."""
     return name.endswith("_PORT") and value.startswith(("tcp://", "udp://", "sctp://"))
 
 
 def _strange_variable(name: str, known: Iterable[str]) -> str:
-    """Return the name of a variable that is no setting, with the setting that was likely meant."""
+    """Return the name of a variable that is no setting, with the setting that was probably meant."""
     ends = [other.removeprefix(ENV_PREFIX) for other in known]
     end = name.removeprefix(ENV_PREFIX)
     near = [] if end in ends else difflib.get_close_matches(end, ends, n=1, cutoff=0.75)
@@ -1281,9 +1281,9 @@ def _strange_variable(name: str, known: Iterable[str]) -> str:
 
 
 def _node_value(node: yaml.Node) -> object:
-    """A scalar's value, or a list's of scalars; what is nested deeper, or tagged there, stands empty.
+    """Return the value of a scalar or of a list of scalars. Deeper or tagged values come back empty.
 
-    No setting takes such, and it may unfold to billions.
+    No setting takes them, and with YAML's aliases they could expand to billions of values.
     """
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style else _scalar(node.value)
@@ -1297,7 +1297,7 @@ def _is_plain(node: yaml.Node) -> bool:
 
 
 def _has_tag(node: yaml.Node) -> bool:
-    """Whether a node was given a YAML tag such as `!!python/name:os.system`."""
+    """Return whether a node has an explicit YAML tag such as `!!python/name:os.system`."""
     return node.tag != _untagged(type(node), node.value, quoted=bool(getattr(node, "style", None)))
 
 
@@ -1306,7 +1306,7 @@ def _node_got(node: yaml.Node) -> str:
 
 
 def _env_value(text: str, info: FieldInfo) -> object:
-    """A variable's value; for text it is taken as it stands, so that `GATECAM_CAMERA_NAME=12` works."""
+    """Return the value of a variable. A text setting takes it unparsed, so `GATECAM_CAMERA_NAME=12` works."""
     value = _scalar(text.strip())
     if value is None and _takes(info)[1]:
         return None

@@ -1,4 +1,4 @@
-"""The work of `gatecam config explain`: what the detector's settings come to in m, px and s."""
+"""Explain for `gatecam config explain` what the detector's settings mean in m, px and s."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gatecam.settings.config import FACE_BREADTH_M, SMALLEST_FACE_PX, Config, De
 
 KEY = "detector.min_face_px"
 WIDTHS_PX = (640, 1280, 1920)
-WANTED_PX = 32  # the smallest faces that the classifier is scored on
-SMALL_PX = 24  # so far below that it is worth a word
+WANTED_PX = 32  # smallest faces on which the classifier is evaluated
+SMALL_PX = 24  # below this size a warning is shown
 CAREFUL = "Careful: "
 
 
 def explain(console: Console, config: Config, origins: Mapping[str, str]) -> None:
-    """Print the smallest face and how it came about, how far faces are found, the region, the searches."""
+    """Print the smallest face, how far faces are found, the region, and the search interval."""
     for text in _faces(config, origins.get(KEY)):
         _print(console, text)
     console.print()
@@ -29,12 +29,12 @@ def explain(console: Console, config: Config, origins: Mapping[str, str]) -> Non
 
 
 def face_note(config: Config) -> str:
-    """How the smallest face in the camera's pictures came about, in a line or three."""
+    """Return up to three sentences on how the smallest face in the camera's pictures is computed."""
     smallest_px = _smallest_px(config, config.camera.width)
     if config.detector.min_face_px is not None:
         return f"Here {smallest_px} px, as given."
     if config.detector.door is None:
-        return f"Here {smallest_px} px: the default, as no door is given."
+        return f"Here {smallest_px} px, the default without a door."
     steps = " ".join(_arithmetic(config, config.detector.door))
     return f"Here {smallest_px} px in pictures {config.camera.width} px wide, from the door. {steps}"
 
@@ -44,18 +44,18 @@ def _print(console: Console, text: str) -> None:
 
 
 def _smallest_px(config: Config, width_px: int) -> int:
-    """The smallest face in pictures of a width, of which perhaps only a region is searched."""
+    """Return the smallest face in pictures of a width, of which perhaps only a region is searched."""
     return config.detector.smallest_face_px(_searched_px(config, width_px)[0])
 
 
 def _searched_px(config: Config, width_px: int) -> tuple[int, int]:
-    """Width and height of what is searched of pictures of a width and the camera's height."""
+    """Return the size of the searched area in pictures with a given width and the camera's height."""
     box = region_box(config.detector.region or (0, 0, 1, 1), width_px, config.camera.height)
     return int(box.width), int(box.height)
 
 
 def _arithmetic(config: Config, door: Door) -> list[str]:
-    """From the door to the farthest face's px, a sentence a step."""
+    """Return the steps from the door to the size of the farthest face, one sentence per step."""
     detector, width_px, far_m = config.detector, config.camera.width, door.farthest_m
     shown_m = f"{detector.view_m(far_m):.2f} m"
     return [
@@ -68,15 +68,15 @@ def _arithmetic(config: Config, door: Door) -> list[str]:
 
 
 def _faces(config: Config, origin: str | None) -> Iterator[str]:
-    """The smallest face, how it came about, and what is amiss with it."""
+    """Yield the smallest face, how it is computed, and warnings about it."""
     detector, width_px = config.detector, config.camera.width
     smallest = f"Smallest face: {_smallest_px(config, width_px)} px"
     if detector.min_face_px is not None:
         yield f"{smallest}, as given{f' ({origin})' if origin else ''}."
     elif detector.door is None:
         yield (
-            f"{smallest}, the default; with detector.door_width_m and detector.door_distance_m it is worked "
-            "out from the door."
+            f"{smallest}, the default; set detector.door_width_m and detector.door_distance_m to compute it "
+            "from the door."
         )
     else:
         yield f"{smallest} in pictures {width_px} px wide (camera.width), from the door:"
@@ -85,14 +85,14 @@ def _faces(config: Config, origin: str | None) -> Iterator[str]:
     if _smallest_px(config, width_px) > min(searched):
         yield (
             f"{CAREFUL}such a face does not fit into the {searched[0]} × {searched[1]} px that are searched, "
-            "so nothing is found; look for a smaller one, or search a larger region."
+            "so nothing is found; choose a smaller face or a larger region."
         )
     if detector.door is not None:
         yield from _careful_at_door(config, detector.door)
 
 
 def _careful_at_door(config: Config, door: Door) -> Iterator[str]:
-    """What is amiss with the farthest face in the doorway, and what to do."""
+    """Yield warnings about the farthest face in the doorway, with what to do."""
     detector = config.detector
     face_px = math.floor(detector.face_px(door.farthest_m, config.camera.width))
     if face_px < SMALLEST_FACE_PX:
@@ -102,20 +102,20 @@ def _careful_at_door(config: Config, door: Door) -> Iterator[str]:
         )
     elif detector.min_face_px is not None and detector.min_face_px > face_px:
         yield (
-            f"{CAREFUL}the farthest face in the doorway is {face_px} px wide, so it is not looked for; leave "
-            "min_face_px out to have it found."
+            f"{CAREFUL}the farthest face in the doorway is {face_px} px wide, so it is not found; remove "
+            "min_face_px to find it."
         )
     if face_px < SMALL_PX:
         yield (
-            f"{CAREFUL}{face_px} px are few to judge a mask by; the classifier is scored on {WANTED_PX} px "
-            f"and more. The farthest face has {WANTED_PX} px {_remedies(config, door)}."
+            f"{CAREFUL}{face_px} px are few for a reliable verdict; the classifier is evaluated on "
+            f"{WANTED_PX} px and more. The farthest face has {WANTED_PX} px {_remedies(config, door)}."
         )
 
 
 def _remedies(config: Config, door: Door) -> str:
-    """What makes the farthest face large enough: more pixels, or a nearer camera or narrower lens.
+    """Return what makes the farthest face large enough: more pixels, a nearer camera or a narrower lens.
 
-    These two only where they do not cut the doorway's sides off.
+    The last two are left out if they would cut off the sides of the doorway.
     """
     detector, width_px = config.detector, config.camera.width
     needed_px = math.ceil(WANTED_PX / detector.face_px(door.farthest_m, 1))
@@ -130,7 +130,7 @@ def _remedies(config: Config, door: Door) -> str:
 
 
 def _found_m(detector: DetectorConfig, face_px: int, width_px: int) -> float:
-    """How far a face may be to show so many px in a picture of a width, in m."""
+    """Return up to which distance a face has at least `face_px` in a picture of a width, in m."""
     return detector.face_px(1, width_px) / face_px
 
 
@@ -148,7 +148,7 @@ def _distances(config: Config) -> Table:
 
 
 def _view(detector: DetectorConfig) -> Iterator[str]:
-    """What the picture shows, and whether that holds the door."""
+    """Yield what the picture shows, and whether the door fits into it."""
     yield f"A face is {FACE_BREADTH_M} m wide, and the lens sees {detector.view_deg:g}° across the picture."
     door = detector.door
     if door is None:
@@ -168,7 +168,7 @@ def _view(detector: DetectorConfig) -> Iterator[str]:
 
 
 def _region(config: Config) -> Iterator[str]:
-    """What is searched of the picture, and what that leaves of the door."""
+    """Yield which part of the picture is searched, and how much of the door that covers."""
     detector, camera = config.detector, config.camera
     if detector.region is None:
         yield "Region: none, the whole picture is searched."
@@ -185,11 +185,11 @@ def _region(config: Config) -> Iterator[str]:
     left_m = shown_m * (x2 - x1)
     yield f"At the door it leaves {left_m:.2f} m of the {shown_m:.2f} m."
     if left_m < detector.door.width_m <= shown_m:
-        yield f"{CAREFUL}people at the sides of the doorway are not searched for; widen the region."
+        yield f"{CAREFUL}people at the sides of the doorway are not found; widen the region."
 
 
 def _searches(config: Config) -> Iterator[str]:
-    """How often all is searched, and how long a new face may wait."""
+    """Yield how often the whole picture is searched, and how long it may take to find a new face."""
     every, fps = config.detector.detect_every, config.camera.fps
     what = "picture" if config.detector.region is None else "region"
     wait = f"{every / fps:.2f} s at {fps:g} frames/s (camera.fps)"
@@ -199,12 +199,12 @@ def _searches(config: Config) -> Iterator[str]:
         return
     yield (
         f"Searches: the whole {what} in every {_ordinal(every)} frame at least (detect_every), and at once "
-        "where something moves or a face is lost; between these only the known faces are looked at."
+        "where something moves or a face is lost; in between only the known faces are searched."
     )
-    yield f"A new face that moves nothing waits at most {every} frames, {wait}."
+    yield f"A new face that moves nothing is found after at most {every} frames, {wait}."
 
 
 def _ordinal(number: int) -> str:
-    """`2nd`, `10th`, `21st`, …"""
+    """Return an ordinal number: `2nd`, `10th`, `21st`, …"""
     last = 0 if number // 10 % 10 == 1 else number % 10
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"

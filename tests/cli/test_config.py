@@ -78,7 +78,7 @@ DOOR = "detector: {door_width_m: 0.9, door_distance_m: 3"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", ["# Here 32 px: the default, as no door is given."]),
+        ("", ["# Here 32 px, the default without a door."]),
         ("detector: {min_face_px: 40}", ["# Here 40 px, as given.", "min_face_px: 40  # config.yaml:1"]),
         (
             DOOR + "}",
@@ -113,7 +113,7 @@ def rows(text: str) -> list[list[str]]:
 def test_explain_says_how_far_faces_are_found_without_a_door(gatecam):
     text = explained(gatecam, "")
     assert text.startswith(
-        "Smallest face: 32 px, the default; with detector.door_width_m and detector.door_d"
+        "Smallest face: 32 px, the default; set detector.door_width_m and detector.door_d"
     )
     # 70° see 1.4004 × distance: 0.14 m is 32 of 640 px where these show 2.8 m, at 2.00 m.
     assert rows(text) == [
@@ -126,7 +126,7 @@ def test_explain_says_how_far_faces_are_found_without_a_door(gatecam):
         "Searches: the whole picture in every 10th frame at least (detect_every), and at once where" in text
     )
     assert text.endswith(
-        "A new face that moves nothing waits at most 10 frames, 0.33 s at 30 frames/s (camera.fps).\n"
+        "A new face that moves nothing is found after at most 10 frames, 0.33 s at 30 frames/s (camera.fps).\n"
     )
     assert "Careful" not in text
 
@@ -161,7 +161,7 @@ def test_explain_says_what_the_region_leaves(gatecam):
     [
         (
             DOOR + "}",
-            "Careful: 18 px are few to judge a mask by; the classifier is scored on 32 px and more. The "
+            "Careful: 18 px are few for a reliable verdict; the classifier is evaluated on 32 px and more. The "
             "farthest face has 32 px with pictures 1105 px wide, or with the camera 1.5 m from the door, or "
             "with a lens of 44°.\n",
         ),
@@ -176,8 +176,8 @@ def test_explain_says_what_the_region_leaves(gatecam):
         ),
         (
             DOOR + ", min_face_px: 30}",
-            "Careful: the farthest face in the doorway is 18 px wide, so it is not looked for; leave "
-            "min_face_px out to have it found.",
+            "Careful: the farthest face in the doorway is 18 px wide, so it is not found; remove "
+            "min_face_px to find it.",
         ),
         (
             "detector: {door_width_m: 2, door_distance_m: 1}",
@@ -186,7 +186,7 @@ def test_explain_says_what_the_region_leaves(gatecam):
         ),
         (
             "detector: {door_width_m: 2, door_distance_m: 2, region: [0, 0, 0.5, 1]}",
-            "Careful: people at the sides of the doorway are not searched for; widen the region.",
+            "Careful: people at the sides of the doorway are not found; widen the region.",
         ),
         (
             "detector: {min_face_px: 300, region: [0, 0, 1, 0.5]}",

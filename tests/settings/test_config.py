@@ -186,7 +186,7 @@ def test_a_variable_can_say_null(settings):
         ),
         (
             'sound: {quiet_hours: "22:00-22:00"}',
-            "sound.quiet_hours: expected an end that is not its start; sound.volume: 0 is quiet all day, "
+            "sound.quiet_hours: expected different start and end times; sound.volume: 0 is quiet all day, "
             "got '22:00-22:00' (config.yaml:1)",
         ),
         ("mqtt:\n  host: mqtt://127.0.0.1", f"mqtt.host: {HOST}, got 'mqtt://127.0.0.1' (config.yaml:2)"),
@@ -194,23 +194,23 @@ def test_a_variable_can_say_null(settings):
         ("mqtt: {host: 'db:1883'}", f"mqtt.host: {HOST}, got 'db:1883' (config.yaml:1)"),
         (
             "mqtt:\n  ca_file: /ca.pem",
-            "mqtt.ca_file: wants tls: true as well, without which nothing is encrypted (config.yaml:2)",
+            "mqtt.ca_file: needs tls: true as well, without which nothing is encrypted (config.yaml:2)",
         ),
         (
             "mqtt:\n  password_file: /password",
-            "mqtt.password_file: wants user as well, give both or no password (config.yaml:2)",
+            "mqtt.password_file: needs user as well, give both or no password (config.yaml:2)",
         ),
         (
             "detector:\n  door_width_m: 0.9",
-            "detector.door_width_m: wants door_distance_m as well, give both or neither (config.yaml:2)",
+            "detector.door_width_m: needs door_distance_m as well, give both or neither (config.yaml:2)",
         ),
         (
             "detector:\n  view_deg: 60\n  door_distance_m: 3",
-            "detector.door_distance_m: wants door_width_m as well, give both or neither (config.yaml:3)",
+            "detector.door_distance_m: needs door_width_m as well, give both or neither (config.yaml:3)",
         ),
         (
             "detector:\n  door_distance_m: 3\n  door_width_m: null",
-            "detector.door_distance_m: wants door_width_m as well, give both or neither (config.yaml:2)",
+            "detector.door_distance_m: needs door_width_m as well, give both or neither (config.yaml:2)",
         ),
         ("detector: {view_deg: 180}", "detector.view_deg: expected 10 to 170, got 180 (config.yaml:1)"),
         ("detector: {detect_every: 0}", "detector.detect_every: expected 1 to 300, got 0 (config.yaml:1)"),
@@ -289,7 +289,7 @@ def test_a_rejected_setting_is_told_with_its_line(problems, text, problem):
         (
             "GATECAM_DETECTOR_DOOR_WIDTH_M",
             "2",
-            "detector.door_width_m: wants door_distance_m as well, give both or neither (environment",
+            "detector.door_width_m: needs door_distance_m as well, give both or neither (environment",
         ),
     ],
 )
@@ -781,7 +781,7 @@ def test_several_cameras_are_written_and_read_back(settings):
         ),
         (
             "cameras:\n- {name: a, source: 0, door_width_m: 1}",
-            "cameras.0.door_width_m: wants door_distance_m as well, give both or neither (config.yaml:2)",
+            "cameras.0.door_width_m: needs door_distance_m as well, give both or neither (config.yaml:2)",
         ),
     ],
 )
