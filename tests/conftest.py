@@ -17,6 +17,16 @@ MakeFace = Callable[..., Face]
 MakeTrack = Callable[..., Track]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Keep what a report holds of a test's output in UTF-8: a worker cannot send surrogates."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory) -> Iterator[None]:
     """Keep gatecam's data, sockets and locks in folders of the tests, also for the programs that they start.

@@ -91,8 +91,8 @@ class VideoFile:
             self._container = self._opened_on_gpu() or self._opened(None)
         except (FFmpegError, ValueError) as error:
             raise SourceError(
-                f"{self.path}: not a video, or its header is damaged or cut off; play it elsewhere or export it "
-                "again."
+                f"{self.path}: not a video, or its header is damaged or cut off; "
+                "play it elsewhere or export it again."
             ) from error
         stream = self._container.streams.best("video")
         if not self._container.streams:
