@@ -1,1 +1,1 @@
-"""The room that keeps: videos for now; what is written here outlives the program."""
+"""Keep events and totals in databases, and deliver events to outputs."""

@@ -1,8 +1,8 @@
-"""Guards what is deleted by age against a wall clock that is wrong.
+"""Protect events from being deleted by age when the wall clock is wrong.
 
-A clock without a battery starts in 1970, a time server moves it by years, and a wrong one may be a year
-ahead. So an event's age is the time that is known to have passed since: while this program ran, and while
-events came. A long silence counts only if a time server confirms the clock, and a jump never counts.
+A clock without a battery starts in 1970, a time server may move it by years, and a wrong one may be a year
+ahead. So the age of an event is the time that is known to have passed since: while this program ran, and
+while events came. A long silence counts only if a time server confirms the clock. A jump never counts.
 """
 
 from __future__ import annotations
@@ -16,45 +16,46 @@ from datetime import UTC, datetime
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-JUMP_MS = HOUR_MS  # the wall clock moved by so much other than the monotonic one
-SILENCE_MS = 7 * DAY_MS  # longest time without an event that an unconfirmed clock is believed
+# A difference in movement between the wall clock and the monotonic one that counts as a jump
+JUMP_MS = HOUR_MS
+SILENCE_MS = 7 * DAY_MS  # longest time without events for which an unconfirmed clock is trusted
 SANE_MS = round(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)  # no event is older than gatecam
 AGREE_S = 60.0
-STA_UNSYNC = 0x40  # adjtimex(2): no time server has set the clock lately
+STA_UNSYNC = 0x40  # adjtimex(2): no time server has set the clock recently
 ASK_S = 5.0
 BUSCTL = ("busctl", "get-property", "org.freedesktop.timedate1", "/org/freedesktop/timedate1")
 ADVICE = "Set the clock, or let the machine reach a time server. Until then nothing is deleted because of it."
 
-Spans = Sequence[tuple[int, int]]  # the first and the last event of each day that has any, oldest first
+Spans = Sequence[tuple[int, int]]  # times of the first and last event of each day with events, oldest first
 
 
 class ClockGuard:
-    """Says how old an event must be to be deleted. Times come as arguments, in ms or s since some start."""
+    """Decides how old an event must be to be deleted. Times are arguments, in ms or s since some start."""
 
     def __init__(
         self, now: datetime, running_s: float, is_confirmed: Callable[[datetime], bool] | None = None
     ) -> None:
-        """Begin with the times of the program's start.
+        """Begin with the times at which the program starts.
 
         Args:
             now: the wall clock.
             running_s: a clock that nobody sets.
-            is_confirmed: tells whether a time server has set the wall clock; by default the system is asked.
+            is_confirmed: returns whether a time server has set the wall clock. Default: ask the system.
         """
         self._is_confirmed = is_confirmed or confirmed_by_time_server
         self._now, self._offset_ms = now, to_ms(now) - running_s * 1000
-        self._steady_ms = to_ms(now)  # the wall clock is known to run evenly since then
+        self._steady_ms = to_ms(now)  # the wall clock is known to run evenly since this time
         self._moved: tuple[datetime, datetime] | None = None
         self._gap: tuple[int, int] | None = None
         self._newest_ms = 0
 
     def tick(self, now: datetime, running_s: float, newest_ms: int) -> None:
-        """Take the time. Call this before each turn of deleting.
+        """Update the times. Call this before each round of deleting.
 
         Args:
             now: the wall clock.
             running_s: the clock that nobody sets.
-            newest_ms: time of the newest event and of the newest file that gatecam wrote.
+            newest_ms: time of the newest event and the newest file that gatecam wrote.
         """
         offset_ms = to_ms(now) - running_s * 1000
         if abs(offset_ms - self._offset_ms) >= JUMP_MS:
@@ -62,7 +63,7 @@ class ClockGuard:
         self._now, self._offset_ms, self._newest_ms, self._gap = now, offset_ms, newest_ms, None
 
     def oldest_ms(self, spans: Spans, keep_ms: int) -> int:
-        """Return the time before which events are surely older than `keep_ms`."""
+        """Return the time before which events are certainly older than `keep_ms`."""
         end, left = to_ms(self._now), keep_ms
         for start, stop in self._unproven(spans):
             if end - stop >= left:
@@ -73,7 +74,7 @@ class ClockGuard:
         return max(0, end - left)
 
     def trouble(self) -> str | None:
-        """Return what is wrong with the clock, as a sentence for the operator, or None."""
+        """Return a sentence about what is wrong with the clock, or None."""
         now_ms = to_ms(self._now)
         is_fresh = self._moved is not None and now_ms - self._steady_ms < DAY_MS
         is_behind = self._newest_ms > now_ms + DAY_MS or now_ms < SANE_MS
@@ -95,7 +96,7 @@ class ClockGuard:
         )
 
     def _unproven(self, spans: Spans) -> Iterator[tuple[int, int]]:
-        """Yield the times that may not have passed, newest first, as start and end in ms."""
+        """Yield the periods that may not really have passed, newest first, as start and end in ms."""
         later, is_jump = self._steady_ms, self._moved is not None
         for first, last in reversed(spans):
             if first >= self._steady_ms:
@@ -116,7 +117,7 @@ def _day(ms: int) -> str:
 
 
 class _Timex(ctypes.Structure):
-    """`struct timex` of adjtimex(2), as far as it is read here."""
+    """Maps the fields of `struct timex` (adjtimex(2)) that are read here."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -128,16 +129,16 @@ class _Timex(ctypes.Structure):
 
 
 def confirmed_by_time_server(now: datetime) -> bool:
-    """Check whether a time server has set the machine's clock, and that clock says `now`.
+    """Return whether a time server has set the machine's clock and that clock says `now`.
 
-    The kernel is asked, and where it does not answer, as under systemd's ProtectClock=, systemd's timedated.
+    The kernel is asked first. If it does not answer, as under systemd's ProtectClock=, timedated is asked.
     """
     state = _ask_kernel() or _ask_systemd()
     return state is not None and state[0] and abs(state[1] - now.timestamp()) < AGREE_S
 
 
 def _ask_kernel() -> tuple[bool, float] | None:
-    """Whether the clock is synchronised, and what it says in s since 1970. None without an answer."""
+    """Return whether the clock is synchronized, and its time in s since 1970. None without an answer."""
     if sys.platform != "linux":
         return None
     state = _Timex()

@@ -1,4 +1,4 @@
-"""The page of one day: who came and how, by hours; the days before; outages; totals."""
+"""Build the page of one day: arrivals by hour, the days before, outages and totals."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, s
 from gatecam.types import EventKind
 
 DAYS = 14
-GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # those of the screen
+GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # the colours of the screen
 
 
 def day_page(
     store: EventStore, totals: Sequence[Total], day: date, camera: str | None = None
 ) -> tuple[Page, Arrivals]:
-    """The page of a day at one camera, or at all; and the day's sums.
+    """Return the page of a day at one camera or at all cameras, and the day's sums.
 
     Args:
-        store: asked for events; it may hold no totals, as PostgreSQL.
-        totals: of that day and camera.
-        day: which day, in local time.
-        camera: None for all.
+        store: provides the events. It may have no totals, like PostgreSQL.
+        totals: the totals of that day and camera.
+        day: the local day.
+        camera: the camera, or None for all.
 
     Raises:
         OutputError: the store cannot be read.
@@ -38,8 +38,8 @@ def day_page(
     _add_hours(page, hours)
     first_ms = day_ms(day - timedelta(days=DAYS - 1))[0]
     _add_days(page, by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS))
-    # An outage goes on over midnight where nothing came after it: not its end, nor a person who was seen,
-    # as after a restart, which tells no end.
+    # An outage lasts past midnight if it is the camera's last event before midnight. Otherwise it has an end, or
+    # an event about a person shows that the camera sees, as after a restart, which stores no end.
     before = store.latest_of_each(start_ms, camera)
     kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
     asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
@@ -50,7 +50,7 @@ def day_page(
 
 
 def summary(sums: Arrivals) -> str:
-    """One sentence on who came."""
+    """Return a sentence on how many people came and how they wore their masks."""
     share = share_correct(sums)
     if share is None:
         return "Nobody came whose mask could be judged."

@@ -1,4 +1,4 @@
-"""Every event, kept in a database, with how far each output has come and totals of people."""
+"""Keep every event in a database, with the cursors of the outputs and totals of people."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from gatecam.store.engine import Database
 from gatecam.store.tables import cursors, events, totals
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 
-QUARTER_MS = 900_000  # every offset of local time is a whole number of quarters of an hour
+QUARTER_MS = 900_000  # every offset of local time is a whole number of quarter-hours
 READ_AT_ONCE = 1000
 DELETE_AT_ONCE = 5000
 LAST_ID = {
     "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
     "postgresql": "SELECT last_value FROM events_id_seq WHERE is_called",
 }
-SPARE = 0.9  # of the size allowed is left after the oldest were deleted, so that this is rare
+SPARE = 0.9  # share of the allowed size to which the store is reduced, so that this happens rarely
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are asked for: all, or those that every given part lets through.
+    """Selects events. All conditions that are given must hold.
 
-    Times are of the day, in ms since 1970, `since_ms` included and `until_ms` not. `before_id` continues
-    a list at the event that it ended with.
+    Times are in ms since 1970, from `since_ms` to just before `until_ms`. `before_id` continues a list after
+    its last event.
     """
 
     since_ms: int | None = None
@@ -47,9 +47,9 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """People who came within a quarter of an hour, by how they wore their mask when first judged.
+    """Counts people who came within a quarter of an hour, by how they wore their mask when first classified.
 
-    `put_on` counts those of `incorrect` and `none` who put a mask on after they were told, whenever that was.
+    `put_on` counts those of `incorrect` and `none` who put a mask on after an alert, at whatever time.
     """
 
     start_ms: int
@@ -60,13 +60,13 @@ class Arrivals:
 
     @property
     def people(self) -> int:
-        """All who came."""
+        """Return how many people came."""
         return self.correct + self.incorrect + self.none
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """People of one of the 18 classes at one camera that were written on a day, ten or more."""
+    """Counts people of one of the 18 classes at one camera, written on one day, at least ten."""
 
     day: str
     camera: str
@@ -76,35 +76,35 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The oldest events that an output has not; `deleted` are those before them that it can never get."""
+    """Holds the oldest events that an output has not yet. `deleted` counts deleted events before them."""
 
     events: tuple[StoredEvent, ...]
     deleted: int
 
 
 class EventStore:
-    """Events in a database, in the order of their coming.
+    """Keeps events in a database, in the order in which they come.
 
-    Every method may be called from any thread, and raises `OutputError` where the database fails.
+    Every method may be called from any thread, and raises `OutputError` if the database fails.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.changed = threading.Condition()  # notified after an append by this program
+        self.changed = threading.Condition()  # notified after this program appends events
 
     @property
     def name(self) -> str:
-        """Where it is, without a password."""
+        """Return the name of the database, without a password."""
         return self._database.name
 
     def send(self, event: Event) -> None:
-        """Keep one event; returns and raises as `append`."""
+        """Write one event, as `append` does."""
         self.append([event])
 
     def append(self, given: Sequence[Event]) -> None:
-        """Keep events; on return they are on the disk, after an error none of them is.
+        """Write events to the disk. After an error none of them is kept.
 
-        Each must have its time of day.
+        Each event must have its time of day.
         """
         rows = [to_row(uuid.uuid4().hex, event) for event in given]
         with self._database.transaction(writing=True) as connection:
@@ -113,17 +113,17 @@ class EventStore:
             self.changed.notify_all()
 
     def copy(self, given: Sequence[StoredEvent]) -> None:
-        """Keep events of another store; those that are there already are left as they are."""
+        """Write events from another store. Events that are already there stay unchanged."""
         rows = [to_row(stored.key, stored.event) for stored in given]
         with self._database.transaction(writing=True) as connection:
             insert = _insert(connection, events)
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
 
     def restore(self, given: Sequence[StoredEvent], totals: Sequence[Total]) -> int:
-        """Keep what an earlier store held; return how many of its events were not here yet.
+        """Write what an earlier store held, and return how many of its events were new here.
 
-        They get ids before all others, in the order of their times, so that no output takes them for new. The
-        totals are added only if none of the events was here: else they have been added before.
+        They get ids before all others, ordered by time, so that no output takes them for new. The totals are
+        added only if none of the events was here, because otherwise they were added before.
         """
         with self._database.transaction(writing=True) as connection:
             there = set(connection.execute(sa.select(events.c.key)).scalars())
@@ -141,13 +141,13 @@ class EventStore:
         return len(new)
 
     def close(self) -> None:
-        """Free what is held."""
+        """Close the database."""
         self._database.close()
 
     # For outputs ---------------------------------------------------------------------------------
 
     def backlog(self, event_id: int, limit: int) -> Backlog:
-        """What comes after an event, and what of that is deleted already."""
+        """Return the events after an id, and how many of those have been deleted."""
         query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
         with self._database.transaction() as connection:
             found = tuple(map(from_row, connection.execute(query)))
@@ -155,10 +155,10 @@ class EventStore:
         return Backlog(found, max(0, next_id - event_id - 1))
 
     def cursor(self, output: str, from_start: bool = False, with_restored: bool = False) -> int:
-        """Return the last event that an output has.
+        """Return the id of the last event that an output has.
 
-        One that has no place here yet begins with the events to come, or, `from_start`, with the oldest.
-        Restored events count only `with_restored`: they were events long ago.
+        An output without a cursor starts with future events, or with the oldest one if `from_start` is set.
+        Restored events are included only `with_restored`, because they are from long ago.
         """
         query = sa.select(cursors.c.event_id).where(cursors.c.output == output)
         with self._database.transaction() as connection:
@@ -174,27 +174,27 @@ class EventStore:
             return int(connection.execute(query).scalar_one())
 
     def move_cursor(self, output: str, event_id: int) -> None:
-        """Note the last event that an output has; not where it has no place, as in a file begun anew."""
+        """Set the cursor of an output. If there is none, as in a new file, nothing happens."""
         with self._database.transaction(writing=True) as connection:
             where = cursors.c.output == output
             connection.execute(sa.update(cursors).where(where).values(event_id=event_id))
 
     def waiting(self, event_id: int) -> int:
-        """How many events come after one."""
+        """Return how many events come after an id."""
         query = sa.select(sa.func.count()).select_from(events).where(events.c.id > event_id)
         with self._database.transaction() as connection:
             return int(connection.execute(query).scalar_one())
 
-    # Questions -----------------------------------------------------------------------------------
+    # Queries -------------------------------------------------------------------------------------
 
     def find(self, asked: EventFilter, limit: int) -> list[StoredEvent]:
-        """The latest events that are asked for, newest first."""
+        """Return the latest events that a filter selects, newest first."""
         query = _filtered(sa.select(events), asked).order_by(events.c.id.desc()).limit(limit)
         with self._database.transaction() as connection:
             return [from_row(row) for row in connection.execute(query)]
 
     def every(self, asked: EventFilter) -> Iterator[StoredEvent]:
-        """All events that are asked for, oldest first, read as they are taken."""
+        """Yield all events that a filter selects, oldest first, reading them as needed."""
         query = _filtered(sa.select(events), asked)
         while True:
             with self._database.transaction() as connection:
@@ -205,7 +205,7 @@ class EventStore:
             query = _filtered(sa.select(events), asked).where(events.c.id > rows[-1].id)
 
     def count(self, asked: EventFilter | None = None) -> int:
-        """How many events are asked for; all by default."""
+        """Return how many events a filter selects, by default all."""
         query = _filtered(sa.select(sa.func.count()).select_from(events), asked or EventFilter())
         with self._database.transaction() as connection:
             return int(connection.execute(query).scalar_one())
@@ -213,12 +213,12 @@ class EventStore:
     def span_ms(self) -> tuple[int, int] | None:
         """Return the times of the oldest and the newest event, or None without events."""
         ends = (sa.select(of(events.c.at_ms)).scalar_subquery() for of in (sa.func.min, sa.func.max))
-        with self._database.transaction() as connection:  # each alone is one look at the index
+        with self._database.transaction() as connection:  # each alone is one look-up in the index
             oldest, newest = connection.execute(sa.select(*ends)).one()
         return None if oldest is None else (oldest, newest)
 
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
-        """The last event of a camera, or of each, before a time; in the order of their coming."""
+        """Return the last event before a time, of a camera or of each camera, in the order of their ids."""
         asked = EventFilter(until_ms=before_ms, cameras=() if camera is None else (camera,))
         latest = _filtered(sa.select(sa.func.max(events.c.id)), asked).group_by(events.c.camera)
         query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
@@ -226,12 +226,12 @@ class EventStore:
             return [from_row(row) for row in connection.execute(query)]
 
     def cameras(self) -> list[str]:
-        """The names of all cameras that events tell of."""
+        """Return the names of all cameras that have events."""
         with self._database.transaction() as connection:
             return sorted(connection.execute(sa.select(events.c.camera).distinct()).scalars())
 
     def arrivals(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[Arrivals]:
-        """Return the quarters of an hour of a time in which somebody came, in order."""
+        """Return the quarter-hours of a period in which people came, in order."""
         quarter = (events.c.at_ms // QUARTER_MS).label("quarter")
         asked = EventFilter(since_ms, until_ms, () if camera is None else (camera,))
         came = _filtered(
@@ -248,7 +248,7 @@ class EventStore:
             for row in connection.execute(came.group_by(quarter, events.c.verdict)):
                 found.setdefault(row.quarter, {})[row.what] = row.people
             for row in connection.execute(put_on.group_by(came_in)):
-                if there := found.get(row.quarter):  # else retention deleted the first event of that person
+                if there := found.get(row.quarter):  # otherwise the person's first event has been deleted
                     asked_to = there.get("incorrect", 0) + there.get("none", 0)
                     there["put_on"] = min(row.people, asked_to)
         return [Arrivals(start * QUARTER_MS, **found[start]) for start in sorted(found)]
@@ -261,21 +261,21 @@ class EventStore:
             _add_totals(connection, given)
 
     def totals(self, since_day: str, until_day: str, camera: str | None = None) -> list[Total]:
-        """The totals of some days, both included, such as 2026-11-24."""
+        """Return the totals of a range of days such as 2026-11-24. Both ends are included."""
         query = sa.select(totals).where(totals.c.day.between(since_day, until_day)).order_by(*totals.c)
         if camera is not None:
             query = query.where(totals.c.camera == camera)
         with self._database.transaction() as connection:
             return [Total(*row) for row in connection.execute(query)]
 
-    # Keeping no more than is wanted --------------------------------------------------------------
+    # Retention -----------------------------------------------------------------------------------
 
     def used_bytes(self) -> int:
-        """What the events take on the disk."""
+        """Return how many bytes the events take on the disk."""
         return self._database.used_bytes()
 
     def has_before(self, before_ms: int, before_day: str) -> bool:
-        """Check whether there are events of before a time, or totals of before a day."""
+        """Return whether there are events before a time, or totals before a day."""
         old = sa.exists().where(events.c.at_ms >= SANE_MS, events.c.at_ms < before_ms)
         old_totals = sa.exists().where(totals.c.day < before_day)
         with self._database.transaction() as connection:
@@ -289,10 +289,10 @@ class EventStore:
             return [(first, last) for first, last in connection.execute(query.group_by(day).order_by(day))]
 
     def delete_before(self, before_ms: int, before_day: str, now_ms: int) -> int:
-        """Delete events of before a time and totals of before a day, and return how many events went.
+        """Delete events before a time and totals before a day, and return how many events were deleted.
 
-        The clock may have been wrong when an event was stored. So one stays that was stored after a younger
-        one. One whose time cannot be right goes with its neighbours.
+        The clock may have been wrong when an event was stored. So an event stays if it was stored after a
+        younger one. An event with an impossible time is deleted together with its neighbours.
         """
         at, number = events.c.at_ms, events.c.id
         is_sane = at.between(SANE_MS, now_ms)
@@ -310,7 +310,7 @@ class EventStore:
         return int(gone)
 
     def delete_beyond(self, size_bytes: int) -> int:
-        """Delete the oldest events while the store takes more than a size; how many went."""
+        """Delete the oldest events until the store is small enough, and return how many were deleted."""
         gone, used = 0, self.used_bytes()
         if used <= size_bytes:
             return 0
@@ -325,7 +325,7 @@ class EventStore:
         return gone
 
     def erase(self) -> int:
-        """Delete all events and totals for good; how many events went. Outputs go on with what comes."""
+        """Delete all events and totals for good. Return how many events were deleted. Outputs go on."""
         with self._database.transaction(writing=True) as connection:
             gone = connection.execute(sa.delete(events)).rowcount
             connection.execute(sa.delete(totals))
@@ -338,7 +338,7 @@ class EventStore:
 
 
 def _insert(connection: Connection, table: sa.Table) -> Any:
-    """An insert that can go by what is there already; each database has its own."""
+    """Return an insert statement that can handle conflicts. Each database has its own kind."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(table)
 
@@ -354,7 +354,7 @@ def _add_totals(connection: Connection, given: Sequence[Total]) -> None:
 
 
 def _last_id(connection: Connection) -> int:
-    """The newest event's id, also after it was deleted."""
+    """Return the id of the newest event, even if it was deleted."""
     return int(connection.exec_driver_sql(LAST_ID[connection.dialect.name]).scalar() or 0)
 
 

@@ -1,4 +1,4 @@
-"""Keeps no more than is wanted: once a minute old events go, and full totals are written."""
+"""Delete old events and write totals once a minute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Works in a daemon thread until it is closed; a store that fails is tried again at the next turn."""
+    """Deletes old events and writes totals in a daemon thread. If a store fails, it tries again next time."""
 
     def __init__(
         self,
@@ -35,17 +35,17 @@ class Housekeeping:
         files: Sequence[Path] = (),
         period_s: float = PERIOD_S,
     ) -> None:
-        """Start the thread, with a first turn at once.
+        """Start the thread, which does a first round at once.
 
         Args:
-            stores: all are kept small; totals go to the first.
-            config: for how long, and how large.
-            totals: asked for those that are due.
-            clock: tells the time of day.
+            stores: the stores to keep small. Totals are written to the first.
+            config: the maximum age and size.
+            totals: provides the totals that are due.
+            clock: returns the time of day.
             running_s: a clock that nobody sets, in s.
-            on_trouble: told `clock` and what is wrong with it, None when that is over.
-            files: files that gatecam writes; one that is newer than the clock shows that the clock is behind.
-            period_s: time from turn to turn.
+            on_trouble: called with `clock` and what is wrong with it, or None when that has ended.
+            files: files that gatecam writes. A file newer than the clock shows that the clock is behind.
+            period_s: time from round to round.
         """
         self._stores, self._config, self._totals = stores, config, totals
         self._clock, self._running_s, self._period_s = clock, running_s, period_s
@@ -57,7 +57,7 @@ class Housekeeping:
         self._thread.start()
 
     def close(self) -> None:
-        """End within a second or two."""
+        """End the thread, within about two seconds."""
         self._closing.set()
         self._thread.join(2)
 
@@ -82,7 +82,7 @@ class Housekeeping:
         self._tell(self._guard.trouble())
 
     def _tell(self, trouble: str | None) -> None:
-        """Log a trouble with the clock when it begins and when it ends, but not each change of its words."""
+        """Log a trouble with the clock when it begins and when it ends, but not each change of its text."""
         if trouble and not self._clock_trouble:
             log.warning("%s", trouble)
         elif self._clock_trouble and not trouble:
@@ -95,7 +95,7 @@ class Housekeeping:
 def tidy(
     stores: Sequence[EventStore], config: StoreConfig, totals: ClassTotals, guard: ClockGuard, now: datetime
 ) -> None:
-    """Write totals that are due, and delete what is too old or too much.
+    """Write totals that are due, and delete events and totals beyond the maximum age or size.
 
     Raises:
         OutputError: a store failed.
@@ -110,7 +110,7 @@ def tidy(
 
 
 def _delete_old(store: EventStore, keep_days: int, guard: ClockGuard, now: datetime) -> int:
-    """Delete what is older than some days for certain, and return how many events went."""
+    """Delete events that are certainly older than `keep_days`, and return how many were deleted."""
     by_clock = now - timedelta(days=keep_days)
     if not store.has_before(to_ms(by_clock), f"{by_clock:%Y-%m-%d}"):
         return 0

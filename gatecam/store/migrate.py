@@ -1,4 +1,4 @@
-"""Brings the tables of a store to what this version expects, and refuses those of a newer one."""
+"""Update the tables of a store to this version, and reject those of a newer version."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gatecam.store.tables import REVISIONS
 
 
 def migrate(connection: Connection, name: str) -> None:
-    """Run the steps that a store lacks, all within the connection's transaction.
+    """Run the migrations that a store lacks, all in the connection's transaction.
 
     Args:
-        connection: in a transaction that other programs' writing waits for.
-        name: of the store, for the message.
+        connection: in a transaction that blocks writing by other programs.
+        name: the store's name, for the message.
 
     Raises:
-        OutputError: another program made the tables, or a newer version of gatecam.
+        OutputError: another program or a newer version of gatecam made the tables.
     """
     if (there := _revision(connection)) == REVISIONS[-1]:
         return
@@ -29,7 +29,7 @@ def migrate(connection: Connection, name: str) -> None:
             f"{name}: was made by a newer gatecam or another program: install that gatecam again, or choose "
             "another store."
         )
-    # Imported here: a store that lacks nothing, as nearly always, opens a third of a second sooner.
+    # Imported here, so that an up-to-date store, the usual case, opens a third of a second sooner.
     from alembic import command
     from alembic.config import Config
 

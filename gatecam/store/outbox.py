@@ -1,8 +1,8 @@
-"""Takes events from the store to other systems: at least once, in order, off the hot path.
+"""Deliver events from the store to other systems, at least once and in order, without delaying frames.
 
-store ─► Courier (one thread an output) ─► Output.deliver
+store ─► Courier (one thread per output) ─► Output.deliver
   ▲                     │
-  └──── how far it is ──┘ kept in the store: a kill repeats a delivery at worst
+  └────── cursor ───────┘ kept in the store: after a kill, a delivery is repeated at worst
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gatecam.types import StoredEvent
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-POLL_S = 1.0  # another program may have added to the store
+POLL_S = 1.0  # another program may have added events to the store
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 class Courier:
     """Delivers every event of the store to one output, in a daemon thread of its own.
 
-    After a failure the same events are tried again, after pauses that grow from 1 s to 60 s, for ever. When
-    the store's file is deleted or set aside and a new one begun, all that the new one holds is delivered.
-    The counts `<name>_sent`, `<name>_failed` and `<name>_dropped` go to the telemetry.
+    After a failure the same events are delivered again, after pauses that grow from 1 s to 60 s, without end.
+    If the store's file is deleted or set aside and a new one created, everything in the new one is delivered.
+    The counters `<name>_sent`, `<name>_failed` and `<name>_dropped` are in the telemetry.
     """
 
     def __init__(
@@ -46,14 +46,13 @@ class Courier:
     ) -> None:
         """Start the thread.
 
-        Args:
-            store: where events come from, and where it is kept how far the output is.
-            output: is closed with the courier.
-            telemetry: gets the counts.
-            on_trouble: told the output's name and what is wrong, and None when it is over; by the thread.
-            is_our_turn: whether this program, and no other on the same store, is the one that delivers.
-            from_start: whether a new output gets all that the store holds; else what comes from now on.
-            first_pause_s: the first pause after a failure.
+        store: provides the events, and keeps the output's cursor.
+        output: gets the events. The courier closes it.
+        telemetry: counts the events.
+        on_trouble: called by the thread with the output's name and the problem, or None when it is over.
+        is_our_turn: returns whether this program, and no other on the same store, delivers.
+        from_start: whether a new output gets everything in the store, else only new events.
+        first_pause_s: the first pause after a failure.
         """
         self.name = output.name
         self._store, self._output = store, output
@@ -62,37 +61,37 @@ class Courier:
         self._on_trouble, self._is_our_turn = on_trouble, is_our_turn
         self._first_pause_s = self._pause_s = first_pause_s
         self._trouble: str | None = None
-        self._lost = 0  # in this trouble
+        self._lost = 0  # events lost during the current trouble
         self._from_start = from_start
         self._waiting = 0
         self._closing = threading.Event()
-        with suppress(OutputError):  # a new output has its place before the first event comes
+        with suppress(OutputError):  # set the cursor of a new output before the first event comes
             self._place()
         self._thread = threading.Thread(target=self._work, name=f"output {self.name}", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """Events that the output has not yet, as of the last look."""
+        """Return how many events the output does not have yet, as last counted."""
         return self._waiting
 
     @property
     def sent(self) -> int:
-        """Events that the output took."""
+        """Return how many events the output took."""
         return self._telemetry.counter(f"{self.name}_sent")
 
     @property
     def failed(self) -> int:
-        """Deliveries that failed; their events come again."""
+        """Return how many deliveries failed. Their events are delivered again."""
         return self._telemetry.counter(f"{self.name}_failed")
 
     @property
     def dropped(self) -> int:
-        """Events that the output will never get, as the store deleted them before."""
+        """Return how many events the output never gets, because the store deleted them first."""
         return self._telemetry.counter(f"{self.name}_dropped")
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """End, for at most `timeout_s`; what is not delivered is, at the next start."""
+        """End the thread, within `timeout_s`. Undelivered events are delivered after the next start."""
         self._closing.set()
         with self._store.changed:
             self._store.changed.notify_all()
@@ -103,18 +102,18 @@ class Courier:
         while not self._closing.is_set():
             try:
                 self._round()
-            except Exception as error:  # whatever an output raises must not end the thread
+            except Exception as error:  # no error of an output may end the thread
                 self._fail(error)
                 self._closing.wait(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _round(self) -> None:
-        """Deliver once, or wait where there is nothing to deliver."""
+        """Deliver one batch, or wait if there is nothing to deliver."""
         if not self._is_our_turn():
             self._tell(self._output.trouble, "is in no trouble any more")
             self._closing.wait(POLL_S)
             return
-        with self._store.changed:  # held from look to wait, so that no notice falls between
+        with self._store.changed:  # held until waiting, so that no notification is missed
             cursor = self._place()
             backlog = self._store.backlog(cursor, self._output.batch)
             if not backlog.events and not backlog.deleted and not self._closing.is_set():
@@ -130,13 +129,13 @@ class Courier:
             self._tell(self._output.trouble, "is in no trouble any more, and nothing waits")
 
     def _place(self) -> int:
-        """The last event that the output has; once it had a place, a file without one is new."""
+        """Return the last event that the output has. After the first call, a missing cursor is a new file's."""
         cursor = self._store.cursor(self.name, self._from_start, self._is_copy)
         self._from_start = True
         return cursor
 
     def _lose(self, cursor: int, number: int) -> None:
-        """Go on after events that are deleted; of many such losses in one trouble the first is logged."""
+        """Move the cursor over deleted events. Only the first such loss in one trouble is logged."""
         self._store.move_cursor(self.name, cursor + number)
         self._telemetry.count(f"{self.name}_dropped", number)
         if not self._lost:
@@ -166,7 +165,7 @@ class Courier:
         self._tell(text)
 
     def _tell(self, trouble: str | None, end: str = "") -> None:
-        """Say what is wrong, or None when it is over and how it came to its end; once each."""
+        """Report a new trouble, or with None that it is over. `end` says how it ended."""
         if trouble == self._trouble:
             return
         self._trouble = trouble
@@ -179,16 +178,16 @@ class Courier:
 
 
 def close_all(couriers: Sequence[Courier]) -> None:
-    """Close all at the same time, so that several outputs that hang take no longer than one.
+    """Close all couriers at the same time, so that several hanging outputs take no longer than one.
 
-    Raises what closing one of them raised, after all are closed.
+    An error from closing one of them is raised after all are closed.
     """
     with ThreadPoolExecutor(max(1, len(couriers))) as pool:
         list(pool.map(Courier.close, couriers))
 
 
 class DatabaseCopy:
-    """An output that is another store, such as one for many entrances on a PostgreSQL server."""
+    """Copies events to another store, such as a PostgreSQL server for many entrances."""
 
     name = "postgres"
     batch = 500
@@ -198,10 +197,10 @@ class DatabaseCopy:
         self._store = store
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Copy events; those that are there already count as delivered."""
+        """Copy events. Events that the other store already has count as delivered."""
         self._store.copy(events)
         return len(events)
 
     def close(self) -> None:
-        """Free the connections."""
+        """Close the connections."""
         self._store.close()

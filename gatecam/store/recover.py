@@ -1,4 +1,4 @@
-"""Reads the events of a store that was set aside, also those that a damaged file still has."""
+"""Read the events of a store that was set aside, as far as a damaged file allows."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from gatecam.types import StoredEvent
 
 PAGE_BYTES = 4096
 SIZE_FIELD_VALID = slice(92, 96)  # https://sqlite.org/fileformat.html, section 1.3
-LEAST_ROW_BYTES = 64  # of an event in a file; bounds how many ids a file can have
+LEAST_ROW_BYTES = 64  # of an event in a file; limits how many ids a file can have
 FIRST_ID = ("SELECT min(id) FROM events", "SELECT id FROM events INDEXED BY events_at ORDER BY at_ms LIMIT 1")
 LAST_ID = ("SELECT max(id) FROM events", "SELECT seq FROM sqlite_sequence WHERE name = 'events'")
 
 
 @dataclass(slots=True)
 class Found:
-    """What a file still has; `unreadable` counts the events that it has and that cannot be read."""
+    """Holds what could be read from a file. `unreadable` counts events that exist but cannot be read."""
 
     events: list[StoredEvent] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
@@ -41,10 +41,10 @@ class Found:
 
 
 def read_store(path: Path) -> Found:
-    """Read all events and totals of a store's file; the file itself stays as it is.
+    """Read all events and totals from a store's file, without changing it.
 
     Raises:
-        OutputError: the file cannot be read or copied, is in use, is no store, or has no event to be read.
+        OutputError: the file cannot be read or copied, is in use, is no store, or has no readable event.
     """
     if not path.is_file():
         problem = "is a folder or device" if path.exists() else "there is no such file"
@@ -87,10 +87,10 @@ def _read(path: Path, copy: Path) -> Found:
 
 
 def _read_copy(copy: Path) -> Found:
-    """Read what can be read of a file in the order of its ids.
+    """Read what is readable in a file, in the order of ids.
 
     Raises:
-        sa.exc.DBAPIError: the file is no database, or not even the place of its tables can be read.
+        sa.exc.DBAPIError: the file is no database, or not even the list of its tables can be read.
     """
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(copy)), poolclass=sa.NullPool)
     found = Found()
@@ -110,14 +110,15 @@ def _read_copy(copy: Path) -> Found:
                 by_key[stored.key] = stored
         found.events = list(by_key.values())
         start = found.events[0].id if first is None and found.events else lowest
-        found.unreadable = sum(one > start for one in unreadable)  # before it nothing need ever have been
+        # There need not have been any events before it
+        found.unreadable = sum(one > start for one in unreadable)
         with suppress(sa.exc.DBAPIError):
             found.totals = [Total(*row) for row in connection.execute(sa.select(totals))]
     return found
 
 
 def _id(connection: Connection, queries: Sequence[str]) -> int | None:
-    """Return what the first of some queries that can be answered says."""
+    """Return the result of the first query that works."""
     for query in queries:
         with suppress(sa.exc.DBAPIError):
             if isinstance(found := connection.exec_driver_sql(query).scalar(), int):
@@ -126,11 +127,11 @@ def _id(connection: Connection, queries: Sequence[str]) -> int | None:
 
 
 def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[int, StoredEvent | None]]:
-    """Yield the events of a range of ids, and None for each id whose event cannot be read.
+    """Yield the events in a range of ids, and None for each id whose event cannot be read.
 
     A range that cannot be read as a whole is halved, down to single ids.
     """
-    driver: Any = connection.connection.driver_connection  # whose errors cost little: there may be very many
+    driver: Any = connection.connection.driver_connection  # its errors are cheap, and there may be very many
     ranges = [(first, last)]
     while ranges:
         low, high = ranges.pop()
@@ -148,7 +149,7 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[int, 
 
 
 def _event(row: Row[Any]) -> StoredEvent | None:
-    """Return the event of a row, or None where its bytes make no sense."""
+    """Return the event of a row, or None if its values are invalid."""
     try:
         stored = from_row(row)
         to_row(stored.key, stored.event)
@@ -159,10 +160,10 @@ def _event(row: Row[Any]) -> StoredEvent | None:
 
 
 def _replace_first_page(copy: Path) -> None:
-    """Put the first page of a new store over a file's own.
+    """Replace the first page of a file by that of a new store.
 
-    It tells where the tables are, which is the same in every store. A new one's own size in pages must not
-    count, so that SQLite goes by the size of the file.
+    The page states where the tables are, which is the same in every store. The size in pages that it states
+    is marked as invalid, so that SQLite uses the size of the file.
     """
     model = copy.with_name("model.sqlite3")
     with closing(SqliteDatabase(model)):

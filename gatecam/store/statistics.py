@@ -1,4 +1,4 @@
-"""Arrivals by the hours of a day and by days, in local time; outages of cameras."""
+"""Sum up arrivals by hours and days in local time, and list outages of cameras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatecam.types import EventKind, StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which a camera did not see; `end` is None where that is not known."""
+    """Records a time in which a camera was blind. `end` is None if it is unknown."""
 
     camera: str
     reason: str
@@ -21,13 +21,13 @@ class Outage:
 
 
 def day_ms(day: date) -> tuple[int, int]:
-    """The start and the end of a day in local time, in ms since 1970; not always 24 hours apart."""
+    """Return the start and end of a local day, in ms since 1970. They are not always 24 hours apart."""
     start, end = (datetime.combine(one, time()).astimezone() for one in (day, day + timedelta(days=1)))
     return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
 
 
 def by_hour(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
-    """The 24 hours of a day, by the clock on the wall: an hour that comes twice counts as one."""
+    """Return the sums of a day's 24 hours by the local clock. An hour that repeats is counted as one."""
     hours: list[list[Arrivals]] = [[] for _ in range(24)]
     for quarter in arrivals:
         hours[datetime.fromtimestamp(quarter.start_ms / 1000).hour].append(quarter)
@@ -35,7 +35,7 @@ def by_hour(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
 
 
 def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[date, Arrivals]]:
-    """The last days up to one, in order, also those on which nobody came."""
+    """Return the sums of the last `number` days up to `last`, in order. Days without people are included."""
     days: dict[date, list[Arrivals]] = {last - timedelta(days=ago): [] for ago in reversed(range(number))}
     for quarter in arrivals:
         day = datetime.fromtimestamp(quarter.start_ms / 1000).date()
@@ -45,7 +45,7 @@ def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[
 
 
 def total(quarters: Sequence[Arrivals]) -> Arrivals:
-    """All together; it starts with the first of them."""
+    """Return the sum of all arrivals, with the start of the first."""
     return Arrivals(
         quarters[0].start_ms if quarters else 0,
         sum(one.correct for one in quarters),
@@ -56,14 +56,14 @@ def total(quarters: Sequence[Arrivals]) -> Arrivals:
 
 
 def share_correct(arrivals: Arrivals) -> float | None:
-    """How many of those who came wore their mask right; None if nobody came."""
+    """Return the share of people whose mask was correct when they came. None if nobody came."""
     return arrivals.correct / arrivals.people if arrivals.people else None
 
 
 def outages(events: Iterable[StoredEvent]) -> list[Outage]:
-    """The outages that events tell of, in the order of their starts; `events` are oldest first."""
+    """Return the outages found in events, by the order of their starts. `events` are oldest first."""
     found: list[Outage] = []
-    running: dict[str, int] = {}  # by camera, the place of its outage
+    running: dict[str, int] = {}  # by camera: index of its outage that has not ended yet
     for stored in events:
         event = stored.event
         at = datetime.fromisoformat(event.at)

@@ -1,14 +1,14 @@
-"""The tables of the store as the newest migration leaves them, in SQLite and PostgreSQL alike."""
+"""Define the tables of the store as the newest migration leaves them, for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISIONS = ("0001", "0002")  # of all migrations, oldest first; a test holds them and the tables together
+REVISIONS = ("0001", "0002")  # all migrations, oldest first; a test compares them with the tables
 
 metadata = MetaData()
 
-# SQLite counts up only keys that are declared INTEGER, which hold 64 bits there.
+# SQLite only numbers keys by itself if they are declared INTEGER, which has 64 bits there.
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
@@ -16,24 +16,24 @@ events = Table(
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("key", String(32), nullable=False, unique=True),
-    Column("at_ms", BigInteger, nullable=False),  # time of day, in ms since 1970, UTC
+    Column("at_ms", BigInteger, nullable=False),  # UTC time of day, in ms since 1970
     Column("kind", String(32), nullable=False),
     Column("camera", String, nullable=False),
     Column("track_id", BigInteger, nullable=False),
     Column("verdict", String(16), nullable=False),
-    Column("time_s", Float, nullable=False),  # of the frame, by the monotonic clock of its run
+    Column("time_s", Float, nullable=False),  # time of the frame by the monotonic clock of its run
     Column("frame", BigInteger, nullable=False),
     Column("probability", Float, nullable=False),
     Column("reason", String(32), nullable=False),
-    Column("first", Boolean, nullable=False),  # the first that its person was told: one a person
-    Column("came_ms", BigInteger),  # when the person came who puts a mask on now, told to; one a person
+    Column("first", Boolean, nullable=False),  # whether this is the person's first event; each person has one
+    Column("came_ms", BigInteger),  # when a person who put a mask on after an alert had come; once per person
     Index("events_at", "at_ms"),
     Index("events_came", "came_ms"),
-    Index("events_first", "first", "at_ms", "verdict", "camera"),  # answers the charts by itself
-    sqlite_autoincrement=True,  # an id is never given twice, also after all events were erased
+    Index("events_first", "first", "at_ms", "verdict", "camera"),  # the charts read this index alone
+    sqlite_autoincrement=True,  # an id is never reused, even after all events were erased
 )
 
-# How far each output has come.
+# The last event that each output has delivered
 cursors = Table(
     "cursors",
     metadata,
@@ -41,11 +41,11 @@ cursors = Table(
     Column("event_id", BigInteger, nullable=False),
 )
 
-# People by gender, age and mask, never fewer than ten at once (`totals.py`).
+# People by gender, age and mask, written for at least ten at once (`totals.py`)
 totals = Table(
     "totals",
     metadata,
-    Column("day", String(10), primary_key=True),  # on which they were written, local time
+    Column("day", String(10), primary_key=True),  # local date on which they were written
     Column("camera", String, primary_key=True),
     Column("class_id", Integer, primary_key=True),
     Column("people", BigInteger, nullable=False),

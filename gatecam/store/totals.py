@@ -1,9 +1,10 @@
-"""Gender and age as totals only: never of a person, and never of fewer than ten at once.
+"""Count gender and age only as totals, never for a person and never for fewer than ten people at once.
 
-People are counted in memory. At the turn of an hour every class that has reached ten is handed on whole
-and begins anew, if ten others came with their mask worn the same way: events tell how a person wore the mask,
-and a class of all of them would tell the rest. What is not handed on stays in memory, and is forgotten with
-the program. So neither the store nor a change in it tells of anyone by himself.
+People are counted in memory. Once an hour, every class that has reached ten people is written as a whole and
+starts at zero again. At least ten people of other classes must have worn their mask in the same way, because
+events show how a person wore the mask: if all of them were in one class, it would show their gender and age
+too. Counts that are not written stay in memory and are lost when the program ends. So neither the store nor
+a change in it reveals anything about one person.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from gatecam.types import Step, Verdict
 LEAST = 10
 GENDERS, AGES = 2, 3
 MASKS = {Verdict.CORRECT: 0, Verdict.INCORRECT: 1, Verdict.NONE: 2}
-FORGET_S = 60.0  # since its last face
+FORGET_S = 60.0  # time since a track's last face
 
 
 class _Looks:
-    """The mean of what the classifier said of one person's gender and age."""
+    """Adds up the classifier's probabilities of one person's gender and age."""
 
     def __init__(self) -> None:
         self.gender: NDArray[np.float64] = np.zeros(GENDERS)
@@ -34,17 +35,17 @@ class _Looks:
 
 
 class ClassTotals:
-    """Counts each person once, at the first that they are told, by mask, gender and age."""
+    """Counts each person once, at the person's first event, by mask, gender and age."""
 
     def __init__(self, now: datetime) -> None:
-        """`now` is the time of day."""
+        """Start counting. `now` is the time of day."""
         self._hour = _hour(now)
         self._lock = threading.Lock()
         self._people: Counter[tuple[str, int]] = Counter()
         self._looks: dict[tuple[str, int], _Looks] = {}
 
     def note(self, step: Step) -> None:
-        """Take in a step, in the order of frames."""
+        """Add a step. Steps must come in the order of their frames."""
         now_s = step.frame.time_s
         for track in step.tracks:
             for face in (face for face in track.faces if face.judged):
@@ -62,7 +63,7 @@ class ClassTotals:
             self._looks = {key: one for key, one in self._looks.items() if now_s - one.seen_s < FORGET_S}
 
     def due(self, now: datetime) -> list[Total]:
-        """The classes to be written, once an hour: of ten people and more, among ten others and more."""
+        """Return the classes to write, once an hour: at least ten people, among at least ten others."""
         if _hour(now) == self._hour:
             return []
         self._hour = _hour(now)
@@ -76,7 +77,7 @@ class ClassTotals:
         return [Total(day, camera, class_id, people) for (camera, class_id), people in sorted(full.items())]
 
     def _others(self, key: tuple[str, int]) -> int:
-        """How many of other gender or age wore their mask in the same way at the same camera."""
+        """Return how many people of other classes wore their mask in the same way at the same camera."""
         camera, class_id = key
         same = [key for key in self._people if key[0] == camera and key[1] // 6 == class_id // 6]
         return sum(self._people[one] for one in same) - self._people[key]

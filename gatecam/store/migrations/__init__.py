@@ -1,1 +1,1 @@
-"""How the tables of the store came about, step by step; Alembic runs what a store lacks."""
+"""Build the tables of the store step by step. Alembic runs the steps that a store lacks."""

@@ -1,4 +1,4 @@
-"""What Alembic calls to run the steps, on the connection that `migrate.py` gives it."""
+"""Run the migrations for Alembic, on the connection that `migrate.py` provides."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The steps, in the order of their numbers; a step that was released is never changed."""
+"""List the migrations in the order of their numbers. A released one is never changed."""

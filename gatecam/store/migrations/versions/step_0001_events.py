@@ -1,4 +1,4 @@
-"""Events, how far each output has come, and totals of people."""
+"""Create the tables of events, cursors and totals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make the first tables."""
+    """Create the tables."""
     op.create_table(
         "events",
         sa.Column("id", ROW_ID, primary_key=True, autoincrement=True),
