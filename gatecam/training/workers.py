@@ -163,9 +163,8 @@ class WholeBatchDropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         shape = [1] * (x.dim() - 1) if self._whole else x.shape[1:]
-        kept = (
-            torch.rand(self._rows.total, *shape) >= self.p
-        )  # drawn on the CPU, so that every device gets the same mask
+        # Drawing on the CPU gives every device the same mask.
+        kept = torch.rand(self._rows.total, *shape) >= self.p
         mine = kept[self._rows.start : self._rows.start + len(x)]
         return x * mine.to(x.device, x.dtype) / (1 - self.p)
 

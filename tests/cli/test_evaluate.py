@@ -69,7 +69,9 @@ def test_the_held_out_part_is_that_of_a_split_file(gatecam, folders, weights, tm
     assert [s["heads"][h]["faces"] for s, h in zip(values["sets"], ("mask", "gender"), strict=True)] == [5, 6]
     ended = gatecam("evaluate", *words)
     assert ended.code == 2
-    assert re.search(r"^gatecam: no face is in the part validation: [^\n]+\.\n\Z", ended.err, re.MULTILINE)
+    assert re.search(
+        r"^gatecam: the part validation contains no face\. [^\n]+\.\n\Z", ended.err, re.MULTILINE
+    )
 
 
 def test_fitted_temperatures_are_written_to_the_spec(gatecam, folders, weights, monkeypatch, one_thread):
@@ -90,7 +92,7 @@ def test_fitted_temperatures_are_written_to_the_spec(gatecam, folders, weights, 
     [
         (["--json", "missing/s.json"], "its folder does not exist"),
         (["--page", "s.html", "--json", "s.html"], "is asked for twice"),
-        (["--part", "test"], "without a split file no faces are kept for a test"),
+        (["--part", "test"], "without a split file there is no test part"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_before_the_work(gatecam, folders, weights, words, said):

@@ -98,12 +98,12 @@ def test_landmarks_are_told_of_by_mask_state(gatecam, scenes, tmp_path, astronau
         (["--json", "missing/s.json"], "its folder does not exist"),
         (["--page", "s.html", "--errors", "s.html"], "is asked for twice"),
         (["--errors", "known.csv", "--known", "known.csv"], "is read, so it cannot be written"),
-        (["--part", "test"], "without a split file no faces are kept for a test"),
+        (["--part", "test"], "without a split file there is no test part"),
         (["--weights", "nothing"], "no such weights"),
         (["--known", "missing.csv"], "cannot be read"),
         (["--known", "known.csv"], "none of its pictures is in the data"),
         (["--empty", "missing"], "there is no such file or folder"),
-        (["--min-face-px", "100"], "no face of 100 px or more is in the part all"),
+        (["--min-face-px", "100"], "the part all contains no face of 100 px or more"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_before_the_work(gatecam, scenes, tmp_path, words, said):

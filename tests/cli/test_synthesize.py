@@ -33,7 +33,7 @@ def test_words_that_cannot_work_are_refused_before_the_work(gatecam, collection,
     for words, said in (
         (("--out", "no/drawn"), "its folder does not exist"),
         (("--out", "drawn", "--sheet", "no/sheet.jpg"), "its folder does not exist"),
-        (("--out", "drawn", "--sheet", "sheet.txt"), "end its name with .jpg"),
+        (("--out", "drawn", "--sheet", "sheet.txt"), "its name must end with .jpg"),
         (("--out", collection), "is not empty"),
     ):
         ended = gatecam("data", "synthesize", collection, *words)

@@ -94,9 +94,8 @@ def _oddity(path: Path, image: Image) -> str:
     if max(height, width) > MOST_ASPECT * min(height, width):
         return f"very long: {size}"
     with open_image(path) as opened:
-        kind = (
-            "JPEG" if opened.format == "MPO" else opened.format
-        )  # MPO is a phone's JPEG with a second picture
+        # MPO is a phone's JPEG with a second picture
+        kind = "JPEG" if opened.format == "MPO" else opened.format
     if path.suffix.lower() in FORMATS.get(kind or "", ()):
         return ""
     return f"a {kind} file, although its name ends in {path.suffix or 'nothing'}"

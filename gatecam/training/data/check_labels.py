@@ -137,9 +137,7 @@ def _out_of_fold(
             probabilities[held_out, labels[rest][0]] = 1
             continue
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # the ranking hardly changes in the last iterations
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the last iterations hardly change ranks
             model.fit(features[rest], labels[rest])
         probabilities[np.ix_(held_out, model.classes_)] = model.predict_proba(features[held_out])
     return probabilities

@@ -20,21 +20,9 @@ from gatecam.training.data import label_words as words
 from gatecam.training.data.rows import UNKNOWN, Row
 from gatecam.training.data.tables import Line, Notes, read_table, relative
 
-STEMS = (
-    r"(correct_)?mask_?\d*",
-    r"incorrect(_?mask)?_?\d*",
-    r"normal_?\d*",
-)  # regular expressions in the order of MASK_LABELS
+STEMS = (r"(correct_)?mask_?\d*", r"incorrect(_?mask)?_?\d*", r"normal_?\d*")  # in the order of MASK_LABELS
 SEVEN = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
-SIGNATURES = (
-    b"\xff\xd8\xff",
-    b"\x89PNG",
-    b"GIF8",
-    b"BM",
-    b"RIFF",
-    b"II*\0",
-    b"MM\0*",
-)  # first bytes of picture files
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")  # of picture files
 
 
 @dataclass(frozen=True, slots=True)

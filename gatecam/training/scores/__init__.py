@@ -1,1 +1,1 @@
-"""Score classifier and detector."""
+"""Score the classifier and the detector."""

@@ -1,4 +1,7 @@
-"""Whether a probability of 0.9 is right nine times in ten, and the temperature that makes it so."""
+"""Measure how well probabilities match the accuracy, and fit the temperature that makes them match.
+
+A classifier is calibrated if its predictions with a probability of 0.9 are right nine times in ten.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,17 @@ BINS = 15  # Guo et al. 2017, section 4
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The faces whose likeliest label's probability lies in one of `BINS` equal bins."""
+    """Holds the accuracy of the faces whose highest probability lies in one of equally wide bins."""
 
     faces: int
-    confidence: float  # their mean probability
-    accuracy: float  # the part of them that is right
+    confidence: float  # mean of their highest probabilities
+    accuracy: float  # share of them that is classified correctly
 
 
 def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
-    """The temperature that makes probabilities honest on held-out faces (Guo et al. 2017, section 4.2).
+    """Return the temperature that calibrates held-out faces best (Guo et al. 2017, section 4.2).
+
+    The best of 141 candidates from about 0.2 to 5 is the one with the lowest cross entropy.
 
     Args:
         logits: (N, labels).
@@ -39,12 +44,12 @@ def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
 
 
 def reliability(probabilities: Floats, labels: NDArray[np.int64], bins: int = BINS) -> list[Bin]:
-    """The bins that hold faces, from low to high confidence (Guo et al. 2017, section 2).
+    """Return the bins that contain faces, from low to high confidence (Guo et al. 2017, section 2).
 
     Args:
         probabilities: (N, labels).
         labels: (N,) true labels.
-        bins: how many, between 0 and 1.
+        bins: number of bins between 0 and 1.
     """
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == labels
@@ -58,29 +63,30 @@ def reliability(probabilities: Floats, labels: NDArray[np.int64], bins: int = BI
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: int = BINS) -> float:
-    """Expected calibration error of the likeliest label over equal bins (Guo et al. 2017, equation 3).
+    """Return the expected calibration error of the most likely label (Guo et al. 2017, equation 3).
 
     Args:
         probabilities: (N, labels).
         labels: (N,) true labels.
-        bins: how many, between 0 and 1.
+        bins: number of equally wide bins between 0 and 1.
     """
     filled = reliability(probabilities, labels, bins)
     return sum(b.faces / len(labels) * abs(b.accuracy - b.confidence) for b in filled)
 
 
 def cross_fitted_error(logits: Tensor, labels: NDArray[np.int64], keys: NDArray[np.str_]) -> float | None:
-    """The calibration error of a temperature that never saw the faces it is judged on.
+    """Return the calibration error with temperatures that were fitted on other faces.
 
-    The keys are halved by their hash; each half is judged with the temperature that fits the other.
+    The hash of the keys divides the faces into two halves. Each half is scored with the temperature that fits
+    the other half.
 
     Args:
         logits: (N, labels).
         labels: (N,) true labels.
-        keys: (N,) what must not be split.
+        keys: (N,), faces of one key stay in one half.
 
     Returns:
-        None where a half has no faces.
+        The error, or None if one half has no faces.
     """
     first = np.array([hashlib.sha256(str(key).encode()).digest()[0] % 2 == 0 for key in keys], bool)
     if not first.any() or first.all():

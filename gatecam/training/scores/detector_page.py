@@ -1,4 +1,4 @@
-"""The page of `gatecam evaluate-detector`: how well faces are found, how sure that is, and every error."""
+"""Build the page of `gatecam evaluate-detector`, with scores, their intervals, speed and every error."""
 
 from __future__ import annotations
 
@@ -21,41 +21,44 @@ from gatecam.training.scores.plots import precision_recall_picture
 from gatecam.types import Box, Detection
 
 THUMB_PX = 220
-AROUND = 1.4  # of a box's square, shown around it
+AROUND = 1.4  # surroundings shown of a box, as a fraction of its square
 LABELLED, IGNORED, DETECTED = (0, 158, 115), (150, 150, 150), (213, 94, 0)  # RGB
 HOW_TO_READ = (
-    "A face is found where a detection overlaps its labelled box by an IoU of 0.5 or more; the best score "
-    "comes first, and each detection finds one face at most. Recall: the part of the faces that is found. "
-    "Precision: the part of the detections that find a face; a false one has no mask state, so precision is "
-    "by size alone. In brackets: the 95 % interval of a bootstrap that draws whole people or scenes anew; "
-    "where nothing is missed it has no width, and up to 3 in so many faces may still be. Faces with a "
-    "doubtful label, smaller ones, and real faces without a label that were found by eye count neither way."
+    "A face is found if a detection overlaps its labelled box with an IoU of 0.5 or more. Detections are "
+    "matched in order of their scores, and each finds at most one face. Recall is the share of the faces "
+    "that are found. Precision is the share of the detections that find a face. A false detection has no "
+    "mask state, so precision is given by size only. Brackets contain the 95 % interval of a bootstrap that "
+    "draws whole people or scenes with replacement. If no face is missed, the interval has no width, but up "
+    "to 3 of as many other faces may still be missed. Faces that are too small or have a doubtful label do "
+    "not count, nor do real faces without a label that were found by eye."
 )
 HOW_THE_CURVE_IS = (
-    "The curve is that of lowered thresholds, so that it goes on to where hardly a face is lost by them; the "
-    "dot is what the thresholds of the settings give. As each network of the cascade passes on what reaches "
-    "its threshold, the dot may lie a little beside the curve. The average precision is the area under the "
-    "curve, its precision made monotonic (PASCAL VOC 2010 and later)."
+    "The curve is measured with lowered thresholds, so that it extends to where they lose hardly any face. "
+    "The dot shows the result with the thresholds of the settings. The thresholds of all three networks "
+    "affect it, so it may lie slightly beside the curve. The average precision is the area under the curve "
+    "after its precision is made monotonic (PASCAL VOC 2010 and later)."
 )
 HOW_LANDMARKS_ARE = (
-    "Landmarks that the stock weights give a bare face are taken as true; a mask is then drawn over it. The "
-    "error is the mean distance of the five landmarks from those, in parts of the distance between the eyes, "
-    "over the faces that are found. On bare faces the stock weights are compared with themselves."
+    "The landmarks that the stock weights find on a bare face count as true. Then a mask is drawn on the "
+    "face. The error is the mean distance of the five landmarks from the true ones, divided by the distance "
+    "between the eyes, over the faces that are found. On bare faces the stock weights are compared with "
+    "themselves."
 )
 HOW_FAST = (
-    "Milliseconds a frame, one frame a call, on the same frames and with the same smallest face: all take "
-    f"turns in one run, and the median over rounds counts. {LIBRARY} is the library's own."
+    "Milliseconds per frame, with one frame per call, the same frames and the same minimum face size. The "
+    "detectors take turns in one run, and the result is the median over the rounds. "
+    f"{LIBRARY} is the library's own detector."
 )
-COLOURS = "Green: labelled faces that count. Grey: boxes that are ignored. Orange: detections."
+COLOURS = "Green boxes are labelled faces that count. Grey boxes are ignored. Orange boxes are detections."
 
 
 def page_of(evaluation: DetectorEvaluation, matches: Sequence[Match], on_empty: Sequence[Match]) -> Page:
-    """The page of an evaluation.
+    """Return the page of an evaluation.
 
     Args:
-        evaluation: what it tells.
-        matches: what the evaluated detector, the first one, said of each picture.
-        on_empty: the same of the pictures without a face.
+        evaluation: the scores to show.
+        matches: the results of the first detector, which is the evaluated one, by picture.
+        on_empty: its results on the pictures without a face.
     """
     first, names = evaluation.detectors[0], [d.weights for d in evaluation.detectors]
     page = Page(f"Faces found with {first.weights}")
@@ -89,23 +92,23 @@ def _add_errors(page: Page, report: DetectorReport, matches: Sequence[Match]) ->
     page.text(COLOURS)
     page.grid(_missed(matches))
     page.heading(f"False detections of {report.weights}: {sum(len(m.false) for m in matches)}")
-    page.text(f"{COLOURS} A real face among them belongs in the list that --known takes.")
+    page.text(f"{COLOURS} If one of them is a real face, add it to the list for --known.")
     page.grid(_false(matches))
 
 
-LANDMARKS = ("landmarks", "detector", "faces", "found", "mean error", "95 % below")
-SPEED = ("frame", "detector", "ms a frame", "times as fast as the library")
-ALARMS = ("detector", "pictures", "false alarms", "pictures with one")
+LANDMARKS = ("landmarks", "detector", "faces", "found", "mean error", "95th percentile")
+SPEED = ("frame", "detector", "ms per frame", "speedup over the library")
+ALARMS = ("detector", "pictures", "false alarms", "pictures with false alarms")
 
 
 def recall_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
-    """A line for all faces, each mask state and each size: how many, and each detector's recall."""
+    """Yield a row for all faces, each mask state and each size, with each detector's recall."""
     for name, of_first in reports[0].score.recall.items():
         yield name, f"{of_first.of:,}", *(_share(report.score.recall[name]) for report in reports)
 
 
 def precision_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
-    """A line for all detections and each size, with how many are right, and one of the average precision."""
+    """Yield a row of precisions for all detections and for each size, then one of average precisions."""
     for name in reports[0].score.precision:
         rates = [report.score.precision[name] for report in reports]
         yield name, *(f"{_share(rate)} of {rate.of:,}" for rate in rates)
@@ -117,7 +120,7 @@ def precision_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...
 
 
 def speed_rows(evaluation: DetectorEvaluation) -> Iterator[tuple[str, ...]]:
-    """A line for each size of frame and detector, the library's own among them."""
+    """Yield a row for each frame size and detector, including the library's own."""
     for speed in evaluation.speed:
         for name, ms in speed.ms.items():
             ratio = speed.times_as_fast.get(name)
@@ -126,7 +129,7 @@ def speed_rows(evaluation: DetectorEvaluation) -> Iterator[tuple[str, ...]]:
 
 
 def landmark_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
-    """A line for each mask state and detector."""
+    """Yield a row of landmark errors for each mask state and detector."""
     for state in reports[0].landmarks:
         for report in reports:
             score: LandmarkScore = report.landmarks[state]
@@ -142,7 +145,7 @@ def landmark_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]
 
 
 def alarm_rows(reports: Sequence[DetectorReport]) -> Iterator[tuple[str, ...]]:
-    """A line for each detector."""
+    """Yield a row of false alarms for each detector."""
     for report in reports:
         if (alarms := report.false_alarms) is not None:
             pictures = alarms.pictures
@@ -156,8 +159,8 @@ def _what_was_scored(evaluation: DetectorEvaluation) -> str:
     )
     shas = ", ".join(f"{d.weights} (sha256 {d.sha256[:12]}…)" for d in evaluation.detectors if d.sha256)
     return (
-        f"{score.faces:,} faces of {parameters['min_face_px']} px and more in {score.pictures:,} pictures, "
-        f"part {parameters['part']}; {score.ignored:,} other faces are ignored. Thresholds: {thresholds}."
+        f"Part {parameters['part']}: {score.faces:,} faces of {parameters['min_face_px']} px or more in "
+        f"{score.pictures:,} pictures. {score.ignored:,} other faces are ignored. Thresholds: {thresholds}."
         + (f" Weights: {shas}." if shas else "")
     )
 
@@ -193,7 +196,7 @@ def _corners(box: Box) -> str:
 
 
 def _thumb(truth: Truth, focus: Box, detections: Iterable[Detection]) -> bytes:
-    """The surroundings of a box, (≤ THUMB_PX, ≤ THUMB_PX), with every box drawn that is in them."""
+    """Return a JPEG of a box's surroundings, with all boxes drawn. No side is longer than THUMB_PX."""
     image = read_image(truth.path)
     region = clip(expand(square(focus), AROUND), image.shape[1], image.shape[0])
     x, y = int(region.x1), int(region.y1)

@@ -1,4 +1,4 @@
-"""What `gatecam evaluate-detector` finds out, as values: a report for each detector, and their speed."""
+"""Define the results of `gatecam evaluate-detector`: a report for each detector, and their speed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from gatecam.training.scores.matching import Match
 from gatecam.vision.detector.build import STOCK, Detector, build_detector
 from gatecam.vision.device import pick_backend
 
-# Low enough that stock ends at a precision of a third; lower ones cost minutes and find hardly a face more.
+# With these thresholds the precision of the stock weights falls to a third. Lower thresholds would take
+# minutes longer and find hardly any more faces.
 LOWERED = {"pnet_threshold": 0.4, "rnet_threshold": 0.3, "onet_threshold": 0.1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contestants:
-    """The detector to evaluate and the stock weights, by name: at usual thresholds and at lowered ones."""
+    """Holds the detector to evaluate and the stock detector by name, with usual and lowered thresholds."""
 
     usual: Mapping[str, Detector]
     lowered: Mapping[str, Detector]
@@ -32,61 +33,64 @@ class Contestants:
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarms:
-    """What a detector finds where there is no face."""
+    """Counts the detections of a detector in pictures without a face."""
 
     detections: int
-    pictures: Rate  # those with a detection, of all
+    pictures: Rate  # share of pictures with a detection
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorReport:
-    """All that is known of one detector."""
+    """Holds all results of one detector."""
 
     weights: str
-    sha256: str  # "" for the weights that come with facenet-pytorch
+    sha256: str  # "" for the stock weights
     score: DetectorScore
     false_alarms: FalseAlarms | None
-    landmarks: dict[str, LandmarkScore]  # by mask state; empty where none were asked for
+    landmarks: dict[str, LandmarkScore]  # by mask state, empty unless requested
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorEvaluation:
-    """What was asked for, and what was found out."""
+    """Holds the parameters and the results of an evaluation."""
 
-    parameters: dict[str, object]  # of the command line
-    thresholds: dict[str, float]  # of P-, R- and O-Net, at which recall and precision are stated
-    lowered_thresholds: dict[str, float]  # at which the curve and the average precision are
-    detectors: list[DetectorReport]  # the one that is evaluated, then the stock weights
-    speed: list[Speed]  # by size of frame
+    parameters: dict[str, object]  # from the command line
+    thresholds: dict[str, float]  # of P-, R- and O-Net, used for recall and precision
+    lowered_thresholds: dict[str, float]  # used for the curve and the average precision
+    detectors: list[DetectorReport]  # the evaluated detector, then the stock detector
+    speed: list[Speed]  # by frame size
 
     def as_json(self) -> dict[str, object]:
-        """Plain values, keyed as the dataclasses of this module and of `detection_score` and its neighbours.
+        """Return plain values, named like the fields of this module's dataclasses and those they contain.
 
-        `detectors[0]` is the detector that was evaluated; `detectors[1]`, unless that was `stock`, is stock:
+        `detectors[0]` is the evaluated detector. `detectors[1]` is the stock detector, unless the stock
+        detector was evaluated. Each has these values:
 
-        - `score.recall` by `all`, mask state and size, `score.precision` by `all` and size: each with
-          `count`, `of`, `share` and its 95 % `interval`. Sizes are of a box's shorter side, in px.
-        - `score.average_precision` with its interval, and `score.curve`: lists `score`, `recall`,
-          `precision`, one entry a found face, best score first.
-        - `false_alarms`, null without `--empty`; `landmarks` by mask state, empty without `--landmarks`.
+        - `score.recall` by `all`, mask state and size, and `score.precision` by `all` and size. Each has
+          `count`, `of`, `share` and its 95 % `interval`. The size is a box's shorter side in px.
+        - `score.average_precision` with its interval.
+        - `score.curve` with the lists `score`, `recall` and `precision`. They have one entry per found face,
+          best score first.
+        - `false_alarms`, null without `--empty`.
+        - `landmarks` by mask state, empty without `--landmarks`.
 
-        `speed[i].ms` and `speed[i].times_as_fast` are by detector; the latter is against the library.
+        `speed[i].ms` and `speed[i].times_as_fast` are by detector. The latter is relative to the library.
         """
         return asdict(self)
 
 
 def names_of(weights: str) -> dict[str, str]:
-    """The setting `weights` of each detector that is compared, by the name it is told by."""
+    """Return the setting `weights` of each compared detector by its display name."""
     path = Path(weights)
     name = path.stem if path.suffix == ".safetensors" and path.stem != STOCK else weights
     return {name: weights, STOCK: STOCK}
 
 
 def contestants(weights: str, min_face_px: int) -> Contestants:
-    """The detector of some weights and, unless it is that, the one of the stock weights.
+    """Build the detector with the given weights, and the stock detector if it is another one.
 
     Raises:
-        ModelError: the weights are missing, changed or of another kind.
+        ModelError: the weights are missing, were changed, or belong to another kind of model.
     """
     backend = pick_backend("auto")
     usual, lowered = (
@@ -103,7 +107,7 @@ def contestants(weights: str, min_face_px: int) -> Contestants:
 
 
 def false_alarms_of(matches: Sequence[Match]) -> FalseAlarms:
-    """The false alarms on pictures without a face."""
+    """Count the false alarms on pictures without a face."""
     alarmed = np.array([bool(m.false) for m in matches])
     return FalseAlarms(
         detections=sum(len(m.false) for m in matches),

@@ -1,4 +1,4 @@
-"""How well a detector finds faces: recall, precision and average precision, each with its interval."""
+"""Score a detector by recall, precision and average precision, each with its interval."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Chosen = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of faces or detections with its 95 % interval, from a bootstrap over keys.
+    """Holds a share of faces or detections and its 95 % interval, from a bootstrap over keys.
 
-    Where all or none count, the interval has no width: by the rule of three (Hanley and Lippman-Hand 1983)
-    the true share may still be 3 / `of` off.
+    If all or none of them count, the interval has no width. By the rule of three (Hanley and Lippman-Hand
+    1983), the true share may then still differ by 3 / `of`.
     """
 
     count: int
     of: int
-    share: float | None  # None where `of` is 0
+    share: float | None  # None if `of` is 0
     interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Recall and precision each time that a falling score lets one more face be found."""
+    """Holds recall and precision at each score that finds one more face, from high to low scores."""
 
     score: list[float]
     recall: list[float]
@@ -45,18 +45,18 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class DetectorScore:
-    """How well a detector finds the faces of some pictures at IoU 0.5.
+    """Holds the scores of a detector on some pictures at IoU 0.5.
 
-    `recall` is by mask state and by the size of the labelled box, `precision` by the size of the detection:
-    a false detection has no mask state. Both are of the detector's own thresholds. The average precision is
-    the area under the curve of lowered thresholds, whose precision is made monotonic (PASCAL VOC 2010 and
-    later: Everingham and Winn 2012, "The PASCAL Visual Object Classes Challenge 2012 Development Kit",
-    section 3.4.1).
+    `recall` is given by mask state and by the size of the labelled box. `precision` is given by the size of
+    the detection, because a false detection has no mask state. Both use the detector's usual thresholds. The
+    average precision is the area under the curve of lowered thresholds after its precision is made monotonic
+    (PASCAL VOC 2010 and later: Everingham and Winn 2012, "The PASCAL Visual Object Classes Challenge 2012
+    Development Kit", section 3.4.1).
     """
 
     pictures: int
     faces: int
-    ignored: int  # boxes of doubtful, small and known faces
+    ignored: int  # boxes of faces that are doubtful, small, or known without a label
     recall: dict[str, Rate]
     precision: dict[str, Rate]
     average_precision: float | None
@@ -65,7 +65,7 @@ class DetectorScore:
 
 
 def bands_of(min_face_px: int) -> dict[str, tuple[float, float]]:
-    """Ranges of faces' shorter sides, from the smallest that counts, by name.
+    """Return ranges of a face's shorter side by name, from the smallest face that counts.
 
     >>> bands_of(32)
     {'32–64 px': (32, 64), '64–128 px': (64, 128), 'from 128 px': (128, inf)}
@@ -76,12 +76,12 @@ def bands_of(min_face_px: int) -> dict[str, tuple[float, float]]:
 
 
 def score_detections(matches: Sequence[Match], lowered: Sequence[Match], min_face_px: int) -> DetectorScore:
-    """The score of a detector on some pictures.
+    """Score a detector on some pictures.
 
     Args:
-        matches: what it said of each picture.
-        lowered: the same with its thresholds so low that hardly a face is lost by them.
-        min_face_px: the smallest face that counts.
+        matches: its results by picture.
+        lowered: its results with thresholds so low that they lose hardly any face.
+        min_face_px: shorter side of the smallest face that counts.
     """
     curve, area, area_interval = _curve(lowered)
     return DetectorScore(
@@ -97,14 +97,20 @@ def score_detections(matches: Sequence[Match], lowered: Sequence[Match], min_fac
 
 
 def rate(right: Chosen, chosen: Chosen, keys: NDArray[np.int64]) -> Rate:
-    """The share that is right of the chosen, (N,) each; rows of one key are drawn together."""
+    """Return the share of the chosen rows that is right, with its interval.
+
+    Args:
+        right: (N,) whether each row is right.
+        chosen: (N,) whether each row counts.
+        keys: (N,), the bootstrap draws rows of one key together.
+    """
     by_key = np.zeros((int(keys.max()) + 1 if len(keys) else 0, 2))
     np.add.at(by_key, keys[chosen], np.stack([right[chosen], np.ones(chosen.sum())], 1))
     count, of = int(right[chosen].sum()), int(chosen.sum())
     if of == 0:
         return Rate(0, 0, None, None)
     sums = resampled(by_key)
-    with np.errstate(invalid="ignore"):  # a round without any of them says nothing
+    with np.errstate(invalid="ignore"):  # a round without chosen rows gives NaN and is ignored
         shares = sums[:, 0] / sums[:, 1]
     return Rate(count, of, rounded(count / of), interval(shares))
 
@@ -129,7 +135,7 @@ def _recall(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
 
 def _precision(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
     rows = [
-        (key, max(side_px(detection.box), min_face_px), right)  # a small one that is right counts as smallest
+        (key, max(side_px(detection.box), min_face_px), right)  # right but too small: smallest band
         for key, m in zip(_key_indices(matches).tolist(), matches, strict=True)
         for right, detections in ((True, [d for d in m.found if d]), (False, m.false))
         for detection in detections
@@ -142,7 +148,7 @@ def _precision(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
 
 
 def _curve(matches: Sequence[Match]) -> tuple[Curve, float | None, Interval | None]:
-    """The curve, the area below it and that area's interval."""
+    """Return the curve, the area under it and that area's interval."""
     of_match = _key_indices(matches)
     faces = np.bincount(of_match, [len(m.truth.faces) for m in matches])  # (K,)
     rows = [
@@ -166,13 +172,13 @@ def _curve(matches: Sequence[Match]) -> tuple[Curve, float | None, Interval | No
 
 
 def _at_each(right: Chosen, weights: Numbers, faces: float) -> tuple[Numbers, Numbers]:
-    """Recall and precision (N,) when detections up to each one count, best score first."""
+    """Return recall and precision (N,) of the detections up to each one, best score first."""
     true = (weights * right).cumsum()
     said = weights.cumsum()
     return true / faces, np.divide(true, said, out=np.ones_like(true), where=said > 0)
 
 
 def _area(recall: Numbers, precision: Numbers) -> float:
-    """The area under the curve of the best precision at each recall or more."""
+    """Return the area under the curve, with the best precision at each recall or higher."""
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(recall, prepend=0.0) * best).sum())

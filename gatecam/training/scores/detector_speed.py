@@ -1,4 +1,4 @@
-"""How long detectors take for a frame, beside facenet-pytorch's own: same frames, in turns, in one run."""
+"""Measure the time per frame of detectors and of facenet-pytorch's detector, in turns on the same frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ LIBRARY = "facenet_pytorch.MTCNN"
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Time a frame, one frame at a time: the median over repeats of the mean over the frames."""
+    """Holds the time per frame, with one frame per call.
+
+    The time is the median over repeats of the mean over the frames.
+    """
 
     width_px: int
     height_px: int
@@ -33,7 +36,7 @@ class Speed:
     frames: int
     repeats: int
     ms: dict[str, float]  # by detector
-    times_as_fast: dict[str, float]  # as the library's `detect`, by detector
+    times_as_fast: dict[str, float]  # compared with the library's `detect`, by detector
 
 
 def measure_speed(
@@ -43,14 +46,14 @@ def measure_speed(
     device: torch.device,
     progress: Progress,
 ) -> list[Speed]:
-    """The speed of detectors and of the library's on some pictures, cut to each frame size.
+    """Measure the speed of the detectors and of the library's detector for each frame size.
 
     Args:
-        detectors: by name; they look for faces from `min_face_px` on.
-        min_face_px: the library is told the same.
-        images: (H, W, 3) RGB; the frames are their middles, scaled.
-        device: that all run on.
-        progress: called with the rounds that are done.
+        detectors: detectors by name, built for the minimum face size `min_face_px`.
+        min_face_px: minimum face size for the library's detector.
+        images: (H, W, 3) RGB. Their centres are scaled to frames.
+        device: the device that all of them run on.
+        progress: called with the number of finished rounds and of all rounds.
     """
     thresholds = DetectorConfig()
     library = facenet_pytorch.MTCNN(
@@ -76,20 +79,20 @@ def measure_speed(
 def _medians(
     runs: Mapping[str, Callable[[Image], object]], frames: Sequence[Image], progress: Callable[[int], None]
 ) -> dict[str, float]:
-    """Milliseconds a frame; the first round warms up and does not count."""
+    """Return the milliseconds per frame by name. The first round warms up and does not count."""
     rounds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(REPEATS + 1):
         for name, run in runs.items():
             begun_s = time.perf_counter()
             for frame in frames:
-                run(frame)  # ends with the faces on the CPU, so the device is done as well
+                run(frame)  # the faces arrive on the CPU, so the device has finished as well
             rounds[name].append((time.perf_counter() - begun_s) / len(frames) * 1000)
         progress(number)
     return {name: round(float(np.median(times[1:])), 2) for name, times in rounds.items()}
 
 
 def _frame(image: Image, width: int, height: int) -> Image:
-    """The picture's middle that has the frame's shape, scaled to it: (height, width, 3)."""
+    """Scale and crop the centre of a picture to a frame (height, width, 3)."""
     scale = max(width / image.shape[1], height / image.shape[0])
     size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

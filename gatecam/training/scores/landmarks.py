@@ -1,4 +1,4 @@
-"""How far landmarks move when a mask is drawn over them: what cropping and pose rely on under a mask."""
+"""Measure how far landmarks move when a mask is drawn over them. Cropping and pose depend on them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from gatecam.training.scores.rates import Interval, interval, resampled, rounded
 from gatecam.types import Detection, Floats, Image
 from gatecam.vision.detector.build import Detector
 
-FACES = 500  # at most: the error is then known to about a thousandth of the eye distance
+FACES = 500  # maximum: determines the error to about a thousandth of the eye distance
 BARE = MASK_LABELS.index("none")
-GREY = (127, 127, 127)  # around the picture: a face that is cut out has no surroundings to be found by
+GREY = (127, 127, 127)  # border colour: detection needs surroundings, which a cut-out face lacks
 
 
 @dataclass(frozen=True, slots=True)
 class LandmarkScore:
-    """How well the faces of one mask state are found, and how far their landmarks lie off.
+    """Holds how many faces of one mask state are found, and how accurate their landmarks are.
 
-    An error is the mean distance of a face's five landmarks from those that the stock weights gave it before
-    the mask was drawn, in parts of the distance between its eyes; `error` is the mean over the found faces.
+    The error of a face is the mean distance of its five landmarks from those that the stock weights found
+    before the mask was drawn. It is divided by the distance between the eyes. `error` is the mean over the
+    found faces.
     """
 
     found: Rate
@@ -42,7 +43,7 @@ class LandmarkScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawn:
-    """A face in one mask state, with the landmarks (5, 2) of the bare one."""
+    """Holds a face in one mask state, with the landmarks (5, 2) of the bare face."""
 
     state: int
     key: str
@@ -56,13 +57,16 @@ def score_landmarks(
     problems: list[Problem],
     progress: Progress,
 ) -> dict[str, dict[str, LandmarkScore]]:
-    """Each detector's landmarks of bare faces, as they are and with masks drawn on, by mask state.
+    """Score each detector's landmarks on bare faces, without and with drawn masks.
 
     Args:
-        detectors: by name.
-        rows: bare faces, one a picture; at most `FACES` of them are drawn by chance, always the same ones.
-        problems: pictures that cannot be read are added.
-        progress: called with the faces that are done.
+        detectors: the detectors by name.
+        rows: bare faces, one per picture. At most `FACES` of them are chosen at random with a fixed seed.
+        problems: pictures that cannot be read are added here.
+        progress: called with the number of finished faces and of all faces.
+
+    Returns:
+        The scores by detector and mask state.
     """
     order = np.random.default_rng(0).permutation(len(rows))[:FACES]
     chosen = [rows[i] for i in sorted(order.tolist())]
@@ -78,7 +82,7 @@ def score_landmarks(
 
 
 def _drawn(faces: Iterator[Portrait], count: int, progress: Progress) -> Iterator[_Drawn]:
-    """Each face in all mask states, but for those that the stock weights do not find."""
+    """Yield each face in all mask states. Faces that the stock weights do not find are skipped."""
     for done, face in enumerate(faces, 1):
         progress(done, count)
         if face.landmarks is None:
@@ -96,7 +100,7 @@ def _drawn(faces: Iterator[Portrait], count: int, progress: Progress) -> Iterato
 
 
 def _error(true: Floats, detections: Sequence[Detection]) -> float:
-    """The error of the best detection that holds the face's eyes and mouth; NaN where there is none."""
+    """Return the error of the best detection that contains the face's eyes and mouth, or NaN if none does."""
     eyes, mouth = true[:2].mean(0), true[3:].mean(0)
     for detection in detections:
         box = detection.box
@@ -126,7 +130,7 @@ def _score(errors: NDArray[np.float64], keys: NDArray[np.int64]) -> LandmarkScor
     by_key = np.zeros((int(keys.max()) + 1, 2))
     np.add.at(by_key, keys[found], np.stack([errors[found], np.ones(found.sum())], 1))
     sums = resampled(by_key)
-    with np.errstate(invalid="ignore"):  # a round in which none is found says nothing
+    with np.errstate(invalid="ignore"):  # a round without found faces gives NaN and is ignored
         means = sums[:, 0] / sums[:, 1]
     worst = float(np.percentile(errors[found], 95))
     return LandmarkScore(share, rounded(errors[found].mean()), interval(means), rounded(worst))

@@ -1,8 +1,8 @@
-"""Detections against labelled boxes: which faces are found, which detections are false, which do not count.
+"""Match detections with labelled boxes to tell found faces, false detections and those that do not count.
 
-The rules are those of COCO's evaluation (Lin et al. 2014, "Microsoft COCO: Common Objects in Context";
-`evaluateImg` of pycocotools) at one IoU: detections come best score first, each takes the face it overlaps
-most among those still free, and what lies on something that is ignored is no error.
+The rules follow COCO's evaluation at a single IoU (Lin et al. 2014, "Microsoft COCO: Common Objects in
+Context", `evaluateImg` of pycocotools). Detections are matched in order of their scores. Each finds the
+unmatched face that it overlaps most. A detection on something that is ignored is no error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gatecam.types import Box, Detection, Image
 from gatecam.vision.detector.build import Detector
 
 SAME_FACE_IOU = 0.5
-IGNORED_SHARE = 0.5  # of a detection that lies in an ignored box
-BATCH = 8  # pictures that a detector searches at once
+IGNORED_SHARE = 0.5  # a detection is ignored if this share of it lies in an ignored box
+BATCH = 8  # pictures per detector call
 COLUMNS = ("image", "x1", "y1", "x2", "y2")
 
 Progress = Callable[[int, int], None]
@@ -32,7 +32,7 @@ KnownFaces = Mapping[str, Sequence[Box]]  # by picture
 
 @dataclass(frozen=True, slots=True)
 class LabelledFace:
-    """A face that should be found; `mask` is an index in `labels.MASK_LABELS`."""
+    """Holds a face that should be found. `mask` is an index in `labels.MASK_LABELS`."""
 
     box: Box
     mask: int
@@ -40,7 +40,7 @@ class LabelledFace:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of one picture."""
+    """Holds what is known about one picture."""
 
     image: str  # its path from the collection's folder
     path: Path
@@ -51,23 +51,23 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """What a detector said of one picture; what it said of ignored and of smaller faces is left out."""
+    """Holds a detector's results on one picture, without detections of ignored or too small faces."""
 
     truth: Truth
-    found: tuple[Detection | None, ...]  # for each face of the truth
+    found: tuple[Detection | None, ...]  # for each face of the truth, None if missed
     false: tuple[Detection, ...]
 
 
 def truths_of(
     collection: Collection, rows: Iterable[Row], known: KnownFaces, min_face_px: int
 ) -> list[Truth]:
-    """The pictures of some rows, each with its faces that count and those that do not.
+    """Return the pictures of some rows, each with the faces that count and the boxes that are ignored.
 
     Args:
-        collection: which the rows are of.
+        collection: the collection of the rows.
         rows: all rows of the pictures that are scored.
         known: real faces without a label, by the picture's path or name.
-        min_face_px: faces whose shorter side is below it do not count.
+        min_face_px: faces with a shorter side below this do not count.
 
     Raises:
         DataError: a row has no box.
@@ -84,7 +84,7 @@ def _truth(collection: Collection, rows: Sequence[Row], known: KnownFaces, min_f
     for row in rows:
         if row.box is None:
             raise DataError(
-                f"{collection.folder}: its faces have no boxes to score against; give --data with boxes."
+                f"{collection.folder}: its faces have no boxes to score against. Choose --data with boxes."
             )
         if row.suspect or side_px(row.box) < min_face_px:
             ignored.append(row.box)
@@ -94,10 +94,10 @@ def _truth(collection: Collection, rows: Sequence[Row], known: KnownFaces, min_f
 
 
 def match(truth: Truth, detections: Iterable[Detection], min_face_px: int) -> Match:
-    """Which faces of a picture are found, and which detections are false.
+    """Match detections with a picture's faces to tell which faces are found and which detections are false.
 
-    A detection that finds no face is no error where half of it lies in an ignored box, where it overlaps
-    one by IoU 0.5, or where its shorter side is below `min_face_px`.
+    A detection that finds no face is no error in these cases: half of it lies in an ignored box, its IoU with
+    an ignored box is at least 0.5, or its shorter side is below `min_face_px`.
     """
     found: list[Detection | None] = [None] * len(truth.faces)
     false = []
@@ -115,7 +115,7 @@ def match(truth: Truth, detections: Iterable[Detection], min_face_px: int) -> Ma
 
 
 def side_px(box: Box) -> float:
-    """The shorter side: what a face's size means here."""
+    """Return the shorter side of a box, which counts as the size of a face."""
     return min(box.width, box.height)
 
 
@@ -138,10 +138,10 @@ def search(
     problems: list[Problem],
     progress: Progress,
 ) -> Iterator[tuple[int, list[list[Detection]]]]:
-    """What each detector finds in each picture: the picture's index, and the detectors' faces in order.
+    """Run each detector on each picture, and yield the picture's index and each detector's detections.
 
-    Boxes end where the picture ends, as labelled ones do. Pictures that cannot be read are added to
-    `problems` and skipped.
+    Boxes are clipped to the picture, like labelled ones. Pictures that cannot be read are added to `problems`
+    and skipped.
     """
     for begin in range(0, len(paths), BATCH):
         opened = []
@@ -164,12 +164,15 @@ def _within(image: Image, detection: Detection) -> Detection:
 
 
 def read_known(path: Path) -> dict[str, list[Box]]:
-    """Faces without a label, by their picture: a CSV file with the columns image,x1,y1,x2,y2 in pixels.
+    """Read real faces without a label from a CSV file with the columns image,x1,y1,x2,y2, in pixels.
 
-    A picture is named by its path from its collection's folder, or by its file's name alone.
+    A picture is named by its path from its collection's folder, or by its file name alone.
+
+    Returns:
+        The boxes by picture.
 
     Raises:
-        DataError: the file cannot be read, or a line has no box.
+        DataError: the file cannot be read, or a line has no valid box.
     """
     known: dict[str, list[Box]] = {}
     try:
@@ -192,28 +195,28 @@ def _box_of(line: Mapping[str, str], where: str) -> Box:
     except ValueError:
         box = Box(0, 0, 0, 0)
     if not box.area > 0:
-        raise DataError(f"{where}: expected a box with x1 < x2 and y1 < y2, in pixels; mend the line.")
+        raise DataError(f"{where}: expected a box with x1 < x2 and y1 < y2, in pixels; fix the line.")
     return box
 
 
 def require_known(known: KnownFaces, path: Path, collections: Sequence[Collection]) -> None:
-    """Make sure that a list of faces is one of these collections' pictures.
+    """Check that a list of known faces names at least one picture of these collections.
 
     Raises:
-        DataError: none of its pictures is.
+        DataError: none of its pictures is in the collections.
     """
     names = {image_name(collection, row) for collection in collections for row in collection.rows}
     if known and not names & set(known) and not {Path(name).name for name in names} & set(known):
         raise DataError(
-            f"{path}: none of its pictures is in the data, such as {next(iter(known))}; name each by its "
-            "path from the collection's folder."
+            f"{path}: none of its pictures is in the data, for example {next(iter(known))}. Name each by "
+            "its path from the collection's folder."
         )
 
 
 def write_false(path: Path, matches: Iterable[Match]) -> int:
-    """Write every false detection as `image,x1,y1,x2,y2,score`; returns how many.
+    """Write every false detection as `image,x1,y1,x2,y2,score`, and return the number of detections.
 
-    Lines of real faces, found by eye, are what `read_known` takes.
+    Lines that turn out to be real faces can be used as a list for `read_known`.
 
     Raises:
         OutputError: the file cannot be written.

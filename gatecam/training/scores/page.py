@@ -1,4 +1,4 @@
-"""The score sheet as a page: what was scored, how good it is, how sure that is, and where it fails."""
+"""Build the page of `gatecam evaluate`, with scores, their intervals and the weakest points."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ from gatecam.training.scores.slices import GAP_FACES, Slice
 from gatecam.types import Box
 
 HEAD_TITLES = {"mask": "mask state", "gender": "gender", "age": "age band", "class": "the 18 classes"}
-MISTAKE_PX = 160  # a side of a face's picture
-AROUND = 0.3  # of the face's side, shown around it
+MISTAKE_PX = 160  # width of a face's picture
+AROUND = 0.3  # surroundings shown of a face, as a fraction of its side
 HOW_TO_READ = (
-    "Precision: of the faces given a label, the part that has it. Recall: of the faces that have a label, "
-    "the part that was given it. F1 is their harmonic mean; macro-F1 is the mean over labels, so rare ones "
-    "count as much as common ones; micro-F1 is the same as accuracy, as each face has one label. In "
-    "brackets: the 95 % interval of a bootstrap that draws whole people or scenes anew. ECE, the expected "
-    "calibration error, is how far the probabilities given lie from how often they are right, 0 being best; "
-    "cross-fitted, the temperature comes from the other half of the people, so that no face helps to "
-    "calibrate itself."
+    "Precision is the share of the faces predicted as a label that really have it. Recall is the share of "
+    "the faces with a label that are predicted as it. F1 is their harmonic mean. Macro-F1 is the mean F1 "
+    "over the labels, so rare labels count as much as common ones. Micro-F1 equals the accuracy, because "
+    "each face has one label. Brackets contain the 95 % interval of a bootstrap that draws whole people or "
+    "scenes with replacement. ECE, the expected calibration error, is the mean difference between the "
+    "probabilities and how often they are right, and 0 is best. For the cross-fitted ECE, the temperature "
+    "comes from the other half of the people, so that no face helps to calibrate itself."
 )
 
 
 def page_of(evaluation: Evaluation, sets: Sequence[Judged]) -> Page:
-    """The page of an evaluation; `sets` are the judged pictures of its reports, in their order."""
+    """Return the page of an evaluation.
+
+    Args:
+        evaluation: the scores to show.
+        sets: the judged pictures of each report, in the order of the reports.
+    """
     page = Page(f"Scores of {evaluation.weights}")
     page.text(_what_was_scored(evaluation))
     page.table(_HEADLINE, [row for report in evaluation.sets for row in _headline(report)])
@@ -65,12 +70,11 @@ _HEADLINE = (
 def _what_was_scored(evaluation: Evaluation) -> str:
     heats = ", ".join(f"{head} {t:g}" for head, t in evaluation.temperature.items())
     fitted = ", ".join(f"{head} on {faces}" for head, faces in evaluation.fitted.items())
-    where = f"; fitted on the faces below ({fitted})" if fitted else ""
+    where = f", fitted on the faces below ({fitted})" if fitted else ""
     return (
         f"Weights {evaluation.weights} (sha256 {evaluation.sha256[:12]}…), temperatures: {heats}{where}. "
         f"Part scored: {evaluation.parameters['part']}. Faces with a doubtful label or under {MIN_FACE_PX} "
-        "px are left out, as stated at each head. Keys that hold a person's or a scene's pictures together "
-        "count as people."
+        "px are left out, and each head states how many. The pictures of one scene count as one person."
     )
 
 
@@ -91,7 +95,7 @@ def _headline(report: SetReport) -> Iterator[tuple[str, ...]]:
 
 
 def _failures(reports: Sequence[SetReport]) -> Iterator[tuple[str, ...]]:
-    """Of each head its commonest confusion, and its weakest group of some size."""
+    """Yield a row for each head's most frequent confusion and one for its weakest large group."""
     for report in reports:
         for head, r in report.heads.items():
             counts = np.array(r.score.confusion)
@@ -100,7 +104,7 @@ def _failures(reports: Sequence[SetReport]) -> Iterator[tuple[str, ...]]:
             true, predicted = np.unravel_index(int(shares.argmax()), shares.shape)
             names = LABELS[head]
             if counts.any():
-                said = f"{names[true]} taken for {names[predicted]}"
+                said = f"{names[true]} predicted as {names[predicted]}"
                 of = f"{counts[true, predicted]} of {r.score.support[names[true]]} faces"
                 yield report.name, HEAD_TITLES[head], said, of
             large = [s for s in r.slices if s.faces >= GAP_FACES and s.micro_f1 is not None]
@@ -123,13 +127,13 @@ def _add_head(page: Page, title: str, r: HeadReport, judged: Judged) -> None:
     page.picture(confusion_picture(LABELS[r.score.head], r.score.confusion), f"{title}: confusion matrix")
     page.picture(reliability_picture(r.reliability), f"{title}: reliability")
     if r.temperature_here is not None:
-        page.text(f"The temperature that would fit just these faces best is {r.temperature_here:g}.")
+        page.text(f"The temperature that fits these faces best is {r.temperature_here:g}.")
     if r.slices:
         page.picture(slices_picture(r.slices), f"{title}: accuracy by group")
         page.table(("by", "widest gap in accuracy", "best group", "worst group"), _gap_rows(r))
         page.table(("by", "group", "faces", "people", "accuracy", "macro-F1"), _slice_rows(r))
     if r.mistakes:
-        page.text("The most confident mistakes, one a person or scene:")
+        page.text("The most confident mistakes, at most one per person or scene:")
         page.grid(_mistakes(r, judged.pictures))
 
 
@@ -169,7 +173,10 @@ def _mistakes(r: HeadReport, pictures: Pictures) -> Iterator[tuple[bytes, str]]:
         shown = cv2.resize(face, (MISTAKE_PX, round(MISTAKE_PX * face.shape[0] / face.shape[1])))
         _, coded = cv2.imencode(".jpg", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
         cover = f" ({m.kind})" if m.kind else ""
-        yield coded.tobytes(), f"{m.true}{cover}, taken for {m.predicted} at {m.probability:.2f}; {m.image}"
+        yield (
+            coded.tobytes(),
+            f"{m.true}{cover}, predicted as {m.predicted} at {m.probability:.2f}; {m.image}",
+        )
 
 
 def _on_one_line(text: str) -> str:
@@ -177,17 +184,17 @@ def _on_one_line(text: str) -> str:
 
 
 def weakest_recall(r: HeadReport) -> str:
-    """The label that is found least often, and how often."""
+    """Return the label with the lowest recall, and its recall."""
     known = {label: recall for label, recall in r.score.recall.items() if recall is not None}
     label = min(known, key=lambda name: known[name])
     return f"{label} {known[label]:.3f}"
 
 
 def with_interval(value: float | None, interval: Interval | None) -> str:
-    """A rate and its interval, such as "0.912 [0.890, 0.931]"."""
+    """Format a rate and its interval, such as "0.912 [0.890, 0.931]"."""
     return number(value) + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
 def number(value: float | None) -> str:
-    """A rate with three decimals, or a dash."""
+    """Format a rate with three decimals, or None as a dash."""
     return "–" if value is None else f"{value:.3f}"

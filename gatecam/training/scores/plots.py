@@ -1,4 +1,4 @@
-"""Scores as pictures (PNG): confusion, reliability, accuracy by group, precision against recall."""
+"""Draw plots (PNG) of confusion, reliability, accuracy by group, and precision against recall."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gatecam.training.scores.calibration import Bin
 from gatecam.training.scores.detector_score import Curve
 from gatecam.training.scores.slices import GAP_FACES, Slice
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # told apart by the colour-blind (Okabe and Ito 2008)
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # safe for colour blindness (Okabe and Ito 2008)
 DPI = 110
 
 
 def require_matplotlib() -> None:
-    """Find out before long work whether pictures can be drawn after it.
+    """Check that matplotlib is installed before the long work starts.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -31,7 +31,7 @@ def require_matplotlib() -> None:
 
 
 def confusion_picture(names: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes:
-    """Rows of true labels, each coloured by how its faces are spread over the predicted ones."""
+    """Draw a confusion matrix. Colours show each true label's distribution over the predicted labels."""
     table = np.array(counts, float)
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     many = len(names) > 6
@@ -58,11 +58,11 @@ def confusion_picture(names: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 
 
 def reliability_picture(bins: Sequence[Bin]) -> bytes:
-    """How often the likeliest label is right against the probability it was given."""
+    """Draw how often the most likely label is right against its probability."""
     faces = sum(b.faces for b in bins)
     with _figure((4.6, 4.2)) as (axes, out):
-        axes.plot([0, 1], [0, 1], "--", color=GREY, label="honest")
-        for b in bins:  # the dots' size says how many faces they stand for
+        axes.plot([0, 1], [0, 1], "--", color=GREY, label="perfectly calibrated")
+        for b in bins:  # the size of a dot shows its number of faces
             axes.scatter(b.confidence, b.accuracy, s=20 + 380 * b.faces / faces, color=BLUE, alpha=0.7)
         axes.plot(
             [b.confidence for b in bins],
@@ -71,13 +71,13 @@ def reliability_picture(bins: Sequence[Bin]) -> bytes:
             label="measured (dot size: faces)",
         )
         low = max(0.0, min([b.confidence for b in bins] + [b.accuracy for b in bins]) - 0.08)
-        axes.set(xlim=(low, 1.03), ylim=(low, 1.03), xlabel="probability given", ylabel="part that is right")
+        axes.set(xlim=(low, 1.03), ylim=(low, 1.03), xlabel="predicted probability", ylabel="accuracy")
         axes.legend(loc="upper left", frameon=False)
     return out.getvalue()
 
 
 def slices_picture(slices: Sequence[Slice]) -> bytes:
-    """The accuracy of each group and its interval; small groups are hollow."""
+    """Draw the accuracy of each group and its interval. Dots of small groups are hollow."""
     rows = _rows_of(slices)
     with _figure((8.0, 0.7 + 0.27 * len(rows))) as (axes, out):
         for height, (_, s) in enumerate(rows):
@@ -100,7 +100,12 @@ def slices_picture(slices: Sequence[Slice]) -> bytes:
 def precision_recall_picture(
     curves: Mapping[str, Curve], points: Mapping[str, tuple[float | None, float | None]]
 ) -> bytes:
-    """The curve of each detector, and a dot for its recall and precision at its own thresholds."""
+    """Draw the curve of each detector, and a dot for its recall and precision at its own thresholds.
+
+    Args:
+        curves: the curves by detector.
+        points: recall and precision by detector.
+    """
     with _figure((6.4, 4.6)) as (axes, out):
         for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
             axes.plot(curve.recall, curve.precision, color=colour, linewidth=1.8, label=name)
@@ -113,7 +118,7 @@ def precision_recall_picture(
 
 
 def _rows_of(slices: Sequence[Slice]) -> list[tuple[str, Slice | None]]:
-    """The lines of the picture: each attribute's name, then its groups."""
+    """Return the lines of the plot, each attribute's name followed by its groups."""
     rows: list[tuple[str, Slice | None]] = []
     for attribute in dict.fromkeys(s.attribute for s in slices):
         rows.append((attribute, None))
@@ -123,7 +128,7 @@ def _rows_of(slices: Sequence[Slice]) -> list[tuple[str, Slice | None]]:
 
 @contextmanager
 def _figure(size_inches: tuple[float, float]) -> Iterator[tuple[Any, io.BytesIO]]:
-    """Axes to draw on, and where the PNG is written when the block ends; no display, no global state."""
+    """Yield axes, and a buffer that holds the PNG after the block. This needs no display or global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,8 +1,9 @@
-"""Precision, recall and F1 from confusion counts, and how sure they are: a bootstrap over keys.
+"""Compute precision, recall and F1 from confusion counts, and their intervals by a bootstrap over keys.
 
-Counts are (…, C, C): rows are true labels, columns predicted ones. Faces of one key (a person, or a scene)
-are not independent, so whole keys are drawn anew: the cluster bootstrap of Cameron, Gelbach and Miller
-2008 (section II) with the percentile interval of Efron and Tibshirani 1993 (chapter 13).
+Counts are (…, C, C) with true labels in rows and predicted labels in columns. Faces of one key (a person or a
+scene) are not independent, so whole keys are drawn with replacement. This is the cluster bootstrap of
+Cameron, Gelbach and Miller 2008 (section II) with the percentile interval of Efron and Tibshirani 1993
+(chapter 13).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 ROUNDS = 1000
 COVERED = (2.5, 97.5)  # percentiles
-CHUNK = 4_000_000  # weights drawn at once, which bounds memory with many keys
+CHUNK = 4_000_000  # weights drawn at once, limits memory with many keys
 
 Counts = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,17 +26,17 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rates:
-    """What counts (…, C, C) say; NaN where a label has no faces to say it of."""
+    """Holds the rates of confusion counts (…, C, C). A rate without faces to compute it from is NaN."""
 
     precision: Counts  # (…, C)
     recall: Counts  # (…, C)
     f1: Counts  # (…, C)
-    macro_f1: Counts  # (…,): over labels that are true or predicted of a face, as scikit-learn's
-    micro_f1: Counts  # (…,): of single labels, the part that is right
+    macro_f1: Counts  # (…,) mean over labels that are true or predicted for a face, as in scikit-learn
+    micro_f1: Counts  # (…,) the accuracy, because each face has one label
 
 
 def rates_of(counts: Counts) -> Rates:
-    """The rates of confusion counts (…, C, C)."""
+    """Compute the rates of confusion counts (…, C, C)."""
     right = np.diagonal(counts, axis1=-2, axis2=-1)
     true, predicted = counts.sum(-1), counts.sum(-2)
     f1 = _ratio(2 * right, true + predicted)
@@ -50,13 +51,13 @@ def rates_of(counts: Counts) -> Rates:
 
 
 def confusion(true: Ints, predicted: Ints, labels: int) -> Counts:
-    """The confusion counts (C, C) of labels (N,) by how often each pair occurs."""
+    """Count how often each pair of true and predicted label (N,) occurs, as (C, C)."""
     pairs = np.bincount(true * labels + predicted, minlength=labels**2)
     return pairs.reshape(labels, labels).astype(np.float64)
 
 
 def confusion_by_key(true: Ints, predicted: Ints, labels: int, keys: NDArray[np.str_]) -> Counts:
-    """The confusion counts (K, C, C) of each of K keys; they add up to those of all faces."""
+    """Count confusions (K, C, C) for each of K keys. Their sum is the confusion of all faces."""
     _, which = np.unique(keys, return_inverse=True)
     count = int(which.max()) + 1 if len(which) else 0
     cells = (which * labels + true) * labels + predicted
@@ -65,7 +66,11 @@ def confusion_by_key(true: Ints, predicted: Ints, labels: int, keys: NDArray[np.
 
 
 def resampled(by_key: Counts, rounds: int = ROUNDS, seed: int = 0) -> Counts:
-    """The sums (rounds, …) of counts (K, …) over K keys drawn with replacement, the same for one seed."""
+    """Sum counts (K, …) over K keys drawn with replacement, in each round.
+
+    Returns:
+        The sums (rounds, …). They are the same for the same seed.
+    """
     keys = len(by_key)
     flat = by_key.reshape(keys, math.prod(by_key.shape[1:]))
     used = flat.any(0)  # most pairs of 18 classes never occur
@@ -81,7 +86,7 @@ def resampled(by_key: Counts, rounds: int = ROUNDS, seed: int = 0) -> Counts:
 
 
 def interval(values: Counts) -> Interval | None:
-    """Where 95 % of resampled values (rounds,) lie; None where no round has one."""
+    """Return the interval that contains 95 % of resampled values (rounds,), or None if no value is finite."""
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return None
@@ -90,12 +95,12 @@ def interval(values: Counts) -> Interval | None:
 
 
 def rounded(value: float) -> float | None:
-    """A rate for a table or a file; None instead of NaN."""
+    """Round a rate to four decimals, or return None if it is not finite."""
     return round(float(value), 4) if np.isfinite(value) else None
 
 
 def by_label(names: Sequence[str], values: Counts) -> dict[str, float | None]:
-    """Rates (C,) by their label's name."""
+    """Return rates (C,) by the name of their label."""
     return {name: rounded(value) for name, value in zip(names, values, strict=True)}
 
 

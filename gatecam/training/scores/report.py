@@ -1,4 +1,4 @@
-"""An honest score sheet: every head on every set of pictures, how sure each number is, and where it fails."""
+"""Score every head on every set of pictures, with intervals, groups and the most confident mistakes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gatecam.training.scores.score import HEAD_LABELS, LABELS, HeadScore, score_
 from gatecam.training.scores.sets import Judged
 from gatecam.training.scores.slices import Gap, Slice, gaps_of, slices_of
 
-MISTAKES = 12  # the most confident ones of a head that are shown
-MIN_TO_FIT = 100  # faces a temperature is fitted on
+MISTAKES = 12  # mistakes shown of each head
+MIN_TO_FIT = 100  # minimum number of faces for fitting a temperature
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A picture whose label the network contradicts."""
+    """Describes a picture whose label the network contradicts."""
 
-    index: int  # of the set's pictures
+    index: int  # index in the set's pictures
     image: str
     kind: str
     true: str
@@ -32,15 +32,15 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class HeadReport:
-    """All that is known of one head on one set; intervals are of 95 %, by key."""
+    """Holds all results of one head on one set. Intervals cover 95 %, from a bootstrap over keys."""
 
     score: HeadScore
     keys: int
-    left_out: dict[str, int]  # faces no score is stated for, by the reason
+    left_out: dict[str, int]  # number of unscored faces by reason
     intervals: dict[str, Interval | None]  # of macro_f1 and micro_f1
     recall_intervals: dict[str, Interval | None]
     ece_cross_fitted: float | None
-    temperature_here: float | None  # what would fit this set best, None for the 18 classes
+    temperature_here: float | None  # the temperature that fits this set best, None for the 18 classes
     reliability: list[Bin]
     slices: list[Slice]
     gaps: list[Gap]
@@ -48,36 +48,36 @@ class HeadReport:
 
     @property
     def absent(self) -> list[str]:
-        """The labels that no face has, of which nothing is known."""
+        """Return the labels that no face has."""
         return [label for label, faces in self.score.support.items() if faces == 0]
 
 
 @dataclass(frozen=True, slots=True)
 class SetReport:
-    """The heads' scores on one set of pictures."""
+    """Holds the heads' scores on one set of pictures."""
 
     name: str
     about: str
     drawn: bool
     heads: dict[str, HeadReport]
-    notes: list[str]  # what could not be scored, in sentences
+    notes: list[str]  # sentences on what could not be scored
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was scored, and the scores."""
+    """Holds what was scored, and the scores."""
 
     weights: str
     sha256: str
-    temperature: dict[str, float]  # of each head, with which all was scored
-    fitted: dict[str, int]  # heads whose temperature was fitted on these faces, and on how many
-    parameters: dict[str, object]  # of the command line
+    temperature: dict[str, float]  # by head, used for all scores
+    fitted: dict[str, int]  # number of these faces that a head's temperature was fitted on, by head
+    parameters: dict[str, object]  # from the command line
     sets: list[SetReport]
 
     def as_json(self) -> dict[str, object]:
-        """Plain values, keyed as the dataclasses of this module, of `score`, `slices` and `calibration`.
+        """Return plain values, named like the fields of this module's dataclasses and those they contain.
 
-        A head's `score` is merged into the head: `sets[0]["heads"]["mask"]["macro_f1"]`.
+        A head's `score` is merged into the head, as in `sets[0]["heads"]["mask"]["macro_f1"]`.
         """
         values = asdict(self)
         for report in values["sets"]:
@@ -86,7 +86,7 @@ class Evaluation:
         return values
 
     def summary(self) -> dict[str, object]:
-        """The headline numbers by set and head, for a spec."""
+        """Return the main scores by set and head, for a spec."""
         return {report.name: {head: _headline(r) for head, r in report.heads.items()} for report in self.sets}
 
 
@@ -106,7 +106,10 @@ def _headline(report: HeadReport) -> dict[str, object]:
 
 
 def report_of(judged: Judged, temperature: Mapping[str, float]) -> SetReport:
-    """The scores of one set with the temperatures of the weights' spec; a head without faces has none."""
+    """Score one set with the temperatures of the weights' spec.
+
+    A head without faces gets a note instead of scores.
+    """
     heads, notes = {}, []
     for head in judged.pictures.heads:
         if judged.counted(head).any():
@@ -114,15 +117,15 @@ def report_of(judged: Judged, temperature: Mapping[str, float]) -> SetReport:
             if heads[head].absent:
                 notes.append(_about_absent(head, heads[head].absent))
         else:
-            notes.append(f"{head}: no face with a label that is certain and large enough, so no score.")
+            notes.append(f"{head}: no score, because no face is large enough and has a certain label.")
     return SetReport(judged.pictures.name, judged.pictures.about, judged.pictures.drawn, heads, notes)
 
 
 def fitted_temperatures(sets: Sequence[Judged]) -> dict[str, tuple[float, int]]:
-    """The temperature of each head that fits its faces best, and how many they are.
+    """Return the best temperature of each head, and the number of faces it was fitted on.
 
-    Faces as they are decide; drawn ones only for a head that has no others. A head with less than
-    `MIN_TO_FIT` faces is left out.
+    Faces with drawn masks are used only for a head that has no others. A head with fewer than `MIN_TO_FIT`
+    faces is left out.
     """
     fitted = {}
     for head in HEAD_LABELS:
@@ -160,8 +163,8 @@ def _head_report(head: str, judged: Judged, temperature: Mapping[str, float]) ->
 
 def _about_absent(head: str, labels: Sequence[str]) -> str:
     return (
-        f"{head}: no face is {', '.join(labels)}, of which nothing is known therefore; as in scikit-learn, "
-        "such a label counts 0 in macro-F1 where it is predicted, and else not at all."
+        f"{head}: no face is labelled {', '.join(labels)}, so nothing is known about that. As in "
+        "scikit-learn, such a label counts as 0 in macro-F1 if it is predicted, and otherwise not at all."
     )
 
 
@@ -177,7 +180,7 @@ def _temperature_here(head: str, judged: Judged) -> float | None:
 
 
 def _mistakes(head: str, judged: Judged, temperature: Mapping[str, float]) -> list[Mistake]:
-    """The most confident mistakes, one a key, so that a person's seven pictures do not fill the page."""
+    """Return the most confident mistakes, one per key, so that no person fills the page."""
     probabilities = judged.scaled(head, temperature).softmax(1).numpy()
     truth, predicted = judged.truth(head), judged.predicted(head)
     sure = probabilities[np.arange(len(predicted)), predicted]

@@ -1,4 +1,4 @@
-"""The work of `gatecam evaluate`: load, judge, score, and tell it as tables, a page and JSON."""
+"""Run `gatecam evaluate`, which scores weights on faces and shows tables, a page and JSON."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from gatecam.vision.device import pick_device
 from gatecam.vision.network import FaceNetwork
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights, save_weights
 
-ALL = "all"  # faces, whatever their part
+ALL = "all"  # faces of every part
 Held = Sequence[tuple[Collection, Faces]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The words of `gatecam evaluate`."""
+    """Holds the parameters of `gatecam evaluate`."""
 
     data: list[Path]
     weights: str
@@ -53,11 +53,11 @@ class Wanted:
 
 
 def evaluate_and_print(wanted: Wanted) -> None:
-    """Score weights on one part of the data, after fitting their temperatures there if wanted.
+    """Score weights on one part of the data. If wanted, first fit their temperatures there.
 
     Raises:
         DataError: the part has no faces with labels.
-        OutputError: something cannot be written where it is wanted.
+        OutputError: a file cannot be written.
         MissingExtraError: a page is wanted and matplotlib is not installed.
     """
     _check(wanted)
@@ -80,7 +80,7 @@ def evaluate_and_print(wanted: Wanted) -> None:
 
 
 def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tuple[Collection, Faces]]:
-    """Each collection with its faces of one part; "all" gives all of them.
+    """Return each collection with its faces of one part, or with all faces if the part is "all".
 
     Raises:
         DataError: the split cannot be used, or no face is in the part.
@@ -93,15 +93,15 @@ def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tup
     ):
         held.append((collection, faces.take(np.array(parts)[faces.rows] == part)))
     if not any(len(faces) for _, faces in held):
-        raise DataError(f"no face is in the part {part}: add pictures, or choose another --part.")
+        raise DataError(f"the part {part} contains no face. Add pictures, or choose another --part.")
     return held
 
 
 def judge_all(model: FaceNetwork, crop: CropSpec, held: Held, drawn: bool) -> list[Judged]:
-    """What a network says of the faces as they are and, if `drawn`, of bare ones with masks drawn on.
+    """Classify the unchanged faces and, if `drawn`, also bare faces with drawn masks.
 
     Raises:
-        DataError: no face has a label that a head could be scored by.
+        DataError: no face has a label to score a head with.
     """
     sets = []
     for pictures in pictures_of(held, drawn):
@@ -115,13 +115,13 @@ def judge_all(model: FaceNetwork, crop: CropSpec, held: Held, drawn: bool) -> li
 def evaluate_sets(
     spec: ModelSpec, sets: Sequence[Judged], fitted: dict[str, int], parameters: dict[str, object]
 ) -> Evaluation:
-    """The scores of judged pictures with the temperatures of a spec.
+    """Score judged pictures with the temperatures of a spec.
 
     Args:
-        spec: of the weights that judged.
-        sets: what they said.
-        fitted: heads whose temperature was fitted on these very faces, and on how many.
-        parameters: how the scores were asked for.
+        spec: the spec of the weights.
+        sets: the judged pictures.
+        fitted: number of these faces that a head's temperature was fitted on, by head.
+        parameters: parameters from the command line.
     """
     with progress("resample", len(sets), "sets") as tick:
         reports = []
@@ -132,7 +132,7 @@ def evaluate_sets(
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """Of each set, tables of the heads, of their labels, and of the widest gaps between groups."""
+    """Print tables of each set's heads, of their labels, and of the widest gaps between groups."""
     console = Console()
     for report in evaluation.sets:
         print(f"\n{report.name}: {report.about}")
@@ -146,9 +146,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def _check(wanted: Wanted) -> None:
-    """Refuse before the work what could not be done after it."""
+    """Check before the long work that its results can be written."""
     if wanted.part == "test" and wanted.split is None:
-        raise DataError("without a split file no faces are kept for a test: give --split, or another --part.")
+        raise DataError("without a split file there is no test part: give --split, or another --part.")
     outputs = [path for path in (wanted.page, wanted.json_file) if path is not None]
     for path in outputs:
         require_folder(path)
@@ -157,19 +157,23 @@ def _check(wanted: Wanted) -> None:
         require_matplotlib()
     if wanted.fit and not os.access(folder := find_weights(wanted.weights).parent, os.W_OK):
         raise OutputError(
-            f"{folder}: cannot be written to, so --fit has no place; copy the weights elsewhere."
+            f"{folder}: cannot be written to, so --fit cannot store its result. Copy the weights elsewhere."
         )
 
 
 def _fit(weights: str, spec: ModelSpec, sets: Sequence[Judged]) -> tuple[ModelSpec, dict[str, int]]:
-    """Fit the temperatures, write them to the spec beside the weights, and say so."""
+    """Fit the temperatures, write them to the spec beside the weights, and print them.
+
+    Returns:
+        The new spec, and the number of faces that each fitted head was fitted on.
+    """
     fitted = fitted_temperatures(sets)
     for head in HEAD_LABELS:
         before = spec.temperature[head]
         if head in fitted:
             print(f"{head}: temperature {fitted[head][0]:g} (was {before:g}), on {fitted[head][1]} faces")
         else:
-            print(f"{head}: temperature {before:g} kept, as fewer than {MIN_TO_FIT} faces can tell of it")
+            print(f"{head}: temperature {before:g} kept, because fewer than {MIN_TO_FIT} faces have a label")
     path = find_weights(weights)
     tensors, _ = load_weights(path)
     temperature = {**spec.temperature, **{head: value for head, (value, _) in fitted.items()}}

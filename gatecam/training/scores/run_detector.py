@@ -1,4 +1,4 @@
-"""The work of `gatecam evaluate-detector`: search, match, score, and tell it in three forms."""
+"""Run `gatecam evaluate-detector`, which scores a detector and shows tables, a page and JSON."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ from gatecam.types import Image
 from gatecam.vision.detector.build import STOCK, Detector
 from gatecam.vision.weights import find_weights, hash_of
 
-ALL = "all"  # pictures, whatever their part
+ALL = "all"  # pictures of every part
 BARE = MASK_LABELS.index("none")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The words of `gatecam evaluate-detector`."""
+    """Holds the parameters of `gatecam evaluate-detector`."""
 
     data: list[Path]
     weights: str
@@ -86,7 +86,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What one detector said of the pictures: a match a picture."""
+    """Holds one detector's results, with one match per picture."""
 
     at_thresholds: list[Match]
     lowered: list[Match]
@@ -99,7 +99,7 @@ def evaluate_and_print(wanted: Wanted) -> None:
     Raises:
         DataError: the part has no faces with boxes, or a list cannot be used.
         ModelError: the weights cannot be used.
-        OutputError: something cannot be written where it is wanted.
+        OutputError: a file cannot be written.
         MissingExtraError: a page is wanted and matplotlib is not installed.
     """
     _check(wanted)
@@ -126,11 +126,11 @@ def evaluate_and_print(wanted: Wanted) -> None:
 
 
 def print_evaluation(evaluation: DetectorEvaluation) -> None:
-    """Tables of recall, precision, speed, and of what else was asked for."""
+    """Print tables of recall, precision and speed, and of landmarks and false alarms if requested."""
     console, reports = Console(), evaluation.detectors
     names = [report.weights for report in reports]
     score = reports[0].score
-    print(f"{score.faces} faces in {score.pictures} pictures; {score.ignored} other faces are ignored")
+    print(f"{score.faces} faces in {score.pictures} pictures. {score.ignored} other faces are ignored.")
     console.print(
         _table("Recall at IoU 0.5, with 95 % intervals", ("faces", "number", *names), recall_rows(reports))
     )
@@ -138,16 +138,18 @@ def print_evaluation(evaluation: DetectorEvaluation) -> None:
         _table("Precision at IoU 0.5, with 95 % intervals", ("detections", *names), precision_rows(reports))
     )
     if reports[0].landmarks:
-        console.print(_table("Landmarks, in parts of the eye distance", LANDMARKS, landmark_rows(reports)))
+        console.print(
+            _table("Landmark errors relative to the eye distance", LANDMARKS, landmark_rows(reports))
+        )
     if reports[0].false_alarms is not None:
         console.print(_table("Pictures without a face", ALARMS, alarm_rows(reports)))
     console.print(_table("Speed, one frame at a time", SPEED, speed_rows(evaluation)))
 
 
 def _check(wanted: Wanted) -> None:
-    """Refuse before the work what could not be done after it."""
+    """Check before the long work that its results can be written."""
     if wanted.part == "test" and wanted.split is None:
-        raise DataError("without a split file no faces are kept for a test: give --split, or another --part.")
+        raise DataError("without a split file there is no test part: give --split, or another --part.")
     outputs = [path for path in (wanted.page, wanted.json_file, wanted.errors) if path is not None]
     for path in outputs:
         require_folder(path)
@@ -158,7 +160,7 @@ def _check(wanted: Wanted) -> None:
 
 
 def _truths(wanted: Wanted) -> list[Truth]:
-    """The pictures of the part, with the faces that should be found in them."""
+    """Return the pictures of the part, with the faces that should be found in them."""
     collections = open_all(wanted.data)
     known = read_known(wanted.known) if wanted.known is not None else {}
     if wanted.known is not None:
@@ -168,14 +170,14 @@ def _truths(wanted: Wanted) -> list[Truth]:
         truths += truths_of(collection, rows, known, wanted.min_face_px)
     if not any(truth.faces for truth in truths):
         raise DataError(
-            f"no face of {wanted.min_face_px} px or more is in the part {wanted.part}: add pictures, or "
+            f"the part {wanted.part} contains no face of {wanted.min_face_px} px or more. Add pictures, or "
             "choose another --part."
         )
     return truths
 
 
 def _bare_faces(wanted: Wanted) -> list[Row]:
-    """The bare faces of the part on which masks are drawn."""
+    """Return the bare faces of the part to draw masks on."""
     if not wanted.landmarks:
         return []
     rows = [
@@ -185,7 +187,7 @@ def _bare_faces(wanted: Wanted) -> list[Row]:
         if row.mask == BARE and not row.suspect
     ]
     if not rows:
-        raise DataError(f"no bare face is in the part {wanted.part}: give --landmarks other pictures.")
+        raise DataError(f"the part {wanted.part} contains no bare face. Give --landmarks other pictures.")
     return rows
 
 
@@ -202,7 +204,7 @@ def _of_part(collections: Sequence[Collection], wanted: Wanted) -> list[tuple[Co
 def _search_all(
     contest: Contestants, truths: Sequence[Truth], empty: Sequence[Truth], min_face_px: int
 ) -> dict[str, _Said]:
-    """What each detector says of the pictures, at its thresholds and at lowered ones, and of empty ones."""
+    """Run each detector on the pictures, at usual and lowered thresholds, and on the empty pictures."""
     usual, lowered = list(contest.usual.values()), list(contest.lowered.values())
     found = _match_all("search", contest, [*usual, *lowered], truths, min_face_px)
     on_empty = _match_all("search empty pictures", contest, usual, empty, min_face_px)
@@ -216,7 +218,7 @@ def _match_all(
     truths: Sequence[Truth],
     min_face_px: int,
 ) -> list[list[Match]]:
-    """Each detector's matches, of the pictures that can be read."""
+    """Return each detector's matches on the pictures that can be read."""
     matches: list[list[Match]] = [[] for _ in detectors]
     problems: list[Problem] = []
     paths = [truth.path for truth in truths]
@@ -226,7 +228,9 @@ def _match_all(
                 of_detector.append(match(truths[index], detections, min_face_px))
     tell_problems(what, problems)
     if truths and not matches[0]:
-        raise DataError(f"{truths[0].path}: neither it nor any other picture can be read; give others.")
+        raise DataError(
+            f"{truths[0].path}: neither this nor any other picture can be read. Choose other pictures."
+        )
     return matches
 
 
@@ -246,7 +250,7 @@ def _speed(contest: Contestants, truths: Sequence[Truth], min_face_px: int) -> l
 
 def _readable(truths: Sequence[Truth]) -> Iterator[Image]:
     for truth in truths:
-        with contextlib.suppress(SourceError):  # told of when it was searched
+        with contextlib.suppress(SourceError):  # already reported during the search
             yield read_image(truth.path)
 
 

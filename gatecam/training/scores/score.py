@@ -1,4 +1,4 @@
-"""Scoring a classifier's heads on faces: F1, precision, recall, calibration; cheap enough for every epoch."""
+"""Score a classifier's heads by F1, precision, recall and calibration, cheaply enough for every epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gatecam.training.scores.calibration import calibration_error
 from gatecam.training.scores.rates import by_label, confusion, rates_of
 from gatecam.vision.crops import CropSpec
 
-MIN_FACE_PX = 32  # scores are stated for faces of this size and more
+MIN_FACE_PX = 32  # scores cover faces of at least this size
 BATCH = 64
 CLASS_LABELS = tuple(
     f"{MASK_LABELS[mask]} {GENDER_LABELS[gender]} {AGE_LABELS[age]}"
@@ -31,11 +31,11 @@ LABELS = {**HEAD_LABELS, "class": CLASS_LABELS}
 
 @dataclass(frozen=True, slots=True)
 class HeadScore:
-    """How well one head, or the 18 classes together, does on N faces.
+    """Holds the scores of one head, or of the 18 classes, on N faces.
 
-    A rate of a label that has no faces to say it of is None. `macro_f1` is over the labels that are true
-    or predicted of a face, as scikit-learn's; `micro_f1` is the accuracy, as each face has one label.
-    Rows of `confusion` are true labels, columns predicted ones.
+    A rate is None if there are no faces to compute it from. `macro_f1` is the mean over the labels that are
+    true or predicted for a face, as in scikit-learn. `micro_f1` is the accuracy, because each face has one
+    label. Rows of `confusion` are true labels and columns are predicted labels.
     """
 
     head: str
@@ -53,7 +53,7 @@ class HeadScore:
 def logits_of(
     model: nn.Module, faces: Faces, spec: CropSpec, progress: Callable[[int, int], None]
 ) -> dict[str, Tensor]:
-    """A head's logits of every face, (N, labels) float32, cropped as serving crops.
+    """Return each head's logits for all faces, (N, labels) float32. The crops are those of live operation.
 
     Raises:
         DataError: there is no face.
@@ -70,13 +70,17 @@ def logits_of_patches(
     spec: CropSpec,
     progress: Callable[[int, int], None],
 ) -> dict[str, Tensor]:
-    """The same of `count` patches that come one after the other, of which few are held at a time.
+    """Return each head's logits like `logits_of`, for an iterable of `count` patches.
+
+    Only one batch of patches is held in memory at a time.
 
     Raises:
         DataError: there is no face.
     """
     if count == 0:
-        raise DataError("no faces are held out to score: add pictures, or split them by another seed.")
+        raise DataError(
+            "there are no held-out faces to score. Add pictures, or split them with another seed."
+        )
     device = next(model.parameters()).device
     parts: dict[str, list[Tensor]] = {name: [] for name in HEAD_LABELS}
     coming, done = iter(patches), 0
@@ -91,24 +95,26 @@ def logits_of_patches(
 
 
 def class_logits(logits: Mapping[str, Tensor], temperature: Mapping[str, float]) -> Tensor:
-    """Log-probabilities (N, 18) of the classes if the heads err independently; as serving's `class_id`.
+    """Return log-probabilities (N, 18) of the classes, under the assumption that the heads are independent.
+
+    The classes are those of `labels.class_id`.
 
     Args:
-        logits: of each head, (N, labels).
-        temperature: of each head.
+        logits: logits (N, labels) by head.
+        temperature: temperature by head.
     """
     mask, gender, age = ((logits[name] / temperature[name]).log_softmax(1) for name in HEAD_LABELS)
     return (mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]).flatten(1)
 
 
 def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature: float) -> HeadScore:
-    """The score of one head's logits (N, labels) against true labels (N,), of at least one face.
+    """Score one head's logits against true labels, for at least one face.
 
     Args:
         head: a name in `LABELS`.
         logits: (N, labels).
-        labels: (N,), all known.
-        temperature: what the logits are divided by.
+        labels: (N,) true labels, all known.
+        temperature: divisor of the logits.
     """
     probabilities = (logits / temperature).softmax(1).numpy()
     names = LABELS[head]
@@ -129,5 +135,5 @@ def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature
 
 
 def scored(faces: Faces) -> Faces:
-    """The faces that a score is stated for: labels not doubtful, and large enough."""
+    """Return the faces that scores cover, which are large enough and have no doubtful label."""
     return faces.take(~faces.suspect & (faces.face_px >= MIN_FACE_PX))

@@ -1,6 +1,6 @@
-"""The pictures a score is stated for: faces as they are, and bare faces dressed as the contest's people.
+"""Provide the pictures to score: unchanged faces, and bare faces with masks drawn as in the contest.
 
-A dressed picture is drawn when the network sees it and drawn again when a page shows it, the same each time.
+A picture with a drawn mask is drawn when it is classified, and drawn again in the same way for a page.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from gatecam.vision.crops import CropSpec
 
 BARE = MASK_LABELS.index("none")
 MALE = GENDER_LABELS.index("male")
-GROWN_YEARS = 20  # a drawn beard on a younger face would make its labels false
-SHOTS = (0, 0, 0, 0, 0, 1, 2)  # mask states of the contest's seven pictures a person
+GROWN_YEARS = 20  # a drawn beard would make the labels of a younger face wrong
+SHOTS = (0, 0, 0, 0, 0, 1, 2)  # mask states of a person's seven pictures in the contest
 
 Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -32,21 +32,21 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """N pictures of the faces of one collection, to be judged by the heads whose labels are known."""
+    """Holds N pictures of a collection's faces, and the heads that can be scored on them."""
 
     name: str
-    about: str  # what they are, in a sentence
+    about: str  # describes the pictures in a sentence
     heads: tuple[str, ...]
     faces: Faces
-    rows: Ints  # (N,): whose face it is
-    states: Ints  # (N,): mask state
+    rows: Ints  # (N,) indices into `faces`
+    states: Ints  # (N,) mask states
     drawn: bool
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def patch(self, index: int) -> tuple[Patch, str]:
-        """One picture, and what covers the face."""
+        """Return a picture, and what covers its face."""
         row = int(self.rows[index])
         patch = patch_of(self.faces, row)
         if not self.drawn:
@@ -60,24 +60,24 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Pictures with what a network says of each: logits (N, labels) a head."""
+    """Holds pictures and a network's logits for them."""
 
     pictures: Pictures
-    kinds: NDArray[np.str_]  # (N,)
-    logits: Mapping[str, Tensor]
+    kinds: NDArray[np.str_]  # (N,) what covers each face
+    logits: Mapping[str, Tensor]  # (N, labels) by head
 
     @property
     def keys(self) -> NDArray[np.str_]:
-        """(N,): what must not be split."""
+        """Return the keys (N,) of the pictures, each for one person or scene."""
         return self.pictures.faces.keys[self.pictures.rows]
 
     @property
     def face_px(self) -> NDArray[np.float32]:
-        """(N,): the faces' sizes in their pictures."""
+        """Return the sizes (N,) of the faces in their original pictures."""
         return self.pictures.faces.face_px[self.pictures.rows]
 
     def truth(self, head: str) -> Ints:
-        """(N,): true labels of a head or of the 18 classes, -1 where unknown."""
+        """Return the true labels (N,) of a head or of the 18 classes, -1 if unknown."""
         faces, rows = self.pictures.faces, self.pictures.rows
         parts = {"mask": self.pictures.states, "gender": faces.gender[rows], "age": faces.age[rows]}
         if head in parts:
@@ -86,22 +86,22 @@ class Judged:
         return np.where(known, 6 * parts["mask"] + 3 * parts["gender"] + parts["age"], UNKNOWN)
 
     def usable(self, head: str) -> NDArray[np.bool_]:
-        """(N,): whether the label is known and not doubtful."""
+        """Return whether each picture's label is known and not doubtful, (N,)."""
         return np.asarray(self.truth(head) != UNKNOWN) & ~self.pictures.faces.suspect[self.pictures.rows]
 
     def counted(self, head: str) -> NDArray[np.bool_]:
-        """(N,): the usable ones that are large enough for a score to be stated."""
+        """Return whether each picture is usable and large enough to be scored, (N,)."""
         return self.usable(head) & (self.face_px >= MIN_FACE_PX)
 
     def predicted(self, head: str) -> Ints:
-        """(N,): the likeliest labels; a class is that of the three heads' labels, as in serving."""
+        """Return the most likely labels (N,). A class combines the three heads' labels."""
         parts = {name: values.argmax(1).numpy() for name, values in self.logits.items()}
         if head in parts:
             return np.asarray(parts[head])
         return np.asarray(6 * parts["mask"] + 3 * parts["gender"] + parts["age"])
 
     def left_out(self, head: str) -> dict[str, int]:
-        """How many faces no score of this head is stated for, by the reason."""
+        """Count the faces that this head is not scored on, by reason."""
         unknown = self.truth(head) == UNKNOWN
         doubtful = ~unknown & self.pictures.faces.suspect[self.pictures.rows]
         small = self.usable(head) & (self.face_px < MIN_FACE_PX)
@@ -112,23 +112,23 @@ class Judged:
         }
 
     def scaled(self, head: str, temperature: Mapping[str, float]) -> Tensor:
-        """A head's logits (N, labels) over its temperature; for the 18 classes, log-probabilities."""
+        """Return a head's logits (N, labels) divided by its temperature, or log-probabilities of classes."""
         if head == "class":
             return class_logits(self.logits, temperature)
         return self.logits[head] / temperature[head]
 
 
 def as_they_are(collection: Collection, faces: Faces) -> Pictures:
-    """The faces of one part of a collection, to be judged by each head whose labels they have.
+    """Return the unchanged faces of one part of a collection, with the heads that they can score.
 
-    A collection whose masks are all in one state says nothing of the mask head, which is then left out.
+    The mask head is left out if all faces of the collection have the same mask state.
     """
     heads = tuple(head for head in HEAD_LABELS if (getattr(faces, head) != UNKNOWN).any())
     states = {row.mask for row in collection.rows} - {UNKNOWN}
-    about = f"{len(faces)} faces of {len(np.unique(faces.keys))} people or scenes, as they are"
+    about = f"{len(faces)} unchanged faces of {len(np.unique(faces.keys))} people or scenes"
     if len(states) == 1:
         heads = tuple(head for head in heads if head != "mask")
-        about += f"; all are labelled {MASK_LABELS[states.pop()]}, so they say nothing of the mask head"
+        about += f", all labelled {MASK_LABELS[states.pop()]}, so they cannot score the mask head"
     if len(heads) == len(HEAD_LABELS):
         heads = tuple(LABELS)
     rows = np.arange(len(faces))
@@ -136,9 +136,10 @@ def as_they_are(collection: Collection, faces: Faces) -> Pictures:
 
 
 def dressed(collection: Collection, faces: Faces) -> Pictures | None:
-    """Seven pictures of each bare face with gender and age: five masks worn right, one wrong, one bare.
+    """Return seven pictures of each bare face with gender and age, as in the contest.
 
-    None for a collection that shows masks itself, or has no such face in this part.
+    Five show a mask worn correctly, one a mask worn incorrectly, and one the bare face. The result is None if
+    the collection itself shows masks, or if this part of it has no such face.
     """
     states = {row.mask for row in collection.rows} - {UNKNOWN}
     known = (faces.mask == BARE) & (faces.gender != UNKNOWN) & (faces.age != UNKNOWN) & ~faces.suspect
@@ -148,18 +149,19 @@ def dressed(collection: Collection, faces: Faces) -> Pictures | None:
         return None
     unusable = int((known & ~found).sum())
     about = (
-        f"{len(people)} bare faces of {collection.name} drawn as seven pictures each, as in the contest: "
-        "five with a mask worn right, one worn wrong, one without, at times behind what is no mask."
+        f"{len(people)} bare faces of {collection.name}, drawn as seven pictures each, as in the contest. "
+        "Five show a mask worn correctly, one a mask worn incorrectly, and one no mask. The face without a "
+        "mask is sometimes covered by something else."
     )
     if unusable:
-        about += f" {unusable} faces could not be dressed, as the detector found no landmarks."
+        about += f" No mask could be drawn on {unusable} faces, because the detector found no landmarks."
     rows, shots = np.repeat(people, len(SHOTS)), np.tile(np.array(SHOTS), len(people))
     name = f"{collection.name}, masks drawn"
     return Pictures(name, about, tuple(LABELS), faces, rows, shots, drawn=True)
 
 
 def judge(model: nn.Module, spec: CropSpec, pictures: Pictures, progress: Progress) -> Judged:
-    """What a network says of some pictures.
+    """Classify some pictures with a network.
 
     Raises:
         DataError: there is no picture.
@@ -177,7 +179,7 @@ def judge(model: nn.Module, spec: CropSpec, pictures: Pictures, progress: Progre
 
 
 def pictures_of(parts: Sequence[tuple[Collection, Faces]], drawn: bool) -> list[Pictures]:
-    """The pictures to score: each collection's faces as they are, then the dressed ones if `drawn`."""
+    """Return the pictures to score: each collection's unchanged faces, then the drawn ones if `drawn`."""
     real = [as_they_are(collection, faces) for collection, faces in parts if len(faces)]
     drawings = [dressed(collection, faces) for collection, faces in parts] if drawn else []
     return [p for p in (*real, *drawings) if p is not None and p.heads]

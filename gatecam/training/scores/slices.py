@@ -1,4 +1,4 @@
-"""Scores of parts of the faces: by size, gender, age, race, what covers the face, and whose box it is."""
+"""Score groups of faces by size, gender, age, race, cover, way of wearing, and origin of the box."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from gatecam.training.scores.sets import Judged
 SIZES_PX = (MIN_FACE_PX, 64, 128)
 SIZE_NAMES = ("under 32 px", "32 to 63 px", "64 to 127 px", "128 px and more")
 BOX_NAMES = ("labelled", "detected")
-GAP_FACES = 100  # a smaller group's accuracy says too little to be called a gap
+GAP_FACES = 100  # the accuracy of a smaller group is too uncertain for a gap
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """How well a head does on one group of faces; rates are None where no face has the label."""
+    """Holds a head's scores on one group of faces. A rate is None if no face has the label."""
 
     attribute: str
     group: str
     faces: int
     keys: int
     micro_f1: float | None  # the accuracy
-    interval: Interval | None  # of the accuracy, 95 %
+    interval: Interval | None  # 95 % interval of the accuracy
     macro_f1: float | None
     recall: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The widest difference in accuracy between two groups of `GAP_FACES` faces and more."""
+    """Holds the widest difference in accuracy between two groups of at least `GAP_FACES` faces."""
 
     attribute: str
     width: float
@@ -53,7 +53,10 @@ class Gap:
 
 
 def slices_of(head: str, judged: Judged) -> list[Slice]:
-    """The scores of a head by every attribute that tells its faces apart, small faces too."""
+    """Score a head by every attribute in which its faces differ.
+
+    Small faces count only for the attribute "face size".
+    """
     usable = judged.usable(head)
     found = []
     for attribute, groups in _groups(judged).items():
@@ -66,7 +69,7 @@ def slices_of(head: str, judged: Judged) -> list[Slice]:
 
 
 def gaps_of(slices: Sequence[Slice]) -> list[Gap]:
-    """The widest gap of each attribute that has two groups large enough."""
+    """Return the widest gap of each attribute that has at least two groups that are large enough."""
     gaps = []
     for attribute in dict.fromkeys(s.attribute for s in slices):
         groups = [
@@ -99,7 +102,7 @@ def _slice(head: str, judged: Judged, attribute: str, group: str, wanted: NDArra
 
 
 def _groups(judged: Judged) -> dict[str, NDArray[np.str_]]:
-    """The group (N,) of each picture by every attribute, "" where unknown."""
+    """Return the group of each picture (N,) by attribute, "" if unknown."""
     faces, rows = judged.pictures.faces, judged.pictures.rows
     makes, wears = _make_and_wear(judged.kinds)
     return {
@@ -118,13 +121,13 @@ def _named(values: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.str_]:
 
 
 def _make_and_wear(kinds: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """ "surgical, under_nose" to what covers the face and how it is worn; "" where not said."""
+    """Split kinds such as "surgical, under_nose" into what covers the face and how, "" if not given."""
     parts = [str(kind).partition(", ") for kind in kinds]
     makes = np.array([make.replace("_", " ") for make, _, _ in parts])
     return makes, np.array([wear.replace("_", " ") for _, _, wear in parts])
 
 
 def _in_order(names: list[str]) -> list[str]:
-    """Sizes and ages as they grow, all else by name."""
+    """Sort sizes and ages in ascending order, and all other names alphabetically."""
     known = [*SIZE_NAMES, *AGE_LABELS]
     return sorted(names, key=lambda name: (known.index(name) if name in known else 0, name))

@@ -129,7 +129,7 @@ def test_a_list_of_known_faces_that_is_none_is_refused(tmp_path, text, said):
 
 def test_a_list_of_other_pictures_is_refused():
     require_known({"a.png": [FACE], "other.png": [FACE]}, Path("known.csv"), [collection(row())])
-    with pytest.raises(DataError, match=r"none of its pictures is in the data, such as other\.png"):
+    with pytest.raises(DataError, match=r"none of its pictures is in the data, for example other\.png"):
         require_known({"other.png": [FACE]}, Path("known.csv"), [collection(row())])
 
 

@@ -63,7 +63,7 @@ def test_heads_are_scored_that_the_pictures_tell_something_of(make_faces):
     bare = make_faces([2, 2], gender=[0, 1], age=[0, 1])
     pictures = as_they_are(collection_of(bare), bare)
     assert pictures.heads == ("gender", "age")
-    assert "all are labelled none" in pictures.about
+    assert "all labelled none" in pictures.about
     people = make_faces([0, 2], gender=[0, 1], age=[0, 1])
     assert as_they_are(collection_of(people), people).heads == ("mask", "gender", "age", "class")
 
@@ -80,7 +80,7 @@ def test_a_bare_face_is_dressed_as_seven_pictures_the_same_each_time(make_faces)
     pictures = dressed(collection_of(faces), faces)
     assert pictures.rows.tolist() == [0] * 7 + [2] * 7
     assert pictures.states.tolist() == [*SHOTS, *SHOTS]
-    assert "1 faces could not be dressed" in pictures.about
+    assert "No mask could be drawn on 1 faces" in pictures.about
     first, kind = pictures.patch(0)
     again, same_kind = pictures.patch(0)
     assert (first.image == again.image).all()
@@ -152,10 +152,10 @@ def test_mistakes_come_most_confident_first_and_one_a_person(judged_as):
 
 def test_a_head_without_usable_faces_and_labels_that_never_occur_are_said(judged_as):
     some = report_of(judged_as([0, 1], [0, 1]), ONE)
-    assert some.notes[0].startswith("mask: no face is none, of which nothing is known")
+    assert some.notes[0].startswith("mask: no face is labelled none, so nothing is known")
     none = report_of(judged_as([0, 1], [0, 1], suspect=[True, True]), ONE)
     assert none.heads == {}
-    assert none.notes == ["mask: no face with a label that is certain and large enough, so no score."]
+    assert none.notes == ["mask: no score, because no face is large enough and has a certain label."]
 
 
 def test_a_temperature_is_fitted_on_enough_faces_as_they_are(judged_as):
@@ -181,7 +181,13 @@ def test_the_page_says_what_was_scored_and_shows_the_mistakes(judged_as, tmp_pat
     sets = [judged_as([0, 0, 1, 2], [1, 0, 1, 2], gender=[0, 1, 0, 1], age=[0, 1, 2, 0])]
     page_of(evaluation_of(sets), sets).write(tmp_path / "scores.html")
     text = (tmp_path / "scores.html").read_text()
-    for said in ("&lt;door&gt;", "Where it fails", "the 18 classes", "correct taken for incorrect", "0.png"):
+    for said in (
+        "&lt;door&gt;",
+        "Where it fails",
+        "the 18 classes",
+        "correct predicted as incorrect",
+        "0.png",
+    ):
         assert said in text
     assert text.count("confusion matrix") == 4
     assert "<door>" not in text

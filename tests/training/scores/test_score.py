@@ -96,5 +96,5 @@ def test_logits_of_many_faces_are_those_of_each_face(make_faces):
 
 def test_no_faces_to_score_are_one_sentence(make_faces):
     none = make_faces([0]).take(np.array([False]))
-    with pytest.raises(DataError, match=r"^no faces are held out to score: [^\n]*\.$"):
+    with pytest.raises(DataError, match=r"^there are no held-out faces to score\. [^\n]*\.$"):
         logits_of(build_network("mobilefacenet", "three").eval(), none, CROP, lambda *_: None)
