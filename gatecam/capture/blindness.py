@@ -27,6 +27,7 @@ LEARN_FROZEN_S = 30.0
 COMPARED = 64  # looks: a shorter loop would be a frozen picture
 VERSIONS = 0.2  # unlike pictures a picture, at most, of a frozen one that is coded again and again
 RARE = 4.0  # times the longest wait for a new picture that the stream ever had
+TRULY_FROZEN = 2.0  # times the wait after which it is told
 WAITS_KEPT_S = 600.0
 STILL_WAIT_S = 1.0
 
@@ -167,12 +168,19 @@ class _Freshness:
         return float(np.quantile(versions - 1, 0.9)) / count
 
     def _note_wait(self) -> None:
-        """Remember a wait in which the picture stood still, unlike a film's that comes again."""
+        """Remember a wait in which the picture stood still, unlike a film's that comes again.
+
+        A wait that was told as frozen must not hide the next freeze. If it ended soon after, it may have been
+        a still scene, and the same wait is not told again. If it lasted, the camera was frozen.
+        """
         if self._waited_s > STILL_WAIT_S and self._versions() > VERSIONS:
             return
-        while self._waits and self._waits[-1][1] <= self._waited_s:
+        if self._is_frozen and self._waited_s > TRULY_FROZEN * self._limit_s():
+            return
+        waited_s = self._waited_s / RARE if self._is_frozen else self._waited_s
+        while self._waits and self._waits[-1][1] <= waited_s:
             self._waits.pop()
-        self._waits.append((self._now_s, self._waited_s))
+        self._waits.append((self._now_s, waited_s))
         while self._waits[0][0] < self._now_s - WAITS_KEPT_S:
             self._waits.popleft()
 

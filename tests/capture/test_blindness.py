@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import cv2
@@ -105,6 +106,21 @@ def test_a_frozen_picture_is_noticed_within_10_s_and_cleared_at_once(hallway):
     assert (first, then) == (Blindness.FROZEN, "")
     assert 5 < began_s < 10
     assert 22 <= ended_s < 22.5
+
+
+@pytest.mark.parametrize("more_s", [0, 30])
+def test_each_of_several_freezes_is_noticed_within_10_s(hallway, more_s):
+    sight, now_s = Sight(), itertools.count(0, 0.1)
+    sensor = Sensor(hallway.shape)
+    last = sensor(hallway)
+    for _ in range(3):
+        for _ in range(15 * 10):
+            sight.look(sensor(hallway), next(now_s))
+        waits = itertools.count()
+        while sight.look(last, next(now_s)) != Blindness.FROZEN:
+            assert next(waits) < 100
+        for _ in range(more_s * 10):
+            sight.look(last, next(now_s))
 
 
 def test_a_picture_frozen_from_the_start_is_noticed_within_10_s(hallway):

@@ -112,9 +112,7 @@ def rows(text: str) -> list[list[str]]:
 
 def test_explain_says_how_far_faces_are_found_without_a_door(gatecam):
     text = explained(gatecam, "")
-    assert text.startswith(
-        "Smallest face: 32 px, the default; set detector.door_width_m and detector.door_d"
-    )
+    assert text.startswith("Smallest face: 32 px, the default; set detector.door_width_m and detector.door_d")
     # 70° see 1.4004 × distance: 0.14 m is 32 of 640 px where these show 2.8 m, at 2.00 m.
     assert rows(text) == [
         ["camera.width 640 px", "32 px", "2.00 m"],

@@ -7,66 +7,21 @@ round; exit code 1 where one fails.
 
 from __future__ import annotations
 
-import itertools
 import random
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gatecam.notify.jsonl import event_to_line
-from gatecam.store.engine import SqliteDatabase
-from gatecam.store.events import EventFilter, EventStore
-from tests.faults.soak import Entrance, Program, Record
+from tests.faults.soak import Entrance, Program, Record, StoreReaders
 
 READERS = 10
 EVENTS = 4  # printed in a round before the kill, beside as many commands that ended
 LIMIT_S = 120.0
-COMMANDS = (("events", "--format", "csv"), ("report", "--out"), ("privacy",), ("status",))
-
-
-class StoreReaders:
-    """Commands that read the store, several at a time, each followed by the next until the end."""
-
-    def __init__(self, program: Program, number: int = READERS) -> None:
-        """Start them."""
-        self.done = 0
-        self.problems: list[str] = []
-        self._program = program
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(index,)) for index in range(number)]
-        for thread in self._threads:
-            thread.start()
-
-    def close(self) -> None:
-        """End with the commands that run."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, index: int) -> None:
-        for command in itertools.islice(itertools.cycle(COMMANDS), index % len(COMMANDS), None):
-            if self._over.is_set():
-                return
-            words = ["nice", sys.executable, "-m", "gatecam", *command]  # the run needs the cores more
-            if command == ("status",):
-                self._run(words, (0, 1, 2))  # nobody answers between a kill and the next start
-                continue
-            if "--out" in command:
-                words.append(str(self._program.folder / f"page-{index}.html"))
-            self._run([*words, "--config", str(self._program.settings)], (0,))
-
-    def _run(self, words: list[str], expected: tuple[int, ...]) -> None:
-        done = subprocess.run(words, env=self._program.env, capture_output=True, text=True)
-        self.done += 1
-        if done.returncode not in expected:
-            self.problems.append(f"{words[4]} ended with {done.returncode}: {done.stderr.strip()}")
 
 
 def kill_rounds(rounds: int, say: Callable[[str], None] = print, readers: int = READERS) -> list[str]:
@@ -80,7 +35,7 @@ def kill_rounds(rounds: int, say: Callable[[str], None] = print, readers: int = 
         stack.enter_context(entrance.south)
         program = Program(folder, entrance, Record(), "policy: {remind_s: 1}\n")
         stack.callback(lambda: program.process.kill())
-        _wait(lambda: (folder / "gatecam" / "events.sqlite3").exists(), program)
+        _wait(lambda: program.store.exists(), program)
         beside = StoreReaders(program, readers)
         stack.callback(beside.close)
         for number in range(rounds):
@@ -115,11 +70,9 @@ def _wait(holds: Callable[[], bool], program: Program) -> bool:
 
 def _missing(program: Program) -> tuple[int, int, int]:
     """Return how many events were printed, how many the store lacks, and how many stores were set aside."""
-    path = program.folder / "gatecam" / "events.sqlite3"
-    with closing(EventStore(SqliteDatabase(path, mends=False))) as store:
-        kept = {event_to_line(stored.event) for stored in store.every(EventFilter())}
     printed = set(program.record.printed)
-    return len(printed), len(printed - kept), len(list(path.parent.glob("*.damaged-*[0-9]")))
+    asides = list(program.store.parent.glob("*.damaged-*[0-9]"))
+    return len(printed), len(printed - program.stored()), len(asides)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """`gatecam run` for a long time with a fault every few seconds: `make soak MINUTES=30 EVERY_S=20`.
 
-Two streamed cameras, a log on a small disk, a sound player that can be taken away. Every fault is real: a
-server that is killed, a reader that is stopped, a disk that is full. After each the program must judge
-frames again within the limit; at the end it must have lost no event that it had printed, and neither its
-memory nor its open files may have grown. Prints a line a fault and a verdict; exit code 1 where one fails.
+`gatecam run --web` on two streamed cameras, with a log on a small disk, and a sound player that can be taken
+away. Every fault is real: a server that is killed, a reader that is stopped, a disk that is full, commands
+that read the store. After each the program must judge frames again within the limit. At the end the log and
+the store must have every event that it had printed, and neither its memory nor its open files may have grown.
+Prints a line a fault and a verdict; exit code 1 where one fails.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gatecam.live.health import Health
 from gatecam.live.status import ask_all
+from gatecam.notify.jsonl import event_to_line
+from gatecam.store.engine import SqliteDatabase
+from gatecam.store.events import EventFilter, EventStore
 from tests.bench_live import encode
 from tests.clips import draw_walk, visitor
 from tests.streams import MjpegServer, Viewer, free_port, jpeg, noise, part
@@ -39,6 +43,7 @@ from tests.streams import MjpegServer, Viewer, free_port, jpeg, noise, part
 NORTH_FPS, SOUTH_FPS = 15.0, 10.0
 BACK_S = 5.0  # from the return of what failed to verdicts
 POLL_S = 0.1
+STORE_COMMANDS = (("events", "--format", "csv"), ("report", "--out"), ("privacy",), ("status",))
 WARM_UP = 0.25  # share of the run that memory is given to settle
 
 
@@ -151,6 +156,16 @@ class Program:
         answers = ask_all({"XDG_RUNTIME_DIR": str(self.folder)})
         return next((each.health for each in answers if each.pid == self.process.pid), None)
 
+    @property
+    def store(self) -> Path:
+        """The file of its events."""
+        return self.folder / "gatecam" / "events.sqlite3"
+
+    def stored(self) -> set[str]:
+        """The events of its store, as they are printed."""
+        with closing(EventStore(SqliteDatabase(self.store, mends=False))) as store:
+            return {event_to_line(stored.event) for stored in store.every(EventFilter())}
+
     def readers(self) -> list[int]:
         """The processes that read the cameras."""
         found: list[int] = []
@@ -164,6 +179,44 @@ class Program:
         pids = [self.process.pid, *self.readers()]
         memory_kib = sum(own_memory_kib(pid) for pid in pids)
         return Sample(time_s, memory_kib / 1024, len(os.listdir(f"/proc/{self.process.pid}/fd")))
+
+
+class StoreReaders:
+    """Commands that read the store, several at a time, each followed by the next until the end."""
+
+    def __init__(self, program: Program, number: int) -> None:
+        """Start them."""
+        self.done = 0
+        self.problems: list[str] = []
+        self._program = program
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(index,)) for index in range(number)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End with the commands that run."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, index: int) -> None:
+        for command in itertools.islice(itertools.cycle(STORE_COMMANDS), index % len(STORE_COMMANDS), None):
+            if self._over.is_set():
+                return
+            words = ["nice", sys.executable, "-m", "gatecam", *command]  # the run needs the cores more
+            if command == ("status",):
+                self._run(words, (0, 1, 2))  # nobody answers between a kill and the next start
+                continue
+            if "--out" in command:
+                words.append(str(self._program.folder / f"page-{index}.html"))
+            self._run([*words, "--config", str(self._program.settings)], (0,))
+
+    def _run(self, words: list[str], expected: tuple[int, ...]) -> None:
+        done = subprocess.run(words, env=self._program.env, capture_output=True, text=True)
+        self.done += 1
+        if done.returncode not in expected:
+            self.problems.append(f"{words[4]} ended with {done.returncode}: {done.stderr.strip()}")
 
 
 def own_memory_kib(pid: int) -> int:
@@ -411,6 +464,14 @@ def idle_clients(world: World) -> str:
     return ""
 
 
+def store_readers(world: World) -> str:
+    """Commands that read the store come and go."""
+    readers = StoreReaders(world.program, 4)
+    time.sleep(5.0)
+    readers.close()
+    return "; ".join(readers.problems)
+
+
 FAULTS: tuple[Fault, ...] = (
     server_killed,
     server_hangs,
@@ -426,6 +487,7 @@ FAULTS: tuple[Fault, ...] = (
     disk_full,
     settings_saved,
     idle_clients,
+    store_readers,
 )
 
 
@@ -527,6 +589,8 @@ def end(program: Program, record: Record) -> None:
     if logged != record.printed:
         missing = len(set(record.printed) - set(logged))
         record.problems.append(f"log and acknowledged events differ: {missing} are not in the log")
+    if missing := len(set(record.printed) - program.stored()):
+        record.problems.append(f"{missing} acknowledged events are not in the store")
     if not record.printed:
         record.problems.append("no event came at all")
 
