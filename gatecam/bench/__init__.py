@@ -1,1 +1,1 @@
-"""Measures gatecam on the machine at hand, beside the plain loop and beside what the machine can do."""
+"""Measure gatecam on this machine, and compare it with the plain loop and the machine's limits."""

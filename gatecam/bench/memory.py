@@ -1,4 +1,4 @@
-"""The most memory that was held: by this process in some span of time, or by another since its start."""
+"""Measure the peak memory of this process since a given moment, or of another process since its start."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-FORGET = "5"  # the peak of the resident set (Linux, Documentation/filesystems/proc.rst, clear_refs)
+FORGET = "5"  # resets the peak of the resident set (Linux, Documentation/filesystems/proc.rst, clear_refs)
 
 
 class Peak:
-    """What this process and its GPU hold at most from here on; making another one begins anew."""
+    """Measures the peak memory of this process and its GPU from now on. A new instance resets both peaks."""
 
     def __init__(self) -> None:
         self._is_counted = _forget()
@@ -18,16 +18,16 @@ class Peak:
             torch.cuda.reset_peak_memory_stats()
 
     def held_mb(self) -> float | None:
-        """The most memory of the process, with all that is loaded in it; None where no system counts it."""
+        """Return the process's peak memory, or None where the system does not count it."""
         return peak_mb("self") if self._is_counted else None
 
     def held_on_gpu_mb(self) -> float | None:
-        """The most memory that torch held on the GPU; None without one."""
+        """Return torch's peak memory on the GPU, or None without a GPU."""
         return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None
 
 
 def peak_mb(process: int | str) -> float | None:
-    """The most memory that a process has held so far; None where the system does not tell."""
+    """Return a process's peak memory so far, or None where the system does not count it."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The figures of a run as one HTML page with charts of how cost grows, and those charts as a picture."""
+"""Show the figures of a run as an HTML page with charts, and write the charts as a picture."""
 
 from __future__ import annotations
 
@@ -19,28 +19,33 @@ TITLES = {
 }
 CLIP_TITLES = {"resolutions": "Replay of {}", "cameras": "Live cameras that show {} at 10 frames/s"}
 TOLD = {
-    "resolutions": "From the file to the events, on the defaults: faces from 32 px on, hints on. The plain "
-    "loop is facenet_pytorch's MTCNN on its defaults and a ResNet-18 at 224 px a face, on the first frames "
-    "of the same clips, in turns. It looks from 20 px on, so it may find small faces that gatecam leaves out "
-    f"and spends its time on them too; gatecam{ALIKE}, is gatecam from 20 px on, all of every frame searched "
-    "and every face judged, on the same first frames. Capture to decision is the time from the begin of a "
-    "frame's decoding until its events are known, of frames that come one by one, 30 a second.",
-    "faces": "Without decoding. No face: a still, empty scene. A frame comes when the one before is done, so "
-    "from capture to decision nothing waits.",
-    "cameras": "Frames come in real time; the newest wins. Capture to decision is the time from a frame's "
-    "coming until its events are known.",
-    "networks": "The bound of a layer is its operations over the rate of a matrix product, or its bytes over "
-    "the rate of a copy in memory, whichever is longer, both rates measured anew in each round; a network's "
-    "is the sum of its layers'. Below 1, caches keep what the bound counts as moved.",
-    "start": "A new process on the default settings: from its start until the first verdict is written. "
-    "Memory is the most that this process held until the end of its replay of 720p with one face.",
+    "resolutions": "From the file to the events, with default settings: faces of 32 px and more, hints on. "
+    "The plain loop is facenet_pytorch's MTCNN with its defaults and a ResNet-18 at 224 px for each face. It "
+    "runs on the first frames of the same clips, alternating with gatecam. It detects faces of 20 px and "
+    "more, so it may find small faces that gatecam ignores, and needs time for them. The rows "
+    f"“{ALIKE.strip(', ')}” are gatecam with faces of 20 px and more, every frame searched whole and every "
+    "face judged, on the same first frames. Capture to decision is the time from the start of a frame's "
+    "decoding until its events are known, for frames that come one by one, 30 a second.",
+    "faces": "Without decoding. No face is a still, empty scene. A frame comes when the previous one is "
+    "done, so capture to decision includes no waiting.",
+    "cameras": "Frames come in real time, and the newest is taken. Capture to decision is the time from a "
+    "frame's arrival until its events are known.",
+    "networks": "The bound of a layer is the longer of two times: its operations at the rate of a matrix "
+    "product, and its bytes at the rate of a copy in memory. Both rates are measured again in each round. A "
+    "network's bound is the sum over its layers. A time below the bound means that caches save memory "
+    "traffic.",
+    "start": "A new process with default settings, from its start until the first verdict is written. Memory "
+    "is the process's peak until the end of its replay of 720p with one face.",
     "archive": "Batches of 720p pictures with four faces each, without decoding.",
 }
 MEMORY = (
-    "Memory, but for the cold start's, is the most that the bench's own process held meanwhile (resident), "
-    "with all that it has loaded: torch, drawn pictures, what is compared. GPU memory is what torch held."
+    "Memory is the peak of the bench's own process (resident), with everything that it has loaded, such as "
+    "torch, drawn pictures and the plain loop. For the cold start it is the peak of the new process. GPU "
+    "memory is the peak of torch."
 )
-OVERLAP = "Decoding runs beside the rest, so the bars are taller than a frame's time in a replay."
+OVERLAP = (
+    "Decoding runs at the same time as the rest, so the bars are taller than a frame's time in a replay."
+)
 STAGES = {
     "decode": "#8c8c8c",
     "plan": "#c9a227",
@@ -52,7 +57,9 @@ STAGES = {
 
 
 def rows_of(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
-    """A table: a row for each case and backend, a column for each figure; medians over the rounds."""
+    """Build a table with a row for each case and backend, and a column for each figure (median of the
+    rounds).
+    """
     figures = list(dict.fromkeys(f"{one.figure}, {one.unit}" for one in measures))
     cases = list(dict.fromkeys((one.case, one.backend) for one in measures))
     values = {(one.case, one.backend, f"{one.figure}, {one.unit}"): number(one.median) for one in measures}
@@ -61,23 +68,23 @@ def rows_of(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
 
 
 def _stage_of(one: Measure) -> tuple[str, str] | None:
-    """A stage and which of its figures this is; None of what is no stage's."""
+    """Return the figure's stage and the kind of figure, or None if it does not belong to a stage."""
     stage, _, kind = one.figure.rpartition(" ")
     return (stage, kind) if stage in STAGES or stage == CAPTURE else None
 
 
 def title_of(part: str, clip: Clip | None) -> str:
-    """A part's title; of one that was measured with a clip, with its name."""
+    """Return a part's title, with the clip's name if the part was measured with it."""
     return CLIP_TITLES[part].format(clip.name) if clip and part in CLIP_PARTS else TITLES[part]
 
 
 def remarks(result: Result) -> list[str]:
-    """A sentence for each case of which gatecam's defaults found less than the plain loop."""
+    """Return a sentence for each case in which gatecam's defaults found less than the plain loop."""
     found = {(one.case, one.backend): one for one in result.measures if one.figure == "found"}
     plain = {case: one for (case, backend), one in found.items() if backend.startswith(PLAIN)}
     return [
-        f"{case}: {backend} found {number(one.median)} {one.unit} on the defaults, the plain loop "
-        f"{number(plain[case].median)}; at its terms gatecam found {number(alike.median)}."
+        f"{case}: {backend} found {number(one.median)} {one.unit} with default settings, the plain loop "
+        f"{number(plain[case].median)}. With the plain loop's settings gatecam found {number(alike.median)}."
         for (case, backend), one in found.items()
         if case in plain and (alike := found.get((case, backend + ALIKE)))
         if one.median < plain[case].median
@@ -85,7 +92,7 @@ def remarks(result: Result) -> list[str]:
 
 
 def _stage_rows(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
-    """A table: a row for each case, backend and stage."""
+    """Build a table with a row for each case, backend and stage."""
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for one in measures:
         stage, kind = _stage_of(one) or ("", "")
@@ -96,12 +103,12 @@ def _stage_rows(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
 
 
 def number(value: float) -> str:
-    """Three figures, whole from 100 on."""
+    """Format a number with three digits, or without decimals from 100 on."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def page_of(result: Result) -> Page:
-    """The page of a run."""
+    """Build the page of a run."""
     page = Page(f"gatecam {result.origin.version} on this machine")
     page.table(["", ""], [*result.origin.named().items(), *result.machine.items()])
     page.text(f"Each figure is the median over the rounds. {MEMORY}")
@@ -122,7 +129,7 @@ def _part(page: Page, result: Result, part: str, measures: list[Measure]) -> Non
             page.text(text)
     page.table(*rows_of([one for one in measures if _stage_of(one) is None]))
     if staged := [one for one in measures if _stage_of(one) is not None]:
-        page.text("Each stage: its mean over all frames, and percentiles of the frames that had it.")
+        page.text("Each stage: its mean over all frames, and percentiles over the frames that had the stage.")
         page.table(*_stage_rows(staged))
 
 
@@ -153,7 +160,7 @@ def _title(drawing: str) -> str:
 
 
 def _drawings(result: Result, part: str) -> list[str]:
-    """Charts of a part, one a backend, all to one scale."""
+    """Draw a part's charts, one for each backend, all at the same scale."""
     measures = result.of(part)
     backends = list(dict.fromkeys(one.backend for one in measures if _stage_of(one)))
     if part in ("resolutions", "faces"):

@@ -1,4 +1,4 @@
-"""The parts of a run: each measures one question in rounds, gatecam and what it is compared with in turns."""
+"""Measure the parts of a run in rounds. In each round gatecam alternates with what it is compared with."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured: rounds, and the seconds that live cameras are watched in each."""
+    """Says what to measure: the backends, the rounds, and the seconds to watch live cameras in each round."""
 
     backends: tuple[str, ...]
     rounds: int
@@ -51,18 +51,18 @@ class Plan:
 
 
 class Figures:
-    """Gathers values round by round."""
+    """Collects values round by round."""
 
     def __init__(self, part: str) -> None:
         self._part = part
         self._values: defaultdict[tuple[str, str, str, str, bool], list[float]] = defaultdict(list)
 
     def add(self, case: str, backend: str, figure: str, unit: str, value: float, more: bool = False) -> None:
-        """Note a round's value."""
+        """Add a round's value."""
         self._values[case, backend, figure, unit, more].append(value)
 
     def stages(self, case: str, backend: str, telemetry: Telemetry, frames: int) -> None:
-        """Note a round's stages: the mean over all frames, and percentiles of those that had the stage."""
+        """Add a round's stages: means over all frames, and percentiles over frames that had the stage."""
         sums_s = {one.stage: one.sum_s for one in telemetry.histograms()}
         for one in telemetry.latencies():
             self.add(case, backend, f"{one.stage} mean", "ms", sums_s[one.stage] / frames * 1000)
@@ -70,19 +70,19 @@ class Figures:
                 self.add(case, backend, f"{one.stage} {name}", "ms", value)
 
     def spread(self, case: str, backend: str, figure: str, spent_s: Sequence[float]) -> None:
-        """Note how a round's times of one kind are spread."""
+        """Add the mean and percentiles of a round's times."""
         self.add(case, backend, f"{figure} mean", "ms", fmean(spent_s) * 1000)
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             self.add(case, backend, f"{figure} {name}", "ms", percentile(spent_s, share) * 1000)
 
     def memory(self, case: str, backend: str, peak: Peak) -> None:
-        """Note a round's most memory, where the system tells."""
+        """Add a round's peak memory, where the system counts it."""
         for figure, held_mb in (("memory", peak.held_mb()), ("GPU memory", peak.held_on_gpu_mb())):
             if held_mb is not None:
                 self.add(case, backend, figure, "MB", held_mb)
 
     def measures(self) -> list[Measure]:
-        """All of them."""
+        """Return everything that was added."""
         return [
             Measure(self._part, case, backend, figure, unit, tuple(values), more)
             for (case, backend, figure, unit, more), values in self._values.items()
@@ -90,20 +90,20 @@ class Figures:
 
 
 def require(analyzer: FaceAnalyzer, backend: str) -> None:
-    """See that what was measured ran on a backend to its end.
+    """Check that the measurement used the given backend until its end.
 
     Raises:
-        DeviceError: it failed, and another one went on.
+        DeviceError: the backend failed, and another one replaced it.
     """
     if analyzer.device != backend:
         raise DeviceError(
-            f"{backend} failed while it was measured, and {analyzer.device} went on: see `gatecam doctor`, "
-            f"or measure `--device {analyzer.device}`."
+            f"{backend} failed during the measurement, and {analyzer.device} replaced it. See "
+            f"`gatecam doctor`, or measure with `--device {analyzer.device}`."
         )
 
 
 def by_faces(plan: Plan, tick: Tick) -> list[Measure]:
-    """Analysis of 720p pictures without decoding: what no face, one face and each further face cost."""
+    """Measure the analysis of 720p pictures without decoding: no face, one face, and each further face."""
     figures = Figures("faces")
     width, height = RESOLUTIONS["720p"]
     pictures = {count: list(draw(width, height, count, 12)) for count in FACES}
@@ -131,7 +131,7 @@ def by_faces(plan: Plan, tick: Tick) -> list[Measure]:
 def _walk(
     config: Config, analyzer: FaceAnalyzer, pictures: Sequence[Image], telemetry: Telemetry
 ) -> list[float]:
-    """The seconds of each frame after the first second."""
+    """Return the seconds for each frame after the first second."""
     pipeline = build_pipeline(config, analyzer, "bench", telemetry)
     spent_s: list[float] = []
     for index in range(WALK_FRAMES):
@@ -146,12 +146,12 @@ def _walk(
 
 
 def drawn_camera() -> list[Image]:
-    """What a camera gives of a drawn entrance."""
+    """Return the pictures of a camera at a drawn entrance."""
     return list(draw(*RESOLUTIONS["480p"], CAMERA_FACES, CAMERA_PICTURES))
 
 
 def camera_of(video: Path) -> list[Image]:
-    """What a camera would have given of the beginning of a clip.
+    """Return the pictures that a camera would have given of a clip's beginning.
 
     Raises:
         SourceError: the clip cannot be read.
@@ -167,7 +167,7 @@ def camera_of(video: Path) -> list[Image]:
 
 
 def cameras(plan: Plan, pictures: Sequence[Image], tick: Tick) -> list[Measure]:
-    """Some cameras that give these pictures in real time: the slowest one's rate, and capture to decision."""
+    """Measure live cameras that show these pictures: the slowest one's rate, and capture to decision."""
     figures = Figures("cameras")
     for backend in plan.backends:
         config, telemetry = Config(device=backend), Telemetry()  # type: ignore[arg-type]
@@ -194,7 +194,7 @@ def _watch(
     count: int,
     seconds: float,
 ) -> list[int]:
-    """How many frames of each camera were judged."""
+    """Watch cameras for some seconds. Return the number of judged frames of each."""
     names = [f"camera {i + 1}" for i in range(count)]
     pipelines = {name: build_pipeline(config, analyzer, name, telemetry) for name in names}
     watch = Watch(analyzer, pipelines, CameraAlerts(), telemetry)
@@ -206,7 +206,9 @@ def _watch(
 
 
 def _newest(names: Sequence[str], pictures: Sequence[Image], seconds: float) -> Iterator[list[Frame]]:
-    """What cameras with a little of phase between them give in real time: the newest of each, once."""
+    """Yield the newest frames of cameras in real time, each frame once. The cameras are slightly out of
+    phase.
+    """
     start_s = time.monotonic()
     period_s = 1 / CAMERA_FPS
     phases_s = [period_s * i / len(names) for i in range(len(names))]
@@ -229,7 +231,9 @@ def _newest(names: Sequence[str], pictures: Sequence[Image], seconds: float) -> 
 
 
 def networks(plan: Plan, config: Config, tick: Tick) -> list[Measure]:
-    """Each network on each backend, beside its bound by what the device reaches in the same round."""
+    """Measure each network on each backend, and its bound at the rates that the device reaches in the same
+    round.
+    """
     from gatecam.bench import roofline
     from gatecam.vision.device import Backend
 
@@ -264,7 +268,7 @@ def _network(figures: Figures, runner: Runner, machine: Machine) -> None:
 
 
 def archive(plan: Plan, tick: Tick) -> list[Measure]:
-    """On the GPU: batches as a replay analyses them, and one frame alone."""
+    """Measure batches on the GPU as a replay analyzes them, and single frames."""
     figures = Figures("archive")
     pictures = list(draw(*RESOLUTIONS["720p"], ARCHIVE_FACES, ARCHIVE_BATCH))
     for backend in plan.backends:

@@ -1,6 +1,7 @@
-"""The plain loop, what one would write first: the library's MTCNN on its defaults, then a ResNet-18 a face.
+"""Run the plain loop: facenet-pytorch's MTCNN with its defaults, then a ResNet-18 for each face.
 
-Frame by frame, and face by face at 224 px; what gatecam's speed is told in multiples of.
+This is the simplest program that does gatecam's work, frame by frame and face by face at 224 px. The bench
+gives gatecam's speed as a multiple of it.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ from gatecam.errors import SourceError
 
 CLASSES = 18
 FACE_PX = 224
-SMALLEST_PX = 20  # side of the smallest face that the library looks for by default; its pyramid ends there
+SMALLEST_PX = 20  # side of the smallest face that the library detects by default; its pyramid ends there
 
 
 class PlainLoop:
-    """Decode, `MTCNN.detect`, crop, resize, classify: one frame and one face at a time."""
+    """Decodes, detects, crops, resizes and classifies, one frame and one face at a time."""
 
     def __init__(self, device: str) -> None:
-        """`device` is torch's name: "cpu" or "cuda"."""
+        """Load the networks on a torch device, "cpu" or "cuda"."""
         self._device = torch.device(device)
         self._detector = MTCNN(keep_all=True, device=self._device)
         self._classifier = resnet18(num_classes=CLASSES).eval().to(self._device)
 
     @torch.inference_mode()
     def run(self, video: Path, limit: int) -> tuple[int, int, float]:
-        """Frames, faces and seconds of a video's first frames, at most `limit`.
+        """Process at most `limit` frames of a video's beginning. Return the frames, faces and seconds.
 
         Raises:
-            SourceError: OpenCV reads no frame of it.
+            SourceError: OpenCV cannot read any frame.
         """
         capture = cv2.VideoCapture(str(video))
         frames = faces = 0
         start_s = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy on the library's lists of unlike lengths
+            warnings.simplefilter("ignore")  # numpy warns about the library's lists of different lengths
             while frames < limit:
                 ok, image = capture.read()
                 if not ok:
@@ -52,8 +53,7 @@ class PlainLoop:
         capture.release()
         if not frames:
             raise SourceError(
-                f"{video}: OpenCV, by which the plain loop reads, decodes none of it; export it "
-                "again as H.264."
+                f"{video}: OpenCV, which the plain loop uses, cannot decode it. Export it again as H.264."
             )
         return frames, faces, seconds
 

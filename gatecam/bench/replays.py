@@ -1,4 +1,4 @@
-"""Whole replays of clips, in turns with the plain loop: what a frame costs from the file to its events."""
+"""Measure whole replays of clips from the file to the events, alternating with the plain loop."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from gatecam.people.pipeline import advance
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.config import Config, DetectorConfig
 
-PLAIN_FRAMES = 24  # of a clip that the plain loop is shown, which takes ten times as long a frame
-PLAIN_WARM_UP = 4  # frames of a clip that it is shown before, unmeasured
-PACED_FRAMES = 60  # of a clip that come at a camera's pace
-ALIKE_DETECTOR = DetectorConfig(min_face_px=SMALLEST_PX, detect_every=1)  # which also judges every face
+PLAIN_FRAMES = 24  # frames of a clip for the plain loop, which takes ten times as long per frame
+PLAIN_WARM_UP = 4  # frames of a clip that it processes before, unmeasured
+PACED_FRAMES = 60  # frames of a clip that come at a camera's pace
+ALIKE_DETECTOR = DetectorConfig(
+    min_face_px=SMALLEST_PX, detect_every=1
+)  # gatecam then judges every face, too
 
 
 def resolutions(plan: Plan, videos: dict[str, Path], faces: int | None, tick: Tick) -> list[Measure]:
-    """Whole replays, in turns with the plain loop on the same clips.
+    """Measure whole replays, alternating with the plain loop on the same clips.
 
     Args:
-        plan: how much.
-        videos: the clips, by the case that they are.
-        faces: in every frame of them; None if nobody knows.
-        tick: told of each round.
+        plan: the backends and rounds.
+        videos: the clips by case.
+        faces: number of faces in every frame, or None if unknown.
+        tick: called after each round.
 
     Raises:
         SourceError: a clip cannot be read.
@@ -60,7 +62,7 @@ def resolutions(plan: Plan, videos: dict[str, Path], faces: int | None, tick: Ti
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A pass over a clip: its frames, the faces in those that the plain loop is shown, and seconds."""
+    """Holds the result of a pass over a clip. Faces are counted in the plain loop's frames only."""
 
     frames: int
     faces: int
@@ -68,17 +70,17 @@ class Ran:
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
+        """Return frames per second."""
         return self.frames / self.seconds
 
 
 def _replayed(
     figures: Figures, case: str, one: _Replayed, video: Path, plain_fps: float, faces: int | None
 ) -> None:
-    """A round of one backend: as a replay, frame by frame at a camera's pace, and as the plain loop looks.
+    """Measure a round of one backend: as a replay, at a camera's pace, and with the plain loop's settings.
 
     Raises:
-        DeviceError: the backend failed, and another one went on.
+        DeviceError: the backend failed, and another one replaced it.
     """
     peak = Peak()
     ran = one.run(video)
@@ -99,7 +101,7 @@ def _found(figures: Figures, case: str, name: str, ran: Ran, faces: int | None) 
 
 
 class _Replayed:
-    """gatecam, decode to events: on the settings' defaults, or looking as the plain loop does."""
+    """Runs gatecam from decoding to events, with default settings or with those of the plain loop."""
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
@@ -108,12 +110,12 @@ class _Replayed:
         self.analyzer = build_analyzer(self._config, self.telemetry)
 
     def run(self, video: Path) -> Ran:
-        """All of a clip."""
+        """Replay the whole clip."""
         self.telemetry.empty()
         return self._run(self._config, video, None)
 
     def run_alike(self, video: Path, limit: int) -> Ran:
-        """Its first frames, as the plain loop looks: from its smallest face on, and all of every frame."""
+        """Replay the first frames with the plain loop's smallest face, and search every frame whole."""
         alike = self._config.model_copy(update={"detector": ALIKE_DETECTOR})
         self.analyzer.apply(alike)
         ran = self._run(alike, video, limit)
@@ -131,7 +133,9 @@ class _Replayed:
         return Ran(frames, faces, seconds)
 
     def paced(self, video: Path) -> list[float]:
-        """Seconds from the begin of decoding until the events, of frames that come one by one at `FPS`."""
+        """Return the seconds from the start of decoding to the events, for frames that come one by one at
+        `FPS`.
+        """
         pipeline = build_pipeline(self._config, self.analyzer, "bench", self.telemetry)
         spent_s: list[float] = []
         with open_recording(video, FPS) as frames:

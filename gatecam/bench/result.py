@@ -1,4 +1,4 @@
-"""What was measured: figures with the value of every round, as JSON, and how two such files compare."""
+"""Store figures with the value of every round as JSON, and compare two such files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from gatecam.runtime.files import write_output
 
 FAMILY = "gatecam-bench/"
 FORMAT = FAMILY + "2"
-PLAIN = "plain loop"  # what the name of its backend begins with
-ALIKE = ", as the plain loop looks"  # what the name of a backend that does so ends with
+PLAIN = "plain loop"  # the name of its backend begins with this
+ALIKE = ", as the plain loop looks"  # ends the name of a backend that runs with the plain loop's settings
 CAPTURE = "capture to decision"
-CLIP_PARTS = ("resolutions", "cameras")  # measured with the clip that is given; the others draw their scenes
+CLIP_PARTS = ("resolutions", "cameras")  # measured with the given clip; the other parts draw their scenes
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure: `values` has one of each round, in `unit`; `more` says whether more is better."""
+    """Holds one figure: a value per round in `unit`. `more` says whether more is better."""
 
     part: str  # of the run: "resolutions", "faces", …
     case: str  # "720p", "4 faces", …
@@ -36,23 +36,23 @@ class Measure:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What it is of: the same in another run."""
+        """Return what identifies the figure in another run."""
         return self.part, self.case, self.backend, self.figure
 
     @property
     def median(self) -> float:
-        """Over the rounds."""
+        """Return the median of the rounds."""
         return statistics.median(self.values)
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The clip that was given: what tells it from another one of its name."""
+    """Describes the given clip, and distinguishes it from others of the same name."""
 
     name: str
-    frames: int | None  # None where the file does not tell
+    frames: int | None  # None where the file does not say
     size: str  # "640 × 480"
-    sha256: str  # its beginning
+    sha256: str  # first digits
 
     def __str__(self) -> str:
         frames = "" if self.frames is None else f"{self.frames} frames, "
@@ -61,16 +61,16 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What was measured, when, how often and with which clip; None is drawn ones."""
+    """Says what was measured, when, how often and with which clip. A clip of None means drawn scenes."""
 
     version: str
-    commit: str  # empty where gatecam is installed, not run from its sources
+    commit: str  # empty where gatecam is installed and not run from its sources
     date: str
     rounds: int
     clip: Clip | None
 
     def named(self) -> dict[str, str]:
-        """The same in words, by name."""
+        """Return the same as texts by name."""
         version = f"{self.version} ({self.commit})" if self.commit else self.version
         clip = "drawn" if self.clip is None else str(self.clip)
         return {"gatecam": version, "measured": self.date, "rounds": str(self.rounds), "clip": clip}
@@ -78,18 +78,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A whole run: where it comes from, the machine in words by name, and the figures."""
+    """Holds a whole run: its origin, the machine's description by name, and the figures."""
 
     origin: Origin
     machine: dict[str, str]
     measures: tuple[Measure, ...]
 
     def of(self, part: str) -> list[Measure]:
-        """The figures of one part."""
+        """Return the figures of one part."""
         return [one for one in self.measures if one.part == part]
 
     def write(self, path: Path) -> None:
-        """Write as JSON; a reader never sees half of it.
+        """Write the result as JSON. The file is replaced at once.
 
         Raises:
             OutputError: the file cannot be written.
@@ -98,10 +98,10 @@ class Result:
 
 
 def read_result(path: Path) -> Result:
-    """What `Result.write` wrote.
+    """Read a result that `Result.write` wrote.
 
     Raises:
-        ConfigError: the file cannot be read, or is none of this version's `gatecam bench --json`.
+        ConfigError: the file cannot be read, or was not written by this version's `gatecam bench --json`.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def read_result(path: Path) -> Result:
     found = raw.get("format") if isinstance(raw, dict) else None
     if isinstance(found, str) and found.startswith(FAMILY) and found != FORMAT:
         raise ConfigError(
-            f"{path}: written by another version ({found}, this one reads {FORMAT}); measure anew."
+            f"{path}: written by another version ({found}, this one reads {FORMAT}); measure again."
         )
     try:
         if found != FORMAT:
@@ -124,19 +124,22 @@ def read_result(path: Path) -> Result:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure in two runs; `verdict` is "better", "worse" or, within the rounds' spread, empty."""
+    """Compares one figure in two runs."""
 
     before: Measure
     after: Measure
 
     @property
     def ratio(self) -> float:
-        """After by before; not a number where there was nothing."""
+        """Return the median after divided by the one before, or NaN if that is 0."""
         return self.after.median / self.before.median if self.before.median else float("nan")
 
     @property
     def verdict(self) -> str:
-        """Told only where the two runs' rounds do not overlap; of one round nothing is told."""
+        """Return "better" or "worse" if the rounds of the two runs do not overlap, else "".
+
+        A single round gives no verdict.
+        """
         one, other = self.before.values, self.after.values
         overlap = max(one) >= min(other) and max(other) >= min(one)
         if overlap or min(len(one), len(other)) < 2:
@@ -145,9 +148,9 @@ class Change:
 
 
 def compare(before: Result, after: Result) -> tuple[list[Change], list[str]]:
-    """The figures that both have, and what is to be known of the comparison, as sentences.
+    """Compare the figures that both runs have. Return the changes, and remarks as sentences.
 
-    Of parts that were measured with unlike clips no figure is compared.
+    Parts that were measured with different clips are not compared.
     """
     is_same_clip = before.origin.clip == after.origin.clip
     known = {one.key: one for one in before.measures}
@@ -175,6 +178,6 @@ def compare(before: Result, after: Result) -> tuple[list[Change], list[str]]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Nearest rank of values that need not be in order; 0 of none."""
+    """Return the nearest-rank percentile of unsorted values, or 0 if there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

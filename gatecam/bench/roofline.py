@@ -1,9 +1,9 @@
-"""How near the networks come to what the machine can do: the roofline (Williams et al. 2009, section 3).
+"""Compare the networks' times with the machine's limits: the roofline (Williams et al. 2009, section 3).
 
-A layer needs at least its operations over the rate of a large matrix product, and at least its bytes
-(input, output and weights, once each) over the rate of a large copy in memory; the longer of the two is its
-bound, and their sum over the layers the network's. Both rates are measured anew in each round. What stays in
-a cache between two layers may beat that bound.
+A layer needs at least its operations at the rate of a large matrix product. It also needs at least its bytes
+(input, output and weights, once each) at the rate of a large copy in memory. The longer of the two is the
+layer's bound. A network's bound is the sum over its layers. Both rates are measured again in each round. A
+network may be faster than its bound if data stays in a cache between two layers.
 """
 
 from __future__ import annotations
@@ -28,26 +28,29 @@ from gatecam.vision.weights import find_weights
 
 MATRIX = {"cpu": 1536, "cuda": 8192}  # rows: large enough for the full rate
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}  # far beyond any cache
-LEAST_S = 0.2  # that a network is called over and over in one round
+LEAST_S = 0.2  # time for which a network is called repeatedly in one round
 WARM_UPS = 2  # calls that are not measured
-WHOLE = (720, 1280)  # px, of the picture that P-Net's sheet is of
+WHOLE = (720, 1280)  # px of the picture for P-Net's sheet
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The two rates: operations a second (a multiplication and an addition are two), and bytes a second."""
+    """Holds two rates: operations per second, and bytes per second.
+
+    A multiplication and an addition are two operations.
+    """
 
     flops: float
     bytes_s: float
 
     def bound_s(self, layers: list[Layer]) -> float:
-        """The least time for these layers one after another."""
+        """Return the least time for these layers one after another."""
         return sum(max(layer.flops / self.flops, layer.size_bytes / self.bytes_s) for layer in layers)
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one layer computes and moves."""
+    """Says how much one layer computes and moves."""
 
     flops: float
     size_bytes: float
@@ -55,17 +58,17 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A network with an input."""
+    """Holds a network and an input."""
 
     name: str
     network: nn.Module
     pixels: Tensor
     any_size: bool = False
-    is_small: bool = False  # as OpenVINO is told
+    is_small: bool = False  # as `OpenVinoNetwork` takes it
 
 
 class Rates:
-    """Measures what a device reaches, in its own precision: half on a GPU."""
+    """Measures a device's rates in the precision that networks use there, which is half on a GPU."""
 
     def __init__(self, device: torch.device) -> None:
         side, kind = MATRIX[device.type], torch.float16 if device.type == "cuda" else torch.float32
@@ -76,7 +79,7 @@ class Rates:
         self.measure()
 
     def measure(self) -> Machine:
-        """Both rates, in one round of each."""
+        """Return both rates, measured in one round each."""
         side, count = len(self._a), self._source.numel()
         product_s = seconds_a_call(lambda: self._a @ self._b, self._device)
         copy_s = seconds_a_call(lambda: self._target.copy_(self._source), self._device)
@@ -84,7 +87,7 @@ class Rates:
 
 
 class Runner:
-    """A network on a backend, ready to be timed."""
+    """Runs a network on a backend for timing."""
 
     def __init__(self, case: Case, backend: Backend) -> None:
         self.name, self.backend = case.name, backend
@@ -101,12 +104,12 @@ class Runner:
                 self._network(self._pixels)
 
     def measure(self) -> float:
-        """Seconds a call, in one round."""
+        """Return the mean seconds per call in one round."""
         return seconds_a_call(lambda: self._network(self._pixels), self.backend.device)
 
 
 def seconds_a_call(call: Callable[[], Any], device: torch.device) -> float:
-    """The mean of one round, which calls it for `LEAST_S`."""
+    """Return the mean time of a call in one round, which repeats it for `LEAST_S`."""
     with torch.inference_mode():
         _wait(device)
         count, start_s = 0, time.perf_counter()
@@ -123,7 +126,7 @@ def _wait(device: torch.device) -> None:
 
 
 def cases(config: Config) -> Iterator[Case]:
-    """The networks of the settings: P-Net on the sheet of one 720p picture, the others on one crop and on 16.
+    """Yield the networks of the settings: P-Net on the sheet of a 720p picture, the others on 1 and 16 crops.
 
     Raises:
         ModelError: weights are missing, or are not gatecam's own.
@@ -144,7 +147,7 @@ def cases(config: Config) -> Iterator[Case]:
 
 
 def layers_of(network: nn.Module, pixels: Tensor, item_bytes: int = 4) -> list[Layer]:
-    """What each convolution and each matrix product of a network computes and moves for an input."""
+    """Return what each convolution and matrix product of a network computes and moves for an input."""
     found: list[Layer] = []
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -167,7 +170,7 @@ def layers_of(network: nn.Module, pixels: Tensor, item_bytes: int = 4) -> list[L
 
 
 def _flops(module: nn.Module, output: Tensor) -> float:
-    """Two for each weight that an output sums over; the bias is left out."""
+    """Return two operations for each weight that an output sums over. The bias is left out."""
     if isinstance(module, nn.Conv2d):
         height, width = (int(k) for k in module.kernel_size)
         return 2.0 * output.numel() * height * width * (module.in_channels // module.groups)

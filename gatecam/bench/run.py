@@ -1,4 +1,4 @@
-"""The work of `gatecam bench`: parts to tables, a page and a file of figures."""
+"""Run `gatecam bench`: measure the parts, and write tables, a page and a file of figures."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ TABLE = (
     "batch p95",
 )
 WATCH_S = 3.0
-NOTHING_DONE = "bench: ended before a part was done, so nothing is written"
-HASH_SHOWN = 12  # digits that tell a clip from another one
+NOTHING_DONE = "bench: stopped before a part was done. Nothing was written."
+HASH_SHOWN = 12  # digits of the clip's hash that are stored
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the user asked for; without `parts`, all that the clip, or a drawn one, can serve."""
+    """Holds the user's choices. Without `parts`, the bench measures everything that suits the clip."""
 
     video: Path | None
     device: str
@@ -62,18 +62,19 @@ class Asked:
 
     @property
     def outputs(self) -> list[Path]:
-        """What is written, the figures first: they make all the rest anew."""
+        """Return the files to write. The figures come first, because the others can be made from them."""
         return [path for path in (self.json, self.page, self.chart) if path is not None]
 
 
 def measure_all(asked: Asked) -> None:
-    """Measure, print the tables, write figures, page and chart: also of what was done before an early end.
+    """Measure, print the tables, and write figures, page and chart. An early stop writes the parts that are
+    done.
 
     Raises:
-        ConfigError: a part or device is none.
+        ConfigError: a part or device does not exist.
         DeviceError: the device does not work here.
         SourceError: the video cannot be read.
-        OutputError: a file cannot be written; most of that is told before the measuring.
+        OutputError: a file cannot be written. Most causes are found before the measurement.
     """
     wanted, clip = _parts(asked), _clip(asked.video)
     require_apart(asked.outputs, [asked.video] if asked.video else [])
@@ -96,17 +97,18 @@ def measure_all(asked: Asked) -> None:
 
 
 def _parts(asked: Asked) -> list[str]:
-    """The parts to measure.
+    """Return the parts to measure.
 
     Raises:
-        ConfigError: one of them is none, or there are none.
+        ConfigError: a part does not exist, or none is given.
     """
     if asked.parts is None:
         if asked.video is None:
             return list(PARTS)
         others = ", ".join(part for part in PARTS if part not in CLIP_PARTS)
         print(
-            f"{asked.video.name}: for {' and '.join(CLIP_PARTS)}; --parts has {others}, which do without it"
+            f"{asked.video.name}: used for {' and '.join(CLIP_PARTS)}. Choose parts without a clip "
+            f"with --parts: {others}"
         )
         return list(CLIP_PARTS)
     wanted = list(dict.fromkeys(part.strip() for part in asked.parts.split(",") if part.strip()))
@@ -115,12 +117,12 @@ def _parts(asked: Asked) -> list[str]:
     if not wanted:
         raise ConfigError(f"--parts: expected some of {', '.join(PARTS)}, got none")
     if asked.video is not None and (others := ", ".join(part for part in wanted if part not in CLIP_PARTS)):
-        print(f"{others}: measured without {asked.video.name}, on drawn scenes where pictures are wanted")
+        print(f"{others}: measured without {asked.video.name}, which only {' and '.join(CLIP_PARTS)} use")
     return wanted
 
 
 def _possible(wanted: list[str], asked: Asked, backends: tuple[str, ...]) -> list[str]:
-    """Those parts for which the machine has what they need.
+    """Return the parts that this machine can measure.
 
     Raises:
         ConfigError: there are none.
@@ -128,14 +130,14 @@ def _possible(wanted: list[str], asked: Asked, backends: tuple[str, ...]) -> lis
     if "archive" not in wanted or "cuda" in backends:
         return wanted
     if asked.parts is not None:
-        print("archive: needs a GPU; left out")
+        print("archive: skipped, because it needs a GPU")
     if wanted == ["archive"]:
         raise ConfigError(f"--parts: archive needs a GPU; choose some of {', '.join(PARTS[:-1])}")
     return [part for part in wanted if part != "archive"]
 
 
 def _clip(video: Path | None) -> Clip | None:
-    """What tells a clip from others.
+    """Describe the clip so that it can be recognised.
 
     Raises:
         SourceError: it cannot be read.
@@ -154,7 +156,7 @@ def _clip(video: Path | None) -> Clip | None:
 
 
 def _backends(device: str) -> tuple[str, ...]:
-    """The backends to measure, the fastest first.
+    """Return the backends to measure, the fastest first.
 
     Raises:
         ConfigError: there is no such device.
@@ -174,17 +176,17 @@ def _backends(device: str) -> tuple[str, ...]:
 
 
 def _runs(name: str) -> bool:
-    """Whether the networks load on a backend; told where they do not."""
+    """Check whether the networks load on a backend, and print why not."""
     try:
         build_analyzer(Config(device=name), Telemetry())  # type: ignore[arg-type]
     except DeviceError as error:
-        print(f"{name}: left out: {error}")
+        print(f"{name}: skipped: {error}")
         return False
     return True
 
 
 class _Work:
-    """One run: its parts, and what they have measured so far."""
+    """Runs the parts, and holds what they have measured so far."""
 
     def __init__(self, asked: Asked, backends: tuple[str, ...], clip: Clip | None) -> None:
         from gatecam.bench.parts import Plan
@@ -196,14 +198,14 @@ class _Work:
         self._done: list[str] = []
 
     def run(self, wanted: list[str]) -> None:
-        """Measure some parts, one after the other."""
+        """Measure parts one after the other."""
         for part in wanted:
             with progress(part, self._ticks_of(part), "rounds") as tick:
                 self._measures += self._measure(part, _Counted(tick))
             self._done.append(part)
 
     def write(self) -> None:
-        """Print the tables, and write what was asked for, the figures first."""
+        """Print the tables, and write the files that were asked for, the figures first."""
         asked = self._asked
         origin = Origin(gatecam.__version__, _commit(), self._date, asked.rounds, self._clip)
         result = Result(origin, machine(), tuple(self._measures))
@@ -219,15 +221,15 @@ class _Work:
             print(f"chart: {asked.chart}")
 
     def tell_of_early_end(self) -> None:
-        """Write what was done, if any, and say what that is."""
+        """Write the parts that are done, if any, and say which."""
         if not self._done:
             say(NOTHING_DONE)
             return
         self.write()
-        say(f"bench: ended early; what is written has {', '.join(self._done)}")
+        say(f"bench: stopped early. The results contain only {', '.join(self._done)}.")
 
     def _ticks_of(self, part: str) -> int:
-        """How often a part ticks."""
+        """Return how often a part ticks."""
         from gatecam.bench.parts import RESOLUTIONS
 
         rounds = self._asked.rounds
@@ -266,19 +268,19 @@ class _Work:
 
 
 class _Counted:
-    """Tells a progress bar of one more round."""
+    """Counts rounds for a progress bar."""
 
     def __init__(self, tick: Tick) -> None:
         self._tick, self._done = tick, 0
 
     def __call__(self) -> None:
-        """One more is done."""
+        """Count one more round."""
         self._done += 1
         self._tick(self._done)
 
 
 def machine() -> dict[str, str]:
-    """The machine and the libraries that speed hangs on, by name."""
+    """Return the machine and the libraries that affect speed, by name."""
     from gatecam.vision.device import describe_cuda, library_versions
     from gatecam.vision.openvino import describe_openvino
 
@@ -294,7 +296,7 @@ def machine() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """What git calls the sources that run; empty where they are in no clone of their own."""
+    """Return git's name for the running sources, or "" if they are not in a clone."""
     folder = Path(gatecam.__file__).parents[1]
     if not (folder / ".git").exists():
         return ""
@@ -329,17 +331,17 @@ def _print(console: Console, result: Result) -> None:
 
 
 def _is_short(one: Measure) -> bool:
-    """Whether a figure stands in the terminal's table; the page has all."""
+    """Return whether a figure belongs in the terminal's table. The page shows all figures."""
     named = one.figure in TABLE or one.case == "this machine"
     is_delay = one.figure.startswith(f"{CAPTURE} p")
     return named or is_delay or (one.figure == "bound" and one.part == "networks")
 
 
 def print_comparison(before: Path, after: Path) -> bool:
-    """Print the figures of two runs side by side; whether the two had any in common.
+    """Print the figures of two runs side by side. Return whether they had any in common.
 
     Raises:
-        ConfigError: a file is none of `gatecam bench --json`.
+        ConfigError: a file was not written by `gatecam bench --json`.
     """
     runs = {"A": read_result(before), "B": read_result(after)}
     changes, doubts = compare(runs["A"], runs["B"])

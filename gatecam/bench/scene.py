@@ -1,4 +1,4 @@
-"""Draws what is measured: an entrance with some faces that stay and hardly move, as a camera sees them.
+"""Draw the pictures for measurements: an entrance with faces that stay and hardly move.
 
 The face is cut from a portrait of the astronaut Eileen Collins, by NASA, in the public domain.
 """
@@ -18,16 +18,17 @@ from gatecam.pictures.video import VideoWriter
 from gatecam.types import Image
 
 FPS = 30.0
-FACE_HEIGHT = 0.22  # of the head in the picture's height: sixteen fit, all of one size
+FACE_HEIGHT = 0.22  # of the head, in parts of the picture's height; sixteen fit at the same size
 COLUMNS = 8
-SWAY_PX = 3  # that a head moves to and fro: no one stands still
+SWAY_PX = 3  # by which a head moves to and fro, because no one stands still
 NOISE = 2.0  # standard deviation of a camera's noise, of 255
 
 
 def draw(width: int, height: int, faces: int, count: int) -> Iterator[Image]:
-    """Pictures (height, width, 3) of an entrance with so many faces, at `FPS`; the same at every call.
+    """Yield pictures (height, width, 3) of an entrance with faces at `FPS`, the same in every call.
 
-    Without faces the scene is still, noise and all: what a camera's coder makes of an empty room.
+    Without faces the scene is still and even its noise stays the same, as a camera's encoder makes of an
+    empty room.
     """
     room = _room(width, height)
     head = _head(round(FACE_HEIGHT * height))
@@ -44,7 +45,7 @@ def draw(width: int, height: int, faces: int, count: int) -> Iterator[Image]:
 
 
 def write_clip(path: Path, width: int, height: int, faces: int, count: int) -> None:
-    """Record such pictures.
+    """Record such pictures as a video.
 
     Raises:
         OutputError: the file cannot be written.
@@ -67,7 +68,7 @@ def _head(height: int) -> Image:
 
 
 def _place(number: int, faces: int, width: int, height: int, head_px: int) -> tuple[int, int]:
-    """The left upper corner of a head, in rows of eight from the middle of the picture."""
+    """Return the upper left corner of a head. Heads are in rows of eight."""
     columns = min(faces, COLUMNS)
     rows = -(-faces // COLUMNS)
     row, column = divmod(number, COLUMNS)

@@ -1,4 +1,4 @@
-"""Cold starts: new processes, from their start until the first verdict is written."""
+"""Measure cold starts: new processes, from their start until the first verdict is written."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LOOK_EVERY_S = 0.005
 
 
 def starts(plan: Plan, tick: Tick) -> list[Measure]:
-    """New processes: how soon the first verdict is written, and how much memory one takes at most.
+    """Start new processes. Measure the time to the first verdict and the peak memory.
 
     Raises:
-        OutputError: no verdict came.
+        OutputError: there was no verdict.
     """
     figures = Figures("start")
     with tempfile.TemporaryDirectory() as name:
@@ -41,9 +41,11 @@ def starts(plan: Plan, tick: Tick) -> list[Measure]:
 
 
 def _start(folder: Path, backend: str) -> tuple[float, float | None]:
-    """Seconds until the first event is in the file, and the process's most memory in MB."""
+    """Return the seconds until the first event is in the file, and the process's peak memory in MB."""
     settings, events, said = (folder / name for name in ("bench.yaml", "events.jsonl", "said.txt"))
-    settings.write_text(f"device: {backend}\n", encoding="utf-8")  # not the user's own: all starts are alike
+    settings.write_text(
+        f"device: {backend}\n", encoding="utf-8"
+    )  # not the user's own, so that all starts are the same
     events.unlink(missing_ok=True)
     words = ("replay", str(folder / "clip.mp4"), "--events", str(events), "--config", str(settings))
     start_s = time.perf_counter()
@@ -70,7 +72,7 @@ def _start(folder: Path, backend: str) -> tuple[float, float | None]:
 def _watched(
     process: subprocess.Popen[bytes], events: Path, start_s: float
 ) -> tuple[float | None, float | None]:
-    """When the first event came, or None; and the most memory, until the process ends."""
+    """Return the time of the first event, or None, and the peak memory until the process ends."""
     found_s = held_mb = None
     while process.poll() is None and time.perf_counter() - start_s < START_LIMIT_S:
         held_mb = peak_mb(process.pid) or held_mb

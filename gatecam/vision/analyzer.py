@@ -1,4 +1,4 @@
-"""Detector and classifier behind one call: `FaceAnalyzer` on a torch device."""
+"""Combine the detector and the classifier in one analyzer, `TorchAnalyzer`."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ from gatecam.vision.windows import window_of
 
 T = TypeVar("T")
 
-CROP_SEARCH_PX = 320  # the longer side at which a face is looked for in its crop
-CROP_FACE_PX = 20  # the smallest face that is looked for there, as training does
-SAME_FACE = 0.4  # IoU of a face with where its track expects it
+CROP_SEARCH_PX = 320  # longer side at which a crop is searched for its face
+CROP_FACE_PX = 20  # smallest face to search for there, as in training
+SAME_FACE = 0.4  # IoU of a face with its track's expected box
 
 log = logging.getLogger(__name__)
 
 
 class TorchAnalyzer:
-    """Finds and judges faces with torch; implements `FaceAnalyzer`.
+    """Detects and classifies faces with torch or OpenVINO. Implements `FaceAnalyzer`.
 
-    Faces are looked for in the region of the settings alone; they are judged, and told, in the whole image.
+    Faces are detected only in the region of the settings. They are classified, and returned, in px of the
+    whole image.
     """
 
     def __init__(self, config: Config, telemetry: Telemetry | None = None) -> None:
@@ -51,19 +52,19 @@ class TorchAnalyzer:
 
     @property
     def device(self) -> str:
-        """What runs the networks: "cpu", "cuda" or "openvino"."""
+        """Return what runs the networks: "cpu", "cuda" or "openvino"."""
         return self._backend.name
 
     @property
     def reason(self) -> str:
-        """Why that one was picked."""
+        """Return why that backend was chosen."""
         return self._backend.reason
 
     def _load(self, config: Config, backend: Backend) -> None:
-        """Load the networks; on the next best backend where the one that was picked cannot run them.
+        """Load the networks. Try the next best backend where the chosen one cannot run them.
 
         Raises:
-            DeviceError: the settings ask for this backend, and it cannot.
+            DeviceError: the settings ask for this backend, and it cannot run them.
             ModelError: the weights are missing, changed or of another kind.
         """
         try:
@@ -81,7 +82,7 @@ class TorchAnalyzer:
         self._classifier = FaceClassifier(config.classifier.weights, backend)
 
     def apply(self, config: Config) -> None:
-        """From the next frame on take thresholds, doors, regions and smallest faces from other settings."""
+        """Use new thresholds, doors, regions and smallest faces from the next frame on."""
         self._config = config
         self._detector.apply(config.detector)
         self._place(config)
@@ -97,9 +98,9 @@ class TorchAnalyzer:
         cameras: Sequence[str] | None = None,
         expected: Sequence[Sequence[Expected]] | None = None,
     ) -> list[list[Face]]:
-        """The faces of each image, best first; what is given beside them as `FaceAnalyzer` has it.
+        """Return the faces of each image, best first. `FaceAnalyzer.analyze` explains the arguments.
 
-        An image whose hints are empty costs nothing.
+        An image with an empty list of hints costs nothing.
         """
         given = [None] * len(images) if hints is None else hints
         asked = {i: boxes for i, boxes in enumerate(given) if boxes is None or len(boxes) > 0}
@@ -116,10 +117,10 @@ class TorchAnalyzer:
         return faces
 
     def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
-        """Return one prediction an image, each a face already cropped, with whatever margin.
+        """Return a prediction for each image, which is a face that was cropped with any margin.
 
-        The face is looked for in the image, as training does, and judged with the weights' own margin.
-        Where it is not found the image is judged as it is.
+        The face is detected in the image, as in training, and classified with the margin of the weights. An
+        image without a detected face is classified as it is.
         """
         return self._safely(lambda: self._classify_crops(images))
 
@@ -143,7 +144,9 @@ class TorchAnalyzer:
         return [next(as_they_are if box is None else by_face) for box in boxes]
 
     def _safely(self, compute: Callable[[], T]) -> T:
-        """What is computed; where the GPU or OpenVINO fails, on the next best backend from then on."""
+        """Return the result of `compute`. Change to the next best backend for good where the GPU or OpenVINO
+        fails.
+        """
         try:
             with torch_threads(self._backend):
                 return compute()
@@ -170,7 +173,9 @@ class TorchAnalyzer:
         found: Sequence[Sequence[Detection]],
         known: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
-        """Each frame's faces: with what is known of them, the others judged, all of all frames at once."""
+        """Return each frame's faces. Faces with a known prediction keep it, all others are classified in one
+        batch.
+        """
         lent = [[_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)]
         new = [
             [face for face, old in zip(faces, olds, strict=True) if old is None]
@@ -186,7 +191,10 @@ class TorchAnalyzer:
         ]
 
     def _classified(self, images: Sequence[Image], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
-        """A prediction a face; the stage counts frames in which one is judged, as its percentiles tell."""
+        """Return a prediction for each face.
+
+        The stage counts only frames in which a face is classified, so its percentiles are about those frames.
+        """
         judging = sum(bool(of_frame) for of_frame in faces)
         if not judging:
             return []
@@ -201,7 +209,7 @@ class TorchAnalyzer:
         hints: Sequence[Sequence[Box] | None],
         geometry: Sequence[Geometry],
     ) -> list[list[Detection]]:
-        """Detect in the region of each image, or in what lies around its hints there."""
+        """Detect faces in the region of each image, or only around its hints there."""
         regions = [
             region_box(place.region or (0.0, 0.0, 1.0, 1.0), image.shape[1], image.shape[0])
             for image, place in zip(images, geometry, strict=True)
@@ -241,7 +249,7 @@ def _face_in(crop: Image, faces: Sequence[Found]) -> Box | None:
 
 
 def _after(failed: Backend, error: Exception) -> Backend:
-    """The backend that goes on after one that failed, which is told."""
+    """Return the backend that replaces a failed one, and log it."""
     reason = first_line(error)
     chosen = next_backend(failed, reason)
     log.warning(
@@ -254,11 +262,11 @@ def _after(failed: Backend, error: Exception) -> Backend:
 
 
 def _face(detection: Detection, judged: Prediction, known: Prediction | None) -> Face:
-    """The face; what is known of it goes before what was judged now, so that all backends tell the same."""
+    """Return the face with the known prediction, if any, so that all backends give the same result."""
     return Face(detection, judged) if known is None else Face(detection, known, judged=False)
 
 
 def _known(face: Detection, tracks: Sequence[Expected]) -> Prediction | None:
-    """What is known of a face: that of the one track that it lies at; of two nobody can tell."""
+    """Return the known prediction of the track expected here. Return None for no or several tracks."""
     at = [track for track in tracks if iou(track.box, face.box) > SAME_FACE]
     return at[0].known if len(at) == 1 else None

@@ -1,4 +1,6 @@
-"""Prepares a picture that is cut out around a face for the detector, which needs surroundings to find it."""
+"""Add a border to a picture that is cut out around a face, because the detector needs surroundings to find
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from gatecam.types import Box, Detection, Floats, Image
 SAME_FACE_IOU = 0.4
 GREY = (127, 127, 127)
 
-Found = tuple[Box, Floats, float]  # in pixels of the picture, with the score
+Found = tuple[Box, Floats, float]  # box and landmarks in pixels of the picture, and the score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bordered:
-    """What the detector sees of a picture: `scale` times as large, with `border` pixels around it."""
+    """Holds a picture as the detector sees it, scaled by `scale` and with a border of `border` pixels."""
 
     seen: Image
     border: int
@@ -52,12 +54,12 @@ def shrunk(image: Image, scale: float) -> Image:
 
 
 def matching_face(labelled: Box, faces: Sequence[Found]) -> tuple[Box, Floats] | None:
-    """Return the face that is the labelled one, or None."""
+    """Return the detected face that overlaps the labelled box most, or None if the overlap is too small."""
     overlaps = [iou(labelled, box) for box, _, _ in faces]
     best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
     return faces[best][:2] if best is not None and overlaps[best] > SAME_FACE_IOU else None
 
 
 def largest_face(faces: Sequence[Found]) -> tuple[Box, Floats] | None:
-    """Return the face of the largest score times area, or None."""
+    """Return the face with the largest product of score and area, or None."""
     return max(faces, key=lambda face: face[2] * face[0].area)[:2] if faces else None

@@ -1,4 +1,4 @@
-"""The classifier: crops of all faces of all frames in one batch, calibrated probabilities out."""
+"""Classify the crops of all faces of a batch, and return calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gatecam.vision.network import HEADS, FaceNetwork, build_from_spec, fold_bat
 from gatecam.vision.openvino import OpenVinoNetwork, Outputs
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights
 
-CHUNK = 64  # faces a forward pass, which bounds memory in a crowd
+CHUNK = 64  # faces in one forward pass, which bounds memory in a crowd
 
 
 def load_classifier(weights: str) -> tuple[FaceNetwork, ModelSpec]:
-    """The network with some weights, ready for inference on the CPU, and their spec.
+    """Load a network with its weights, ready for inference on the CPU, and their spec.
 
     Args:
         weights: a shipped name, or a path that ends in .safetensors.
@@ -41,7 +41,7 @@ def load_classifier(weights: str) -> tuple[FaceNetwork, ModelSpec]:
 
 
 class FaceClassifier:
-    """Judges faces: mask, gender and age band."""
+    """Classifies faces by mask, gender and age band."""
 
     def __init__(self, weights: str, backend: Backend) -> None:
         network, self.spec = load_classifier(weights)
@@ -66,7 +66,7 @@ class FaceClassifier:
 
     @torch.inference_mode()
     def classify_crops(self, images: Sequence[Tensor]) -> list[Prediction]:
-        """One prediction an image, which is a face already cropped with its margin."""
+        """Return a prediction for each image, which is a face already cropped with the weights' margin."""
         whole = [torch.tensor([[0.0, 0.0, i.shape[1], i.shape[0]]]) for i in images]
         return self._judge(crop_faces(images, whole, self.spec.crop.without_margin()))
 
@@ -78,7 +78,9 @@ class FaceClassifier:
         return found
 
     def probabilities(self, crops: Tensor) -> Tensor:
-        """Calibrated probabilities (n, 8) of crops (n, 3, size, size), on the device: mask, gender, age."""
+        """Return calibrated probabilities (n, 8) of crops (n, 3, size, size), on the device: mask, gender,
+        age.
+        """
         logits = self._network(crops.contiguous(memory_format=torch.channels_last))
         joined = [
             (of_head.float() / self._temperature[name]).softmax(1)
@@ -88,13 +90,13 @@ class FaceClassifier:
 
 
 class ByHead(nn.Module):
-    """The network's logits as a tuple, in the order of `HEADS`."""
+    """Returns the network's logits as a tuple, in the order of `HEADS`."""
 
     def __init__(self, network: FaceNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, crops: Tensor) -> Outputs:
-        """Logits (n, m) of each head."""
+        """Return the logits (n, m) of each head."""
         logits = self.network(crops)
         return tuple(logits[name] for name in HEADS)

@@ -97,7 +97,7 @@ def test_the_plain_loop_finds_nothing_in_pictures_too_small_for_it(tmp_path):
 
 def test_the_plain_loop_tells_of_a_file_that_it_cannot_read(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"no video")
-    with pytest.raises(SourceError, match=r"decodes none of it; export it again as H\.264"):
+    with pytest.raises(SourceError, match=r"cannot decode it\. Export it again as H\.264"):
         PlainLoop("cpu").run(tmp_path / "clip.mp4", 3)
 
 
@@ -192,7 +192,7 @@ def test_the_figures_of_a_backend_that_fails_are_not_told_as_its_own(
     }
     for module in (parts, replays):
         monkeypatch.setattr(module, "build_analyzer", lambda _, telemetry: torch_analyzer(telemetry))
-    with pytest.raises(DeviceError, match="openvino failed while it was measured, and cpu went on"):
+    with pytest.raises(DeviceError, match="openvino failed during the measurement, and cpu replaced it"):
         measures[part]()
 
 
@@ -318,9 +318,8 @@ def test_a_clip_is_measured_and_the_parts_that_draw_are_named(small, tmp_path):
     files = ("--page", str(page), "--json", str(figures))
     result = run("--quick", "--device", "cpu", "--video", str(clip), *files)
     assert result.exit_code == 0, result.output
-    assert (
-        "clip.mp4: for resolutions and cameras; --parts has faces, networks, start, archive" in result.output
-    )
+    assert "clip.mp4: used for resolutions and cameras. Choose parts without a clip" in result.output
+    assert "with --parts: faces, networks, start, archive" in result.output
     assert "Live cameras that show clip.mp4" in result.output
     raw = json.loads(figures.read_text())
     assert {one["part"] for one in raw["measures"]} == {"resolutions", "cameras"}
@@ -357,7 +356,7 @@ def test_what_was_done_before_an_early_end_is_written(tmp_path, monkeypatch, cap
         measure_all(asked)
     assert [one.part for one in read_result(figures).measures] == ["faces"]
     assert (tmp_path / "b.html").is_file()
-    assert "ended early; what is written has faces" in caplog.text
+    assert "stopped early. The results contain only faces." in caplog.text
 
 
 def test_an_end_while_the_backends_load_is_told(tmp_path, monkeypatch, caplog):
@@ -375,7 +374,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path, monkeypatch, caplog):
     with pytest.raises(KeyboardInterrupt):
         measure_all(asked)
     assert not (tmp_path / "b.html").exists()
-    assert "ended before a part was done, so nothing is written" in caplog.text
+    assert "stopped before a part was done. Nothing was written." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -418,5 +417,5 @@ def test_a_gpu_that_is_not_there_is_told(tmp_path):
     assert isinstance(run("--device", "cuda", *page).exception, DeviceError)
     result = run("--device", "cpu", "--parts", "archive", *page)
     assert isinstance(result.exception, ConfigError)
-    assert "archive: needs a GPU; left out" in result.output
+    assert "archive: skipped, because it needs a GPU" in result.output
     assert not (tmp_path / "b.html").exists()

@@ -76,7 +76,7 @@ def test_where_nothing_can_be_written_it_is_told(tmp_path):
 
 def test_a_file_of_another_version_is_told_as_that(tmp_path):
     (tmp_path / "a.json").write_text('{"format": "gatecam-bench/1"}')
-    with pytest.raises(ConfigError, match=r"a\.json: written by another version .*; measure anew\."):
+    with pytest.raises(ConfigError, match=r"a\.json: written by another version .*; measure again\."):
         read_result(tmp_path / "a.json")
 
 
@@ -147,7 +147,7 @@ def test_the_page_loads_nothing_and_escapes(tmp_path):
     )
     assert "detect 4</title>" in text
     assert "<p>Replay of one face, by resolution (cpu): ms a frame, mean of each stage</p>" in text
-    row = re.sub("<[^>]+>", " ", text[text.index("percentiles of the frames that had it") :])
+    row = re.sub("<[^>]+>", " ", text[text.index("percentiles over the frames that had the stage") :])
     assert re.search(r"720p\s+cpu\s+detect\s+4\s+–", row)
 
 
@@ -178,8 +178,8 @@ def test_where_the_plain_loop_found_more_it_is_said():
         )
     ]
     assert remarks(replace(RESULT, measures=tuple(measures))) == [
-        "720p: cpu found 0.667 faces a frame on the defaults, the plain loop 1.62; "
-        "at its terms gatecam found 1.62."
+        "720p: cpu found 0.667 faces a frame with default settings, the plain loop 1.62. "
+        "With the plain loop's settings gatecam found 1.62."
     ]
     measures[0] = replace(measures[0], values=(0.667,))
     assert remarks(replace(RESULT, measures=tuple(measures))) == []
