@@ -51,8 +51,10 @@ def kill_rounds(rounds: int, say: Callable[[str], None] = print, readers: int = 
                 f"round {number + 1}: {printed} events printed so far, {missing} missing, {asides} stores "
                 f"set aside, {beside.done - seen} readers, {time.monotonic() - begun_s:.0f} s"
             )
-            if not came or missing or asides:
+            if missing or asides:
                 problems.append(f"round {number + 1}: {missing} events missing, {asides} stores set aside")
+            if not came:
+                problems.append(f"round {number + 1}: fewer than {EVENTS} events or readers in {LIMIT_S:g} s")
             if number + 1 < rounds:
                 program.start()
     return problems + beside.problems
