@@ -21,9 +21,8 @@ from gatecam.settings.config import Config, DetectorConfig
 PLAIN_FRAMES = 24  # frames of a clip for the plain loop, which takes ten times as long per frame
 PLAIN_WARM_UP = 4  # frames of a clip that it processes before, unmeasured
 PACED_FRAMES = 60  # frames of a clip that come at a camera's pace
-ALIKE_DETECTOR = DetectorConfig(
-    min_face_px=SMALLEST_PX, detect_every=1
-)  # gatecam then judges every face, too
+# gatecam then judges every face, too
+ALIKE_DETECTOR = DetectorConfig(min_face_px=SMALLEST_PX, detect_every=1)
 
 
 def resolutions(plan: Plan, videos: dict[str, Path], faces: int | None, tick: Tick) -> list[Measure]:

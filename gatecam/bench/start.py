@@ -43,9 +43,8 @@ def starts(plan: Plan, tick: Tick) -> list[Measure]:
 def _start(folder: Path, backend: str) -> tuple[float, float | None]:
     """Return the seconds until the first event is in the file, and the process's peak memory in MB."""
     settings, events, said = (folder / name for name in ("bench.yaml", "events.jsonl", "said.txt"))
-    settings.write_text(
-        f"device: {backend}\n", encoding="utf-8"
-    )  # not the user's own, so that all starts are the same
+    # not the user's own settings, so that all starts are the same
+    settings.write_text(f"device: {backend}\n", encoding="utf-8")
     events.unlink(missing_ok=True)
     words = ("replay", str(folder / "clip.mp4"), "--events", str(events), "--config", str(settings))
     start_s = time.perf_counter()

@@ -13,10 +13,8 @@ from gatecam.errors import ModelError
 MOBILEFACENET = "mobilefacenet"
 SUGGESTED = (MOBILEFACENET, "resnet18", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0")
 UNFIT = ("maxvit", "squeezenet", "vit")  # their input size is fixed, or their last layer is not linear
-BARE = {
-    "aux_logits": False,
-    "init_weights": False,
-}  # no second outputs, and no initialising, which takes minutes
+# without second outputs, and without initialising, which takes minutes
+BARE = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": BARE, "inception_v3": BARE}
 LAST_LAYERS = ("fc", "classifier", "head")  # torchvision's names for the layers that end in the classes
 TRUNKS = ("features", "layers", "trunk_output")  # torchvision's names for modules that contain the layers

@@ -40,9 +40,8 @@ class LowFaceFinder:
         self._searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
         is_fast = config.device != "cpu" and describe_openvino()[0]
         try:
-            self._load(
-                Backend("openvino", threads=1) if is_fast else CPU
-            )  # one thread, because the analysis runs at the same time
+            # one thread, because the analysis runs at the same time
+            self._load(Backend("openvino", threads=1) if is_fast else CPU)
         except DeviceError:  # the analyzer reports an OpenVINO that cannot run the networks
             self._load(CPU)
 

@@ -14,10 +14,8 @@ from gatecam.vision import backbone as backbones
 
 HEADS = {"mask": len(MASK_LABELS), "gender": len(GENDER_LABELS), "age": len(AGE_LABELS)}
 JOINT = "joint"
-LAYERS = {
-    "three": HEADS,
-    "joint18": {JOINT: CLASS_COUNT},
-}  # each kind of heads, with the width of its linear layers
+# the widths of the linear layers of each kind of heads
+LAYERS = {"three": HEADS, "joint18": {JOINT: CLASS_COUNT}}
 BIAS = 0.01  # initial bias of every head; the weights begin as in Glorot and Bengio 2010
 
 

@@ -141,9 +141,8 @@ class Trainer:
         net = _begun(self._recipe, start)
         some_head = next(iter(net.heads.values()))
         assert isinstance(some_head, nn.Linear)
-        net.heads["years"] = nn.Linear(
-            some_head.in_features, YEARS_BINS
-        )  # helps the backbone to learn age; never saved
+        # helps the backbone to learn age; never saved
+        net.heads["years"] = nn.Linear(some_head.in_features, YEARS_BINS)
         if self._recipe.freeze_stem:
             for part in stem(net):
                 part.requires_grad_(False)

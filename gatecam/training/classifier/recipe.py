@@ -37,9 +37,8 @@ class Recipe:
     backbone: str = "mobilefacenet"
     heads: str = "three"
     size: int = 128  # side of the crop in px
-    margin: float = (
-        0.5  # around the face, in parts of its square's side; the neck shows a mask under the chin
-    )
+    # around the face, in parts of its square's side; the neck shows a mask under the chin
+    margin: float = 0.5
     epochs: int = 12
     samples: int = 7000  # faces per epoch; 0 takes as many as there are
     batch: int = 96  # faces per step, over all processes

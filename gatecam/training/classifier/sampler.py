@@ -101,9 +101,8 @@ class Sampler:
         with ThreadPoolExecutor(2) as pool:
             pending = None
             for rows in np.array_split(np.arange(len(plan.faces)), self.steps)[skip:]:
-                mine = np.array_split(rows, world)[
-                    rank
-                ]  # prepared while the network processes the previous batch
+                # prepare this batch while the network processes the previous one
+                mine = np.array_split(rows, world)[rank]
                 coming = [pool.submit(self._sample, plan, int(row)) for row in mine], mine, len(rows) / world
                 if pending is not None:
                     yield self._batch(plan, *pending)

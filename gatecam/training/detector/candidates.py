@@ -16,11 +16,9 @@ from gatecam.types import Floats
 from gatecam.vision.detector.cascade import crop_squares
 from gatecam.vision.detector.pyramid import Picture, normalised
 
-FACE_IOU, PART_IOU, NONE_IOU = (
-    0.55,
-    0.35,
-    0.3,
-)  # IoU of squares: a face from the first on, no face below the last, else no face target
+# IoU of a crop's square with a face's: face target 1 from FACE_IOU on, 0 below NONE_IOU, none between.
+# Box and landmark targets need PART_IOU.
+FACE_IOU, PART_IOU, NONE_IOU = 0.55, 0.35, 0.3
 IGNORED_SHARE = 0.3  # share of a crop inside an ignored face; above it the crop is not a negative example
 FACES_A_SCENE, NEGATIVES_A_SCENE = 4, 9
 VIEW_PX = 288  # side of the window that is cut from a scene

@@ -9,7 +9,7 @@ from torch import Tensor
 from gatecam.training.detector.candidates import Crops
 from gatecam.training.detector.windows import Windows
 
-KEPT_SHARE = 0.7  # share of a batch's losses that count, the hardest (section 2.3, online hard sample mining)
+KEPT_SHARE = 0.7  # of a batch's losses, the hardest (section 2.3, online hard sample mining)
 NEGATIVES_A_POSITIVE = 3
 BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 1.0
 

@@ -24,11 +24,8 @@ from gatecam.types import Box, Floats, Image
 SAME_FACE_IOU = 0.4
 UNBOXED_SCORE = 0.9  # score of the stock weights from which a face without a box is ignored
 BARE = 2
-DRESSED_SHARES = (
-    0.55,
-    0.25,
-    0.2,
-)  # of the copies' faces: mask worn right, worn wrong, no mask (bare or behind another thing)
+# of the copies' faces: mask worn right, worn wrong, no mask (bare or behind another thing)
+DRESSED_SHARES = (0.55, 0.25, 0.2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,11 +18,9 @@ from gatecam.vision.detector.pyramid import Picture, normalised
 
 WINDOW_PX = 160  # px of the level
 CELLS = WINDOW_PX // STRIDE_PX
-OWN_SIDES = (
-    0.65 * FACE_PX,
-    2.4 * FACE_PX,
-)  # sides of the faces that a level must detect; neighbouring levels overlap
-OTHER_SIDES = (0.4 * FACE_PX, 3.6 * FACE_PX)  # faces of these sides have no target outside of `OWN_SIDES`
+# sides of the faces that a level must detect; neighbouring levels overlap
+OWN_SIDES = (0.65 * FACE_PX, 2.4 * FACE_PX)
+OTHER_SIDES = (0.4 * FACE_PX, 3.6 * FACE_PX)  # faces in this range but not in `OWN_SIDES` have no target
 POSITIVE_REACH, DOUBTFUL_REACH = 0.22, 0.5  # from a face's middle, in parts of its side
 SHARES = (0.68, 0.17, 0.15)  # of the windows: scenes, collages of portraits, pictures without faces
 

@@ -11,11 +11,8 @@ from gatecam.training.drawing.solids import Rod, draw_rods
 from gatecam.types import Floats
 
 _FINGERS = (1.06, 1.19, 1.12, 0.9)  # lengths in units, from the index to the little finger
-_BONES = (
-    (0.46, 1.05),
-    (0.3, 0.98),
-    (0.24, 0.88),
-)  # of each bone: its share of the finger's length, its thickness relative to the finger's
+# of each bone: share of the finger's length, thickness relative to the finger's
+_BONES = ((0.46, 1.05), (0.3, 0.98), (0.24, 0.88))
 _THICK = 0.158  # radius of a finger
 _KNUCKLE = 1.35  # from the wrist to the knuckle of the middle finger
 _STRAIGHT = 0.4  # a finger that is bent less than this shows its nail

@@ -51,9 +51,8 @@ class Scene:
         aside = x[None] * across[0] + y[:, None] * across[1]
         aside = aside / max(float(abs(right @ across)), 1.0)
         skin = max(float(self.light.skin @ LUMA), 1.0)
-        skin = skin * np.exp(
-            np.minimum(self.light.slope[0] * np.clip(aside, -1, 1), 0)
-        )  # darker on the side away from the light
+        # darker on the side away from the light
+        skin = skin * np.exp(np.minimum(self.light.slope[0] * np.clip(aside, -1, 1), 0))
         aside = np.abs(aside)
         luma = self.image[layer.y : layer.y + h, layer.x : layer.x + w] @ LUMA
         shown = _step(luma / skin, 0.28, 0.5)

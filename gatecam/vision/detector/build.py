@@ -53,9 +53,8 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
-        from gatecam.vision.detector.stock import (
-            StockDetector,
-        )  # this imports all of torchvision, which takes a second
+        # imports all of torchvision, which takes a second
+        from gatecam.vision.detector.stock import StockDetector
 
         return StockDetector(config, backend.device)
     networks, _ = load_detector(find_weights(config.weights, "detector.weights"))

@@ -39,7 +39,7 @@ from gatecam.vision.detector.pyramid import GREY, Picture, Place, normalised, sh
 from gatecam.vision.memory import Trimmer
 from gatecam.vision.ops import nms
 
-PROPOSED, REFINED, FACES = 400, 128, 96  # most candidates of a frame after P-Net, R-Net and O-Net
+PROPOSED, REFINED, FACES = 400, 128, 96  # per frame: candidates for NMS, kept of P-Net, kept of R-Net
 P_IOU, R_IOU = 0.6, 0.6  # NMS removes the weaker of two boxes above this IoU
 FACE_SHARE = 0.6  # the weaker of two faces is removed above this overlap, as a share of the smaller face
 CHUNK = 512  # crops in one forward pass, which bounds memory in a crowd

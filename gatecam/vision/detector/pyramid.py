@@ -21,10 +21,8 @@ from gatecam.types import Floats, Image
 
 MEAN, STD = 127.5, 128.0  # of pixels, for the networks
 GREY = 127  # fills empty parts; close to 0 after normalisation
-ALIGN_PX, GAP_PX = (
-    8,
-    16,
-)  # the grid (P-Net's stride) and gap between levels on a sheet, so that one hardly affects another
+# grid (P-Net's stride) and gap of the levels on a sheet, so that one hardly affects another
+ALIGN_PX, GAP_PX = 8, 16
 SMALLEST_LEVEL_PX = 12  # no level has a shorter side
 
 
@@ -80,10 +78,8 @@ class Picture:
         depth = min(max(round(math.log2(side / size)), 0), self._deepest)
         share = 0.5**depth
         step = side * share / size
-        across, down = (
-            x1 * share + (step - 1) / 2,
-            y1 * share + (step - 1) / 2,
-        )  # the middle of the first pixel
+        # the middle of the first pixel
+        across, down = x1 * share + (step - 1) / 2, y1 * share + (step - 1) / 2
         cv2.warpAffine(
             self._level(depth),
             np.array([[step, 0, across], [0, step, down]]),
