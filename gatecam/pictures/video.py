@@ -81,7 +81,7 @@ class VideoWriter:
         options = {"movflags": "+faststart"} if self._path.suffix.lower() == ".mp4" else {}
         try:
             self._container = av.open(
-                # An absolute path, because FFmpeg takes `name:` at the start of a relative one for a protocol.
+                # Absolute, because FFmpeg takes `name:` at the start of a relative path for a protocol.
                 str(self._new.part.absolute()),
                 "w",
                 format=FORMATS[self._path.suffix.lower()],
