@@ -102,7 +102,7 @@ def _torch_loads() -> Iterator[None]:
 
 
 def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
-    """Build the analyzer. Torch is imported only here, so commands without networks start fast."""
+    """Build the analyzer. Torch is imported only here, so commands that run no model start fast."""
     with _torch_loads():
         from gatecam.vision.analyzer import TorchAnalyzer
     return TorchAnalyzer(config, telemetry)

@@ -1,1 +1,1 @@
-"""The pages: the one at the door and the operator's, and who may see them."""
+"""Serve the web pages for the door and the operator, and control who may see them."""

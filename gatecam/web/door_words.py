@@ -1,4 +1,4 @@
-"""The words of the page at the door, in the languages that the settings ask for."""
+"""Load the texts of the door page in the languages from the settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gatecam.pictures.messages import MESSAGES, REASON_MESSAGES
 from gatecam.types import Verdict
 
 MAX_BYTES = 64 * 1024
-MAX_LETTERS = 80  # what can be read at three metres
+MAX_LETTERS = 80  # longer texts are hard to read at three meters
 WELCOME = {"ko": "어서 오세요", "en": "Welcome"}
 UNSEEN = {"ko": "지금은 카메라가 볼 수 없습니다", "en": "The camera cannot see right now"}
 
-# What each key means: missing (no mask), incorrect (worn wrong), correct (worn right), unknown (not sure),
+# The keys mean: missing (no mask), incorrect (worn wrong), correct (worn right), unknown (not sure),
 # welcome (nobody there), unseen (the camera does not see).
 KEYS = ("missing", "incorrect", "correct", "unknown", "welcome", "unseen")
 _VERDICTS = {
@@ -41,14 +41,14 @@ SHIPPED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 
 def door_words(languages: Sequence[str], file: str | None) -> list[dict[str, str]]:
-    """For each language its words by key, and its tag under `lang`.
+    """Return the texts of each language by key, with the language's tag under `lang`.
 
     Args:
         languages: tags such as `ko`, `en`, `ja`.
-        file: a YAML file that maps tags to words by key; it may also change those that ship.
+        file: a YAML file that maps tags to texts by key. It may also change the built-in texts.
 
     Raises:
-        ConfigError: the file cannot be read, a language is in neither, or lacks a word.
+        ConfigError: the file cannot be read, or a language lacks texts.
     """
     own = {} if file is None else _read(Path(file))
     found = []
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: expected languages with words, such as `ja: {{missing: …}}`.")
     for language, words in given.items():
-        if isinstance(language, bool):  # so YAML takes Norwegian
+        if isinstance(language, bool):  # YAML reads `no` (Norwegian) as False
             raise ConfigError(f'{path}: a language without quotes reads as {language}: write "no": for no.')
         if not isinstance(language, str) or not isinstance(words, dict):
             raise ConfigError(f"{path}: expected words by key under {language!r}.")
@@ -89,5 +89,5 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
 
 
 def camera_words() -> dict[str, dict[str, str]]:
-    """Return why an event of a camera was told, by its word and language: for the operator."""
+    """Return the texts for the reasons of camera events, by reason and language. The operator sees them."""
     return {str(why): {"ko": korean, "en": english} for why, (korean, english) in REASON_MESSAGES.items()}

@@ -1,7 +1,7 @@
-"""Counts wrong tokens by client, logs them, and asks who goes on to wait.
+"""Count and log wrong tokens by client, and make clients wait after too many.
 
-A wait refuses wrong tokens alone: a right one is always taken, so that nobody can lock others out. Nobody
-guesses one of 2**256 tokens, however fast. Waits and the log are there to be noticed.
+Only wrong tokens are refused during the wait. A right one is always accepted, so that nobody can lock others
+out. Nobody can guess one of 2**256 tokens, however fast. The waits and the log make attempts noticeable.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks: an address, and the browser or program that it names itself."""
+    """Identifies a client by its address and the name that its browser or program gives itself."""
 
     address: str
     agent: str
 
 
 class Failures:
-    """Counts failures by client, and of IPv6 by network, as one host has 2**64 addresses there."""
+    """Counts failures by client, and by network for IPv6, because a host there has 2**64 addresses."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` is monotonic, in s."""
+        """Start without failures. `clock` returns monotonic time in s."""
         self._clock = clock
-        self._of: OrderedDict[Client, tuple[int, float]] = OrderedDict()  # number, and when the last was
+        self._of: OrderedDict[Client, tuple[int, float]] = OrderedDict()  # number, time of the last one
         self._log = _Log(clock)
 
     def wait_s(self, client: Client) -> float:
-        """Return how long a client's wrong tokens are refused with a wait; 0 for not at all."""
+        """Return how long a client still has to wait because of wrong tokens, or 0."""
         number, last_s = self._of.get(_key(client), (0, 0.0))
         if number < FREE:
             return 0.0
@@ -49,7 +49,10 @@ class Failures:
         return max(0.0, last_s + wait_s - self._clock())
 
     def note(self, client: Client) -> float:
-        """Count and log a wrong token. Return how long the client has to wait, from before it."""
+        """Log a wrong token and return how long the client still has to wait.
+
+        If the client does not have to wait, count the token and return 0.
+        """
         self._log.note(network_of(client.address))
         if (wait_s := self.wait_s(client)) > 0:
             return wait_s
@@ -61,28 +64,28 @@ class Failures:
         return 0.0
 
     def note_link(self, client: Client) -> None:
-        """Log the wrong token of a link that a logged-in browser opened. It costs no wait."""
+        """Log a wrong token from a link that a logged-in browser opened. It causes no wait."""
         self._log.note(network_of(client.address))
 
     def forget(self, client: Client) -> None:
-        """Begin anew after a success."""
+        """Forget a client's failures after a success."""
         self._of.pop(_key(client), None)
 
     def tell(self) -> None:
-        """Log how many wrong tokens came since the last line, where a minute has passed."""
+        """Log how many wrong tokens came since the last line, if a minute has passed."""
         self._log.tell()
 
 
 class _Log:
-    """Writes one line for each address and minute, and no more than 20 in a minute."""
+    """Writes at most one line per address and minute, and at most 20 lines per minute."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()  # a line's time, and how many since
+        self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()  # time of the line, number since
         self._others = 0
 
     def note(self, address: str) -> None:
-        """Log a wrong token, or count it."""
+        """Log a wrong token or only count it."""
         self.tell()
         if address in self._since:
             start_s, number = self._since[address]
@@ -94,7 +97,7 @@ class _Log:
             self._others += 1
 
     def tell(self) -> None:
-        """Log what was counted for a minute."""
+        """Log the counts of addresses whose minute has passed."""
         while self._since:
             address, (start_s, number) = next(iter(self._since.items()))
             if self._clock() - start_s < LINE_S:
@@ -112,7 +115,7 @@ def _key(client: Client) -> Client:
 
 
 def network_of(address: str) -> str:
-    """Return what an address is counted by: an IPv4 address itself, an IPv6 address's network of 64 bits."""
+    """Return the key to count an address by: an IPv4 address itself, an IPv6 address's /64 network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,8 +1,8 @@
-"""Checks every request and WebSocket before any page: nothing is open by default.
+"""Check every request and WebSocket before any page sees it. Nothing is open by default.
 
 Host ─► token or session ─► role ─► same origin and CSRF token ─► size and time of the body ─► the page
 
-What takes long (a WebSocket, a stream) ends with the session that it was asked by.
+A WebSocket or a stream ends when the session that opened it ends.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from gatecam.web.tokens import Role, Tokens
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_S = 10.0
-FOLLOW_S = 1.0  # in which a WebSocket follows the end of its session
-SESSION_OVER = 4401  # a WebSocket's close code
+FOLLOW_S = 1.0  # a WebSocket ends within this time after its session
+SESSION_OVER = 4401  # close code of a WebSocket
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC = ("/login", "/static/login.js", "/static/page.css", "/static/NanumSquareB.ttf")
 LOGIN_PATH = "/login"
@@ -48,7 +48,8 @@ CSP = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# Not the stricter no-referrer: with it browsers send the origin "null" along with the login form.
+# referrer-policy is not the stricter no-referrer, because browsers would then send the login form with the
+# origin "null".
 HEADERS = (
     ("content-security-policy", CSP),
     ("x-content-type-options", "nosniff"),
@@ -62,14 +63,14 @@ HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks: by a token in the request, or by the session of a cookie."""
+    """Identifies a visitor by a token in the request or by the session of a cookie."""
 
     role: Role
     session: Session | None
 
 
 class RefusedError(Exception):
-    """A request goes no further; carries the status, a word for why, and headers of the answer."""
+    """A request is refused. The error carries the status, the reason and the headers of the answer."""
 
     def __init__(self, status: int, text: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(text)
@@ -77,13 +78,13 @@ class RefusedError(Exception):
 
 
 class _OverError(Exception):
-    """A stream's session is over."""
+    """The session of a stream is over."""
 
 
 class Guard:
-    """An ASGI application around another one.
+    """Wraps an ASGI application and checks every request to it.
 
-    That finds in `scope["state"]` who asks (`visitor`, None for a stranger) and from where (`client`).
+    The application finds the `visitor` (None for a stranger) and the `client` in `scope["state"]`.
     """
 
     def __init__(
@@ -95,19 +96,19 @@ class Guard:
         config: WebConfig,
         places: Places,
     ) -> None:
-        """Take the parts. Browsers may use any address, this machine's name, and `host` and `proxy`."""
+        """Wrap `app`. The Host header may be any address, this machine's name, `host` or `proxy`."""
         self.places = places
         self._app, self._tokens, self._sessions, self._failures = app, tokens, sessions, failures
         self._proxy = None if config.proxy is None else config.proxy.lower()
         named = urlsplit(self._proxy or "").hostname or "localhost"
         own = socket.gethostname().lower()
-        local = f"{own.partition('.')[0]}.local"  # what multicast DNS calls this machine (RFC 6762)
+        local = f"{own.partition('.')[0]}.local"  # this machine's name in multicast DNS (RFC 6762)
         self._hosts = {"localhost", own, local, config.host.lower(), named}
         self._scheme = "http" if config.certificate is None else "https"
         self._is_secure = config.is_secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -138,7 +139,7 @@ class Guard:
             task.cancel()
             await asyncio.wait({task})
             with suppress(OSError, RuntimeError):
-                async with asyncio.timeout(FOLLOW_S):  # a client that reads nothing is not waited for
+                async with asyncio.timeout(FOLLOW_S):  # do not wait for a client that reads nothing
                     await send(
                         {"type": "websocket.close", "code": SESSION_OVER, "reason": "The session is over."}
                     )
@@ -163,12 +164,15 @@ class Guard:
             wanted = RefusedError(401, "A token is needed.", [("www-authenticate", "Bearer")])
             raise _to_login(scope, headers) or wanted
         if visitor is not None and not may_see(visitor.role, path):
-            raise _to_login(scope, headers) or RefusedError(403, "This is the operator's.")
+            raise _to_login(scope, headers) or RefusedError(403, "Only the operator may open this.")
         self._check_origin(scope, headers, visitor)
         return visitor
 
     def _check_host(self, host: str) -> None:
-        """Names that others give this machine would let their pages ask in a visitor's browser."""
+        """Refuse unknown host names, which would let foreign pages read ours in a visitor's browser.
+
+        Such a page can give this machine another name (DNS rebinding).
+        """
         try:
             name = (urlsplit(f"//{host}").hostname or "").lower()
         except ValueError:
@@ -178,13 +182,13 @@ class Guard:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            raise RefusedError(400, "Ask by this machine's address or name.") from None
+            raise RefusedError(400, "Unknown host: use this machine's address or name.") from None
 
     def _address(self, scope: Scope, headers: Headers) -> str:
-        """Return where a request comes from.
+        """Return the address that a request comes from.
 
-        Only a proxy on this machine is believed, and of its header only the last address that is not this
-        machine's: the proxy wrote that one, and the browser what stands before it.
+        Only a proxy on this machine is trusted, and in its header only the last address that is not this
+        machine's. The proxy wrote that one, but a browser can forge the addresses before it.
         """
         host = (_peer(scope) or ("", 0))[0]
         if self._proxy is None or not _is_loopback(host):
@@ -205,13 +209,13 @@ class Guard:
                 return Visitor(role, None)
             if (wait_s := self._failures.note(client)) > 0:
                 again = [("retry-after", str(int(wait_s) + 1))]
-                raise RefusedError(429, "Too many wrong tokens. A right one is taken at once.", again)
+                raise RefusedError(429, "Too many wrong tokens. A right one is accepted at once.", again)
             return None
         session = self._session(headers)
         return None if session is None else Visitor(session.role, session)
 
     def _session(self, headers: Headers) -> Session | None:
-        """Return the session of the first cookie that has one. Other programs' cookies may have any form."""
+        """Return the session of the first cookie that has one. Cookies of other programs are ignored."""
         for part in ";".join(headers.getlist("cookie")).split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._sessions.cookie and (session := self._sessions.read(value)) is not None:
@@ -226,9 +230,9 @@ class Guard:
         origin = headers.get("origin")
         own = (f"{self._scheme}://{headers.get('host', '')}", self._proxy)
         if (origin is not None or (is_socket and by_cookie)) and (origin is None or origin not in own):
-            raise RefusedError(403, "Another site asks.")
+            raise RefusedError(403, "The request comes from another site.")
         if not is_socket and scope["path"] == LOGIN_PATH:
-            return  # a form sends no such header; the token in it is the proof
+            return  # a form cannot send the CSRF header, and its access token is proof enough
         session = None if is_socket or visitor is None else visitor.session
         token = headers.get("x-csrf-token", "")
         if session is not None and not self._sessions.is_csrf_token(session, token):
@@ -240,7 +244,7 @@ class Guard:
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         if self._proxy is not None and scope["type"] == "http":
-            scope["scheme"] = urlsplit(self._proxy).scheme  # of the addresses that a page is redirected to
+            scope["scheme"] = urlsplit(self._proxy).scheme  # used for redirects
         own = list(HEADERS)
         if self._is_secure:
             own.append(("strict-transport-security", "max-age=31536000"))
@@ -261,7 +265,7 @@ class Guard:
 
 
 def may_see(role: Role, path: str) -> bool:
-    """Whether a path is one of those that a role opens."""
+    """Check whether a role may open a path."""
     if role is not Role.DOOR:
         return role is Role.OPERATOR or path == METRICS_PATH
     return (
@@ -285,7 +289,10 @@ def _is_loopback(address: str) -> bool:
 
 
 def _to_login(scope: Scope, headers: Headers) -> RefusedError | None:
-    """Leads a person to the login and back, also from unknown paths; None for a program."""
+    """Return a redirect to the login and back for a browser, even from an unknown path.
+
+    The result is None for a program, which gets the plain error.
+    """
     if scope["type"] != "http" or scope["method"] != "GET" or "text/html" not in headers.get("accept", ""):
         return None
     query = scope.get("query_string", b"").decode("latin-1")
@@ -294,7 +301,11 @@ def _to_login(scope: Scope, headers: Headers) -> RefusedError | None:
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> Receive:
-    """Read a body that is neither too large nor too slow, for the page to have at once."""
+    """Read a whole request body, and refuse one that is too large or too slow.
+
+    Raises:
+        RefusedError: the body is too large or too slow.
+    """
     length = Headers(scope=scope).get("content-length", "0")
     if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY_BYTES:
         raise RefusedError(413, "The body is too large.")

@@ -1,9 +1,9 @@
-"""Live pictures and what holds now, from the frame loop to any number of browsers.
+"""Send live pictures and presence from the live loop to any number of browsers.
 
-round ─► LivePictures.note (keeps references) ─► a thread, only while somebody looks ─► Hub ─► browsers
+round ─► LivePictures.note (keeps references) ─► a thread, only while somebody watches ─► Hub ─► browsers
 
-A picture is drawn and encoded once, however many look. A browser asks for each next one, so that a slow
-one gets fewer, never older.
+A picture is drawn and encoded once for all viewers. A browser asks for each next picture, so that a slow
+browser gets fewer pictures but no older ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Viewer:
-    """One browser: what it is yet to be told. Belongs to the server's loop."""
+    """Holds what one browser has yet to receive. Only the server's loop may use it."""
 
     role: Role
     cameras: tuple[str, ...]
@@ -46,7 +46,10 @@ class Viewer:
 
 
 class Hub:
-    """The viewers, the newest pictures and states. Belongs to the server's loop, but for `looks_at`."""
+    """Passes the newest pictures and states to the viewers.
+
+    Only the server's loop may use it, except for `looks_at`.
+    """
 
     def __init__(self, cameras: Sequence[str]) -> None:
         self.cameras = tuple(cameras)
@@ -58,23 +61,23 @@ class Hub:
 
     @property
     def looks_at(self) -> frozenset[tuple[str, Role]]:
-        """Which pictures somebody looks at; read from any thread."""
+        """Return the cameras and roles of the pictures that somebody watches. Any thread may read this."""
         return self._looks
 
     def join(self, viewer: Viewer) -> None:
-        """Begin to tell a viewer."""
+        """Add a viewer."""
         viewer.states = {camera: self._states[camera] for camera in viewer.cameras}
         viewer.wake.set()
         self._viewers.add(viewer)
         self._count()
 
     def leave(self, viewer: Viewer) -> None:
-        """Tell it no more."""
+        """Remove a viewer."""
         self._viewers.discard(viewer)
         self._count()
 
     def tell_state(self, presence: Presence) -> None:
-        """Pass on what a camera sees now; one that does not see has no picture either."""
+        """Pass on a camera's presence. If the camera is blind, drop its pictures."""
         self._states[presence.camera] = presence
         if presence.blindness:
             self._keep({key for key in self._pictures if key[0] != presence.camera})
@@ -84,7 +87,7 @@ class Hub:
                 viewer.wake.set()
 
     def show(self, camera: str, role: Role, jpeg: bytes) -> None:
-        """Pass on a picture, if there is still somebody to see it."""
+        """Pass on a picture if somebody still watches the camera."""
         if (camera, role) not in self._looks:
             return
         self._pictures[camera, role] = next(self._numbers), jpeg
@@ -93,7 +96,7 @@ class Hub:
                 viewer.wake.set()
 
     def next_pictures(self, viewer: Viewer) -> list[bytes]:
-        """The pictures that a viewer has not seen yet, each after a byte that tells the camera's place."""
+        """Return the pictures that a viewer has not seen yet, each after a byte with the camera's index."""
         found = []
         for place, camera in enumerate(viewer.cameras):
             number, jpeg = self._pictures.get((camera, viewer.role), (0, b""))
@@ -103,11 +106,11 @@ class Hub:
         return found
 
     def state(self, camera: str) -> Presence | None:
-        """What a camera sees now; None before its first frame was judged."""
+        """Return a camera's presence, or None before its first frame is judged."""
         return self._states[camera]
 
     def picture(self, camera: str) -> bytes | None:
-        """The operator's newest picture of a camera."""
+        """Return the operator's newest picture of a camera, or None."""
         return self._pictures.get((camera, Role.OPERATOR), (0, None))[1]
 
     def _count(self) -> None:
@@ -115,13 +118,13 @@ class Hub:
         self._keep(self._looks)
 
     def _keep(self, keys: Collection[tuple[str, Role]]) -> None:
-        """Drop all other pictures: whoever comes next is not to see who stood there before."""
+        """Drop all other pictures, so that the next viewer does not see who was there before."""
         self._pictures = {key: shown for key, shown in self._pictures.items() if key in keys}
 
 
 @dataclass(slots=True)
 class _Scene:
-    """What is known of one camera, and the steps that wait to be shown."""
+    """Holds one camera's faces to blur and the steps that wait to be shown."""
 
     region: Region | None
     veil: Veil = field(default_factory=Veil)
@@ -131,15 +134,15 @@ class _Scene:
 
 
 class LivePictures:
-    """Searches, draws and encodes, in a daemon thread, what somebody looks at; a context manager.
+    """Draws and encodes the pictures that somebody watches, in a daemon thread while its context is open.
 
-    A live picture is 0.4 s old, so that what comes after it tells where faces are before it is shown.
+    A live picture is shown 0.4 s late, so that later searches can find faces that must be blurred in it.
     """
 
     def __init__(
         self, config: Config, hub: Hub, finder: FaceFinder, call_soon: Callable[[Callable[[], None]], None]
     ) -> None:
-        """`call_soon` runs a function on the server's loop."""
+        """Prepare the thread. `call_soon` runs a function on the server's loop."""
         self._hub, self._finder, self._call_soon = hub, finder, call_soon
         self._period_s = 1 / config.web.fps
         self._scenes = {camera: _Scene(None) for camera in hub.cameras}
@@ -149,7 +152,7 @@ class LivePictures:
         self.apply(config)
 
     def apply(self, config: Config) -> None:
-        """Go on by other settings."""
+        """Apply new settings."""
         self._blurs = {Role.DOOR: config.privacy.blur_door, Role.OPERATOR: config.privacy.blur_operator}
         for one in config.watched:
             self._scenes[one.camera.name].region = one.detector.region
@@ -165,11 +168,11 @@ class LivePictures:
         self._thread.join(2)
 
     def tell(self, presence: Presence) -> None:
-        """Pass on what a camera sees now; an observer of `Presences`."""
+        """Pass on a camera's presence. This is an observer of `Presences`."""
         self._call_soon(lambda: self._hub.tell_state(presence))
 
     def note(self, steps: Sequence[Step]) -> None:
-        """Take in a round's steps; some references are all that is kept."""
+        """Add a round's steps. Only references to them are kept."""
         looked_at = {camera for camera, _ in self._hub.looks_at}
         for step in steps:
             scene, now_s = self._scenes[step.frame.camera], step.frame.time_s
@@ -199,7 +202,7 @@ class LivePictures:
                 try:
                     self._search(scene, to_search)
                     self._show(scene, due)
-                except Exception:  # a picture that fails must not end all others
+                except Exception:  # one failed picture must not stop all others
                     log.exception("A live picture could not be drawn.")
 
     def _search(self, scene: _Scene, step: Step | None) -> None:
@@ -214,13 +217,13 @@ class LivePictures:
         boxes = scene.veil.boxes(step.frame.time_s)
         for role in [role for name, role in self._hub.looks_at if name == camera]:
             hidden = boxes if self._blurs[role] else ()
-            if hidden is not None:  # else the search is late, and this picture is left out
+            if hidden is not None:  # otherwise the search is late, and this picture is skipped
                 region = scene.region if role is Role.OPERATOR else None
                 self._call_soon(_shown(self._hub, camera, role, draw(step, hidden, role, region)))
 
 
 def draw(step: Step, hidden: Sequence[Box], role: Role, region: Region | None = None) -> bytes:
-    """A step's picture for a role, as JPEG: the operator's has boxes and the region, the door's has not."""
+    """Draw a step's picture for a role as JPEG. Only the operator's shows boxes and the region."""
     if role is Role.OPERATOR:
         return encode(annotate(step, banner=None, blur=hidden, region=region))
     return encode(blur_faces(step.frame.image, hidden))
@@ -231,7 +234,7 @@ def _has_work(scene: _Scene) -> bool:
 
 
 def encode(image: Image) -> bytes:
-    """A picture as JPEG, no wider than 854 px."""
+    """Encode a picture as JPEG, scaled to at most 854 px wide."""
     height, width = image.shape[:2]
     if width > LARGEST_PX:
         size = (LARGEST_PX, round(height * LARGEST_PX / width))
@@ -242,7 +245,7 @@ def encode(image: Image) -> bytes:
 
 
 def state_message(camera: str, presence: Presence | None) -> str:
-    """What a browser is told of a camera; how many `people` there are is null before a frame was judged."""
+    """Return the message for a browser about a camera. `people` is null before its first frame is judged."""
     if presence is None:
         return json.dumps({"camera": camera, "people": None, "verdict": None, "blindness": ""})
     verdict = None if presence.verdict is None else presence.verdict.value

@@ -1,4 +1,4 @@
-"""The way in: a form or a link, a session, and the way out."""
+"""Log in by a form or a link, report the session, and log out."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from gatecam.web.static import Static
 from gatecam.web.tokens import Role, Tokens
 
 WRONG = ("This token is wrong.", "토큰이 올바르지 않습니다.")
-OTHERS = ("That page is the operator's: log in with the operator's token.", "운영자 토큰으로 로그인하세요.")
-ODD = ("This is no login form: fill in the one at /login.", "로그인 양식이 올바르지 않습니다.")
+OTHERS = (
+    "Only the operator may open that page: log in with the operator's token.",
+    "운영자 토큰으로 로그인하세요.",
+)
+ODD = ("The login form is not valid: use the form at /login.", "로그인 양식이 올바르지 않습니다.")
 FORM_TYPE = "application/x-www-form-urlencoded"
 MOST_FIELDS = 8
 HOME = {Role.OPERATOR: "/", Role.DOOR: "/door"}
 
 
 def login_router(tokens: Tokens, sessions: Sessions, failures: Failures, static: Static) -> APIRouter:
-    """Make the routes `/login`, `/logout` and `/session`."""
+    """Build the routes `/login`, `/logout` and `/session`."""
     router, desk = APIRouter(include_in_schema=False), _Desk(tokens, sessions, failures, static)
-    run = secrets.token_hex(8)  # tells pages that gatecam was started anew: their words and scripts are old
+    run = secrets.token_hex(8)  # tells open pages that gatecam has restarted, so that they reload
 
     @router.get("/login")
     def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "") -> Response:
@@ -69,7 +72,7 @@ def login_router(tokens: Tokens, sessions: Sessions, failures: Failures, static:
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Looks at tokens and gives sessions."""
+    """Checks tokens and issues sessions."""
 
     tokens: Tokens
     sessions: Sessions
@@ -77,7 +80,7 @@ class _Desk:
     static: Static
 
     def by_form(self, client: Client, visitor: Visitor | None, given: dict[str, str]) -> Response:
-        """Log in by the form, in place of whatever session there is."""
+        """Log in by the form. This replaces any session of the browser."""
         wanted, role = given.get("next", ""), self.tokens.role_of(given.get("token", "").strip())
         if role not in HOME:
             if (wait_s := self.failures.note(client)) > 0:
@@ -88,7 +91,7 @@ class _Desk:
         return Response(status_code=303, headers=headers)
 
     def by_link(self, client: Client, visitor: Visitor | None, given: dict[str, str]) -> Response:
-        """Log in by a link, which any page can open: it takes no session away, and lessens none."""
+        """Log in by a link. It never ends a session or lowers its role, because any page can open a link."""
         session = None if visitor is None else visitor.session
         wanted, role = given.get("next", ""), self.tokens.role_of(given.get("token", "").strip())
         if session is not None and role is not Role.OPERATOR:
@@ -111,7 +114,7 @@ def _form(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return the form under a sentence in English and Korean. It keeps where to go afterwards."""
+    """Return the form below a message in English and Korean. The form keeps where to go afterwards."""
     page = static.text("login.html").replace('name="next" value=""', f'name="next" value="{escape(wanted)}"')
     if said is not None:
         english, korean = said
@@ -133,7 +136,7 @@ def _wait(wait_s: float) -> tuple[str, str]:
 
 
 def _place(role: Role, wanted: str, home: Role | None = None) -> str:
-    """Return the page that was asked for, or where the link or session leads when the role may not see it."""
+    """Return the wanted page if the role may see it, or else the start page of the link or session."""
     if is_local(wanted) and may_see(role, _path(wanted)):
         return wanted
     return HOME.get(home or role, HOME[role])
@@ -144,7 +147,7 @@ def _path(place: str) -> str:
 
 
 def is_local(path: str) -> bool:
-    """Whether a path stays on this site, whatever browser follows it.
+    """Check that a path leads to this site in every browser.
 
     >>> [is_local(path) for path in ("/door?camera=a", "//evil", "/\\\\evil", "https://evil", "/a\\r\\nb")]
     [True, False, False, False, False]

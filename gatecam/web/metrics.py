@@ -1,4 +1,4 @@
-"""`/metrics`: the program's health in Prometheus' text format."""
+"""Serve the program's health at `/metrics` in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gatecam.types import EventKind
 
 
 def metrics_router(running: Running) -> APIRouter:
-    """The route `/metrics`, for who brings the token of metrics or the operator's."""
+    """Build the route `/metrics`, which needs the metrics token or the operator's."""
     router = APIRouter(include_in_schema=False)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Program(running))
@@ -35,13 +35,13 @@ def metrics_router(running: Running) -> APIRouter:
 
 
 class _Program(Collector):
-    """Asks the program anew for each scrape; nothing is kept."""
+    """Reads the program's health for each scrape and keeps nothing."""
 
     def __init__(self, running: Running) -> None:
         self._running = running
 
     def collect(self) -> Iterator[Metric]:
-        """All families of metrics."""
+        """Yield all families of metrics."""
         health = self._running.health()
         yield from _of_program(health)
         yield from _of_cameras(health.cameras)
@@ -54,9 +54,7 @@ def _of_program(health: Health) -> Iterator[Metric]:
         "gatecam", "The running program.", value={"version": health.version, "device": health.device}
     )
     yield GaugeMetricFamily("gatecam_up_seconds", "Time since the start.", health.up_s)
-    yield GaugeMetricFamily(
-        "gatecam_troubles", "Things that go wrong but stop no camera.", len(health.troubles)
-    )
+    yield GaugeMetricFamily("gatecam_troubles", "Current faults that stop no camera.", len(health.troubles))
     if health.memory_mib is not None:
         yield GaugeMetricFamily("gatecam_memory_bytes", "Memory in use.", health.memory_mib * 2**20)
     if health.open_files is not None:
@@ -68,7 +66,7 @@ def _of_program(health: Health) -> Iterator[Metric]:
         )
     if health.free_disk_mb is not None:
         yield GaugeMetricFamily(
-            "gatecam_disk_free_bytes", "Disk left for the store.", health.free_disk_mb * 1e6
+            "gatecam_disk_free_bytes", "Free disk space for the store.", health.free_disk_mb * 1e6
         )
 
 
@@ -76,10 +74,10 @@ def _of_cameras(cameras: tuple[CameraHealth, ...]) -> Iterator[Metric]:
     label = ["camera"]
     frames = CounterMetricFamily("gatecam_frames", "Frames judged.", labels=label)
     dropped = CounterMetricFamily(
-        "gatecam_frames_dropped", "Frames that gave way to newer ones.", labels=label
+        "gatecam_frames_dropped", "Frames skipped because newer ones had come.", labels=label
     )
     restarts = CounterMetricFamily("gatecam_reader_restarts", "Restarts of a camera's reader.", labels=label)
-    sees = GaugeMetricFamily("gatecam_camera_sees", "1 if a camera's frames show something.", labels=label)
+    sees = GaugeMetricFamily("gatecam_camera_sees", "1 if a camera gives usable pictures.", labels=label)
     slow = GaugeMetricFamily(
         "gatecam_camera_too_slow", "1 if a camera's frames are judged too slowly.", labels=label
     )
@@ -115,7 +113,7 @@ def _of_queues(queues: tuple[QueueHealth, ...]) -> Iterator[Metric]:
     waiting = GaugeMetricFamily("gatecam_queue_length", "Events that wait for an output.", labels=label)
     sent = CounterMetricFamily("gatecam_output_sent", "Events that an output took.", labels=label)
     failed = CounterMetricFamily("gatecam_output_failures", "Failures of an output.", labels=label)
-    dropped = CounterMetricFamily("gatecam_output_dropped", "Events that it will never get.", labels=label)
+    dropped = CounterMetricFamily("gatecam_output_dropped", "Events that an output never gets.", labels=label)
     for queue in queues:
         waiting.add_metric([queue.name], queue.waiting)
         sent.add_metric([queue.name], queue.sent)
@@ -126,7 +124,7 @@ def _of_queues(queues: tuple[QueueHealth, ...]) -> Iterator[Metric]:
 
 def _of_stages(stages: list[StageHistogram]) -> Metric:
     family = HistogramMetricFamily(
-        "gatecam_stage_seconds", "Time that a stage takes a frame.", labels=["stage"]
+        "gatecam_stage_seconds", "Time that a stage takes for a frame.", labels=["stage"]
     )
     bounds = [*map(str, BOUNDS_S), "+Inf"]
     for stage in stages:

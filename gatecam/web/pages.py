@@ -1,4 +1,4 @@
-"""The routes of the pages: the door's, the operator's, and what they ask for."""
+"""Define the routes of the door's and the operator's page, and of the data that they load."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from gatecam.web.tokens import Role
 MOST_EVENTS = 500
 DAYS = 14
 PING_S = 5.0
-NO_CAMERA = 4404  # a WebSocket's close code
+NO_CAMERA = 4404  # close code of a WebSocket
 GREEN, AMBER, RED = "#009e73", "#e69f00", "#ce2030"
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What the pages show and ask."""
+    """Holds everything that the routes read or change."""
 
     hub: Hub
     store: EventStore
@@ -43,14 +43,14 @@ class Behind:
 
 
 class Change(BaseModel):
-    """One setting's new value."""
+    """Holds the new value of one setting."""
 
     name: str
     value: float
 
 
 class Asked(BaseModel):
-    """Which events are asked for; times are of the day, in ms since 1970."""
+    """Selects events. Times are in ms since 1970."""
 
     since_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
     until_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
@@ -60,14 +60,14 @@ class Asked(BaseModel):
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100
 
     def filter(self) -> EventFilter:
-        """As the store takes it."""
+        """Return the filter for the store."""
         cameras = (self.camera,) if self.camera else ()
         kinds = (self.kind,) if self.kind else ()
         return EventFilter(self.since_ms, self.until_ms, cameras, kinds, self.before_id)
 
 
 def door_router(behind: Behind, static: Static) -> APIRouter:
-    """The page at the door, and the live connection of both pages."""
+    """Build the routes of the door page and of the live connection that both pages use."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/door")
@@ -95,14 +95,17 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
 
 
 async def _refuse(socket: WebSocket, cameras: Sequence[str]) -> None:
-    """Tell which cameras there are: of a refusal without an answer a browser learns nothing."""
+    """Send the names of all cameras, then close.
+
+    The connection is accepted first, because a browser cannot read why a WebSocket was refused.
+    """
     await socket.accept()
     await socket.send_json({"cameras": list(cameras)})
     await socket.close(NO_CAMERA, "There is no such camera.")
 
 
 async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
-    """Tell a viewer until it goes."""
+    """Send states and pictures to a viewer until it disconnects."""
     hub.join(viewer)
     listening = asyncio.create_task(_listen(socket, viewer))
     try:
@@ -110,7 +113,7 @@ async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
             try:
                 async with asyncio.timeout(PING_S):
                     await viewer.wake.wait()
-            except TimeoutError:  # a browser that hears nothing takes the connection for lost
+            except TimeoutError:  # a browser that receives nothing assumes that the connection is lost
                 viewer.states.update({camera: hub.state(camera) for camera in viewer.cameras})
             viewer.wake.clear()
             while viewer.states:
@@ -120,7 +123,7 @@ async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
                 for picture in pictures:
                     await socket.send_bytes(picture)
     except (WebSocketDisconnect, RuntimeError):
-        pass  # it is gone
+        pass  # the viewer has disconnected
     finally:
         hub.leave(viewer)
         listening.cancel()
@@ -137,7 +140,7 @@ async def _listen(socket: WebSocket, viewer: Viewer) -> None:
 
 
 def operator_router(behind: Behind, static: Static) -> APIRouter:
-    """The operator's page and its data."""
+    """Build the routes of the operator's page and its data."""
     router = APIRouter()
 
     @router.get("/", include_in_schema=False)
@@ -146,18 +149,18 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
 
     @router.get("/api/status")
     def status() -> Any:
-        """Cameras, outputs, machine and what goes wrong."""
+        """Return the state of the cameras, the outputs and the machine, and all troubles."""
         return {**behind.running.health().to_dict(), "words": behind.camera_words}
 
     @router.get("/api/events")
     def events(asked: Annotated[Asked, Query()]) -> Any:
-        """The latest events that are asked for, newest first."""
+        """Return the latest of the selected events, newest first."""
         found = _answered(lambda: behind.store.find(asked.filter(), asked.limit))
         return {"events": [_event(stored) for stored in found], "more": len(found) == asked.limit}
 
     @router.get("/api/events.csv")
     def events_csv(asked: Annotated[Asked, Query()]) -> Response:
-        """All events that are asked for, oldest first, as CSV."""
+        """Return all selected events as CSV, oldest first."""
         headers = {"Content-Disposition": 'attachment; filename="gatecam-events.csv"'}
         wanted = asked.filter()
         _answered(lambda: behind.store.find(wanted, 1))
@@ -167,17 +170,17 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
 
     @router.get("/api/people")
     def people(camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:
-        """People of today by the hour, and the share of masks worn right over days, as drawings."""
+        """Return charts of today's people by hour and of the share of masks worn right by day."""
         return _answered(lambda: _people(behind.store, camera or None))
 
     @router.get("/api/settings")
     def settings() -> Any:
-        """The settings that may be changed while gatecam runs."""
+        """Return the settings that may be changed while gatecam runs."""
         return behind.running.settings()
 
     @router.post("/api/settings")
     def change(wanted: Change) -> Any:
-        """Change one of them."""
+        """Change one of the settings and return all of them."""
         try:
             behind.running.change(wanted.name, wanted.value)
         except ConfigError as error:
@@ -186,7 +189,7 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
 
     @router.get("/api/cameras/{name:path}/picture.jpg", response_class=Response)
     def picture(name: str) -> Response:
-        """A camera's newest picture, while somebody looks at the page."""
+        """Return a camera's newest picture. There is one only while somebody has the operator's page open."""
         jpeg = behind.hub.picture(name)
         if jpeg is None:
             raise HTTPException(404, "There is no picture now.")
@@ -235,7 +238,7 @@ def _people(store: EventStore, camera: str | None) -> dict[str, Any]:
         "people": sums.people,
         "share": share_correct(sums),
         "put_on": sums.put_on,
-        "hours": stacked_bars([f"{h:02}" for h in range(24)], parts, "People of today by the hour"),
+        "hours": stacked_bars([f"{h:02}" for h in range(24)], parts, "People today, by hour"),
         "hours_table": number_table(
             ("Hour", "Right", "Wrong", "None"),
             [

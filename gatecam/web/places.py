@@ -1,9 +1,10 @@
-"""Limits how many connections each role, address and session may hold.
+"""Limit how many connections each role, address and session may hold.
 
 listener ─► Places.enter (a stranger) ─► guard ─► Places.settle (a role, address and session)
 
-Each role has places of its own, so that strangers and the door's token can never use up the operator's. A
-new connection always gets in. The oldest one of whoever holds the most places of that role goes instead.
+Each role has its own places, so that strangers and the door's token can never use up the operator's. A new
+connection always gets a place. If there are too many, the address and session with most places of that role
+lose their oldest connection.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MOST: Mapping[Role | None, int] = {None: 96, Role.DOOR: 64, Role.METRICS: 16, Ro
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """One open connection. It belongs to a stranger until a request on it was let in."""
+    """Holds one open connection. It belongs to a stranger until one of its requests is let in."""
 
     socket: socket.socket
     address: str
@@ -34,39 +35,39 @@ class Place:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still counts."""
+        """Return whether the connection is open and was not cut."""
         return not self.is_cut and self.socket.fileno() != -1
 
     def cut(self) -> None:
-        """End the connection, whatever protocol is spoken on it."""
+        """End the connection, whatever its protocol."""
         self.is_cut = True
-        with suppress(OSError):  # the client has gone meanwhile
+        with suppress(OSError):  # the client has already disconnected
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class Places:
-    """All open connections of a server. Belongs to the server's loop.
+    """Holds all open connections of a server. Only the server's loop may use it.
 
-    An address gets half of a role's places at most, and a session a quarter.
+    An address gets at most half of a role's places, and a session a quarter.
     """
 
     def __init__(self, most: Mapping[Role | None, int] = MOST) -> None:
-        """`most` is the number of places by role. None stands for strangers."""
+        """Start without connections. `most` is the number of places by role. None stands for strangers."""
         self._most = most
         self._places: dict[tuple[str, int], Place] = {}  # by the client's address and port
 
     def enter(self, connection: socket.socket, peer: tuple[str, int]) -> None:
-        """Take in a connection that was just accepted."""
+        """Add a connection that was just accepted."""
         self._places = {key: place for key, place in self._places.items() if place.is_open}
         place = self._places[peer] = Place(connection, network_of(peer[0]))
         self._make_room(place)
 
     def of(self, peer: tuple[str, int] | None) -> Place | None:
-        """Return the place of a client's address and port, None without a server."""
+        """Return the place of a client's address and port, or None if there is none."""
         return None if peer is None else self._places.get(peer)
 
     def settle(self, place: Place, role: Role | None, address: str, session: str) -> None:
-        """Note whose connection it is, and make room among those of the same role."""
+        """Assign a place to a role, address and session, and make room among those of the same role."""
         now = (role, network_of(address), session)
         if now == (place.role, place.address, place.session):
             return
@@ -85,7 +86,7 @@ class Places:
 
 
 def _greediest(places: Sequence[Place]) -> Place:
-    """Return the oldest place of the session with most places, at the address with most places."""
+    """Return the oldest place of the session with most places, among those of the busiest address."""
     addresses = Counter(one.address for one in places)
     sessions = Counter((one.address, one.session) for one in places)
     return min(
@@ -95,7 +96,7 @@ def _greediest(places: Sequence[Place]) -> Place:
 
 
 class Listener(socket.socket):
-    """A listening socket that has each connection enter, before any handshake of TLS."""
+    """A listening socket that gives each connection a place before its TLS handshake."""
 
     places: Places
 

@@ -1,4 +1,4 @@
-"""Serves the pages from a thread of its own, and lets no client hold it up."""
+"""Serve the pages from a separate thread that no client can block."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ from gatecam.settings.config import WebConfig
 from gatecam.web.guard import Guard
 from gatecam.web.places import Listener, Places
 
-HEAD_S = 10.0  # in which a request's head must have come, and before it the handshake of TLS
-ANSWER_S = 120.0  # in which an answer must have been read
+HEAD_S = 10.0  # time limit for the TLS handshake, and again for the head of a request
+ANSWER_S = 120.0  # time limit for a client to read an answer
 KEEP_ALIVE_S = 5
 BACKLOG = 128
 HEAD_BYTES = 16 * 1024
-MESSAGE_BYTES = 4096  # of a WebSocket, from a browser
-MOST_FRAMES = 16  # of such a message
+MESSAGE_BYTES = 4096  # largest WebSocket message from a browser
+MOST_FRAMES = 16  # largest number of frames of such a message
 STOP_S = 2.0
 
 log = logging.getLogger(__name__)
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's, with an end to its patience: with heads that never come, and with who never reads."""
+    """Extends uvicorn's protocol with time limits for requests and for clients that never read."""
 
     head_s = HEAD_S
     answer_s = ANSWER_S
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first head."""
+        """Start the time limit for the first head."""
         super().connection_made(transport)
         self._timer = self.loop.call_later(self.head_s, self.cut)
 
     def data_received(self, data: bytes) -> None:
-        """Once a head is whole, wait for its answer to be read."""
+        """Start the time limit for reading the answer once a head is complete."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._wait(self.answer_s)
 
     def on_response_complete(self) -> None:
-        """Wait for the answer to be read, or for the next head."""
+        """Start the time limit for reading the answer, or for the next head if it was read."""
         super().on_response_complete()
         is_read = self.transport.get_write_buffer_size() == 0
         self._wait(KEEP_ALIVE_S + self.head_s if is_read else self.answer_s)
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        """A WebSocket sends no more heads."""
+        """Stop the time limit, because a WebSocket sends no more heads."""
         self._timer.cancel()
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is to be waited for."""
+        """Stop the time limit."""
         self._timer.cancel()
         super().connection_lost(exc)
 
     def cut(self) -> None:
-        """End the connection at once; what is not read yet is lost."""
+        """End the connection at once. Data that was not read yet is lost."""
         self.transport.abort()
 
     def _wait(self, seconds: float) -> None:
@@ -76,21 +76,21 @@ class PatientProtocol(H11Protocol):
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
-    """uvicorn's, with bounds for answers to pings that nobody reads and for the parts of a message."""
+    """Extends uvicorn's protocol with limits for unread answers to pings and for the frames of a message."""
 
     def pause_writing(self) -> None:
-        """Read nothing from a client that does not read."""
+        """Stop reading from a client that does not read."""
         super().pause_writing()
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Read on, unless messages are waiting."""
+        """Continue to read unless messages are waiting."""
         super().resume_writing()
         if not self.read_paused:
             self.transport.resume_reading()
 
     def handle_cont(self, event: Any) -> None:
-        """Take a further part of a message."""
+        """Accept another frame of a message, or end the connection if there are too many."""
         if len(self.frames) >= MOST_FRAMES:
             self.transport.abort()
         else:
@@ -98,22 +98,26 @@ class BoundedSocket(WebSocketsSansIOProtocol):
 
 
 class PatientLoop(asyncio.SelectorEventLoop):
-    """asyncio's, which waits a minute for a handshake of TLS that never comes; this one does not."""
+    """Extends asyncio's loop, which waits a minute for a TLS handshake, with a shorter time limit."""
 
     async def create_server(self, *args: Any, **words: Any) -> Any:
-        """Listen, with a time limit for handshakes."""
+        """Listen with a time limit for TLS handshakes."""
         if words.get("ssl") is not None:
             words["ssl_handshake_timeout"] = HEAD_S
         return await super().create_server(*args, **words)
 
 
 class WebServer:
-    """A context manager that serves an application while its block runs, and ends within two seconds."""
+    """Serves an application while its context is open. Closing takes a few seconds at most."""
 
     def __init__(
         self, app: Guard, config: WebConfig, on_trouble: Callable[[str], None] = log.warning
     ) -> None:
-        """`on_trouble` is told in a sentence if the thread ends by itself."""
+        """Configure the server. `on_trouble` is called with a sentence if the thread ends by itself.
+
+        Raises:
+            OutputError: the certificate cannot be used.
+        """
         self._config, self._on_trouble, self._places = config, on_trouble, app.places
         _check_certificate(config)
         self._server = uvicorn.Server(
@@ -128,7 +132,7 @@ class WebServer:
                 log_level=logging.CRITICAL,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # the guard reads them
+                proxy_headers=False,  # the guard reads the headers itself
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=1,
@@ -144,20 +148,20 @@ class WebServer:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the pages."""
+        """Return the address of the pages for a browser on this machine."""
         return self.urls[0]
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """The pages' addresses: for a browser on this machine, then for others where all may ask."""
+        """Return the pages' addresses, first for this machine, then for others if they are served too."""
         scheme = "http" if self._config.certificate is None else "https"
         return tuple(f"{scheme}://{host}:{self.port}/" for host in self._config.link_hosts)
 
     def __enter__(self) -> Self:
-        """Listen.
+        """Listen and start the thread.
 
         Raises:
-            OutputError: the address or port cannot be had.
+            OutputError: the address or port cannot be used.
         """
         listener = _listen(self._config, self._places)
         self.port = listener.getsockname()[1]
@@ -177,7 +181,7 @@ class WebServer:
             self._thread.join(STOP_S)
 
     def call_soon(self, function: Callable[[], None]) -> None:
-        """Run something on the server's loop, from any thread; nothing once it has ended."""
+        """Run a function on the server's loop if the loop still runs. Any thread may call this."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             try:
@@ -193,12 +197,12 @@ class WebServer:
                 runner.run(self._server.serve(sockets=[listener]))
         except Exception as error:
             log.exception("The pages' server failed.")
-            self._on_trouble(f"the pages are gone ({error or type(error).__name__}): restart gatecam.")
+            self._on_trouble(f"the pages have stopped ({error or type(error).__name__}): restart gatecam.")
         finally:
             started.set()
             listener.close()
         if not self._ending:
-            self._on_trouble("the pages are gone: restart gatecam.")
+            self._on_trouble("the pages have stopped: restart gatecam.")
 
 
 def _listen(config: WebConfig, places: Places) -> Listener:
@@ -230,6 +234,6 @@ def _check_certificate(config: WebConfig) -> None:
     except (OSError, ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{config.certificate}, {config.key}: no certificate with its key ({reason}): correct "
+            f"{config.certificate}, {config.key}: not a certificate and its key ({reason}): correct "
             "web.certificate and web.key."
         ) from error

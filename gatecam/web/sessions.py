@@ -1,7 +1,7 @@
-"""Sessions of the pages: kept in a file, so that a restart neither ends one nor brings one back.
+"""Keep the sessions of the pages in a file, so that a restart neither ends nor revives a session.
 
-A cookie is a random number. Who it stands for is known here alone: a session that is not in the table is
-over, whatever the clock says. The clock can only end sessions, and removing one always ends it.
+A cookie is a random number, and only the table here knows its role. A session that is not in the table is
+over, whatever the clock says. The clock can only end sessions, and removing a session always ends it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 from gatecam.runtime.folders import read_own, replace_own
 from gatecam.web.tokens import Role, Tokens
 
-FILE = "web-sessions-{port}.json"  # two programs with one folder have two ports
+FILE = "web-sessions-{port}.json"  # programs that share a folder have different ports
 LIFETIME_S = {Role.OPERATOR: 12 * 3600, Role.DOOR: 400 * 86_400}
-MOST_SESSIONS = 200  # of a role
+MOST_SESSIONS = 200  # for each role
 MOST_BYTES = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who somebody is, until when (monotonic, in s)."""
+    """Holds the role of a logged-in browser and when its session ends (monotonic, in s)."""
 
     role: Role
     id: str
@@ -41,12 +41,12 @@ class Session:
 
 
 class Sessions:
-    """Issues, reads and revokes cookies. May be used by several threads.
+    """Issues, reads and revokes cookies. Any thread may use it.
 
-    The table holds a keyed hash of each cookie, so that new tokens end all sessions. While gatecam runs, time
-    is taken from a clock that cannot be set. In the file it is the time of day, and a session that was read
-    from there lasts no longer than a new one. Of a role's sessions beyond 200 the one goes that was used
-    least recently.
+    The table holds a keyed hash of each cookie, so that new tokens end all sessions. While gatecam runs,
+    sessions end by a clock that nobody can set. The file holds the date and time instead, and a session read
+    from it lasts no longer than a new one. If a role has more than 200 sessions, the least recently used one
+    ends.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class Sessions:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read the sessions of before.
+        """Read the sessions that the file keeps.
 
         Args:
-            tokens: whose key signs.
-            is_secure: whether browsers come by TLS.
-            file: where sessions are kept; None for nowhere.
-            clock: the time of day, in s since 1970.
-            monotonic: a clock that cannot be set, in s.
+            tokens: the tokens, whose key signs the cookies.
+            is_secure: whether browsers connect over TLS.
+            file: the file that keeps the sessions, or None to keep them only in memory.
+            clock: returns the time in s since 1970.
+            monotonic: returns the time in s of a clock that nobody can set.
         """
         self._key, self._file = tokens.key.encode(), file
         self._is_secure, self._clock, self._monotonic = is_secure, clock, monotonic
         self._lock = threading.Lock()
-        self._of: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
+        self._of: OrderedDict[str, Session] = OrderedDict()  # the least recently used is first
         self.cookie = "__Host-gatecam" if is_secure else "gatecam"
         self._load()
 
@@ -87,12 +87,12 @@ class Sessions:
         return self._header(value, LIFETIME_S[role])
 
     def read(self, value: str) -> Session | None:
-        """Return the session of a cookie's value, None if there is none or it is over."""
+        """Return the session of a cookie's value, or None if there is none or it is over."""
         session = self._of.get(self._sign("session", value))
         return session if session is not None and self.holds(session) else None
 
     def holds(self, session: Session) -> bool:
-        """Check that a session is neither over nor revoked, and note that it is in use."""
+        """Check that a session is neither over nor revoked, and record that it is in use."""
         with self._lock:
             if session.id not in self._of or session.ends_s <= self._monotonic():
                 return False
@@ -100,14 +100,14 @@ class Sessions:
             return True
 
     def revoke(self, session: Session) -> str:
-        """End a session for good and return the `Set-Cookie` header that takes its cookie away."""
+        """End a session permanently and return the `Set-Cookie` header that deletes its cookie."""
         with self._lock:
             self._drop(lambda one: one.id == session.id)
             self._save()
         return self._header("", 0)
 
     def csrf_token(self, session: Session) -> str:
-        """Return what a request of the session that changes something must carry."""
+        """Return the token that every changing request of a session must carry."""
         return self._sign("csrf", session.id)
 
     def is_csrf_token(self, session: Session, token: str) -> bool:
@@ -146,10 +146,10 @@ class Sessions:
         try:
             replace_own(self._file, json.dumps(rows).encode() + b"\n")
         except OSError as error:
-            with suppress(OSError):  # an old file would let in who has logged out since
+            with suppress(OSError):  # an old file would revive sessions that have logged out since
                 self._file.unlink()
             log.warning(
-                "%s cannot be written (%s), so that a restart would end all sessions: make space or correct "
+                "%s cannot be written (%s), so a restart would end all sessions: make space or correct "
                 "the folder's mode.",
                 self._file,
                 error.strerror,

@@ -1,4 +1,4 @@
-"""Joins the whole site: who may come in, the pages, the live pictures and the server."""
+"""Build the whole site from its parts: access control, pages, live pictures and server."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ from gatecam.web.tokens import Role, Tokens, load_tokens
 
 
 class Site:
-    """Serves the pages while its block runs; the frame loop tells it what it sees, which costs it little."""
+    """Serves the pages while its context is open. Passing it frames costs the live loop little time."""
 
     def __init__(
         self, config: Config, folder: Path, store: Path, running: Running, finder: FaceFinder
     ) -> None:
-        """Read all that is needed.
+        """Read the tokens, texts, sessions and certificate, and build the server.
 
         Args:
-            config: what is served, where and how.
-            folder: where the tokens lie.
+            config: the settings.
+            folder: the folder of the tokens and sessions.
             store: the file that events are read from.
-            running: the program behind the pages.
-            finder: finds what is to be blurred.
+            running: gives access to the running program.
+            finder: finds the faces to blur.
 
         Raises:
-            ConfigError: the door's words cannot be read.
-            OutputError: tokens, certificate or store cannot be used.
+            ConfigError: the texts of the door page cannot be read.
+            OutputError: the tokens, the certificate or the store cannot be used.
         """
         self._store = EventStore(SqliteDatabase(store))
         cameras = [one.camera.name for one in config.watched]
@@ -65,12 +65,12 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the pages."""
+        """Return the address of the pages for a browser on this machine."""
         return self._server.url
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """The pages' addresses: for a browser on this machine, then for others where all may ask."""
+        """Return the pages' addresses, first for this machine, then for others if they are served too."""
         return self._server.urls
 
     def __enter__(self) -> Self:
@@ -85,15 +85,15 @@ class Site:
         self._stack.close()
 
     def note(self, turn: Round) -> None:
-        """Take in a round."""
+        """Pass on the steps of a round for the live pictures."""
         self._pictures.note(turn.steps)
 
     def tell(self, presence: Presence) -> None:
-        """Take in what a camera sees now; an observer of `Presences`."""
+        """Pass on a camera's presence. This is an observer of `Presences`."""
         self._pictures.tell(presence)
 
     def apply(self, config: Config) -> None:
-        """Go on by other settings."""
+        """Apply new settings."""
         self._pictures.apply(config)
 
 
@@ -107,11 +107,11 @@ def build_app(
     """Build all routes behind the guard.
 
     Args:
-        config: what is served and how.
-        tokens: what lets in.
-        behind: what the pages show.
-        folder: where sessions are kept over a restart; None for nowhere.
-        most: how many connections each role may have.
+        config: the settings.
+        tokens: the access tokens.
+        behind: the data that the pages show.
+        folder: the folder that keeps sessions over a restart, or None to forget them.
+        most: the maximum number of connections of each role.
     """
     web = config.web
     file = None if folder is None else folder / SESSIONS.format(port=web.port)
@@ -131,7 +131,7 @@ def build_app(
 
 
 def _metrics_router(running: Running) -> APIRouter:
-    """Prometheus' route; without its library one that says what to install."""
+    """Build the route for Prometheus. Without its library, the route says what to install."""
     try:
         from gatecam.web.metrics import metrics_router
     except ImportError:

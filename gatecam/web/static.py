@@ -1,4 +1,4 @@
-"""The files of the pages, read once, served by their exact names and nothing else."""
+"""Serve the files of the pages from memory, by their exact names only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CACHED = "private, max-age=0, must-revalidate"
 
 
 class Static:
-    """All files in memory."""
+    """Holds all files of the pages in memory."""
 
     def __init__(self) -> None:
         paths = [*FOLDER.iterdir(), FONT]
@@ -30,15 +30,18 @@ class Static:
         }
 
     def page(self, name: str) -> Response:
-        """A page, which browsers do not keep."""
+        """Return a page. Browsers do not cache it."""
         return Response(self._files[name], media_type=TYPES[".html"])
 
     def text(self, name: str) -> str:
-        """A page's text, for who fills it in."""
+        """Return the HTML of a page, to fill it in."""
         return self._files[name].decode()
 
     def file(self, name: str, known_tag: str | None) -> Response:
-        """A file that is no page, or that it has not changed; 404 for any other name."""
+        """Return a file other than a page, or 304 if the browser's copy is current.
+
+        Any other name gives 404.
+        """
         data, suffix = self._files.get(name), Path(name).suffix
         if data is None or suffix == ".html":
             return Response(status_code=404)
@@ -49,7 +52,7 @@ class Static:
 
 
 def static_router(static: Static) -> APIRouter:
-    """The route `/static/NAME`."""
+    """Build the route `/static/NAME`."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/static/{name}")

@@ -1,4 +1,4 @@
-"""The secrets that let people in: made at the first start, kept for this user alone."""
+"""Create the access tokens on first use and keep them in a file that only this user can read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Role(StrEnum):
-    """Who may see what: the operator all, the screen at the door its page, Prometheus `/metrics`."""
+    """Says what a visitor may see: the operator everything, the door its page, Prometheus `/metrics`."""
 
     OPERATOR = "operator"
     DOOR = "door"
@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
-    """One access token a role, and the key that sessions are signed with."""
+    """Holds one access token for each role, and the key that signs sessions."""
 
     operator: str
     door: str
@@ -37,50 +37,52 @@ class Tokens:
     key: str
 
     def of(self, role: Role) -> str:
-        """The token that gives a role."""
+        """Return the token of a role."""
         return {Role.OPERATOR: self.operator, Role.DOOR: self.door, Role.METRICS: self.metrics}[role]
 
     def role_of(self, token: str) -> Role | None:
-        """The role that a token gives, or None; takes as long for a wrong one as for a right one."""
+        """Return the role of a token, or None if it is wrong. Wrong tokens take as long as right ones."""
         given = token.encode("utf-8", "surrogateescape")
         fits = [role for role in Role if hmac.compare_digest(given, self.of(role).encode())]
         return fits[0] if fits else None
 
 
 def load_tokens(folder: Path) -> Tokens:
-    """Return the tokens of a folder, and make new ones where there are none yet.
+    """Return the tokens in a folder, and create them if there are none yet.
 
     Raises:
-        OutputError: they cannot be read or written, or other users can write to the folder.
+        OutputError: the tokens cannot be read or written, or other users can write to the folder.
     """
     path = folder / FILE
     try:
         own_folder(folder)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be made or looked at ({error.strerror}): mend its mode or owner."
+            f"{folder}: cannot be created or checked ({error.strerror}): correct its mode or owner."
         ) from error
     try:
         return _read(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise OutputError(f"{path}: cannot be read ({error.strerror}): mend its mode or owner.") from error
+        raise OutputError(f"{path}: cannot be read ({error.strerror}): correct its mode or owner.") from error
     except (ValueError, TypeError) as error:
-        raise OutputError(f"{path}: holds no tokens: delete it, and new ones are made.") from error
+        raise OutputError(f"{path}: contains no tokens: delete it, and gatecam creates new ones.") from error
     tokens = Tokens(*(secrets.token_urlsafe(BYTES) for _ in range(4)))
     try:
         _write(path, tokens)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror}): make space or mend the folder's mode."
+            f"{path}: cannot be written ({error.strerror}): make space or correct the folder's mode."
         ) from error
     return tokens
 
 
 def _read(path: Path) -> Tokens:
     if close_to_others(path):
-        log.warning("%s could be read by others; its mode is 600 again. Delete it to have new tokens.", path)
+        log.warning(
+            "%s could be read by other users. Its mode is 600 again. Delete it to get new tokens.", path
+        )
     given = json.loads(read_own(path, 4096))
     tokens = Tokens(**given)
     if not all(isinstance(one, str) and len(one) >= BYTES for one in asdict(tokens).values()):

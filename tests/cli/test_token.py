@@ -71,4 +71,4 @@ def test_a_damaged_file_is_one_sentence(gatecam, tmp_path):
     (tmp_path / "data" / "gatecam" / "web-tokens.json").write_text("{")
     ended = gatecam("token")
     assert ended.code == 2
-    assert "holds no tokens: delete it, and new ones are made." in ended.err
+    assert "contains no tokens: delete it, and gatecam creates new ones." in ended.err

@@ -375,7 +375,7 @@ def test_bogus_links_of_a_foreign_page_keep_no_screen_out(chromium, server):
 def test_a_link_leads_to_its_camera_and_one_that_is_none_is_told(chromium, server, behind):
     page = door_of(server, chromium, place="door?camera=moon")
     wait_for_state(page, "refused")
-    expect(page.locator("#words p").last).to_have_text("There is no camera moon; there are: gate, 문/앞")
+    expect(page.locator("#words p").last).to_have_text("There is no camera moon. Available: gate, 문/앞")
     assert (is_whole(page), faults(page)) == (True, [])
     page.goto(f"{server.url}door?camera=gate")
     wait_for_state(page, "starting")
@@ -475,7 +475,7 @@ def test_fields_keep_the_focus_and_what_is_refused_is_told(chromium, server):
             field.fill(given)
             page.keyboard.press("Enter")
             expect(said).to_have_text(
-                "Minimum confidence: expected a number from 0.34 to 0.999; 0.72 still holds."
+                "Minimum confidence: expected a number from 0.34 to 0.999. The value stays 0.72."
             )
             expect(field).to_have_value("0.72")
         page.get_by_label("Event", exact=True).focus()

@@ -197,5 +197,5 @@ def test_a_certificate_that_is_none_is_one_sentence(site, certificate, tmp_path)
     (tmp_path / "other.pem").write_text("none")
     for key in (tmp_path / "other.pem", tmp_path / "missing.pem"):
         given = {**certificate, "key": str(key)}
-        with pytest.raises(OutputError, match="no certificate with its key"):
+        with pytest.raises(OutputError, match="not a certificate and its key"):
             WebServer(site, WebConfig(port=free_port(), **given), pytest.fail)

@@ -40,7 +40,7 @@ def test_a_file_that_others_could_read_is_told_and_closed(tmp_path, caplog):
     (tmp_path / FILE).chmod(0o644)
     assert load_tokens(tmp_path) == tokens
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
-    assert "could be read by others" in caplog.text
+    assert "could be read by other users" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_file_that_others_could_read_is_told_and_closed(tmp_path, caplog):
 )
 def test_a_damaged_file_is_told_and_left_alone(tmp_path, text):
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(OutputError, match="holds no tokens: delete it"):
+    with pytest.raises(OutputError, match="contains no tokens: delete it"):
         load_tokens(tmp_path)
     assert (tmp_path / FILE).read_text() == text
 
 
 def test_a_folder_that_cannot_be_had_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be made or looked at \(Not a directory\)"):
+    with pytest.raises(OutputError, match=r"cannot be created or checked \(Not a directory\)"):
         load_tokens(tmp_path / "file" / "folder")
 
 

@@ -1,4 +1,4 @@
-// The page at the door: one large message for the nearest person, and a calm picture.
+// The page at the door: one large message for the nearest person, and a live picture.
 "use strict";
 const HOLD_MS = 1200, UNKNOWN_MS = 2500, LEAST_MS = 200, CALM_MS = 1000;
 const LEAST_SCALE = 0.2, LEAST_UNBROKEN = 0.4;
@@ -28,7 +28,7 @@ function say(lines) {
   fit();
 }
 
-// Words shrink until all of them are seen beneath the sign; only very long ones are broken within.
+// Shrink the words until all of them fit below the sign. Only very long words are broken.
 function fit() {
   const fits = (scale) => {
     words.style.setProperty("--scale", scale);
@@ -40,7 +40,7 @@ function fit() {
   }
 }
 
-// The picture stands beside the words, on an upright screen above them; the other way where it is clearly larger.
+// Place the picture beside the words, or above them on an upright screen, unless it is clearly larger the other way.
 function arrange() {
   const aspect = canvas.width / canvas.height, wide = innerWidth / innerHeight;
   body.dataset.layout = Math.min(0.46 * wide, aspect) > (wide > 1 ? 0.8 : 1.25) * Math.min(wide, 0.46 * aspect) ? "beside" : "above";
@@ -48,8 +48,8 @@ function arrange() {
   fit();
 }
 
-// A message stays for a moment, unless a person needs another one or the camera goes blind. At five changes a
-// second at most it stays below the three flashes that WCAG 2.3.1 allows.
+// A message stays for a moment, unless a person needs another one or the camera goes blind. With at most five
+// changes a second, the page stays below the three flashes a second that WCAG 2.3.1 allows.
 function want(next) {
   clearTimeout(timer);
   if (next === state) return;
@@ -86,7 +86,7 @@ const take = {
 function refuse(names) {
   if (state === "refused") return;
   show("refused");
-  say([["ko", `이름이 ${camera}인 카메라가 없습니다. 있는 카메라: ${names}`], ["en", `There is no camera ${camera}; there are: ${names}`]]);
+  say([["ko", `이름이 ${camera}인 카메라가 없습니다. 있는 카메라: ${names}`], ["en", `There is no camera ${camera}. Available: ${names}`]]);
 }
 
 addEventListener("resize", arrange);

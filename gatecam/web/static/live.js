@@ -1,9 +1,9 @@
-// The connection that door and operator share: states as text, pictures as one byte (the camera) and a JPEG.
+// The live connection of both pages. States are JSON text. A picture is one byte (the camera's index) and a JPEG.
 "use strict";
 const NO_CAMERA = 4404;
 let run = "";
 
-// Who is no longer logged in is led to the login; a page of an earlier start of gatecam is loaded anew.
+// Go to the login if the session has ended. Reload the page if gatecam has restarted.
 async function session() {
   const answer = await fetch("/session");
   if (answer.status === 401) location.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;

@@ -1,5 +1,5 @@
-// The way in: a token that came behind the address' #, which no server sees. The door's token is kept by its tab,
-// so that the screen at the door comes back by itself when its session is over or gatecam does not answer.
+// Log in with a token after the # of the address, which browsers do not send to any server. The tab keeps the door's
+// token, so that the screen at the door logs in again by itself after its session has ended or gatecam was away.
 "use strict";
 const KEPT = "door-token", LONGEST_MS = 60000;
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -7,7 +7,7 @@ const next = new URLSearchParams(location.search).get("next") || "";
 const kept = next.startsWith("/door") ? sessionStorage.getItem(KEPT) : null;
 let pause = 1000;
 
-// A wrong token of a link is told once. Everything else is tried again, as is the door's token, which was right before.
+// A wrong token from a link is reported once. After other failures, and with the kept token of the door, try again.
 async function enter(token) {
   try {
     const answer = await fetch("/login", { method: "POST", body: new URLSearchParams({ token, next, link: 1 }) });

@@ -14,7 +14,7 @@ async function ask(path, options) {
   return answer.json();
 }
 const tell = (place) => (error) => { $(place).textContent = `Not shown: ${error.message}`; };
-const told = (number, unit) => number === null ? "not known" : `${Math.round(number)} ${unit}`;
+const told = (number, unit) => number === null ? "unknown" : `${Math.round(number)} ${unit}`;
 const when = (at) => new Date(at).toLocaleString();
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 const what = (one) => one.kind !== "mask_ok" ? KINDS[one.kind] || one.kind : one.first ? "wearing a mask" : "put a mask on";
@@ -24,7 +24,7 @@ function last(seconds) {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
-// Cameras: what is seen now, and pictures that say so where they are not live.
+// Cameras: what they see now. A picture that is not live shows its time.
 function card(name) {
   const item = document.createElement("li");
   item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p><a>Page at the door</a></p>";
@@ -60,7 +60,7 @@ const live = {
     mark(item, isStill(item));
   },
   lost() {
-    $("summary").textContent = "No connection to gatecam; trying again.";
+    $("summary").textContent = "No connection to gatecam. Trying again.";
     for (const item of $("cameras").children) {
       item.classList.add("lost");
       mark(item, true);
@@ -91,8 +91,8 @@ async function showHealth() {
   $("summary").textContent = (health.sees ? "All cameras see." : "A camera does not see.") + (health.too_slow ? " gatecam is too slow." : "");
   $("troubles").textContent = health.troubles.join("\n");
   const hours = Math.floor(health.up_s / 3600), minutes = Math.floor(health.up_s / 60) % 60, alert = health.last_alert;
-  const facts = [["Runs for", `${hours} h ${minutes} min`], ["Device", health.device], ["Memory", told(health.memory_mib, "MiB")], ["Cores in use", told(health.cores_in_use === null ? null : 100 * health.cores_in_use, "%")],
-    ["Disk left", told(health.free_disk_mb === null ? null : health.free_disk_mb / 1000, "GB")],
+  const facts = [["Running for", `${hours} h ${minutes} min`], ["Device", health.device], ["Memory", told(health.memory_mib, "MiB")], ["Cores in use", told(health.cores_in_use === null ? null : 100 * health.cores_in_use, "%")],
+    ["Free disk space", told(health.free_disk_mb === null ? null : health.free_disk_mb / 1000, "GB")],
     ["Version", health.version], ["Last alert", alert ? `${KINDS[alert.kind] || alert.kind}, ${alert.camera}, ${when(alert.at)}` : "none"]];
   $("machine").replaceChildren(...facts.flatMap(([name, value]) => {
     const term = document.createElement("dt"), text = document.createElement("dd");
@@ -112,13 +112,13 @@ function showRate(item, one) {
     : one.state === "open" ? "" : `Has not seen for ${last(one.since_s)}`;
 }
 
-// Charts open at what is new, and are marked when they are no longer of now.
+// Charts first scroll to the newest part. They are marked as old when they cannot be updated.
 async function showPeople() {
   const isFirst = !$("hours").hasChildNodes();
   const told = await ask("/api/people").catch((error) => { $("hours").closest("section").classList.add("old"); throw error; });
   $("hours").closest("section").classList.remove("old");
   const share = told.share === null ? "" : `, ${Math.round(100 * told.share)} % with the mask worn right`;
-  $("people").textContent = `${count(told.people, "person", "people")}${share}; ${told.put_on} put a mask on after they were told.`;
+  $("people").textContent = `${count(told.people, "person", "people")}${share}. ${told.put_on} put a mask on after an alert.`;
   for (const name of ["hours", "days"]) [$(name).innerHTML, $(`${name}-table`).innerHTML] = [told[name], told[`${name}_table`]];
   if (isFirst) {
     $("days").scrollLeft = $("days").scrollWidth;
@@ -167,7 +167,8 @@ async function showOlder() {
   const wanted = asked, told = await ask(`/api/events?${wanted}&before_id=${oldest}`);
   if (wanted === asked) append(told);
 }
-// New events go on top; a page that is open for months keeps no more rows than it asks for.
+// New events go on top if older ones are shown too. Otherwise all rows are replaced, so that a page that is open for
+// months does not grow.
 async function showNewer() {
   const wanted = asked, told = await ask(`/api/events?${wanted}`);
   if (wanted !== asked) return;
@@ -180,7 +181,7 @@ async function showNewer() {
   sayFound();
 }
 
-// Settings: fields stay as they are while somebody types; others follow what holds.
+// Settings: a field keeps its text while somebody types. The others show the current values.
 let changing = Promise.resolve(), changes = 0;
 function field(name, one) {
   const box = document.createElement("div"), label = document.createElement("label"), input = document.createElement("input");
@@ -199,13 +200,13 @@ function put(input, one) {
   input.dataset.held = one.value;
   input.value = one.value;
   input.step = one.high <= 1 ? 0.01 : 0.5;
-  if (input.validity.stepMismatch) input.step = "any"; // every allowed value is a valid one
+  if (input.validity.stepMismatch) input.step = "any"; // accept every value within the bounds
 }
 async function change(name, one, input) {
   const value = input.valueAsNumber;
   if (!(value >= one.low && value <= one.high)) {
     input.value = input.dataset.held;
-    $("said").textContent = `${one.label}: expected a number from ${one.low} to ${one.high}; ${input.value} still holds.`;
+    $("said").textContent = `${one.label}: expected a number from ${one.low} to ${one.high}. The value stays ${input.value}.`;
     return;
   }
   try {
@@ -234,7 +235,7 @@ async function askSettings() {
 function refresh() {
   showHealth().catch(tell("summary"));
   showNewer().catch(tell("found"));
-  askSettings().catch(() => {}); // who does not answer is told above
+  askSettings().catch(() => {}); // showHealth already reports the error
 }
 const refreshCharts = () => showPeople().catch(tell("people"));
 for (const [kind, text] of Object.entries(KINDS)) $("kind").add(new Option(text, kind));
