@@ -1,7 +1,7 @@
 """Draw pictures for people: boxes, the banner, blurred faces and the contact sheet.
 
-No public function changes the array that it is given. Each returns a new RGB picture. Text is rendered with
-Pillow, because OpenCV has no Hangul. Each text is rendered once per size and then only pasted into frames.
+No public function changes the arrays that it is given. Text is rendered with Pillow, because OpenCV has no
+Hangul. Each text is rendered once per size and then only pasted into frames.
 """
 
 from __future__ import annotations
