@@ -13,7 +13,7 @@ TITLES = {
     "resolutions": "Replay of one face, by resolution",
     "faces": "Analysis at 720p, by faces",
     "cameras": "Live cameras, 640 × 480 at 10 frames/s with two faces each",
-    "networks": "The networks beside the roofline",
+    "networks": "The networks compared with the roofline",
     "start": "Cold start",
     "archive": "Archives on the GPU",
 }

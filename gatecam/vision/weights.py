@@ -168,8 +168,7 @@ def _read_json(path: Path, made: Callable[[dict[str, Any]], Spec]) -> Spec:
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"{spec_path}: not a spec of gatecam weights of this kind; give others, or restore it from a "
-            "release."
+            f"{spec_path}: not a spec of gatecam weights of this kind. Use others, or restore it."
         ) from error
 
 

@@ -146,7 +146,7 @@ def test_what_cannot_work_is_told_before_the_pictures_are_searched(root, data, g
 def test_portraits_alone_are_not_enough(root, gatecam, tmp_path):
     ended = gatecam("train-detector", "--data", root / "people", "--run-dir", tmp_path / "run")
     assert ended.code == 2
-    assert "no --data has a box for each face" in ended.err
+    assert "no --data folder has boxes for its faces" in ended.err
 
 
 def test_a_split_without_faces_to_validate_is_one_sentence(root, gatecam, tmp_path):
@@ -155,4 +155,4 @@ def test_a_split_without_faces_to_validate_is_one_sentence(root, gatecam, tmp_pa
     words = ["--split", tmp_path / "split.csv", "--run-dir", tmp_path / "run", "--cache", root / "cache"]
     ended = gatecam("train-detector", "--data", root / "masks", *words)
     assert ended.code == 2
-    assert "is in the part validation: add pictures" in ended.err.splitlines()[-1]
+    assert "the validation part has no face of 32 px or more: add pictures" in ended.err.splitlines()[-1]

@@ -65,7 +65,7 @@ class Sampler:
         self._plan_of = {"mixed": self._mixed, "weighted": self._weighted, "plain": self._plain}
         if recipe.sampler == "mixed" and not any(self._pools()):
             raise DataError(
-                "the sampler mixed needs a collection that shows all three mask states, or faces of known "
+                "the sampler `mixed` needs a collection that shows all three mask states, or faces of known "
                 "gender and age: add such pictures, or use --sampler plain."
             )
 

@@ -70,7 +70,7 @@ class _Collections:
         self.empty_images = list_pictures(pictures.no_faces)
         self._all = open_all(pictures.data)
         if not any(map(is_boxed, self._all)):
-            raise DataError("no --data has a box for each face: give pictures with boxes as well.")
+            raise DataError("no --data folder has boxes for its faces: add one that has.")
         self._unboxed: KnownFaces = {}
         if pictures.unboxed is not None:
             self._unboxed = read_known(pictures.unboxed)
@@ -80,7 +80,7 @@ class _Collections:
         self.data: list[str] = []
 
     def boxed(self) -> tuple[SceneRows, SceneRows]:
-        """Return the scenes with boxes of the parts train and validation."""
+        """Return the scenes with boxes of the training and validation parts."""
         train: list[tuple[Scene, Sequence[Row]]] = []
         validation: list[tuple[Scene, Sequence[Row]]] = []
         for collection in filter(is_boxed, self._all):
@@ -90,11 +90,11 @@ class _Collections:
             validation += self._scenes(collection, of_validation, teaching)
             self._note(collection, len({row.image for row in of_train}))
         if not train:
-            raise DataError("no picture with boxes is in the part train: add some, or give another split.")
+            raise DataError("the training part has no picture with boxes: add some, or choose another split.")
         return train, validation
 
     def portraits(self, scenes: Sequence[Scene], recipe: DetectorRecipe) -> list[Scene]:
-        """Return scenes of single bare faces in the part train, with boxes fitted to those of `scenes`."""
+        """Return scenes of single bare faces in the training part, with boxes fitted to those of `scenes`."""
         others = [collection for collection in self._all if not is_boxed(collection)]
         rows = [row for collection in others for row in self._rows(collection, TRAIN)]
         picked = set(picked_portraits(rows, recipe.portraits, recipe.seed))
@@ -137,7 +137,7 @@ class _Collections:
 
 
 def load_pictures(pictures: Pictures, recipe: DetectorRecipe) -> Loaded:
-    """Load all pictures of the parts train and validation, and make copies with masks drawn on bare faces.
+    """Load all pictures of the training and validation parts, and make copies with masks drawn on bare faces.
 
     Raises:
         DataError: a collection, list or split cannot be used, or a part has no picture with boxes.

@@ -119,8 +119,8 @@ def held_out_of(scenes: Sequence[tuple[Scene, Sequence[Row]]]) -> HeldOut:
     truths = [truth_of(scene, rows) for scene, rows in scenes]
     if not any(truth.faces for truth in truths):
         raise DataError(
-            f"no face of {DEFAULT_FACE_PX} px or more is in the part validation: add pictures with boxes, or "
-            "give another split."
+            f"the validation part has no face of {DEFAULT_FACE_PX} px or more: add pictures with boxes, or "
+            "choose another split."
         )
     return HeldOut([scene for scene, _ in scenes], truths)
 

@@ -207,7 +207,7 @@ def test_only_suspect_faces_are_one_sentence(make_faces, any_sampler):
 
 def test_faces_that_cannot_be_mixed_are_one_sentence(make_faces):
     two_states = [make_faces([0, 0, 1, 1])]
-    with pytest.raises(DataError, match=r"^the sampler mixed needs [^\n]* --sampler plain\.$"):
+    with pytest.raises(DataError, match=r"^the sampler `mixed` needs [^\n]* --sampler plain\.$"):
         Sampler(two_states, TINY)
     assert len(Sampler(two_states, replace(TINY, sampler="plain")).plan(0).faces) == 10
 

@@ -74,7 +74,7 @@ def test_small_and_set_aside_faces_do_not_count(astronaut, tmp_path):
 
 def test_a_validation_part_without_faces_is_one_sentence(tmp_path):
     rows = [row_of(tmp_path / "a.png", BOX)]
-    with pytest.raises(DataError, match=r"^no face of 32 px or more is in the part validation: [^\n]*\.$"):
+    with pytest.raises(DataError, match=r"^the validation part has no face of 32 px or more: [^\n]*\.$"):
         held_out_of([(empty_scene_of(), rows)])
 
 
