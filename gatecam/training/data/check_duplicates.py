@@ -32,13 +32,12 @@ NEAREST = 6
 LIKELY = 0.6  # minimum correlation of a candidate
 CHUNK = 512  # rows of the correlation matrix at once
 BATCH = 512  # pairs compared between two progress calls
-DETAIL_SIGMA = 2.0  # px of a 64 px copy
+DETAIL_SIGMA = 2.0  # px, in the 64 px copy
 EDGE_PX = 2  # width of the border that is ignored, because alignment smears it
 OVERLAP = 0.5  # minimum fraction of the picture that both must show
 # UTKFace's 11,013 aligned faces form 61 million pairs, and 195 of these reach the threshold. All 9 below 0.9
 # and 60 above were inspected by eye, and each shows a single photograph. Different people reach 0.77 at most.
-# Of copies that were re-encoded, resized, brightened, mirrored, or cropped by up to 15 %, 99 % keep at least
-# 0.9.
+# Of copies that were re-encoded, resized, brightened, mirrored, or cropped by up to 15 %, 99 % reach 0.9.
 SAME = 0.8
 
 Progress = Callable[[int, int], None]

@@ -135,7 +135,7 @@ def _recall(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
 
 def _precision(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
     rows = [
-        (key, max(side_px(detection.box), min_face_px), right)  # right but too small: smallest band
+        (key, max(side_px(detection.box), min_face_px), right)  # small ones go to the first band
         for key, m in zip(_key_indices(matches).tolist(), matches, strict=True)
         for right, detections in ((True, [d for d in m.found if d]), (False, m.false))
         for detection in detections

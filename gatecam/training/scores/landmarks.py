@@ -21,7 +21,7 @@ from gatecam.training.scores.rates import Interval, interval, resampled, rounded
 from gatecam.types import Detection, Floats, Image
 from gatecam.vision.detector.build import Detector
 
-FACES = 500  # maximum: determines the error to about a thousandth of the eye distance
+FACES = 500  # at most this many faces are used. The error is then known to 0.001 of the eye distance.
 BARE = MASK_LABELS.index("none")
 GREY = (127, 127, 127)  # border colour: detection needs surroundings, which a cut-out face lacks
 

@@ -320,7 +320,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_checkpoint_before(faces, tmp
         if at.step == 2:
             monkeypatch.setattr(learn.torch, "save", full)
 
-    with pytest.raises(OutputError, match=r"cannot be written to \([^\n]*\); make room, [^\n]*\.$"):
+    with pytest.raises(OutputError, match=r"cannot be written to \([^\n]*\)\. Free some space, [^\n]*\.$"):
         trainer.train(fill_the_disk)
     assert not (tmp_path / runs.PART).exists()
     assert trainer_of(faces, TINY, tmp_path).batches == (1, 6)
