@@ -1,4 +1,4 @@
-"""The command line, one file a command.
+"""Define the command line, with one file per command.
 
-Heavy imports stand inside the commands, so that `gatecam --help` is quick.
+Heavy imports are inside the commands, so that `gatecam --help` is fast.
 """

@@ -1,4 +1,4 @@
-"""The work of `gatecam status`: what running programs say of themselves, as tables or JSON."""
+"""Implement `gatecam status`: print what running programs report, as tables or JSON."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gatecam.runtime.console import open_console
 
 
 def ask_and_print(as_json: bool) -> None:
-    """Print what every running program says.
+    """Print what every running program reports.
 
-    The exit code is 1 where one does not see, is too slow or does not answer.
+    The exit code is 1 if a program is blind, is too slow or does not answer.
 
     Raises:
-        ServiceError: none runs.
+        ServiceError: none is running.
     """
     answers = ask_all()
     if not answers:
@@ -104,7 +104,7 @@ def _row(camera: CameraHealth) -> tuple[Text | str, ...]:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units.
+    """Return a duration in its two largest units.
 
     >>> span(42.4), span(3_725), span(200_000)
     ('42 s', '1 h 2 min', '2 d 7 h')

@@ -1,4 +1,4 @@
-"""`gatecam bench`: how fast gatecam is on this machine; `gatecam bench compare`: two such runs."""
+"""Run `gatecam bench`, which measures speed on this machine, and `gatecam bench compare`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from gatecam.cli.inputs import require_there
 
 app = typer.Typer(
-    help="Measure gatecam on this machine, beside the plain loop and beside what the machine can do.",
+    help="Measure gatecam on this machine, compared with a plain loop and with what the machine can do.",
     invoke_without_command=True,
 )
 
@@ -21,33 +21,31 @@ def bench(
     video: Annotated[
         Path | None,
         typer.Option(
-            metavar="VIDEO", help="Measure with this clip, not with drawn ones: replays and cameras."
+            metavar="VIDEO", help="Measure replays and cameras with this clip instead of drawn ones."
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="cpu, openvino, cuda or auto; `all` is every one that works here.")
+        str, typer.Option(help="cpu, openvino, cuda or auto, or `all` for every one that works here.")
     ] = "all",
     parts: Annotated[
         str | None,
         typer.Option(
-            help="What is measured: some of resolutions, faces, cameras, networks, start, archive. Without "
-            "it: all, or with a clip resolutions and cameras.",
+            help="What to measure: some of resolutions, faces, cameras, networks, start, archive. Default: "
+            "all, or with a clip resolutions and cameras.",
             show_default=False,
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds, of which the median is told.")] = 5,
-    quick: Annotated[bool, typer.Option("--quick", help="One round: a first look, in two minutes.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Number of rounds. Medians are shown.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure one round only, in two minutes.")] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, for `bench compare`.")
     ] = None,
-    page: Annotated[Path, typer.Option(metavar="FILE", help="Where the page is written.")] = Path(
-        "gatecam-bench.html"
-    ),
+    page: Annotated[Path, typer.Option(metavar="FILE", help="Page to write.")] = Path("gatecam-bench.html"),
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Write the charts of the page as one picture.")
     ] = None,
 ) -> None:
-    """Measure gatecam on this machine: minutes, in which nothing else should run."""
+    """Measure gatecam on this machine. This takes minutes, in which nothing else should run."""
     if context.invoked_subcommand is not None:
         return
     require_there([video])
@@ -58,10 +56,10 @@ def bench(
 
 @app.command()
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="A", help="What `gatecam bench --json` wrote.")],
-    after: Annotated[Path, typer.Argument(metavar="B", help="The same of another version or machine.")],
+    before: Annotated[Path, typer.Argument(metavar="A", help="File from `gatecam bench --json`.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The same for another version or machine.")],
 ) -> None:
-    """Tell how the figures of B stand to those of A; what lies within the rounds' spread is no change."""
+    """Compare the figures of B with those of A. Differences within the rounds' spread count as no change."""
     require_there([before, after])
     from gatecam.bench.run import print_comparison
 

@@ -1,4 +1,4 @@
-"""`gatecam config`: the settings that hold, what they come to, if a file is right, its schema."""
+"""Run `gatecam config`, which shows, explains, checks and describes the settings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ app = typer.Typer(no_args_is_help=True, help="Show, explain, check or describe t
 def show(
     config: ConfigOption = None,
     passwords: Annotated[
-        bool, typer.Option("--passwords", help="Print addresses as they are, with their passwords.")
+        bool, typer.Option("--passwords", help="Print addresses with their passwords.")
     ] = False,
 ) -> None:
-    """Print the settings that hold, as YAML; a comment says where each that was set comes from.
+    """Print the current settings as YAML, with a comment where each given setting comes from.
 
-    What may be a password in an address is shown as ***.
+    Parts of addresses that may be passwords are shown as ***.
     """
     from gatecam.runtime.addresses import hide_path
     from gatecam.settings.config import load, to_yaml
@@ -44,7 +44,7 @@ def show(
 
 @app.command()
 def explain(config: ConfigOption = None) -> None:
-    """Say what the settings come to: the smallest face, how far faces are found, the region, the searches."""
+    """Explain what the settings mean: the smallest face, how far faces are found, region and searches."""
     from gatecam.runtime.console import open_console
     from gatecam.settings.config import load
     from gatecam.settings.explain import explain as print_explanation
@@ -56,10 +56,10 @@ def explain(config: ConfigOption = None) -> None:
 @app.command()
 def check(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Settings file, ./config.yaml if left out.")
+        Path | None, typer.Argument(metavar="[FILE]", help="Settings file. Default: ./config.yaml.")
     ] = None,
 ) -> None:
-    """Check a settings file and the GATECAM_ variables; problems are listed, and the exit code is 2."""
+    """Check a settings file and the GATECAM_ variables. List problems, and exit with 2 if there are any."""
     from gatecam.errors import ConfigError
     from gatecam.runtime.logs import say
     from gatecam.settings.config import load
@@ -82,7 +82,7 @@ def schema() -> None:
 
 
 def _without_passwords(section: S) -> S:
-    """Return settings whose addresses show no secret."""
+    """Return settings without the secrets in addresses."""
     from pydantic import BaseModel
 
     from gatecam.runtime.addresses import hide_secrets

@@ -1,4 +1,4 @@
-"""`gatecam data`: look at labelled pictures, check them, draw masks on them, split them."""
+"""Run `gatecam data`, which counts, checks, synthesizes and splits labelled pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Count, check, synthesize or split 
 
 
 class Part(StrEnum):
-    """The parts of a split."""
+    """Lists the parts of a split."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -23,7 +23,7 @@ class Part(StrEnum):
 
 
 class By(StrEnum):
-    """What a split keeps together."""
+    """Lists what a split can keep together."""
 
     PERSON = "person"
     IMAGE = "image"
@@ -34,10 +34,10 @@ def stats(
     data: DataArgument,
     page: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write an HTML page with plots and every problem as well."),
+        typer.Option(metavar="FILE", help="Also write an HTML page with plots and every problem."),
     ] = None,
 ) -> None:
-    """Count people and pictures by gender, age, race, mask and class, and list what is wrong with them."""
+    """Count people and pictures by gender, age, race, mask and class, and list problems."""
     from gatecam.training.data.run_stats import survey
 
     survey(data, page)
@@ -47,26 +47,26 @@ def stats(
 def check(
     data: DataArgument,
     split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Look for leaks between the parts of this split.")
+        Path | None, typer.Option(metavar="FILE", help="Search for leaks between the parts of this split.")
     ] = None,
     page: Annotated[
-        Path, typer.Option(metavar="FILE", help="Write what was found here, as a page with pictures.")
+        Path, typer.Option(metavar="FILE", help="Write the findings as a page with pictures.")
     ] = Path("check.html"),
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write everything found as CSV as well.")
+        Path | None, typer.Option("--csv", metavar="FILE", help="Also write all findings as CSV.")
     ] = None,
     labels: Annotated[
-        bool, typer.Option("--labels/--no-labels", help="Compare labels with out-of-fold predictions (long).")
+        bool, typer.Option("--labels/--no-labels", help="Compare labels with out-of-fold predictions (slow).")
     ] = True,
     weights: Annotated[
-        str, typer.Option(metavar="NAME", help="Weights whose features judge the labels.")
+        str, typer.Option(metavar="NAME", help="Weights whose features are used to check labels.")
     ] = "gatecam-faces",
-    folds: Annotated[int, typer.Option(min=2, help="Parts of which each is predicted by the others.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds for out-of-fold predictions.")] = 5,
     cache: CacheOption = Path("runs/cache"),
 ) -> None:
     """Find damaged files, near-duplicates, people in two parts and doubtful labels.
 
-    Exit code 1 where damage or a leak between the parts spoils scores.
+    The exit code is 1 if damage or a leak between the parts makes scores unreliable.
     """
     require_there([split])
     from gatecam.training.data.run_check import check_and_print
@@ -77,21 +77,21 @@ def check(
 @app.command()
 def synthesize(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Write the people's folders and train.csv here.")],
-    people: Annotated[int | None, typer.Option(min=1, help="At most this many people.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the people's folders and train.csv.")],
+    people: Annotated[int | None, typer.Option(min=1, help="Maximum number of people.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is random.")] = 0,
     split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take the people of one part of this split.")
+        Path | None, typer.Option(metavar="FILE", help="Use only the people of one part of this split.")
     ] = None,
-    part: Annotated[Part, typer.Option(help="The part of the split.")] = Part.TRAIN,
+    part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TRAIN,
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the first people as one picture.")
     ] = None,
 ) -> None:
-    """Draw masks on bare faces: seven pictures a person, in the contest's layout.
+    """Draw masks on bare faces: seven pictures per person, in the contest's layout.
 
-    Run again after a stop, it goes on from what is there. All seven show the pose of the one picture they
-    come from.
+    If it was stopped, run it again to continue. All seven pictures show the pose of the one picture that they
+    are made from.
     """
     require_there([split])
     from gatecam.training.data.run_synthesize import synthesize_and_print
@@ -102,13 +102,13 @@ def synthesize(
 @app.command()
 def split(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Write collection, image and part here.")],
-    by: Annotated[By, typer.Option(help="What stays together; by image leaks people.")] = By.PERSON,
-    validation: Annotated[float, typer.Option(min=0, max=1, help="Share of the pictures.")] = 0.1,
-    test: Annotated[float, typer.Option(min=0, max=1, help="Share of the pictures.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write: collection, image, part.")],
+    by: Annotated[By, typer.Option(help="What stays in one part. By image, people leak.")] = By.PERSON,
+    validation: Annotated[float, typer.Option(min=0, max=1, help="Share of pictures for validation.")] = 0.1,
+    test: Annotated[float, typer.Option(min=0, max=1, help="Share of pictures for the test.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
 ) -> None:
-    """Split pictures into train, validation and test, each with its share of every class."""
+    """Split pictures into train, validation and test, with the same mix of classes in each."""
     from gatecam.training.data.run_split import split_and_write
 
     split_and_write(data, out, by == By.PERSON, {"validation": validation, "test": test}, seed)

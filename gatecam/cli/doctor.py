@@ -1,7 +1,7 @@
-"""`gatecam doctor`: what this machine has and lacks for gatecam, and what to do about it.
+"""Run `gatecam doctor`, which checks what gatecam needs on this machine, with advice.
 
-Each check returns rows; one that raises becomes a row that is not ok, so a broken machine gets the
-whole table too. Versions are read without importing, except where only an import shows a break.
+Each check returns rows. A check that raises an error becomes a row that is not ok, so the table is complete
+even on a broken machine. Versions are read without importing, unless only an import shows a fault.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STATES = {True: "ok", False: "not ok"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; gatecam does not run without what is `essential`."""
+    """Holds one line of the table. gatecam cannot run without parts that are `essential`."""
 
     name: str
     ok: bool
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A part of the table; `essential` holds for the row that stands for it when it raises."""
+    """Holds a part of the table. `essential` applies to the row for a check that raises an error."""
 
     name: str
     rows: Callable[[], Iterator[Row]]
@@ -58,21 +58,21 @@ class Check:
 def doctor(config: ConfigOption = None) -> None:
     """Check this machine: libraries, device, cameras, display, sound, settings and weights.
 
-    The exit code is 1 if something is wrong that gatecam cannot do without.
+    The exit code is 1 if something essential is wrong.
     """
-    set_openmp()  # as the other commands do before they load torch
+    set_openmp()  # the other commands do this too before they load torch
     rows = examine(checks(config))
     _print_table(rows)
     broken = [row.name for row in rows if row.essential and not row.ok]
     if broken:
-        typer.echo(f"gatecam cannot run until this is mended: {', '.join(broken)}.")
+        typer.echo(f"gatecam cannot run until this is fixed: {', '.join(broken)}.")
         raise typer.Exit(1)
     lacking = sum(not row.ok for row in rows)
-    typer.echo(f"All that gatecam needs is ok{f'; {lacking} optional parts are not' if lacking else ''}.")
+    typer.echo(f"Everything essential is ok{f'; {lacking} optional parts are not' if lacking else ''}.")
 
 
 def checks(config_path: Path | None) -> tuple[Check, ...]:
-    """All checks, in the order of the table."""
+    """Return all checks in the order of the table."""
     return (
         Check("Python", _python, essential=True),
         Check("libraries", _libraries, essential=True),
@@ -93,25 +93,25 @@ def checks(config_path: Path | None) -> tuple[Check, ...]:
 
 
 def examine(to_do: tuple[Check, ...]) -> list[Row]:
-    """The rows of every check; whatever one raises is told in its row."""
+    """Return the rows of all checks. An error in a check becomes a row."""
     rows: list[Row] = []
     for check in to_do:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 for row in check.rows():
-                    rows.append(row)  # one by one: those before an error stay in the table
-        except GatecamError as error:  # says itself what to do
+                    rows.append(row)  # one by one, so that the rows before an error stay in the table
+        except GatecamError as error:  # its message says what to do
             rows.append(Row(check.name, False, str(error), essential=check.essential))
-        except Exception as error:  # the doctor must survive every illness
+        except Exception as error:  # the table must be complete whatever is broken
             said = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
-            advice = "mend what it names, or install gatecam anew"
+            advice = "fix what it names, or install gatecam again"
             rows.append(Row(check.name, False, said, advice, check.essential))
     return rows
 
 
 def _print_table(rows: list[Row]) -> None:
-    """A table for a terminal; one line a row, neither coloured nor cut, for a pipe or a file."""
+    """Print a table on a terminal, or one plain line per row into a pipe or a file."""
     if sys.stdout is None or not sys.stdout.isatty():
         width = max(len(row.name) for row in rows)
         for row in rows:
@@ -139,7 +139,7 @@ def _python() -> Iterator[Row]:
 
 
 def _version(*distributions: str) -> str | None:
-    """The version of the first of these distributions that is installed."""
+    """Return the version of the first of these distributions that is installed."""
     for name in distributions:
         try:
             return importlib.metadata.version(name)
@@ -151,7 +151,7 @@ def _version(*distributions: str) -> str | None:
 def _libraries() -> Iterator[Row]:
     for name in ("torch", "torchvision", "facenet-pytorch", "safetensors"):
         version = _version(name)
-        advice = "" if version else "install gatecam anew, which brings it"
+        advice = "" if version else "install gatecam again, which brings it"
         yield Row(name, version is not None, version or "not installed", advice, essential=True)
     yield _imported("OpenCV", "cv2", "opencv-python", "opencv-python-headless", "opencv-contrib-python")
     yield _imported("PyAV", "av", "av")
@@ -161,10 +161,10 @@ def _libraries() -> Iterator[Row]:
 
 
 def _imported(name: str, module: str, *distributions: str) -> Row:
-    """A library that is imported to see it work: a missing system library shows only then."""
+    """Check a library by importing it, because a missing system library only shows then."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # a broken build raises anything
+    except Exception as error:  # a broken build may raise any error
         said = " ".join(str(error).split())
         return Row(name, False, said, f"pip install --force-reinstall {distributions[0]}", essential=True)
     return Row(name, True, _version(*distributions) or "version unknown", essential=True)
@@ -193,7 +193,7 @@ def _ffmpeg() -> Iterator[Row]:
 
 
 def _extras() -> Iterator[Row]:
-    """Each extra that the package declares, apart from the one for its developers."""
+    """Yield a row for each extra that the package declares, except the one for developers."""
     wanted: dict[str, list[str]] = {}
     for line in importlib.metadata.requires("gatecam") or ():
         match = re.match(r"([\w.-]+).*\bextra\s*==\s*['\"]([\w-]+)['\"]", line)
@@ -225,7 +225,7 @@ def _settings(path: Path | None) -> Iterator[Row]:
 
 
 def _settings_or_defaults(path: Path | None) -> Config:
-    """The settings; wrong ones, which have rows of their own, count as left out."""
+    """Return the settings, or the defaults if they are wrong, which has a row of its own."""
     from gatecam.settings.config import Config, load
 
     try:
@@ -241,12 +241,13 @@ def _device(config_path: Path | None) -> Iterator[Row]:
     from gatecam.vision.openvino import describe_openvino
 
     works, found = describe_cuda()
-    advice = "" if works else "fine without: the CPU does the work"
+    advice = "" if works else "not required: the CPU does the work"
     yield Row("CUDA", works, found, advice)
     works, found = describe_openvino()
-    yield Row("OpenVINO", works, found, "" if works else "fine without: torch does the work, slower")
+    yield Row("OpenVINO", works, found, "" if works else "not required: torch does the work, slower")
     settings = _settings_or_defaults(config_path)
-    analyzer = build_analyzer(settings, Telemetry())  # what runs a small network may fail on those that count
+    # A device that runs a small network may fail on the real ones
+    analyzer = build_analyzer(settings, Telemetry())
     said = f"{settings.device} picks {analyzer.device}: {analyzer.reason}"
     yield Row("device", True, said, essential=True)
 
@@ -268,13 +269,13 @@ def _cpu() -> Iterator[Row]:
 
 
 def _weights(config_path: Path | None) -> Iterator[Row]:
-    """The shipped weights, and those that the settings name if they are others."""
+    """Yield rows for the shipped weights, and for those in the settings if they are others."""
     from gatecam.vision.detector.build import STOCK
     from gatecam.vision.weights import find_weights, load_detector_weights, load_weights, verify_all
 
     statuses = verify_all()
     for status in statuses:
-        advice = "" if status.ok else f"restore {status.path}, or install gatecam anew"
+        advice = "" if status.ok else f"restore {status.path}, or install gatecam again"
         yield Row(f"weights {status.name}", status.ok, status.detail, advice, essential=True)
     shipped = [status.path for status in statuses]
     settings = _settings_or_defaults(config_path)
@@ -320,10 +321,10 @@ def _sound() -> Iterator[Row]:
     from gatecam.notify.players import sound_available
 
     ok, found = sound_available()
-    yield Row("sound", ok, found, "" if ok else "fine without: alerts stay on the screen and in the log")
+    yield Row("sound", ok, found, "" if ok else "not required: alerts stay on the screen and in the log")
 
 
 def _display() -> Iterator[Row]:
     ok, found = display_available(os.environ)
-    advice = "fine without: use --headless, or start gatecam on the desktop"
+    advice = "not required: use --headless, or start gatecam on the desktop"
     yield Row("display", ok, found, "" if ok else advice)

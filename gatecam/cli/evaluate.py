@@ -1,4 +1,4 @@
-"""`gatecam evaluate`: how well some weights do on faces they never trained on."""
+"""Run `gatecam evaluate`, which scores weights on faces that they were not trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedO
 
 
 class Part(StrEnum):
-    """What is scored: a part of a split, or all there is."""
+    """Lists what can be scored: a part of a split, or everything."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -23,14 +23,14 @@ class Part(StrEnum):
 def evaluate(
     data: DataOption,
     weights: Annotated[
-        str, typer.Option(metavar="NAME", help="Shipped weights by name, or a .safetensors file.")
+        str, typer.Option(metavar="NAME", help="Name of shipped weights, or a .safetensors file.")
     ] = "gatecam-faces",
     split: SplitOption = None,
     part: Annotated[
-        Part, typer.Option(help="The faces to score; all where none of them was trained on.")
+        Part, typer.Option(help="Part to score. Use all only if none of the faces was trained on.")
     ] = Part.VALIDATION,
     drawn: Annotated[
-        bool, typer.Option("--drawn/--no-drawn", help="Score bare faces with masks drawn on them as well.")
+        bool, typer.Option("--drawn/--no-drawn", help="Also score bare faces with masks drawn on them.")
     ] = True,
     page: Annotated[
         Path | None,
@@ -46,7 +46,7 @@ def evaluate(
     cache: CacheOption = Path("runs/cache"),
     split_seed: SplitSeedOption = 0,
 ) -> None:
-    """Score weights on held-out faces: F1, calibration, by group, each number with its interval."""
+    """Score weights on held-out faces: F1 and calibration, overall and by group, with intervals."""
     from gatecam.training.scores.run import Wanted, evaluate_and_print
 
     wanted = Wanted(data, weights, split, part.value, drawn, page, json_file, fit, cache, split_seed)

@@ -1,4 +1,4 @@
-"""`gatecam evaluate-detector`: how many faces some weights find, and what they take for faces."""
+"""Run `gatecam evaluate-detector`, which counts found faces and false detections of weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BoxedDataOption = Annotated[
     typer.Option(
         "--data",
         metavar="PATH",
-        help="A folder or CSV file of pictures with a box for each face; may be given several times.",
+        help="Folder or CSV file of pictures with a box for each face. May be given several times.",
         show_default=False,
     ),
 ]
@@ -24,7 +24,7 @@ KnownOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Real faces without a box, found by eye: CSV with image,x1,y1,x2,y2. Finding one is right.",
+        help="Real faces without a box, found by eye: CSV with image,x1,y1,x2,y2. Finding one is correct.",
         show_default=False,
     ),
 ]
@@ -32,7 +32,7 @@ EmptyOption = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="DIR",
-        help="Pictures without a face, where every detection is a false alarm; may be given several times.",
+        help="Pictures without a face, where every detection is a false alarm. May be given several times.",
         show_default=False,
     ),
 ]
@@ -40,14 +40,14 @@ LandmarksOption = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="PATH",
-        help="Bare faces, one a picture, to find landmarks of under drawn masks; may be given several times.",
+        help="Bare faces, one per picture, to test landmarks under drawn masks. May be given several times.",
         show_default=False,
     ),
 ]
 ErrorsOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Write the false detections as CSV; lines of real faces are for --known."
+        metavar="FILE", help="Write false detections as CSV. Lines that are real faces can go to --known."
     ),
 ]
 
@@ -57,15 +57,15 @@ def evaluate_detector(
     weights: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Shipped weights by name, a .safetensors file, or stock: facenet-pytorch's."
+            metavar="NAME", help="Name of shipped weights, a .safetensors file, or stock (facenet-pytorch's)."
         ),
     ] = "gatecam-mtcnn",
     split: SplitOption = None,
     part: Annotated[
-        Part, typer.Option(help="The pictures to score; all where none of them was trained on.")
+        Part, typer.Option(help="Part to score. Use all only if none of the pictures was trained on.")
     ] = Part.VALIDATION,
     min_face_px: Annotated[
-        int, typer.Option(min=12, max=2000, help="Smallest face that is looked for and counts, in px.")
+        int, typer.Option(min=12, max=2000, help="Smallest face to find and count, in px.")
     ] = 32,
     known: KnownOption = None,
     empty: EmptyOption = None,
@@ -80,7 +80,7 @@ def evaluate_detector(
     errors: ErrorsOption = None,
     split_seed: SplitSeedOption = 0,
 ) -> None:
-    """Score a face detector, beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
+    """Score a face detector beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
     require_there([*data, known, *(empty or []), *(landmarks or [])])
     from gatecam.training.scores.run_detector import Wanted, evaluate_and_print
 

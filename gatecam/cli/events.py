@@ -1,4 +1,4 @@
-"""`gatecam events`: what the store holds, as a table, CSV or JSON lines."""
+"""Run `gatecam events`, which prints events of the store as a table, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def events(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="From then on: 2026-11-24, 2026-11-24T14:30, or 90m, 12h, 7d ago.",
+            help="First time: 2026-11-24, 2026-11-24T14:30, or 90m, 12h or 7d ago.",
             show_default=False,
         ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Until then, in the same ways.", show_default=False)
+        str | None, typer.Option(metavar="TIME", help="End time, in the same forms.", show_default=False)
     ] = None,
     camera: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Of this camera; may be given several times.", show_default=False),
+        typer.Option(metavar="NAME", help="Only this camera. May be repeated.", show_default=False),
     ] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND",
-            help="Of this kind, such as mask_missing; may be given several times.",
+            help="Only this kind, such as mask_missing. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -39,16 +39,16 @@ def events(
         typer.Option(
             min=1,
             metavar="NUMBER",
-            help="The latest so many; by default 50 in a table, and all otherwise.",
+            help="Maximum number, the latest ones. Default: 50 in a table, else all.",
             show_default=False,
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="How they are written.")] = Form.TABLE,
+    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
     recover: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Instead bring the events of a store that was set aside back.",
+            help="Instead, restore the events of a store that was set aside.",
             show_default=False,
         ),
     ] = None,

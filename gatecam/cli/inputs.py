@@ -1,4 +1,4 @@
-"""What is checked and said before libraries load, which takes seconds; imports nothing heavy."""
+"""Check inputs before libraries load, which takes seconds. This module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LOADING = "loading the networks…"
 
 
 def require_there(paths: Iterable[Path | None]) -> None:
-    """Check that everything that is to be read is there.
+    """Check that all inputs exist.
 
     Raises:
-        SourceError: something is not; one sentence each.
+        SourceError: some do not. The error has a sentence for each.
     """
     missing = missing_of(paths)
     if missing:
@@ -24,7 +24,7 @@ def require_there(paths: Iterable[Path | None]) -> None:
 
 
 def missing_of(paths: Iterable[Path | None]) -> list[str]:
-    """Return a sentence for each path that leads nowhere; one that may not be looked at counts as there."""
+    """Return a sentence for each path that does not exist. Paths that may not be checked are left out."""
     missing = []
     for path in paths:
         with suppress(OSError):
@@ -34,5 +34,5 @@ def missing_of(paths: Iterable[Path | None]) -> list[str]:
 
 
 def say_loading() -> None:
-    """Say on standard error that the networks load."""
+    """Report on standard error that the networks are loading."""
     say(LOADING)

@@ -1,4 +1,4 @@
-"""The work of `gatecam privacy`: looks at what is really there, and erases it."""
+"""Implement `gatecam privacy`: list what is really there, and erase it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from gatecam.web.tokens import FILE as TOKENS
 
 MB = 1_000_000
 LOG, DAMAGED = "event log", "damaged store"
-ROTATED_END = r"([.-]\d+)*(\.(gz|xz|zst|bz2))?"  # as log rotation names what it moves away
-DAMAGED_END = r"\.damaged-\d+(-wal|-shm)?"  # as the store does
+ROTATED_END = r"([.-]\d+)*(\.(gz|xz|zst|bz2))?"  # how log rotation renames files
+DAMAGED_END = r"\.damaged-\d+(-wal|-shm)?"  # how the store renames a damaged file
 
 
 def print_kept(config: Path | None) -> None:
-    """Print a table of all that is kept, and of what leaves the machine.
+    """Print a table of everything that is kept, and what leaves the machine.
 
     Raises:
         OutputError: a store cannot be read.
@@ -74,7 +74,7 @@ def _erase(kind: str, path: Path) -> None:
         if kind == DAMAGED:
             path.unlink()
         else:
-            with path.open("r+b") as file:  # a gatecam that writes to it goes on at its start
+            with path.open("r+b") as file:  # a gatecam that writes to it continues at its start
                 file.truncate(0)
     except OSError as error:
         raise OutputError(
@@ -90,7 +90,7 @@ def _stores(settings: Config) -> Iterator[EventStore]:
 
 
 def _files(settings: Config) -> list[tuple[str, Path]]:
-    """Event logs, also rotated ones, and damaged stores, as far as they are there; of each what it is."""
+    """Return existing event logs, including rotated ones, and damaged stores, each with its kind."""
     store = store_path(settings)
     found = [(DAMAGED, path) for path in _named(store, DAMAGED_END)]
     if settings.notify.log is not None:
@@ -99,7 +99,7 @@ def _files(settings: Config) -> list[tuple[str, Path]]:
 
 
 def _named(path: Path, end: str) -> list[Path]:
-    """The files beside a path, and itself, whose names are its name and an end of the given form."""
+    """Return the files in a path's folder whose names are its name plus an end of the given form."""
     wanted = re.compile(re.escape(path.name) + end)
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     return sorted(

@@ -1,4 +1,4 @@
-"""`gatecam kiosk`: gatecam as a service of systemd that starts with the machine."""
+"""Run `gatecam kiosk`, which installs gatecam as a systemd service that starts with the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RootOption = Annotated[
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Work on the system whose files lie there, such as an image; nothing is started or stopped.",
+        help="Work on the system whose files are in this folder, such as an image. Starts and stops nothing.",
         show_default=False,
     ),
 ]
@@ -27,22 +27,20 @@ def install(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="Becomes /etc/gatecam/config.yaml, unless there is one; default: all defaults.",
+            help="File to install as /etc/gatecam/config.yaml if there is none. Default: default settings.",
             show_default=False,
         ),
     ] = None,
     page: Annotated[
         str | None,
-        typer.Option(
-            "--page", metavar="URL", help="Show this page in full screen as well.", show_default=False
-        ),
+        typer.Option("--page", metavar="URL", help="Also show this page in full screen.", show_default=False),
     ] = None,
     root: RootOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the files that would be written, and write nothing.")
+        bool, typer.Option("--dry-run", help="Print the files that would be written, but write nothing.")
     ] = False,
 ) -> None:
-    """Write the service's files, and start it now and at every boot; settings there are kept."""
+    """Install the service and start it now and at every boot. Existing settings are kept."""
     from gatecam.kiosk.install import install as install_service
 
     install_service(config, page, root, dry_run)
@@ -50,7 +48,7 @@ def install(
 
 @app.command()
 def status() -> None:
-    """Print the service's state, since when, its restarts and last words; exit code 1 if it does not run."""
+    """Print the service's state, restarts and last log lines. Exit with 1 if it does not run."""
     from gatecam.kiosk.install import print_status
 
     print_status()
@@ -58,7 +56,7 @@ def status() -> None:
 
 @app.command()
 def uninstall(root: RootOption = None) -> None:
-    """Stop the service and remove its files; settings, data and users stay."""
+    """Stop the service and remove its files. Settings, data and users are kept."""
     from gatecam.kiosk.install import uninstall as uninstall_service
 
     uninstall_service(root)

@@ -1,4 +1,4 @@
-"""The work of `gatecam events`: words to a filter, events to a table, CSV or JSON lines."""
+"""Implement `gatecam events`: parse the filter, and print events as a table, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def print_events(
     limit: int | None,
     form: Form,
 ) -> None:
-    """Print the events that are asked for, oldest first.
+    """Print the selected events, oldest first.
 
     Raises:
-        ConfigError: a time or a kind that is none, times that hold nothing, or no event tells of a camera.
+        ConfigError: a time or kind is invalid, the end is not after the start, or a camera has no events.
         OutputError: there is no store, or it cannot be read.
     """
     asked = EventFilter(
@@ -57,10 +57,10 @@ def print_events(
 
 
 def moment_ms(text: str | None, option: str) -> int | None:
-    """A time in ms since 1970: a date, a date and time (local unless it has an offset), or how long ago.
+    """Return a time in ms since 1970, from a date, a date and time (local without an offset), or an age.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is no time.
     """
     if text is None:
         return None
@@ -78,10 +78,10 @@ def moment_ms(text: str | None, option: str) -> int | None:
 
 
 def expect_cameras(store: EventStore, names: Sequence[str]) -> None:
-    """Refuse names that nothing can be told of.
+    """Reject names of cameras without events.
 
     Raises:
-        ConfigError: no event tells of a camera, with the names of those that events tell of.
+        ConfigError: a camera has no events. The message lists the cameras that have some.
     """
     known = store.cameras() if names else []
     for name in names:

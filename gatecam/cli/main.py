@@ -1,6 +1,6 @@
-"""The entry point: words to calls, and every user error to one sentence and an exit code.
+"""Run the command line, and turn every user error into one sentence and an exit code.
 
-Exit codes: 0 done, 1 done with something amiss, 2 wrong words or input, 130 ended by Ctrl-C.
+Exit codes: 0 done, 1 done with problems, 2 wrong options or input, 130 ended by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def _gatecam(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Watch an entrance: find each face, see whether its mask is worn correctly, say so once a person."""
+    """Watch an entrance: find each face, check its mask, and alert each person once."""
 
 
 def main() -> None:
-    """Run the command line and exit; a `GatecamError` or a failing disk is told in one sentence."""
+    """Run the command line and exit. A `GatecamError` or a failing disk is reported in one sentence."""
     _open_closed_streams()
     _print_what_the_terminal_cannot()
     set_up()
@@ -92,7 +92,7 @@ def main() -> None:
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader, such as `head`, has what it wants
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
         _discard_output()
         sys.exit(1)
     except ImportError as error:
@@ -104,16 +104,16 @@ def main() -> None:
 
 
 def _how_to_load(message: str) -> str:
-    if ".so" in message:  # OpenCV's wheel leaves these two to the system, which a bare server lacks
+    if ".so" in message:  # OpenCV's wheel needs these two from the system, and a bare server lacks them
         return "install it, on Debian and Ubuntu with `apt-get install libgl1 libglib2.0-0`"
     return "install gatecam again with `pip install --force-reinstall gatecam`"
 
 
 def _open_closed_streams() -> None:
-    """Send what goes to a closed standard stream (`>&-`) nowhere.
+    """Replace closed standard streams (`>&-`) by the null device.
 
-    The next file that is opened, such as the store, would otherwise get its number, and be written to by
-    libraries that print.
+    Otherwise the next file that is opened, such as the store, would get the stream's number, and libraries
+    that print would write into it.
     """
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -129,7 +129,7 @@ def _open_closed_streams() -> None:
 
 
 def _print_what_the_terminal_cannot() -> None:
-    """Write characters that the terminal's encoding lacks as escapes rather than fail on them."""
+    """Write characters that the terminal's encoding lacks as escapes, instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -141,6 +141,6 @@ def _fail(text: str) -> NoReturn:
 
 
 def _discard_output() -> None:
-    """Let the flush at the interpreter's end succeed: what standard output still holds is lost anyway."""
+    """Discard the rest of standard output, so that the flush at the interpreter's end succeeds."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

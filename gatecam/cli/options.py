@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Define the options that several commands share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gatecam.cli.inputs import require_there
 
 
 def check_there(value: Path | list[Path] | None) -> Path | list[Path] | None:
-    """Return an option's paths, once they are known to be there; for `callback`."""
+    """Return an option's paths after checking that they exist, for `callback`."""
     require_there(value if isinstance(value, list) else [value])
     return value
 
 
 class Form(StrEnum):
-    """Says how events are written."""
+    """Lists the output formats of events."""
 
     TABLE = "table"
     CSV = "csv"
@@ -30,7 +30,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings file. Without it: ./config.yaml if there is one, else the defaults.",
+        help="Settings file. Default: ./config.yaml if it exists, else the default settings.",
         show_default=False,
     ),
 ]
@@ -40,7 +40,7 @@ StateConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings file. Without it: the service's for root, else ./config.yaml, else the defaults.",
+        help="Settings file. Default: the service's for root, else ./config.yaml, else default settings.",
         show_default=False,
     ),
 ]
@@ -49,14 +49,14 @@ BlurOption = Annotated[
     bool | None,
     typer.Option(
         "--blur/--no-blur",
-        help="Make faces in what is written unreadable; the default is privacy.blur_faces.",
+        help="Blur faces in written pictures and videos. Default: privacy.blur_faces.",
         show_default=False,
     ),
 ]
 
 SplitSeedOption = Annotated[
     int,
-    typer.Option("--split-seed", min=0, help="Which faces are held out; the same for train and evaluate."),
+    typer.Option("--split-seed", min=0, help="Seed of the split. Use the same for train and evaluate."),
 ]
 
 DataArgument = Annotated[
@@ -74,14 +74,14 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="PATH",
-        help="A folder or CSV file of labelled pictures, in any layout; may be given several times.",
+        help="Folder or CSV file of labelled pictures, in any layout. May be given several times.",
         show_default=False,
         callback=check_there,
     ),
 ]
 
 CacheOption = Annotated[
-    Path, typer.Option("--cache", metavar="DIR", help="Where cut faces are kept from one run to the next.")
+    Path, typer.Option("--cache", metavar="DIR", help="Folder where cut faces are kept between runs.")
 ]
 
 SplitOption = Annotated[
@@ -89,7 +89,7 @@ SplitOption = Annotated[
     typer.Option(
         "--split",
         metavar="FILE",
-        help="What `gatecam data split` wrote; without it a fifth or a tenth is held out, by hash.",
+        help="File from `gatecam data split`. Without it a fifth or a tenth is held out, by hash.",
         show_default=False,
         callback=check_there,
     ),

@@ -1,4 +1,4 @@
-"""`gatecam predict`: pictures in, faces with their probabilities out, or the contest's answers."""
+"""Run `gatecam predict`, which classifies faces in pictures, or writes the contest's answers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from gatecam.errors import OutputError
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures, and folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures or folders of pictures.")],
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write one JSON object a picture and line here, not to the terminal."
+            metavar="FILE", help="Write one JSON object per picture and line here instead of printing it."
         ),
     ] = None,
-    crops: Annotated[
-        bool, typer.Option("--crops", help="Take each picture as one face, already cropped.")
-    ] = False,
+    crops: Annotated[bool, typer.Option("--crops", help="Take each picture as one cropped face.")] = False,
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each picture with its faces drawn.")
     ] = None,
@@ -30,14 +28,14 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the contest's CSV instead (ImageID,ans): the class of a picture's largest face, in "
-            "the order of info.csv where there is one.",
+            help="Write the contest's CSV instead (ImageID,ans): the class of each picture's largest face, "
+            "in the order of info.csv if there is one.",
         ),
     ] = None,
     blur: BlurOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Find and judge the faces of pictures; unreadable ones are listed and skipped, with exit code 1."""
+    """Find and classify faces in pictures. Unreadable pictures are listed and skipped, with exit code 1."""
     require_there(paths)
     from gatecam.settings.config import load
 

@@ -1,4 +1,4 @@
-"""The work of `gatecam predict`: pictures to lines of JSON, in the order given."""
+"""Implement `gatecam predict`: write a line of JSON for each picture, in the given order."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.config import Config
 from gatecam.types import Box, Detection, Face, Image, Prediction
 
-BATCH = 8  # pictures judged at once,
-BATCH_PIXELS = 24_000_000  # or fewer, once they hold so many: a batch of large photographs takes gigabytes
+BATCH = 8  # pictures analyzed at once
+# Or fewer if they have more pixels than this, because large photographs take gigabytes
+BATCH_PIXELS = 24_000_000
 
 Judge = Callable[[Sequence[Image]], list[list[Face]]]
 Report = Callable[[int], None]
 
 
 class Tally:
-    """Counts pictures, and their faces by the likeliest state of the mask."""
+    """Counts pictures, and their faces by the most probable state of the mask."""
 
     def __init__(self) -> None:
         self._pictures = 0
         self._masks = [0, 0, 0]
 
     def add(self, class_ids: Iterable[int]) -> None:
-        """Take in the faces of one picture, by their classes."""
+        """Add the faces of one picture, given by their classes."""
         self._pictures += 1
         for class_id in class_ids:
             self._masks[class_id // 6] += 1
 
     def say(self, rest: str) -> None:
-        """Say on standard error what was found, and then the rest of the line."""
+        """Report on standard error what was found, followed by the rest of the line."""
         right, wrong, none = self._masks
         found = f"{_count(self._pictures, 'picture')}, {_count(sum(self._masks), 'face')}"
         say(f"{found}: {right} with the mask worn right, {wrong} worn wrong, {none} without; {rest}")
@@ -59,11 +60,11 @@ def _count(number: int, what: str) -> str:
 def predict_all(
     config: Config, paths: Sequence[Path], out: Path | None, crops: bool, annotate: Path | None, blur: bool
 ) -> int:
-    """Judge all pictures and write what was found; returns how many could not be read.
+    """Process all pictures, write the results, and return how many pictures could not be read.
 
     Raises:
         SourceError: a path does not exist, or there is no picture at all.
-        OutputError: `out` or `annotate` cannot be written, or would overwrite what is read.
+        OutputError: `out` or `annotate` cannot be written, or would overwrite an input.
     """
     pictures = list_pictures(paths)
     drawn: Sequence[Path | None] = _drawn_names(pictures, annotate) if annotate else [None] * len(pictures)
@@ -93,12 +94,12 @@ def predict_all(
 
 
 def _hidden(image: Image, faces: Sequence[Face], finder: FaceFinder | None) -> list[Box]:
-    """What is to be blurred: the faces that were judged, and whatever else may be one."""
+    """Return the boxes to blur: the classified faces, and whatever else may be a face."""
     return [] if finder is None else [*(face.detection.box for face in faces), *finder.find(image)]
 
 
 def picture_to_dict(path: Path, faces: Sequence[Face]) -> dict[str, Any]:
-    """One picture's line, as DESIGN's "Files that others read" has it."""
+    """Return the line of one picture as a dictionary (DESIGN.md, "Files that others read")."""
     return {"image": str(path), "faces": [_face_to_dict(face) for face in faces]}
 
 
@@ -119,7 +120,7 @@ def _by_label(labels: Sequence[str], probabilities: Sequence[float]) -> dict[str
 
 
 def _crop_judge(config: Config) -> Judge:
-    """Judges each picture as one face, its box the whole picture and its score 1."""
+    """Return a function that takes each picture as one face, with the whole picture as box and score 1."""
     classifier = build_crop_classifier(config)
 
     def judge(images: Sequence[Image]) -> list[list[Face]]:
@@ -136,7 +137,7 @@ def _as_face(image: Image, prediction: Prediction) -> Face:
 def read_batches(
     pictures: Iterable[tuple[int, Path]], unreadable: dict[int, str]
 ) -> Iterator[list[tuple[int, Image]]]:
-    """Batches of numbered pictures; what cannot be read goes to `unreadable`, a sentence by its number."""
+    """Yield batches of numbered pictures. `unreadable` gets a sentence per picture that cannot be read."""
     batch: list[tuple[int, Image]] = []
     for number, path in pictures:
         try:
@@ -151,7 +152,7 @@ def read_batches(
 
 
 def _progress(stack: ExitStack, total: int, stream: IO[str]) -> Report:
-    """A bar, or nothing where lines of JSON fill the terminal anyway."""
+    """Return a progress bar, or nothing if the lines of JSON go to the terminal anyway."""
     if stream.isatty():
         return lambda done: None
     return stack.enter_context(progress("predict", total, "pictures"))
@@ -164,7 +165,7 @@ def _open(out: Path | None, stack: ExitStack) -> IO[str]:
 
 
 def _drawn_names(pictures: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each picture is drawn to: its own name, numbered where several share it."""
+    """Return the path of each drawn picture: its own name, with a number if several share it."""
     stems = numbered(path.stem for path in pictures)
     return [folder / f"{stem}{_suffix(path)}" for stem, path in zip(stems, pictures, strict=True)]
 

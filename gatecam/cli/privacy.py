@@ -1,4 +1,4 @@
-"""`gatecam privacy`: what is kept, where and for how long; erases it on request."""
+"""Run `gatecam privacy`, which lists what is kept and erases it on request."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gatecam.cli.options import StateConfigOption
 
 def privacy(
     erase: Annotated[
-        bool, typer.Option("--erase", help="Erase all events, totals and logs for good, after a question.")
+        bool, typer.Option("--erase", help="Erase all events, totals and logs for good, after asking.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Erase without the question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
     config: StateConfigOption = None,
 ) -> None:
-    """Print what gatecam keeps of people, where, for how long, and what leaves the machine."""
+    """Print what data about people gatecam keeps, where and how long, and what leaves the machine."""
     from gatecam.cli.keeping import erase_all, print_kept
 
     if erase:

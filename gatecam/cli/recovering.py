@@ -1,4 +1,4 @@
-"""The work of `gatecam events --recover`."""
+"""Implement `gatecam events --recover`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gatecam.store.recover import read_store
 
 
 def recover_events(config: Path | None, file: Path) -> None:
-    """Bring the events of a store that was set aside back, and print how many came.
+    """Restore the events of a store that was set aside, and print how many were restored.
 
     Raises:
         OutputError: the file or the store cannot be used, or the file is the store itself.
-        Exit: with 1, where some events could not be read.
+        Exit: with 1, if some events could not be read.
     """
     settings = find_state(config, "gatecam events --recover").config
     path = store_path(settings)

@@ -1,4 +1,4 @@
-"""`gatecam replay`: recorded video in; events, an annotated video and a summary out."""
+"""Run `gatecam replay`, which turns recorded video into events, an annotated video and a summary."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def replay(
         list[Path], typer.Argument(metavar="VIDEO...", help="Video files, GIFs or folders of pictures.")
     ],
     events: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the events, one JSON object a line.")
+        Path | None, typer.Option(metavar="FILE", help="Write the events, one JSON object per line.")
     ] = None,
     video: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.mp4", help="Write an annotated video; for several, OUT-NAME.mp4."),
+        typer.Option(metavar="OUT.mp4", help="Write an annotated video. For several videos: OUT-NAME.mp4."),
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="OUT.jpg", help="Write one picture of the moments of all events.")
+        Path | None, typer.Option(metavar="OUT.jpg", help="Write one picture with the frames of all events.")
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Show a window meanwhile; q or Esc ends.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show a window. Press q or Esc to end.")] = False,
     blur: BlurOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Judge every frame of recorded video, and tell what a live camera would have told."""
+    """Process every frame of recorded video, and give the events that a live camera would have given."""
     missing = missing_of(videos)
-    if len(missing) == len(videos):  # of several the others are replayed
+    if len(missing) == len(videos):  # if only some are missing, the others are replayed
         raise SourceError("\n".join(missing))
     from gatecam.cli.replaying import Outputs, replay_all
     from gatecam.settings.config import load

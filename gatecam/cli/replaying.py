@@ -1,4 +1,4 @@
-"""The work of `gatecam replay`: steps to outputs, a summary at the end."""
+"""Implement `gatecam replay`: send steps to outputs, and print a summary at the end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Known = tuple[Step, BannerText | None, tuple[Box, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the user asked to be written."""
+    """Lists the files to write."""
 
     events: Path | None
     video: Path | None
@@ -44,7 +44,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One video, the camera that it stands for, and where it is drawn to."""
+    """Holds a video, its camera name, and the annotated video to write."""
 
     path: Path
     camera: str
@@ -54,11 +54,11 @@ class _Job:
 def replay_all(
     config: Config, videos: Sequence[Path], outputs: Outputs, show: bool, blur: bool | None
 ) -> None:
-    """Replay all that can be read, print the summary, then tell what could not be read.
+    """Replay all readable videos, print the summary, and then report the unreadable ones.
 
     Raises:
-        SourceError: one or more of `videos` cannot be read; one sentence each.
-        OutputError: an output cannot be written, or would overwrite what is read.
+        SourceError: some of `videos` cannot be read. The error has a sentence for each.
+        OutputError: an output cannot be written, or would overwrite an input.
     """
     jobs = _jobs(videos, outputs.video)
     written = [outputs.events, outputs.sheet, *(job.drawn for job in jobs)]
@@ -81,7 +81,7 @@ def replay_all(
 
 
 def _jobs(videos: Sequence[Path], drawn: Path | None) -> list[_Job]:
-    """Each video with a camera name of its own, which for several is added to the name of the drawn one."""
+    """Return a job per video. Camera names differ, and are added to the output's name for several videos."""
     cameras = numbered(path.resolve().name if path.is_dir() else path.stem for path in videos)
     if drawn is None:
         return [_Job(path, camera, None) for path, camera in zip(videos, cameras, strict=True)]
@@ -98,12 +98,12 @@ def _require_one(config: Config, jobs: Sequence[_Job]) -> None:
     """Check before the networks load that at least one recording can be opened.
 
     Raises:
-        SourceError: none can; one sentence each.
+        SourceError: none can. The error has a sentence for each.
     """
     failed = []
     for job in jobs:
         if job.path.exists() and not (job.path.is_file() or job.path.is_dir()):
-            return  # a pipe gives its bytes once
+            return  # the bytes of a pipe can be read only once
         try:
             with open_recording(job.path, config.replay.image_fps, job.camera):
                 return
@@ -113,7 +113,7 @@ def _require_one(config: Config, jobs: Sequence[_Job]) -> None:
 
 
 class _Work:
-    """One call of the command: what its videos share."""
+    """Holds what the videos of one call share."""
 
     def __init__(self, config: Config, outputs: Outputs, blur: bool) -> None:
         self._config, self._outputs = config, outputs
@@ -125,7 +125,7 @@ class _Work:
         self.notes: list[str] = []
 
     def run(self, jobs: Sequence[_Job], show: bool) -> list[str]:
-        """Replay every video; a sentence for each that cannot be read."""
+        """Replay every video, and return a sentence for each that cannot be read."""
         failed = []
         self._several = len(jobs) > 1
         with ExitStack() as stack:
@@ -173,7 +173,7 @@ class _Work:
             self.notes.append(f"{recording.path}: {recording.loss}")
 
     def _ahead(self, replay: Replay, stack: ExitStack) -> Iterator[Step]:
-        """The steps; where they are drawn, the next ones are analysed meanwhile."""
+        """Yield the steps. If they are drawn, the next ones are analyzed in the meantime."""
         if not (self._outputs.video or self._outputs.sheet):
             return replay.steps
         return stack.enter_context(closing(prefetch(replay.steps, STEPS_AHEAD, attrgetter("frame.pixels"))))
@@ -187,7 +187,7 @@ class _Work:
         return log
 
     def _open_sheet(self, stack: ExitStack) -> None:
-        """Write the contact sheet empty, so that a name that cannot be written is told before the work."""
+        """Write an empty contact sheet first, so that a wrong name is reported before the work starts."""
         if self._outputs.sheet:
             self._save_sheet(self._outputs.sheet)
             stack.callback(self._save_sheet, self._outputs.sheet)
@@ -203,7 +203,7 @@ class _Work:
     def _write(
         self, step: Step, banner: BannerText | None, blur: Sequence[Box], writer: VideoWriter | None
     ) -> None:
-        """Draw the step for the video and the sheet."""
+        """Draw a step for the video and the contact sheet."""
         wanted = bool(self._outputs.sheet and step.events and len(self._moments) < MAX_MOMENTS)
         if writer or wanted:
             picture = annotate(step, banner=banner, blur=blur, region=self._config.detector.region)
@@ -213,11 +213,11 @@ class _Work:
                 self._moments.extend((self._caption(event), thumbnail(picture)) for event in step.events)
 
     def _show(self, step: Step, banner: BannerText | None, window: Window | None) -> None:
-        """Draw the step for the window, which leaves the machine as little as the camera's picture does."""
+        """Draw a step for the window. Faces are not blurred, because the window stays on this machine."""
         if window and not window.show(annotate(step, banner=banner, region=self._config.detector.region)):
             self._quit = True
 
     def _caption(self, event: Event) -> str:
-        """What happened, to whom and when; of several videos also where, on a line that stays short."""
+        """Return what happened, to whom and when, and for several videos also where, in a short line."""
         where = f"{event.camera}  " if self._several else ""
         return f"{where}{event.kind}  person {event.track_id}  {event.time_s:.2f} s"

@@ -1,4 +1,4 @@
-"""The work of `gatecam report`."""
+"""Implement `gatecam report`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gatecam.store.events import EventStore, Total
 
 
 def write_report(config: Path | None, day: str | None, out: Path | None, camera: str | None) -> None:
-    """Write the page of a day, and print where it is and who came.
+    """Write the page of a day, and print its path and a summary.
 
     Raises:
-        ConfigError: the day is none, or no event tells of the camera.
+        ConfigError: the day is invalid, or the camera has no events.
         OutputError: there is no store, it cannot be read, or the page cannot be written.
     """
     asked = _day(day)
@@ -38,7 +38,7 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
 
 
 def _totals(settings: Config, day: date, camera: str | None) -> list[Total]:
-    """Those of the file on this machine, where they stay also while PostgreSQL answers for events."""
+    """Return the totals from the local SQLite file. They are always there, even if PostgreSQL has events."""
     if not has_store_file(settings):
         return []
     with closing(EventStore(SqliteDatabase(store_path(settings), mends=False))) as file:
@@ -50,6 +50,6 @@ def _day(text: str | None) -> date:
         day = date.today() if text is None else date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"--day: expected a day such as 2026-11-24, got {text!r}") from None
-    if not 1970 <= day.year <= 9998:  # those before and after it are counted too
+    if not 1970 <= day.year <= 9998:  # the days before and after are counted as well
         raise ConfigError(f"--day: expected a day of the years 1970 to 9998, got {text!r}")
     return day

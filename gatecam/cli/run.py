@@ -1,4 +1,4 @@
-"""`gatecam run`: watch a live camera, speak up, and end cleanly."""
+"""Run `gatecam run`, which watches live cameras and ends cleanly."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ def run(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="Index (0), device (/dev/video0) or URL (rtsp://, http://); default: the settings'.",
+            help="Index (0), device (/dev/video0) or URL (rtsp://, http://). Default: from the settings.",
             show_default=False,
         ),
     ] = None,
     headless: Annotated[
-        bool, typer.Option("--headless", help="No window; events are printed as JSON lines.")
+        bool, typer.Option("--headless", help="Open no window, and print events as JSON lines.")
     ] = False,
     web: Annotated[
-        bool, typer.Option("--web", help="Serve the pages: the one at the door and the operator's.")
+        bool, typer.Option("--web", help="Serve the web pages: the door page and the operator's page.")
     ] = False,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="What it says on standard error as one JSON object a line.")
+        bool, typer.Option("--log-json", help="Log to standard error as one JSON object per line.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Watch cameras and say once to each person what is wrong; q, Esc, Ctrl-C or SIGTERM end it.
+    """Watch cameras and alert each person once about a missing or wrong mask.
 
-    SIGHUP, or a saved settings file, applies new settings while it runs.
+    Press q, Esc or Ctrl-C, or send SIGTERM, to end it. Changed settings are applied while it runs, when the
+    settings file is saved or on SIGHUP.
     """
     set_up(as_json=log_json)
     with stop_on_signals() as stop:
         try:
             if in_service():
-                hold_back(Notifier(), START_LIMIT_S)  # before the settings, which may be what fails
+                hold_back(Notifier(), START_LIMIT_S)  # before loading the settings, which may be what fails
             from gatecam.settings.config import load
 
             loaded = load(config)

@@ -1,4 +1,4 @@
-"""The work of `gatecam run`: rounds to sinks, window and service manager, until someone ends it."""
+"""Implement `gatecam run`: pass rounds to sinks, the window and the service manager until it is ended."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
 
 
 def watch(loaded: LoadedConfig, source: str | None, headless: bool, web: bool, stop: Stop) -> None:
-    """Watch the cameras until `stop`, a key or the window's button ends it, then print the summary.
+    """Watch the cameras until `stop`, a key or the window's button ends it, and then print the summary.
 
-    A service prints none: its journal is for lines.
+    A service prints no summary, because its journal is for single lines.
 
     Args:
-        loaded: the settings, and the file that they are read from again.
-        source: of the only camera to watch; None is what the settings say.
-        headless: without a window.
-        web: with the pages, whatever the settings say.
-        stop: carries the wishes to end and to read the settings again.
+        loaded: the settings, and the file from which they are read again.
+        source: the only camera to watch, or None for the cameras of the settings.
+        headless: whether to open no window.
+        web: whether to serve the pages even if the settings do not say so.
+        stop: passes on requests to end and to read the settings again.
 
     Raises:
-        CameraError: another gatecam uses a camera, or the only one cannot be opened and no service waits.
+        CameraError: another gatecam uses a camera, or the only camera cannot be opened outside a service.
         OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
     """
     config = _of_source(loaded.config, source)
@@ -112,12 +112,12 @@ def _serve_pages(
     reloading.applied = site.apply
     own, *others = site.urls
     named = "".join(f", for other machines at {url}" for url in others)
-    say(f"the pages are at {own} and {own}door{named}; `gatecam token` tells how to get in")
+    say(f"the pages are at {own} and {own}door{named}; `gatecam token` prints the access token")
     return site
 
 
 def _of_source(config: Config, source: str | None) -> Config:
-    """The settings with another camera as the only one, or as they are."""
+    """Return the settings with another camera as the only one, or unchanged if `source` is None."""
     if source is None:
         return config
     camera = config.camera.model_copy(update={"source": source})
@@ -132,7 +132,7 @@ def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
 
 
 def _tell_pace(turn: Round, live: Live, analyzer: FaceAnalyzer, troubles: _Troubles) -> None:
-    """Log when a camera begins to be judged too slowly, and keep that as a trouble until it is over."""
+    """Log when a camera becomes too slow, and report that as a trouble until it ends."""
     for event in turn.camera_events:
         camera, what = event.camera, f"pace of {event.camera}"
         if event.kind is EventKind.TOO_SLOW:
@@ -140,22 +140,22 @@ def _tell_pace(turn: Round, live: Live, analyzer: FaceAnalyzer, troubles: _Troub
             say(text, level=logging.WARNING, camera=camera, reason=event.reason)
             troubles.note(what, text)
         elif event.kind is EventKind.FAST_ENOUGH:
-            say(f"camera {camera}: its frames are judged in time again", camera=camera)
+            say(f"camera {camera}: its frames are classified in time again", camera=camera)
             troubles.note(what, None)
 
 
 class _Troubles:
-    """What goes wrong while cameras are watched, as sentences for `gatecam status`."""
+    """Holds the current troubles as sentences for `gatecam status`."""
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
 
     def sentences(self) -> tuple[str, ...]:
-        """Those that last."""
+        """Return the current troubles."""
         return tuple(self._of.values())
 
     def note(self, what: str, text: str | None) -> None:
-        """A sentence on something, in place of the one before; None ends it."""
+        """Set the sentence about something, replacing an earlier one. None removes it."""
         if text is None:
             self._of.pop(what, None)
         else:
@@ -163,13 +163,13 @@ class _Troubles:
 
 
 class _CameraLog:
-    """Logs when a camera stops seeing and when it sees again, not each way in which it fails meanwhile."""
+    """Logs when a camera goes blind and when it sees again, but no change of the reason in between."""
 
     def __init__(self) -> None:
         self._told: dict[str, CameraState] = {}
 
     def __call__(self, name: str, state: CameraState) -> None:
-        """Take in a camera's new state."""
+        """Take a camera's new state."""
         told, reason = self._told.get(name), state.blindness
         if reason and (told is None or told.blindness != reason):
             self._told[name] = state
@@ -184,14 +184,14 @@ class _CameraLog:
 
 
 class _Supervised:
-    """Tells the service manager that frames are judged, and what is wrong with which camera."""
+    """Reports progress and blind or slow cameras to the service manager."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier, self._watchdog = notifier, Watchdog(notifier)
         self._said = ""
 
     def note(self, turn: Round, live: Live) -> None:
-        """Take in a round."""
+        """Take a round."""
         states = live.alerts.states
         if turn.steps:
             self._watchdog.judged(turn.time_s)
@@ -210,7 +210,7 @@ class _Supervised:
 
 
 class _Reloading:
-    """Applies a settings file that was saved anew, or upon SIGHUP, and says what needs a restart."""
+    """Applies the settings file when it is saved or on SIGHUP, and reports what needs a restart."""
 
     def __init__(
         self,
@@ -225,30 +225,30 @@ class _Reloading:
         self._running = self._wanted = _of_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
         self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
-        self._lock = threading.Lock()  # settings are changed by the pages' threads and by `poll`
+        self._lock = threading.Lock()  # the pages' threads and `poll` both change settings
         self._is_asked = False  # by the operator's page
         self.applied: Callable[[Config], None] = lambda config: None
 
     def ask(self) -> None:
-        """Read the file at the next poll; safe in a signal handler."""
+        """Read the file at the next poll. Safe in a signal handler."""
         self._file.ask()
 
     def change(self, name: str, value: float) -> None:
-        """Change a setting at the next poll; safe in any thread.
+        """Change a setting at the next poll. Safe in any thread.
 
         Raises:
-            ConfigError: it is none that may be changed so, or the value is out of bounds.
+            ConfigError: this setting cannot be changed while running, or the value is out of bounds.
         """
         with self._lock:
             self._running = with_setting(self._running, name, value)
             self._is_asked = True
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The settings that may be changed so."""
+        """Return the settings that can be changed while running."""
         return live_settings(self._running)
 
     def poll(self, now_s: float) -> None:
-        """Apply what the page changed, and the file if it was saved or asked for; a broken one is refused."""
+        """Apply changes from the page, and the file if it was saved or requested. Reject a broken file."""
         with self._lock:
             is_asked, asked, self._is_asked = self._is_asked, self._running, False
         if is_asked:
@@ -282,7 +282,7 @@ class _Reloading:
 
 
 def _print_summary(people: People, telemetry: Telemetry) -> None:
-    """To standard error, as standard output holds nothing but events."""
+    """Print the summary to standard error, because standard output holds only events."""
     console = open_console(stderr=True)
     print_people(console, people, time_of_day)
     print_latencies(console, telemetry.latencies())

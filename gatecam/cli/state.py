@@ -1,4 +1,4 @@
-"""Whose data a command answers for: the service's on this machine, or this user's own."""
+"""Find the data that a command reads: the service's on this machine, or this user's own."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from gatecam.settings.config import Config, load
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The settings, and the folder that holds tokens and, unless `store.path` says otherwise, the store."""
+    """Holds the settings and the folder of tokens and, unless `store.path` is set, the store."""
 
     config: Config
     folder: Path
 
 
 def find_state(path: Path | None, command: str) -> State:
-    """Return the settings and the data folder that a command reads, and say so if they are the service's.
+    """Return the settings and the data folder that a command reads, and report if they are the service's.
 
-    The service's are taken for root and for the service's own user. Another settings file, given by `path`,
-    stands for this user's own data.
+    Root and the service's own user get the service's, unless `path` names another settings file. Everyone
+    else gets their own.
 
     Args:
-        path: what `--config` says.
+        path: the value of `--config`.
         command: the command, for a message: `gatecam events`.
 
     Raises:
         ConfigError: the settings are wrong.
-        ServiceError: there is a service whose data this user may not read, and nothing of this user's own.
+        ServiceError: this user may not read the service's data, and has no data.
     """
     if path is not None and path.absolute() != folders.SERVICE_CONFIG:
         return State(load(path).config, folders.state_folder())
@@ -58,7 +58,7 @@ def _has_store(config: Config) -> bool:
 
 
 def _within(config: Config, folder: Path) -> Config:
-    """Name the files of the settings as the service does, which works in its data folder."""
+    """Make file names in the settings absolute, as the service works in its data folder."""
     store = config.store.model_copy(update={"path": os.fspath(folder / (config.store.path or folders.STORE))})
     log = config.notify.log and os.fspath(folder / config.notify.log)
     return config.model_copy(update={"store": store, "notify": config.notify.model_copy(update={"log": log})})

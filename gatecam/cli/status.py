@@ -1,4 +1,4 @@
-"""`gatecam status`: ask the running program how it is; also the health check of the container."""
+"""Run `gatecam status`, which is also the health check of the container."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import typer
 
 
 def status(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a running program and line.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per running program and line.")
+    ] = False,
 ) -> None:
-    """Ask the running gatecam: cameras, frames/s, drops, queues, device, memory, last alert.
+    """Show how the running gatecam is doing: cameras, rates, outputs, device, memory and the last alert.
 
-    The exit code is 0 if every camera sees, 1 if one does not, or the program is too slow or hangs, 2 if
-    none runs.
+    The exit code is 0 if every camera sees, 1 if one does not, or if the program is too slow or hangs, and 2
+    if none is running.
     """
     from gatecam.cli.asking import ask_and_print
 

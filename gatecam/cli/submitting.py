@@ -1,7 +1,7 @@
-"""The work of `gatecam predict --submission`: a class for every picture, as the contest wants it.
+"""Implement `gatecam predict --submission`: give every picture a class, as the contest requires.
 
-A picture shows one person: its largest face is judged. The faces of such pictures lie alike, so where the
-detector finds none, the place where the others' faces are is judged instead.
+Each picture shows one person, so its largest face is classified. Faces in such pictures have similar places.
+So if the detector finds none, the usual place of the faces in the other pictures is classified instead.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from gatecam.vision.weights import find_weights, read_spec
 
 INFO = "info.csv"
 COLUMNS = ("ImageID", "ans")
-# For what cannot be read. A woman with her mask worn right: five of seven pictures a person are worn right,
-# and three of five people are women (the contest's training half, as pstage-chronicle counts it).
+# Answer for an unreadable picture: a woman with a correct mask. Five of seven pictures of a person show a
+# correct mask, and three of five people are women (the contest's training half, see pstage-chronicle).
 UNREADABLE_CLASS = class_id(mask=0, gender=1, age=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A picture that wants an answer, and the name it goes by."""
+    """Names a picture that needs an answer, by its name in the contest and its path."""
 
     image_id: str
     path: Path
 
 
 def submit_all(config: Config, paths: Sequence[Path], out: Path, crops: bool) -> int:
-    """Judge every picture and write a line for each, in order; returns what is amiss.
+    """Classify every picture, write a line for each in order, and return the number of problems.
 
     Raises:
         SourceError: a path does not exist, or there is no picture at all.
-        DataError: an `info.csv` is none, or two pictures go by one name.
-        OutputError: `out` cannot be written, or would overwrite what is read.
+        DataError: an `info.csv` is invalid, or two pictures have the same name.
+        OutputError: `out` cannot be written, or would overwrite an input.
     """
     require_folder(out)
     wanted, left_out = _all_wanted(paths)
@@ -73,7 +73,7 @@ def submit_all(config: Config, paths: Sequence[Path], out: Path, crops: bool) ->
 
 
 def _all_wanted(paths: Sequence[Path]) -> tuple[list[Wanted], int]:
-    """The pictures of all paths, and how many lines of their tables could not be used."""
+    """Return the pictures of all paths, and how many lines of their tables could not be used."""
     wanted: list[Wanted] = []
     left_out = 0
     for path in paths:
@@ -96,12 +96,12 @@ def _all_wanted(paths: Sequence[Path]) -> tuple[list[Wanted], int]:
 
 
 def _table(path: Path) -> Path:
-    """Where the names of the wanted pictures stand, if anywhere."""
+    """Return the path of the table that names the pictures, which may not exist."""
     return path if path.suffix.casefold() == ".csv" else path / INFO
 
 
 class _Judging:
-    """The answers so far, one a picture, and what could not be read, a sentence by the picture's index."""
+    """Collects an answer for each picture, and a sentence for each picture that could not be read."""
 
     def __init__(self, config: Config, pictures: Sequence[Path]) -> None:
         self.config, self.pictures = config, pictures
@@ -109,7 +109,7 @@ class _Judging:
         self.unreadable: dict[int, str] = {}
 
     def find_faces(self) -> tuple[list[int], list[Box]]:
-        """Answer where a face is found; the indices of the other pictures, and the faces' relative boxes."""
+        """Answer where a face is found. Return the indices of the other pictures, and the relative boxes."""
         analyzer = build_analyzer(self.config, Telemetry())
         faceless: list[int] = []
         boxes: list[Box] = []
@@ -127,7 +127,7 @@ class _Judging:
         return faceless, boxes
 
     def judge_at(self, box: Box | None, indices: Sequence[int]) -> None:
-        """Answer by what is in a relative box and the weights' margin around it; None: the whole picture."""
+        """Classify a relative box with the weights' margin around it, or None for the whole picture."""
         classifier = build_crop_classifier(self.config)
         margin = read_spec(find_weights(self.config.classifier.weights)).crop.margin
         done = 0
@@ -171,7 +171,7 @@ def _median(boxes: Sequence[Box]) -> Box:
 
 
 def _cut(image: Image, box: Box, margin: float) -> Image:
-    """What lies in the square around a relative box, grown by `margin` of its side."""
+    """Return the square around a relative box, with a margin of `margin` times its side."""
     height, width = image.shape[:2]
     x, y = (box.x1 + box.x2) / 2 * width, (box.y1 + box.y2) / 2 * height
     half = max((box.x2 - box.x1) * width, (box.y2 - box.y1) * height) * (1 + margin) / 2

@@ -1,4 +1,4 @@
-"""What stands at the end: who came, how long each stage took, and how much was searched."""
+"""Print the summary at the end: people, time per stage, and how frames were searched."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ STYLES = {
 
 
 def seconds(time_s: float) -> str:
-    """A time in a recording: `12.34 s`."""
+    """Return a time in a recording as `12.34 s`."""
     return f"{time_s:.2f} s"
 
 
 def print_people(console: Console, everybody: People, moment: Callable[[float], str]) -> None:
-    """Print a row for each track: first and last seen, verdicts over time, and what was said.
+    """Print a row for each track: first and last seen, verdicts over time, and events.
 
     Args:
-        console: where the table goes.
-        everybody: whose latest tracks are shown.
-        moment: words a time in seconds.
+        console: where to print.
+        everybody: the people, of whom the latest tracks are shown.
+        moment: formats a time in seconds.
     """
     people = everybody.latest()
     if not people:
@@ -73,7 +73,7 @@ def _events(person: Person, moment: Callable[[float], str]) -> str:
 
 
 def print_latencies(console: Console, latencies: Sequence[StageLatency]) -> None:
-    """One row a stage: how many frames, and the time a frame took."""
+    """Print a row for each stage, with the number of frames and the time per frame."""
     table = Table(title="Time a frame takes", title_justify="left")
     table.add_column("stage")
     for name in ("frames", "p50", "p95"):
@@ -84,7 +84,7 @@ def print_latencies(console: Console, latencies: Sequence[StageLatency]) -> None
 
 
 def print_searches(console: Console, telemetry: Telemetry) -> None:
-    """How many frames were searched whole, and why; nothing where all were (`detector.detect_every` 1)."""
+    """Print how many frames were searched whole, and why. Print nothing if all were (`detect_every` 1)."""
     counts = {kind: telemetry.counter(kind) for kind in Searched}
     at_tracks, nowhere = counts.pop(Searched.TRACKS), counts.pop(Searched.NOTHING)
     whole = sum(counts.values())

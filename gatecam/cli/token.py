@@ -1,4 +1,4 @@
-"""`gatecam token`: what lets people and programs into the pages."""
+"""Run `gatecam token`, which prints the access tokens of the web pages."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gatecam.web.tokens import Role
 
 def token(
     whose: Annotated[
-        Role, typer.Argument(help="The operator's; of the screen at the door; of Prometheus.")
+        Role, typer.Argument(help="Whose token: the operator's, the screen's at the door, or Prometheus's.")
     ] = Role.OPERATOR,
     link: Annotated[
-        bool, typer.Option("--link", help="As an address that logs in, for the browser of a kiosk.")
+        bool, typer.Option("--link", help="Print a link that logs a browser in, for example on a kiosk.")
     ] = False,
     camera: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose page the link opens; else the first camera's.")
+        str | None, typer.Option(metavar="NAME", help="Camera whose page the link opens. Default: the first.")
     ] = None,
     config: StateConfigOption = None,
 ) -> None:
-    """Print what lets into the pages; the first call makes it. Who has it gets in: keep it to yourself."""
+    """Print the access token for the web pages, creating it on first use. Treat it like a password."""
     from urllib.parse import quote
 
     from gatecam.cli.state import find_state

@@ -1,4 +1,4 @@
-"""`gatecam train`: labelled pictures in, weights and their spec out."""
+"""Run `gatecam train`, which trains the classifier and writes weights and their spec."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedO
 
 AUGMENTATIONS = "border,rotation,backlight,colour,resolution,blur,noise,jpeg,jitter,flip,erasing"
 
-# `torchrun` takes words that begin like its own, such as --run and --start, for those: none may here.
+# `torchrun` takes options that begin like its own, such as --run and --start, so none here may do that.
 Out = Annotated[
-    Path, typer.Option(metavar="FILE", help="Write the weights here, with their spec as .json beside them.")
+    Path, typer.Option(metavar="FILE", help="Weights to write. The spec is written beside them as .json.")
 ]
 Init = Annotated[
     Path | None,
@@ -27,7 +27,7 @@ Init = Annotated[
 RunDir = Annotated[
     Path,
     typer.Option(
-        "--run-dir", metavar="DIR", help="Checkpoints and log; a run that was stopped goes on from here."
+        "--run-dir", metavar="DIR", help="Folder of checkpoints and log. A stopped run continues from here."
     ),
 ]
 Backbone = Annotated[
@@ -35,36 +35,34 @@ Backbone = Annotated[
 ]
 Heads = Annotated[str, typer.Option(help="three (mask, gender, age), or joint18.")]
 Size = Annotated[int, typer.Option(min=32, max=512, help="Side of the crop in px.")]
-Margin = Annotated[float, typer.Option(min=0.0, max=2.0, help="Of the face's side, around it.")]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes.")]
-Samples = Annotated[int, typer.Option(min=0, help="Faces a pass; 0: as many as there are.")]
-Batch = Annotated[int, typer.Option(min=4, help="Faces a step, over all processes.")]
+Margin = Annotated[float, typer.Option(min=0.0, max=2.0, help="Margin, relative to the side of the face.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Number of epochs.")]
+Samples = Annotated[int, typer.Option(min=0, help="Faces per epoch. 0: as many as there are.")]
+Batch = Annotated[int, typer.Option(min=4, help="Faces per batch, over all processes.")]
 Sampler = Annotated[
     str,
-    typer.Option(help="mixed (mask states in set shares, genders and ages evenly), weighted, plain."),
+    typer.Option(help="mixed (fixed shares of mask states, equal genders and ages), weighted, or plain."),
 ]
 Loss = Annotated[str, typer.Option(help="cross-entropy, or focal.")]
-Smoothing = Annotated[float, typer.Option(min=0.0, max=0.5, help="Of the labels.")]
+Smoothing = Annotated[float, typer.Option(min=0.0, max=0.5, help="Label smoothing.")]
 ClassWeights = Annotated[
-    bool, typer.Option("--class-weights", help="Weigh each label by the inverse of how often it occurs.")
+    bool, typer.Option("--class-weights", help="Weight each label by the inverse of its frequency.")
 ]
-Augment = Annotated[
-    str, typer.Option(metavar="NAMES", help="What may happen to a picture, by commas; none: nothing.")
-]
+Augment = Annotated[str, typer.Option(metavar="NAMES", help="Augmentations, separated by commas, or none.")]
 Draw = Annotated[bool, typer.Option("--draw/--no-draw", help="Draw masks and other things on bare faces.")]
 FreezeStem = Annotated[
-    bool, typer.Option("--freeze-stem", help="Leave the first layers as --init has them: half the time.")
+    bool, typer.Option("--freeze-stem", help="Keep the first layers as in --init. Takes half the time.")
 ]
-LearningRate = Annotated[float, typer.Option(min=1e-7, max=1.0, help="At its highest.")]
-Dropout = Annotated[float, typer.Option(min=0.0, max=0.9, help="Before the heads.")]
+LearningRate = Annotated[float, typer.Option(min=1e-7, max=1.0, help="Maximum learning rate.")]
+Dropout = Annotated[float, typer.Option(min=0.0, max=0.9, help="Dropout before the heads.")]
 Ema = Annotated[
-    float, typer.Option(min=0.0, max=0.9999, help="Decay of the averaged weights; 0: no average.")
+    float, typer.Option(min=0.0, max=0.9999, help="Decay of the averaged weights. 0: no average.")
 ]
-Precision = Annotated[str, typer.Option(help="bf16, fp16 (CUDA alone), or fp32.")]
+Precision = Annotated[str, typer.Option(help="bf16, fp16 (only with CUDA), or fp32.")]
 Patience = Annotated[
-    int, typer.Option(min=0, help="End after so many epochs without a better score; 0: never early.")
+    int, typer.Option(min=0, help="End after this many epochs without a better score. 0: never early.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is random.")]
 
 
 def train(
@@ -96,9 +94,9 @@ def train(
     split_seed: SplitSeedOption = 0,
     cache: CacheOption = Path("runs/cache"),
 ) -> None:
-    """Train the mask, gender and age heads, score each epoch on faces held out, write the best weights.
+    """Train the mask, gender and age heads, score each epoch on held-out faces, and write the best weights.
 
-    Several processes, GPUs or machines: `torchrun --nproc-per-node 2 -m gatecam train …`.
+    For several processes, GPUs or machines: `torchrun --nproc-per-node 2 -m gatecam train …`.
     """
     from gatecam.training.classifier.recipe import Recipe
     from gatecam.training.classifier.run import Wanted, train_and_save

@@ -1,4 +1,4 @@
-"""`gatecam train-detector`: pictures of faces in, weights of P-, R- and O-Net and their spec out."""
+"""Run `gatecam train-detector`, which trains P-, R- and O-Net and writes weights and spec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="PATH",
-        help="Pictures with a box for each face, or of one bare face each; may be given several times.",
+        help="Pictures with a box for each face, or of one bare face each. May be given several times.",
         show_default=False,
     ),
 ]
@@ -25,7 +25,7 @@ NoFaces = Annotated[
     typer.Option(
         "--no-faces",
         metavar="DIR",
-        help="Pictures that show no face, with those of the folders below; may be given several times.",
+        help="Folder of pictures without faces, including subfolders. May be given several times.",
         show_default=False,
     ),
 ]
@@ -33,7 +33,7 @@ Unboxed = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Faces that have no box: CSV with image,x1,y1,x2,y2. They teach nothing, as faces or as none.",
+        help="Faces without a box: CSV with image,x1,y1,x2,y2. They are ignored in training.",
         show_default=False,
     ),
 ]
@@ -41,18 +41,18 @@ Init = Annotated[
     Path | None,
     typer.Option("--init", metavar="FILE", help="Start from weights of this command (.safetensors)."),
 ]
-PSteps = Annotated[int, typer.Option("--p-steps", min=1, help="Batches that P-Net learns from.")]
-RSteps = Annotated[int, typer.Option("--r-steps", min=1, help="Batches that R-Net learns from, each round.")]
-OSteps = Annotated[int, typer.Option("--o-steps", min=1, help="Batches that O-Net learns from, each round.")]
+PSteps = Annotated[int, typer.Option("--p-steps", min=1, help="Training batches of P-Net.")]
+RSteps = Annotated[int, typer.Option("--r-steps", min=1, help="Training batches of R-Net per round.")]
+OSteps = Annotated[int, typer.Option("--o-steps", min=1, help="Training batches of O-Net per round.")]
 Rounds = Annotated[
-    int, typer.Option(min=1, max=9, help="From the second on R- and O-Net learn from their own mistakes.")
+    int, typer.Option(min=1, max=9, help="Rounds. From the second, R- and O-Net learn from own mistakes.")
 ]
-Windows = Annotated[int, typer.Option(min=1, help="Windows a batch of P-Net.")]
-Scenes = Annotated[int, typer.Option(min=1, help="Scenes a batch of R- or O-Net; some 20 crops of each.")]
-Portraits = Annotated[int, typer.Option(min=0, help="Pictures of one face that are used, at most.")]
+Windows = Annotated[int, typer.Option(min=1, help="Windows per batch of P-Net.")]
+Scenes = Annotated[int, typer.Option(min=1, help="Scenes per batch of R- or O-Net, of some 20 crops each.")]
+Portraits = Annotated[int, typer.Option(min=0, help="Maximum number of pictures of one face to use.")]
 MinedFacePx = Annotated[
     int,
-    typer.Option("--mined-face-px", min=12, max=200, help="Smallest face where mistakes are mined, in px."),
+    typer.Option("--mined-face-px", min=12, max=200, help="Smallest face when mining mistakes, in px."),
 ]
 Precision = Annotated[str, typer.Option(help="bf16 or fp32.")]
 
@@ -80,9 +80,10 @@ def train_detector(
     split_seed: SplitSeedOption = 0,
     cache: CacheOption = Path("runs/cache"),
 ) -> None:
-    """Train P-, R- and O-Net in turn, each from mistakes of those before; validate each; set the thresholds.
+    """Train P-, R- and O-Net in turn, each on mistakes of those before, and set the thresholds.
 
-    Only the part train of the pictures is learnt from. Masks are drawn on copies of its bare faces.
+    Each network is validated. Only the train part of the pictures is learnt from. Masks are drawn on copies
+    of its bare faces.
     """
     require_there([*data, *(no_faces or []), unboxed, start])
     from gatecam.training.detector.loading import Pictures

@@ -38,8 +38,8 @@ def day_page(
     _add_hours(page, hours)
     first_ms = day_ms(day - timedelta(days=DAYS - 1))[0]
     _add_days(page, by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS))
-    # An outage lasts past midnight if it is the camera's last event before midnight. Otherwise it has an end, or
-    # an event about a person shows that the camera sees, as after a restart, which stores no end.
+    # An outage lasts past midnight if it is the camera's last event before it. Otherwise it has an end, or an
+    # event about a person shows that the camera sees, as after a restart, which stores no end.
     before = store.latest_of_each(start_ms, camera)
     kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
     asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)

@@ -129,7 +129,7 @@ class Courier:
             self._tell(self._output.trouble, "is in no trouble any more, and nothing waits")
 
     def _place(self) -> int:
-        """Return the last event that the output has. After the first call, a missing cursor is a new file's."""
+        """Return the last event that the output has. After the first call, no cursor means a new file."""
         cursor = self._store.cursor(self.name, self._from_start, self._is_copy)
         self._from_start = True
         return cursor

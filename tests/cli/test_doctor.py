@@ -44,7 +44,7 @@ def examined(monkeypatch, capsys):
 def test_all_well_exits_0(examined):
     code, said = examined(Row("torch", True, "2.15", essential=True))
     assert code == 0
-    assert said.splitlines() == ["torch  ok      2.15", "All that gatecam needs is ok."]
+    assert said.splitlines() == ["torch  ok      2.15", "Everything essential is ok."]
 
 
 def test_a_missing_camera_is_told_but_exits_0(examined):
@@ -57,7 +57,7 @@ def test_a_missing_camera_is_told_but_exits_0(examined):
 def test_a_missing_essential_exits_1_and_is_named(examined):
     code, said = examined(Row("weights", False, "hash differs", "restore them", essential=True))
     assert code == 1
-    assert said.endswith("gatecam cannot run until this is mended: weights.\n")
+    assert said.endswith("gatecam cannot run until this is fixed: weights.\n")
 
 
 def test_a_pipe_gets_full_lines_without_colour(examined):
@@ -88,7 +88,7 @@ def test_a_check_that_raises_becomes_a_row_and_the_rest_goes_on():
             "b",
             False,
             "OSError: libGL.so.1: cannot open",
-            "mend what it names, or install gatecam anew",
+            "fix what it names, or install gatecam again",
             True,
         ),
         last,
@@ -177,7 +177,7 @@ def test_a_library_that_is_not_installed_or_broken_is_told(monkeypatch):
     (check,) = [check for check in checks(None) if check.name == "libraries"]
     bad = {row.name: row for row in examine((check,)) if not row.ok}
     assert set(bad) == {"torchvision", "PyAV"}
-    assert "install gatecam anew" in bad["torchvision"].advice
+    assert "install gatecam again" in bad["torchvision"].advice
     assert "pip install" in bad["PyAV"].advice
 
 
