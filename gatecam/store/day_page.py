@@ -56,7 +56,7 @@ def summary(sums: Arrivals) -> str:
         return "Nobody came whose mask could be judged."
     return (
         f"{sums.people} people came; {100 * share:.0f} % wore their mask right ({sums.correct}), "
-        f"{sums.incorrect} wrong, {sums.none} had none. {sums.put_on} put a mask on after they were told."
+        f"{sums.incorrect} wrong, {sums.none} had none. {sums.put_on} put a mask on after an alert."
     )
 
 

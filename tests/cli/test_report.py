@@ -40,7 +40,7 @@ def kept(gatecam, tmp_path) -> Path:
 def test_a_day_is_a_page_and_a_sentence(gatecam, kept, tmp_path):
     ended = gatecam("report", "--day", "2026-11-24")
     said = "4 people came; 75 % wore their mask right (3), 0 wrong, 1 had none. "
-    said += "1 put a mask on after they were told."
+    said += "1 put a mask on after an alert."
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"2026-11-24: {said}\nThe page is report-2026-11-24.html, from {kept}.\n"
     page = (tmp_path / "report-2026-11-24.html").read_text()

@@ -18,6 +18,7 @@ const told = (number, unit) => number === null ? "unknown" : `${Math.round(numbe
 const when = (at) => new Date(at).toLocaleString();
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 const what = (one) => one.kind !== "mask_ok" ? KINDS[one.kind] || one.kind : one.first ? "wearing a mask" : "put a mask on";
+const ENDS = new Set(["camera_ok", "fast_enough"]); // their reason is that of what has ended
 const why = (reason) => words[reason]?.en || reason;
 function last(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -139,7 +140,7 @@ function query() {
 function fill(row, one) {
   const isCamera = Boolean(one.reason);
   row.dataset.kind = one.kind;
-  [when(one.at), what(one), one.camera, isCamera ? "" : `#${one.person}`, isCamera ? why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
+  [when(one.at), what(one), one.camera, isCamera ? "" : `#${one.person}`, isCamera ? (ENDS.has(one.kind) ? "before: " : "") + why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
 }
 async function showEvents() {
   const wanted = asked = query(), told = await ask(`/api/events?${wanted}`);
