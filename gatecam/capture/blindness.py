@@ -1,7 +1,7 @@
-"""Whether a camera's pictures show anything: not frozen, dark, blinded, covered, blurred or turned.
+"""Detect pictures that show nothing useful: frozen, dark, blinded, covered, blurred or turned views.
 
-Cheap enough for the reader of every camera: at most ten pictures a second are looked at, small, and
-what needs a clean picture is asked once a second of their mean, in which noise fades.
+This is cheap enough for the reader of every camera. At most ten pictures a second are checked, at a small
+size. Checks that need a clean picture use the mean of one second, in which noise fades.
 """
 
 from __future__ import annotations
@@ -15,57 +15,60 @@ from numpy.typing import NDArray
 
 from gatecam.types import Blindness, Floats, Image
 
-LOOK_S = 0.09  # at least between two looks: ten a second of a camera with 30 frames/s
-CALM_S = 1.0  # of the mean picture
+LOOK_S = 0.09  # shortest time between two checks, about ten a second for a camera with 30 frames/s
+CALM_S = 1.0  # length of the mean picture
 LOOK_WIDTH = 320
 
 # Frozen -------------------------------------------------------------------------------------------
-REMEMBERED = 1024  # looks: longer than a cycle of an encoder's key frames
-GRID = 8  # hashes a side: a clock that is drawn into the picture goes on in few of them
-FROZEN_S, LEARNT_FROZEN_S = 9.0, 6.5  # without a new picture; the latter once the stream is known
+REMEMBERED = 1024  # checks; longer than the key-frame cycle of an encoder
+GRID = 8  # hashes per side: a clock in the picture changes only a few of them
+# Time without a new picture; the second value holds once the stream is known
+FROZEN_S, LEARNT_FROZEN_S = 9.0, 6.5
 LEARN_FROZEN_S = 30.0
-COMPARED = 64  # looks: a shorter loop would be a frozen picture
-VERSIONS = 0.2  # unlike pictures a picture, at most, of a frozen one that is coded again and again
-RARE = 4.0  # times the longest wait for a new picture that the stream ever had
-TRULY_FROZEN = 2.0  # times the wait after which it is told
+COMPARED = 64  # checks; a shorter loop counts as a frozen picture
+VERSIONS = 0.2  # most versions per picture of a frozen picture that is encoded again and again
+RARE = 4.0  # times the longest wait for a new picture that the stream has had
+TRULY_FROZEN = 2.0  # times the limit: a longer wait was a frozen camera, not a still scene
 WAITS_KEPT_S = 600.0
 STILL_WAIT_S = 1.0
 
 # Light --------------------------------------------------------------------------------------------
-DARK_LEVEL, BLACK_LEVEL = 30.0, 8.0  # of 255, that the brightest pixels stay below
+DARK_LEVEL, BLACK_LEVEL = 30.0, 8.0  # limits (of 255) for the brightest pixels
 WHITE_LEVEL = 248.0
-BLINDED_SHARE = 0.6  # of the picture that is white
-BLINDED_MORE = 0.35  # white that was not white before, where less of the picture is
+BLINDED_SHARE = 0.6  # share of the picture that is white
+BLINDED_MORE = 0.35  # share that has become white, for smaller parts of the picture
 LIGHT_HOLD_S = 3.0
 
 # Structure ----------------------------------------------------------------------------------------
-CELLS = 8  # a side: parts in which structure is compared
-LEARN_S = 10.0  # before anything is compared with what was learnt
-BACKGROUND_S = 120.0  # of the mean that is the background
-PLAIN_S, DETAIL_S = 10.0, 600.0  # in which a cell is believed to have less detail, or more
-LEAST_DETAIL = 0.012  # of a cell's gradient, in natural logarithms a pixel: less is a plain wall
-LEAST_CONTRAST = 0.1  # of the coarse picture's logarithms: less is the same everywhere
-LEAST_CELLS = 12  # with detail, below which a scene has too little to compare
-COVERED_SHARE, COVERED_DETAIL = 0.92, 0.35  # of the cells that have so little of their detail left
+CELLS = 8  # cells per side in which structure is compared
+LEARN_S = 10.0  # time of learning before anything is compared
+BACKGROUND_S = 120.0  # time constant of the mean background
+PLAIN_S, DETAIL_S = 10.0, 600.0  # time constants with which a cell's known detail falls and rises
+LEAST_DETAIL = 0.012  # gradient of a cell, in natural logarithms per pixel; a plain wall has less
+LEAST_CONTRAST = 0.1  # of the coarse picture's logarithms; a uniform view has less
+LEAST_CELLS = 12  # fewest cells with detail that a scene needs for comparison
+# Share of the cells, and the share of its detail that a cell has left
+COVERED_SHARE, COVERED_DETAIL = 0.92, 0.35
 BLURRED_SHARE, BLURRED_DETAIL = 0.8, 0.5
-SAME_VIEW = 0.75  # correlation of two coarse pictures of one view
-MATCH = 0.6  # correlation of the edges of a cell that shows the same
-TURNED_SHARE = 0.2  # of the cells that still show the same
-FAMILIAR_SHARE = 0.5  # below which nothing is learnt: somebody stands there, or the view has turned
-STILL_SHARE = 0.7  # of the cells that show what they did some seconds ago
+SAME_VIEW = 0.75  # correlation of two coarse pictures of the same view
+MATCH = 0.6  # correlation of a cell's edges if it shows the same
+TURNED_SHARE = 0.2  # largest share of cells that still show the same
+# With a smaller share nothing is learnt: somebody is in front of the camera, or the view has turned
+FAMILIAR_SHARE = 0.5
+STILL_SHARE = 0.7  # share of cells that show the same as some seconds ago
 COVERED_HOLD_S, BLURRED_HOLD_S, TURNED_HOLD_S = 3.0, 9.0, 12.0
 CLEAR_S = 1.5
-ADOPT_S = 1800.0  # after which a strange view is the camera's new one
+ADOPT_S = 1800.0  # time after which a changed view is taken as the camera's new one
 
 Hashes = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
 
 class Sight:
-    """Looks at one camera's pictures.
+    """Checks whether one camera's pictures show anything.
 
-    It learns what the camera shows while it sees, so that a plain wall is not a covered lens, and starts
-    anew with another size of pictures.
+    It learns what the camera shows while the view is fine, so a plain wall does not count as a covered lens.
+    It starts again if the size of the pictures changes.
     """
 
     def __init__(self) -> None:
@@ -75,11 +78,11 @@ class Sight:
         self._freshness, self._light, self._view = _Freshness(), _Light(), _View()
 
     def look(self, image: Image, time_s: float) -> str:
-        """What is wrong with the view at a monotonic time, a `Blindness`, or an empty text.
+        """Return what is wrong with the view as a `Blindness`, or an empty text.
 
         Args:
             image: (H, W, 3) RGB, of any size.
-            time_s: when it was taken; pauses between pictures count for nothing.
+            time_s: monotonic time of the picture. Pauses between pictures are not counted.
         """
         if image.shape != self._shape:
             self._shape = image.shape
@@ -99,7 +102,7 @@ class Sight:
 
 @dataclass(slots=True)
 class _Hold:
-    """Lets a condition through once it has held for a time, and ends it once it has not for `CLEAR_S`."""
+    """Turns on once a condition has held for `after_s`, and off once it has been gone for `CLEAR_S`."""
 
     after_s: float
     held_s: float = 0.0
@@ -107,36 +110,36 @@ class _Hold:
     on: bool = False
 
     def update(self, holds: bool, elapsed_s: float) -> bool:
-        """Whether the condition counts after `elapsed_s` more of holding, or not."""
+        """Update with whether the condition held for the last `elapsed_s`, and return whether it is on."""
         self.held_s = self.held_s + elapsed_s if holds else 0.0
         self.gone_s = 0.0 if holds else self.gone_s + elapsed_s
         self.on = self.gone_s < CLEAR_S if self.on else self.held_s >= self.after_s
         return self.on
 
     def end(self) -> None:
-        """Begin anew."""
+        """Turn off and start again."""
         self.held_s, self.on = 0.0, False
 
 
 class _Freshness:
-    """Whether pictures come that were not seen before.
+    """Detects a stream that brings no new pictures.
 
-    A sensor's noise makes every picture new; one that is frozen, and coded again and again, comes back in
-    the same few versions, unlike a film that is played in a loop. How long a stream takes between new
-    pictures is learnt: a coder may leave the noise of a still scene out for seconds.
+    Sensor noise makes every picture new. A frozen picture that is encoded again and again comes in the same
+    few versions, while a film played in a loop has many. The usual time between new pictures is learnt,
+    because an encoder may leave out the noise of a still scene for seconds.
     """
 
     def __init__(self) -> None:
         self._seen = np.zeros((REMEMBERED, GRID * GRID), np.uint64)
-        self._count = self._looks = 0  # all, and those since the last new picture
+        self._count = self._looks = 0  # all checks, and those since the last new picture
         self._weights: Hashes | None = None
-        self._usual = 0.5  # share of the grid that is new in a new picture
+        self._usual = 0.5  # share of the grid that changes in a new picture
         self._now_s = self._waited_s = 0.0
-        self._waits: deque[tuple[float, float]] = deque()  # when, and how long; the longest of their time
+        self._waits: deque[tuple[float, float]] = deque()  # (time, length) of waits, decreasing in length
         self._is_frozen = False
 
     def look(self, image: Image, elapsed_s: float) -> bool:
-        """Whether the stream is frozen, after one more picture."""
+        """Return whether the stream is frozen, after one more picture."""
         self._now_s += elapsed_s
         self._waited_s += elapsed_s
         hashes = self._hash(image)
@@ -158,9 +161,9 @@ class _Freshness:
         self._waited_s, self._looks, self._is_frozen = 0.0, 0, False
 
     def _versions(self) -> float:
-        """Unlike pictures a picture, of the latest since the last new one, where in the grid there are most.
+        """Estimate how many different pictures the stream has shown per picture since the last new one.
 
-        A few parts are left out, where a clock may be.
+        The cells with the most versions are left out, because they may show a clock.
         """
         count = min(self._looks, COMPARED)
         latest = self._seen[(self._count - 1 - np.arange(count)) % REMEMBERED]
@@ -168,10 +171,10 @@ class _Freshness:
         return float(np.quantile(versions - 1, 0.9)) / count
 
     def _note_wait(self) -> None:
-        """Remember a wait in which the picture stood still, unlike a film's that comes again.
+        """Remember a wait in which the picture stood still. Waits of a looping film are left out.
 
-        A wait that was told as frozen must not hide the next freeze. If it ended soon after, it may have been
-        a still scene, and the same wait is not told again. If it lasted, the camera was frozen.
+        A wait that was reported as frozen must not hide the next freeze. If it ended soon afterwards, it may
+        have been a still scene, and the same wait is not reported again. If it lasted, the camera was frozen.
         """
         if self._waited_s > STILL_WAIT_S and self._versions() > VERSIONS:
             return
@@ -190,7 +193,7 @@ class _Freshness:
         return max(LEARNT_FROZEN_S, RARE * self._waits[0][1])
 
     def _hash(self, image: Image) -> Hashes:
-        """A hash of each part of the picture, of every so many rows, in full width."""
+        """Return a hash of each part of the picture, computed from some of its rows in full width."""
         rows = np.ascontiguousarray(image[:: max(1, image.shape[0] // 120)])
         flat = rows.reshape(len(rows), -1)
         pad = -flat.shape[1] % (8 * GRID), -len(flat) % GRID
@@ -204,14 +207,14 @@ class _Freshness:
 
 
 class _Light:
-    """Whether there is too little or too much light to see by."""
+    """Detects a picture that is too dark or too bright to judge faces."""
 
     def __init__(self) -> None:
         self._dark, self._blinded = _Hold(LIGHT_HOLD_S), _Hold(LIGHT_HOLD_S)
         self._usual_white = 0.0
 
     def look(self, small: Floats, elapsed_s: float, view: _View) -> Blindness | None:
-        """What is wrong with the light of one more picture."""
+        """Return what is wrong with the light of one more picture."""
         brightest = float(np.percentile(small, 98))
         white = float((small >= WHITE_LEVEL).mean())
         is_blinded = white >= BLINDED_SHARE or white >= max(BLINDED_MORE, self._usual_white + BLINDED_MORE)
@@ -226,15 +229,15 @@ class _Light:
 
 @dataclass(slots=True)
 class _Scene:
-    """What is known of a view: of each cell its detail, and its edges; the coarse picture."""
+    """Holds what is known of a view: detail and edges of each cell, and the coarse picture."""
 
-    detail: Floats  # (CELLS * CELLS,) root of the mean square gradient, which blur lessens
-    edges: Floats  # (CELLS * CELLS, pixels of a cell) gradient, smoothed
+    detail: Floats  # (CELLS * CELLS,) root mean square of the gradient, which blur reduces
+    edges: Floats  # (CELLS * CELLS, pixels of a cell) smoothed gradient
     coarse: Floats  # (12, 16)
 
     @classmethod
     def of(cls, picture: Floats) -> _Scene:
-        """The scene of a clean picture of logarithms."""
+        """Return the scene of a clean picture of logarithms."""
         along, down = (cv2.Sobel(picture, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0))
         gradient = np.asarray(cv2.magnitude(along, down), np.float32) / np.float32(8)
         smooth = cv2.resize(cv2.GaussianBlur(gradient, (0, 0), 2.0), None, fx=0.5, fy=0.5)
@@ -246,9 +249,9 @@ class _Scene:
         )
 
     def learn(self, now: _Scene, before: _Scene, elapsed_s: float, learnt_s: float) -> None:
-        """Move towards the scene of now, in the cells that are as they were before: nobody passes there.
+        """Move towards the current scene in the cells that are as they were before, where nobody passes.
 
-        A cell is soon believed to be plain, and slowly to have detail, which somebody may have brought.
+        A cell quickly counts as plain, but only slowly as detailed, because a person may bring the detail.
         """
         still = before.shows(now) | (np.maximum(before.detail, now.detail) < LEAST_DETAIL)
         tau_s = min(BACKGROUND_S, learnt_s)
@@ -258,28 +261,28 @@ class _Scene:
         self.detail += elapsed_s / slow_s * still * (now.detail - self.detail)
 
     def shows(self, other: _Scene) -> Flags:
-        """Which cells of another scene show the same edges."""
+        """Return which cells of another scene show the same edges."""
         return np.asarray(_correlation(self.edges, other.edges) >= MATCH)
 
 
 @dataclass(slots=True)
 class _View:
-    """Whether the camera shows, sharply, what it has shown so far."""
+    """Detects a view that is blurred, covered or turned compared with what the camera has shown so far."""
 
-    _sum: Floats | None = None  # of the logarithms of the pictures since the last look at their mean
+    _sum: Floats | None = None  # sum of the logarithms of the pictures since the last comparison
     _count: int = 0
     _known: _Scene | None = None
     _before: deque[_Scene] = field(default_factory=lambda: deque(maxlen=5))
     _learnt_s: float = 0.0
     _due_s: float = 0.0
-    _strange_s: float = 0.0  # how long most of the view has not been what was learnt
+    _strange_s: float = 0.0  # time for which most of the view has differed from what was learnt
     _found: Blindness | None = None
     _covered: _Hold = field(default_factory=lambda: _Hold(COVERED_HOLD_S))
     _blurred: _Hold = field(default_factory=lambda: _Hold(BLURRED_HOLD_S))
     _turned: _Hold = field(default_factory=lambda: _Hold(TURNED_HOLD_S))
 
     def look(self, small: Floats, elapsed_s: float, may_learn: bool) -> Blindness | None:
-        """What is wrong with the view after one more picture; `may_learn` if nothing else is wrong."""
+        """Return what is wrong with the view after one more picture. Set `may_learn` if nothing else is."""
         logarithm = np.log(small + 8.0)
         self._sum = logarithm if self._sum is None else self._sum + logarithm
         self._count += 1
@@ -290,7 +293,7 @@ class _View:
         return self._found
 
     def differs(self, small: Floats) -> bool:
-        """Whether a picture, however dark, has another coarse structure than was learnt."""
+        """Return whether even a dark picture has another coarse structure than the learnt one."""
         if self._known is None or self._learnt_s < LEARN_S or self._known.coarse.std() < LEAST_CONTRAST:
             return False
         coarse = cv2.resize(np.log(small + 8.0), (16, 12), interpolation=cv2.INTER_AREA)
@@ -337,7 +340,7 @@ class _View:
         return found
 
     def _is_still(self, now: _Scene) -> bool:
-        """Whether a scene is what it was some seconds ago, and has something to show."""
+        """Return whether a scene is the same as some seconds ago and has enough detail."""
         detailed = now.detail >= LEAST_DETAIL
         if len(self._before) < 5 or detailed.sum() < LEAST_CELLS:
             return False
@@ -345,7 +348,7 @@ class _View:
 
 
 def _small(image: Image) -> Floats:
-    """The brightness (H, W) of a picture, at most `LOOK_WIDTH` wide, noise averaged out."""
+    """Return the brightness (H, W) of a picture, at most `LOOK_WIDTH` wide, with noise averaged out."""
     step = max(1, image.shape[1] // (2 * LOOK_WIDTH))
     grey = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
     scale = min(1.0, LOOK_WIDTH / grey.shape[1])
@@ -354,14 +357,14 @@ def _small(image: Image) -> Floats:
 
 
 def _cells(picture: Floats) -> Floats:
-    """The pixels of each cell, (CELLS * CELLS, pixels); a rest at the edges is left out."""
+    """Return the pixels of each cell, (CELLS * CELLS, pixels). A remainder at the edges is left out."""
     height, width = (side // CELLS for side in picture.shape)
     parts = picture[: height * CELLS, : width * CELLS].reshape(CELLS, height, CELLS, width)
     return np.asarray(parts.swapaxes(1, 2).reshape(CELLS * CELLS, height * width), np.float32)
 
 
 def _correlation(one: Floats, other: Floats) -> Floats:
-    """Pearson's, over the last axis; 0 where one of them is flat."""
+    """Return Pearson's correlation over the last axis, or 0 if one input is flat."""
     a, b = (x - x.mean(-1, keepdims=True) for x in (one, other))
     scale = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     return np.asarray((a * b).sum(-1) / np.maximum(scale, 1e-9), np.float32)
