@@ -100,7 +100,7 @@ def test_landmarks_are_told_of_by_mask_state(gatecam, scenes, tmp_path, astronau
         (["--errors", "known.csv", "--known", "known.csv"], "is read, so it cannot be written"),
         (["--part", "test"], "without a split file there is no test part"),
         (["--weights", "nothing"], "no such weights"),
-        (["--known", "missing.csv"], "cannot be read"),
+        (["--known", "missing.csv"], "there is no such file"),
         (["--known", "known.csv"], "none of its pictures is in the data"),
         (["--empty", "missing"], "there is no such file or folder"),
         (["--min-face-px", "100"], "the part all contains no face of 100 px or more"),

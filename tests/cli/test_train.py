@@ -161,7 +161,7 @@ def test_what_cannot_work_is_told_before_the_faces_are_cut(data, gatecam, tmp_pa
     for words, told in (
         (("--out", tmp_path / "missing" / "w.safetensors"), "its folder does not exist"),
         (("--run-dir", tmp_path / "file"), "cannot be written to"),
-        (("--init", tmp_path / "none.safetensors"), "cannot be read as safetensors"),
+        (("--init", tmp_path / "none.safetensors"), "there is no such file"),
         (("--backbone", "resnet"), "no such backbone"),
         (("--augment", "flip,fold"), "expected border"),
     ):

@@ -133,7 +133,7 @@ def test_what_cannot_work_is_told_before_the_pictures_are_searched(root, data, g
         (("--precision", "fp16"), "expected bf16, fp32"),
         (("--no-faces", tmp_path / "empty"), "holds no picture"),
         (("--unboxed", tmp_path / "other.csv"), "none of its pictures is in the data"),
-        (("--split", tmp_path / "none.csv"), "cannot be read"),
+        (("--split", tmp_path / "none.csv"), "there is no such file"),
     ):
         defaults = ("--out", tmp_path / "w.safetensors", "--run-dir", tmp_path / "run")
         ended = gatecam("train-detector", *data, *defaults, *words, "--cache", tmp_path / "cache")
