@@ -390,7 +390,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path, monkeypatch, caplog):
         (("--json", "no/b.json"), OutputError, "no/b.json: its folder does not exist"),
         (("--chart", "no/b.svg"), OutputError, "no/b.svg: its folder does not exist"),
         (("--json", "b", "--page", "b"), OutputError, "b: is asked for twice"),
-        (("compare", "a.json", "b.json"), ConfigError, "a.json: cannot be read"),
+        (("compare", "a.json", "b.json"), SourceError, "a.json: there is no such file"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_measured(words, kind, said, tmp_path, monkeypatch):
