@@ -123,18 +123,18 @@ def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]
         yield kind, str(path), f"{path.stat().st_size / MB:.1f} MB", "until you delete it"
     tokens = folder / TOKENS
     if tokens.is_file():
-        yield "tokens of the pages", str(tokens), "nothing of people", "until you delete it"
+        yield "tokens of the pages", str(tokens), "nothing about people", "until you delete it"
     for path in sorted(folder.glob(SESSIONS.format(port="*"))):
-        yield "logins to the pages", str(path), "nothing of people", "until they end, 400 days at most"
+        yield "logins to the pages", str(path), "nothing about people", "until they end, 400 days at most"
     yield "pictures of people", "nowhere", "none", "not kept"
 
 
 def _pages(settings: Config) -> str:
     web = settings.web
     if not web.enabled:
-        return "Pictures leave it by nothing, but by the pages while `gatecam run --web` serves them."
+        return "No pictures leave this machine, except on the pages while `gatecam run --web` serves them."
     reach = "this machine alone" if web.is_local else "the network"
-    return f"Live pictures are served to {reach} (web.host), to who has a token; none is stored."
+    return f"Live pictures are served to {reach} (web.host), for everyone with a token. No picture is stored."
 
 
 def _leaves(settings: Config) -> Iterator[str]:
@@ -147,8 +147,8 @@ def _leaves(settings: Config) -> Iterator[str]:
     }
     sent = [name for name, is_set in outputs.items() if is_set]
     yield (
-        "An event is: time, camera, kind, verdict with its probability, and a number that begins anew with "
-        "each start. No face, name, gender or age."
+        "An event has a time, a camera, a kind, a verdict with its probability, and a track number that "
+        "starts again with each run. It has no face, name, gender or age."
     )
     yield f"Events leave this machine by: {', '.join(sent) or 'nothing'}."
     yield _pages(settings)
@@ -164,5 +164,5 @@ def _leaves(settings: Config) -> Iterator[str]:
         "as long as it keeps them (`journalctl --vacuum-time`)."
     )
     if settings.mqtt.host is not None:
-        yield "The MQTT broker keeps what holds now at each camera, and no event."
+        yield "The MQTT broker keeps the current state of each camera, but no events."
     yield "`gatecam privacy --erase` erases events, totals, event logs and damaged stores."

@@ -34,7 +34,7 @@ def recover_events(config: Path | None, file: Path) -> None:
         with closing(EventStore(PostgresDatabase(settings.store.url))) as server:
             server.copy(found.events)
             typer.echo(f"{server.name} has them too.")
-    typer.echo(f"Other outputs are not told of them again. {file} is unchanged: delete it when all is well.")
+    typer.echo(f"They are not sent to other outputs again. {file} is unchanged: delete it when all is well.")
     if found.unreadable:
         typer.echo(f"{found.unreadable} events could not be read.")
         raise typer.Exit(1)

@@ -259,7 +259,7 @@ class _Reloading:
             return
         self._notifier.reloading()
         if isinstance(wanted, ConfigError):
-            text = f"settings refused, those of before stay: {wanted}"
+            text = f"settings rejected, the previous ones stay in use: {wanted}"
             say(text, level=logging.WARNING)
             self._troubles.note("settings", text)
         else:

@@ -81,7 +81,7 @@ class LogFile:
         except OSError as error:
             self._cut_off(quietly=True)
             raise OutputError(
-                f"{self._path}: events cannot be written ({error.strerror or error}): make space or mend "
+                f"{self._path}: events cannot be written ({error.strerror or error}): make space or repair "
                 "the disk; they wait and are written then."
             ) from error
         self._whole_bytes = None

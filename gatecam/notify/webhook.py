@@ -113,7 +113,7 @@ class WebhookOutput:
 
     def _refused(self, reason: str) -> OutputError:
         place = f"{self._url.scheme}://{self._url.hostname}{'' if self._port is None else f':{self._port}'}"
-        return OutputError(f"webhook {place}: events are not taken ({reason}); they are sent again.")
+        return OutputError(f"webhook {place}: events are not accepted ({reason}); they are sent again.")
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

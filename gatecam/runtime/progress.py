@@ -15,7 +15,7 @@ LINE_EVERY_S = 5.0
 
 
 class Tick:
-    """Takes how much is done, and draws it as a bar or prints a line every few seconds."""
+    """Shows how much is done, as a bar or as a line every few seconds."""
 
     def __init__(self, what: str, total: int | None, unit: str, before: int, bar: Progress | None) -> None:
         self._what, self._total, self._unit, self._before, self._bar = what, total, unit, before, bar

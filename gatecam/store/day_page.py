@@ -100,7 +100,7 @@ def _add_days(page: Page, days: Sequence[tuple[date, Arrivals]]) -> None:
 def _add_outages(page: Page, found: Sequence[Outage], day_start: datetime) -> None:
     page.heading("When a camera did not see")
     if not found:
-        page.text("Never, as far as the store tells.")
+        page.text("Never, according to the store.")
         return
     rows = [
         (
@@ -119,7 +119,7 @@ def _add_outages(page: Page, found: Sequence[Outage], day_start: datetime) -> No
 def _add_totals(page: Page, totals: Sequence[Total]) -> None:
     page.heading("Gender and age")
     page.text(
-        "Totals only, written when ten people or more of a kind have gathered; what has not is not kept. "
+        "Only totals are kept, written once ten people or more of a kind have come. Smaller counts are lost. "
         "People of the day before may be among them."
     )
     people: dict[int, int] = {}

@@ -110,7 +110,7 @@ class Courier:
     def _round(self) -> None:
         """Deliver one batch, or wait if there is nothing to deliver."""
         if not self._is_our_turn():
-            self._tell(self._output.trouble, "is in no trouble any more")
+            self._tell(self._output.trouble, "is fine again")
             self._closing.wait(POLL_S)
             return
         with self._store.changed:  # held until waiting, so that no notification is missed
@@ -126,7 +126,7 @@ class Courier:
             self._pause_s = self._first_pause_s
             self._tell(None, "takes events again")
         else:
-            self._tell(self._output.trouble, "is in no trouble any more, and nothing waits")
+            self._tell(self._output.trouble, "is fine again, and nothing waits")
 
     def _place(self) -> int:
         """Return the last event that the output has. After the first call, no cursor means a new file."""
@@ -140,7 +140,7 @@ class Courier:
         self._telemetry.count(f"{self.name}_dropped", number)
         if not self._lost:
             log.warning(
-                "%d events were deleted that %s never got: mend it, or raise store.keep_days and keep_mb.",
+                "%d events were deleted that %s never got: fix it, or raise store.keep_days and keep_mb.",
                 number,
                 self.name,
             )

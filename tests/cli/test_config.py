@@ -124,7 +124,8 @@ def test_explain_says_how_far_faces_are_found_without_a_door(gatecam):
         "Searches: the whole picture in every 10th frame at least (detect_every), and at once where" in text
     )
     assert text.endswith(
-        "A new face that moves nothing is found after at most 10 frames, 0.33 s at 30 frames/s (camera.fps).\n"
+        "A new face that moves nothing is found after at most 10 frames, 0.33 s at 30 frames/s (camera.fps)"
+        ".\n"
     )
     assert "Careful" not in text
 
@@ -159,9 +160,9 @@ def test_explain_says_what_the_region_leaves(gatecam):
     [
         (
             DOOR + "}",
-            "Careful: 18 px are few for a reliable verdict; the classifier is evaluated on 32 px and more. The "
-            "farthest face has 32 px with pictures 1105 px wide, or with the camera 1.5 m from the door, or "
-            "with a lens of 44°.\n",
+            "Careful: 18 px are few for a reliable verdict; the classifier is evaluated on 32 px and more. "
+            "The farthest face has 32 px with pictures 1105 px wide, or with the camera 1.5 m from the door, "
+            "or with a lens of 44°.\n",
         ),
         # 7 m of doorway do not fit into less distance or a narrower view: only more pixels help.
         (

@@ -181,7 +181,7 @@ def test_a_store_that_was_set_aside_is_brought_back(gatecam, kept):
     ended = gatecam("events", "--recover", aside)
     assert (ended.code, ended.err) == (0, "")
     assert f"3 events of {aside} are back in {kept}; 0 were there already." in ended.out
-    assert "Other outputs are not told of them again." in ended.out
+    assert "They are not sent to other outputs again." in ended.out
     assert "0 events of" in gatecam("events", "--recover", aside).out
     assert gatecam("events", "--format", "json").out.count("\n") == 3
     refused = gatecam("events", "--recover", kept)
@@ -226,11 +226,14 @@ def test_nothing_is_erased_without_a_yes(gatecam, kept, monkeypatch):
 
 
 def test_privacy_tells_of_the_pages(gatecam, tmp_path):
-    assert "Pictures leave it by nothing, but by the pages" in gatecam("privacy").out
+    assert "No pictures leave this machine, except on the pages" in gatecam("privacy").out
     settings = "web: {enabled: true, host: 0.0.0.0}\nprivacy: {blur_operator: false}"
     (tmp_path / "config.yaml").write_text(settings)
     said = gatecam("privacy").out
-    assert "Live pictures are served to the network (web.host), to who has a token; none is stored." in said
+    assert (
+        "Live pictures are served to the network (web.host), for everyone with a token. No picture is stored."
+        in said
+    )
     assert "Faces on the page at the door are unreadable." in said
     assert "Faces on the operator's page are READABLE, as privacy.blur_operator is false." in said
 

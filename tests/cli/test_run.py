@@ -286,7 +286,9 @@ def test_settings_are_read_anew_upon_a_signal_and_broken_ones_are_refused(start,
     assert applied == "gatecam: settings applied: tracker.confidence; restart gatecam for notify.queue\n"
     settings.write_text("tracker: {confidence: lots}\n")
     process.send_signal(signal.SIGHUP)
-    assert "settings refused, those of before stay: tracker.confidence" in line_with(process, "settings")
+    assert "settings rejected, the previous ones stay in use: tracker.confidence" in line_with(
+        process, "settings"
+    )
     ends_well(process)
 
 

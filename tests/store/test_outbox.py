@@ -228,7 +228,7 @@ def loses(store, start, told, monkeypatch):
     return lose
 
 
-LOST = "events were deleted that fake never got: mend it, or raise store.keep_days and keep_mb."
+LOST = "events were deleted that fake never got: fix it, or raise store.keep_days and keep_mb."
 
 
 def test_events_that_are_deleted_before_the_output_had_them_are_counted_and_told(loses, caplog):
@@ -251,7 +251,7 @@ def test_the_trouble_ends_when_all_that_waited_is_deleted(loses, caplog):
         wait_until(lambda: len(troubles) == 2)
         courier.close()
     assert troubles == [("fake", "fake: is down."), ("fake", None)]
-    end = "fake is in no trouble any more, and nothing waits; 10 were deleted meanwhile."
+    end = "fake is fine again, and nothing waits; 10 were deleted meanwhile."
     assert caplog.messages == ["fake: is down.", f"10 {LOST}", end]
 
 
