@@ -26,8 +26,6 @@ from tests.clips import (
     write_demo,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def detector() -> StockDetector:

@@ -18,6 +18,7 @@ from gatecam.pictures.video import VideoWriter
 from gatecam.runtime.logs import set_up
 from gatecam.types import Face, Image
 from gatecam.vision.fake import FakeAnalyzer
+from tests.finder import FakeFinder
 
 WIDTH, HEIGHT, FPS = 128, 96, 25.0
 
@@ -65,12 +66,17 @@ def gatecam(monkeypatch, capsys, tmp_path) -> RunGatecam:
 
 @pytest.fixture
 def analyze(monkeypatch) -> Analyze:
-    """Makes every command use a `FakeAnalyzer` of the script, which it gives back."""
+    """Makes every command use a `FakeAnalyzer` of the script, which it returns.
+
+    What is blurred are that one's faces alone.
+    """
 
     def script(faces: Iterable[Sequence[Face]]) -> FakeAnalyzer:
-        analyzer = FakeAnalyzer(faces)
+        analyzer, finder = FakeAnalyzer(faces), FakeFinder()
         for command in ("replaying", "running", "predicting", "submitting"):
             monkeypatch.setattr(f"gatecam.cli.{command}.build_analyzer", lambda *parts: analyzer)
+        for command in ("replaying", "predicting"):
+            monkeypatch.setattr(f"gatecam.cli.{command}.build_finder", lambda *parts, **options: finder)
         return analyzer
 
     return script

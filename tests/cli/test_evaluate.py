@@ -37,7 +37,7 @@ def weights(tmp_path) -> Path:
     return tmp_path / "tiny.safetensors"
 
 
-def test_real_and_drawn_faces_are_scored_told_and_written(gatecam, folders, weights, tmp_path, one_thread):
+def test_real_and_drawn_faces_are_scored_told_and_written(gatecam, folders, weights, tmp_path):
     pytest.importorskip("matplotlib")
     words = [*folders, "--weights", weights, "--part", "all", "--json", "s.json", "--page", "s.html"]
     ended = gatecam("evaluate", *words)
@@ -58,7 +58,7 @@ def test_real_and_drawn_faces_are_scored_told_and_written(gatecam, folders, weig
     assert (tmp_path / "s.html").read_text().startswith("<!doctype html>")
 
 
-def test_the_held_out_part_is_that_of_a_split_file(gatecam, folders, weights, tmp_path, one_thread):
+def test_the_held_out_part_is_that_of_a_split_file(gatecam, folders, weights, tmp_path):
     lines = ["collection,image,part"]
     for name in ("masks", "people"):
         lines += [f"{name},images/{i}.png,{'test' if i < 6 else 'train'}" for i in range(COUNT)]
@@ -74,7 +74,7 @@ def test_the_held_out_part_is_that_of_a_split_file(gatecam, folders, weights, tm
     )
 
 
-def test_fitted_temperatures_are_written_to_the_spec(gatecam, folders, weights, monkeypatch, one_thread):
+def test_fitted_temperatures_are_written_to_the_spec(gatecam, folders, weights, monkeypatch):
     monkeypatch.setattr("gatecam.training.scores.report.MIN_TO_FIT", COUNT)
     before = weights.read_bytes()
     words = [*folders, "--weights", weights, "--part", "all", "--no-drawn", "--fit"]

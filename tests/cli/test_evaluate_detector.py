@@ -34,7 +34,7 @@ def _face(i: int) -> tuple[int, int, int, int]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch, one_thread) -> None:
+def _quick(monkeypatch) -> None:
     monkeypatch.setattr(detection_speed, "SIZES_PX", ((128, 96),))
     monkeypatch.setattr(detection_speed, "REPEATS", 1)
     monkeypatch.setattr(detection_speed, "FRAMES", 1)

@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from gatecam.app import build_finder
 from gatecam.capture.images import read_image
 from gatecam.cli import predicting
 from gatecam.settings.config import DetectorConfig
@@ -166,7 +167,10 @@ def test_pictures_of_one_name_are_drawn_side_by_side(gatecam, one_face, save_pic
     assert drawn == {"a.jpg", "a-2.jpg", "b.png", "A-3.JPG", "a-4.jpg"}
 
 
-def test_drawn_faces_are_blurred_unless_asked_otherwise(gatecam, one_face, save_picture, tmp_path):
+def test_drawn_faces_are_blurred_unless_asked_otherwise(
+    gatecam, one_face, save_picture, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(predicting, "build_finder", build_finder)  # the real one
     before = read_image(save_picture("a.png")).astype(float)
     gatecam("predict", "a.png", "--annotate", "blurred")
     gatecam("predict", "a.png", "--annotate", "clear", "--no-blur")

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from gatecam.app import build_finder
 from gatecam.capture.images import read_image
 from gatecam.capture.video import VideoFile
 from gatecam.cli import replaying
@@ -186,7 +187,8 @@ def face_change(path: Path, source: Path) -> float:
     return float(np.abs(pair[0] - pair[1]).mean())
 
 
-def test_faces_are_blurred_unless_asked_otherwise(gatecam, without_mask, make_video, tmp_path):
+def test_faces_are_blurred_unless_asked_otherwise(gatecam, without_mask, make_video, monkeypatch, tmp_path):
+    monkeypatch.setattr(replaying, "build_finder", build_finder)  # the real one
     source = make_video("clip.mp4", frames=3)
     gatecam("replay", "clip.mp4", "--video", "blurred.mp4")
     gatecam("replay", "clip.mp4", "--video", "clear.mp4", "--no-blur")

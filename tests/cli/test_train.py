@@ -28,12 +28,7 @@ RECIPE = Recipe(size=32, epochs=2, samples=11, batch=4, ema_decay=0.5, precision
 CHOICES = ["--size=32", "--epochs=2", "--samples=11", "--batch=4", "--ema=0.5", "--precision=fp32"]
 CHOICES += ["--learning-rate=3e-4"]
 DYING_GATECAM = Path(__file__).with_name("dying_gatecam.py")
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread(one_thread: None) -> None:
-    """As the processes that these tests start."""
+FROM_HERE = {**os.environ, "PYTHONPATH": os.getcwd()}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +80,7 @@ def test_the_words_make_the_recipe_and_a_finished_run_only_scores_again(whole, d
 def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(whole, data, gatecam, tmp_path):
     words = ["train", *data, *CHOICES, "--run-dir", str(tmp_path / "run"), "--out", "w.safetensors"]
     command = [sys.executable, str(DYING_GATECAM), *words]
-    killed = subprocess.run(command, cwd=tmp_path, env=ONE_THREAD, capture_output=True, timeout=300)
+    killed = subprocess.run(command, cwd=tmp_path, env=FROM_HERE, capture_output=True, timeout=300)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not (tmp_path / "w.safetensors").exists()
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["state"]["step"] == 2
@@ -130,7 +125,7 @@ def test_two_processes_of_torchrun_train_what_one_does(whole, root, data, tmp_pa
         "w.safetensors",
     ]
     ended = subprocess.run(
-        [*torchrun, *words], cwd=tmp_path, env=ONE_THREAD, capture_output=True, text=True, timeout=300
+        [*torchrun, *words], cwd=tmp_path, env=FROM_HERE, capture_output=True, text=True, timeout=300
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("weights:") == 1, "the first process alone writes and prints"

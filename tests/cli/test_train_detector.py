@@ -30,11 +30,6 @@ CHOICES = ["--p-steps=2", "--r-steps=2", "--o-steps=2", "--rounds=1", "--windows
 CHOICES += ["--portraits=4", "--mined-face-px=60"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread(one_thread: None) -> None:
-    """Small pictures gain nothing from more."""
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, astronaut) -> Path:
     """Holds a folder of boxed faces, one of people, and one without faces; a face has no box."""

@@ -11,11 +11,6 @@ from gatecam.types import Floats
 MakeFaces = Callable[..., Faces]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread(one_thread: None) -> None:
-    """Every test of this room."""
-
-
 def frontal(eye_px: float = 50, x: float = 100, y: float = 80) -> Floats:
     """Landmarks of a face that looks ahead: eyes `eye_px` apart around (x, y), mouth 1.1 of that below."""
     parts = [(-0.5, 0), (0.5, 0), (0, 0.6), (-0.4, 1.1), (0.4, 1.1)]

@@ -11,11 +11,6 @@ from gatecam.vision.network import FaceNetwork, build_from_spec
 MakeLively = Callable[[str], FaceNetwork]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread(one_thread: None) -> None:
-    """Every test of this room."""
-
-
 @pytest.fixture
 def make_lively() -> MakeLively:
     """Builds a network without a neutral value in it, whose logits differ by about 1 from crop to crop."""

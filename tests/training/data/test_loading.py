@@ -24,9 +24,7 @@ def folder(tmp_path, astronaut):
     return tmp_path / "faces"
 
 
-def test_faces_are_cut_once_and_their_problems_told_each_time(
-    folder, tmp_path, monkeypatch, capsys, one_thread
-):
+def test_faces_are_cut_once_and_their_problems_told_each_time(folder, tmp_path, monkeypatch, capsys):
     ((collection, faces),) = load_all([folder], tmp_path / "cache")
     assert (collection.name, len(faces)) == ("faces", 1)
     told = (

@@ -94,7 +94,7 @@ def test_a_collection_that_shows_masks_itself_is_not_dressed(make_faces):
     assert dressed(collection_of(faces), faces) is None
 
 
-def test_the_network_judges_every_picture_and_says_what_covers_it(make_faces, one_thread):
+def test_the_network_judges_every_picture_and_says_what_covers_it(make_faces):
     faces = make_faces([2, 2], gender=[0, 1], age=[0, 2])
     (_, drawn) = pictures_of([(collection_of(faces), faces)], drawn=True)
     judged = judge(build_network("mobilefacenet", "three").eval(), CROP, drawn, lambda *_: None)

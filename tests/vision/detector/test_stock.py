@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def detector(one_thread) -> StockDetector:
+def detector() -> StockDetector:
     return StockDetector(DetectorConfig(), CPU)
 
 
