@@ -317,7 +317,7 @@ def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
         text=True,
         preexec_fn=_heed_ctrl_c,
     )
-    assert process.stderr.readline() == "halted\n"
+    assert [process.stderr.readline() for _ in range(2)] == ["gatecam: loading the networks…\n", "halted\n"]
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
