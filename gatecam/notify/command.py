@@ -40,6 +40,7 @@ class CommandOutput:
         self._env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._process: subprocess.Popen[bytes] | None = None
         self._late = False
+        self._closed = False
 
     @property
     def trouble(self) -> str | None:
@@ -73,6 +74,8 @@ class CommandOutput:
             raise self._failed(f"it cannot be started: {reason}") from error
         with process:
             self._process = process
+            if self._closed:  # `close` came while the program started
+                _kill(process)
             try:
                 self._see_through(process, line.encode("ascii"))
             finally:
@@ -81,6 +84,7 @@ class CommandOutput:
 
     def close(self) -> None:
         """Kill the program if it is still running."""
+        self._closed = True
         if (process := self._process) is not None:
             _kill(process)
 

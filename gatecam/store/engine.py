@@ -42,29 +42,29 @@ LATER = (*HELD, IOERR, 13)  # SQLITE_FULL: no reason not to start
 
 
 class Database(Protocol):
-    """Where the store's tables are."""
+    """Holds the tables of the store."""
 
     name: str
 
     def transaction(self, writing: bool = False) -> Any:
-        """A context manager over a connection; leaving it commits, or takes all back after an error."""
+        """Open a connection for a `with` block. Its end commits, and an error in it takes everything back."""
         ...
 
     def used_bytes(self) -> int:
-        """What the tables take, without space that deleted rows left."""
+        """Return the bytes that the tables take, without the space that deleted rows left."""
         ...
 
     def shrink(self) -> bool:
-        """Give back the space of deleted rows, also in the log of changes; whether all of it was."""
+        """Give back the space of deleted rows, also in the log of changes. Return whether that succeeded."""
         ...
 
     def close(self) -> None:
-        """Close all connections; the database opens again when it is used again."""
+        """Close all connections. The database opens again when it is used again."""
         ...
 
 
 class SqliteDatabase:
-    """One user's view of a file that other parts of this process and other programs may use as well.
+    """Gives one part of the program access to a file that other parts and other programs may use as well.
 
     What was committed is on the disk. A damaged file is set aside, beside its place, and a new one begun. A
     file that is moved away or deleted while it is used gives way to a new one.
@@ -101,7 +101,7 @@ class SqliteDatabase:
 
     @contextmanager
     def transaction(self, writing: bool = False) -> Iterator[Connection]:
-        """Return a connection in a transaction; a `writing` one has the file to itself from the start."""
+        """Return a connection in a transaction. A `writing` one locks out other writers from the start."""
         file = self._shared()
         try:
             begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
@@ -115,7 +115,7 @@ class SqliteDatabase:
             raise self._problem(error) from error
 
     def used_bytes(self) -> int:
-        """Return what the tables take, without space that deleted rows left."""
+        """Return the bytes that the tables take, without the space that deleted rows left."""
         with self.transaction() as connection:
             pages, free, size = (
                 connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -141,7 +141,7 @@ class SqliteDatabase:
             raise self._problem(error) from error
 
     def close(self) -> None:
-        """Give the file back; it opens again when it is used again.
+        """Give the file back. It opens again when it is used again.
 
         The connections close when all other users in this process have closed it too.
         """
@@ -183,11 +183,11 @@ class SqliteDatabase:
             return "it is another program's, or damaged: put it elsewhere"
         if code in CORRUPT:
             return "it is damaged: `gatecam run` sets it aside and begins a new one"
-        return "make space or mend the disk"
+        return "make space or repair the disk"
 
 
 class PostgresDatabase:
-    """A database of a server; neither connecting nor a statement takes longer than some seconds."""
+    """Holds the tables in PostgreSQL. Neither connecting nor a statement takes longer than some seconds."""
 
     def __init__(self, url: str) -> None:
         """Connect to nothing yet: that is for the first transaction, which also makes the tables.
@@ -221,7 +221,7 @@ class PostgresDatabase:
 
     @contextmanager
     def transaction(self, writing: bool = False) -> Iterator[Connection]:
-        """A connection in a transaction."""
+        """Open a connection in a transaction."""
         try:
             if not self._migrated:
                 with self._engine.begin() as connection:
@@ -238,13 +238,13 @@ class PostgresDatabase:
             ) from error
 
     def used_bytes(self) -> int:
-        """What the events take, about; deleted ones do not count, though the server frees their space."""
+        """Return about how many bytes the events take, without deleted ones."""
         query = f"SELECT coalesce(sum(pg_column_size(events.*) + {ROW_BYTES}), 0) FROM events"
         with self.transaction() as connection:
             return int(connection.exec_driver_sql(query).scalar_one())
 
     def shrink(self) -> bool:
-        """Nothing: the server's autovacuum gives space back."""
+        """Return True without doing anything, as the server's autovacuum gives space back."""
         return True
 
     def close(self) -> None:

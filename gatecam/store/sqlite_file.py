@@ -48,7 +48,7 @@ _files_lock = threading.Lock()
 
 
 def share(path: Path) -> SqliteFile:
-    """Return this process's object for a file, for one more user; `release` gives it back."""
+    """Return this process's object for a file, for one more user. `release` gives it back."""
     real = Path(os.path.realpath(path.parent), path.name)  # a link as the file itself is refused
     with _files_lock:
         file = _files.setdefault(real, SqliteFile(real))
@@ -57,7 +57,7 @@ def share(path: Path) -> SqliteFile:
 
 
 def release(file: SqliteFile) -> None:
-    """Give a shared file back; its connections close with the last user."""
+    """Give a shared file back. Its connections close with the last user."""
     with _files_lock:
         file.users -= 1
         if not file.users:
@@ -73,7 +73,7 @@ class SqliteFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open nothing yet; `path` is absolute, and its folder has no links."""
+        """Remember the path without opening it. It is absolute, and its folder has no links."""
         self.path = path
         self.users = 0  # kept by `share` and `release`
         self._state = threading.Condition()
