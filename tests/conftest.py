@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import pytest
 from gatecam.capture.images import read_image
 from gatecam.labels import MASK_LABELS
 from gatecam.types import Box, Detection, Face, Floats, Image, Prediction, Track, Verdict
+
+# OpenVINO reports each network that it converts to its maker, from a forked process that takes seconds.
+# gatecam keeps it from that, but not where a test imports it first.
+sys.modules.setdefault("openvino_telemetry", None)
 
 MakeFace = Callable[..., Face]
 MakeTrack = Callable[..., Track]
@@ -98,6 +103,16 @@ def astronaut() -> Image:
     image = read_image(Path(__file__).parent / "data" / "astronaut.png")
     image.flags.writeable = False
     return image
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Path:
+    """The clip of `make demo`: a visitor comes without a mask, puts it on wrong, then right. Only read it."""
+    from tests.clips import write_demo
+
+    path = tmp_path_factory.mktemp("demo") / "clip.mp4"
+    write_demo(path)
+    return path
 
 
 @pytest.fixture(scope="session")

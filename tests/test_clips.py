@@ -23,7 +23,6 @@ from tests.clips import (
     Waypoint,
     draw_walk,
     visitor,
-    write_demo,
 )
 
 
@@ -112,9 +111,8 @@ def test_one_face_is_found_throughout_the_demo_until_the_person_walks_off(detect
 
 
 @pytest.mark.slow
-def test_the_demo_is_written_as_twelve_seconds_of_video(tmp_path: Path) -> None:
-    write_demo(tmp_path / "clip.mp4")
-    with VideoFile(tmp_path / "clip.mp4") as frames:
+def test_the_demo_is_written_as_twelve_seconds_of_video(demo: Path) -> None:
+    with VideoFile(demo) as frames:
         last = None
         for last in frames:
             assert last.image.shape == (480, 640, 3)

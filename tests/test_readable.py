@@ -22,7 +22,6 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.config import Config
 from gatecam.types import Image
 from gatecam.web.tokens import Role
-from tests.clips import write_demo
 from tests.readable import Reader, annotated_pictures, live_pictures
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
@@ -36,13 +35,6 @@ def analyzer() -> FaceAnalyzer:
 @pytest.fixture(scope="module")
 def reader() -> Reader:
     return Reader.load()
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("demo") / "demo.mp4"
-    write_demo(path)
-    return path
 
 
 def decoded(jpeg: bytes) -> Image:

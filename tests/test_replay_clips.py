@@ -15,7 +15,6 @@ from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.config import Config, DetectorConfig
 from gatecam.types import Event, Verdict
-from tests.clips import write_demo
 
 GOLDEN = Path(__file__).parent / "data" / "golden" / "demo-events.jsonl"
 SIGNING = ("again", "bird", "book", "eat", "learn")
@@ -89,11 +88,9 @@ def test_two_people_who_walk_up_are_two(shared_data: Path, analyzer: FaceAnalyze
     assert seen.people.tracks == 2
 
 
-def test_the_demo_gives_its_golden_events(tmp_path: Path, analyzer: FaceAnalyzer) -> None:
+def test_the_demo_gives_its_golden_events(demo: Path, analyzer: FaceAnalyzer) -> None:
     """Times may move by a frame or two with another processor's arithmetic; what is said may not."""
-    clip = tmp_path / "clip.mp4"
-    write_demo(clip)
-    seen = replayed(clip, analyzer)
+    seen = replayed(demo, analyzer)
     people, events = seen.people, seen.events
     golden = [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
     assert people.tracks == 1

@@ -52,6 +52,7 @@ def small(monkeypatch):
     monkeypatch.setattr(parts, "FACES", (0, 1, 2))
     monkeypatch.setattr(parts, "CAMERAS", (1, 2))
     monkeypatch.setattr(parts, "CLIP_FRAMES", 12)
+    monkeypatch.setattr(start, "CLIP_FRAMES", 12)
     monkeypatch.setattr(parts, "WALK_FIRST", 4)
     monkeypatch.setattr(parts, "WALK_FRAMES", 14)
     monkeypatch.setattr(replays, "PLAIN_FRAMES", 2)
@@ -62,12 +63,16 @@ def small(monkeypatch):
     monkeypatch.setitem(roofline.COPY_BYTES, "cpu", 4096)
 
 
+@pytest.fixture(scope="module")
+def analyzer() -> TorchAnalyzer:
+    return TorchAnalyzer(Config(device="cpu"), Telemetry())
+
+
 @pytest.mark.parametrize(
     ("width", "height", "count"),
     [(640, 480, 1), (640, 480, 2), (1920, 1080, 1), *((1280, 720, count) for count in (0, 1, 4, 16))],
 )
-def test_all_faces_of_a_drawn_scene_are_found_and_no_more(width, height, count):
-    analyzer = TorchAnalyzer(Config(device="cpu"), Telemetry())
+def test_all_faces_of_a_drawn_scene_are_found_and_no_more(analyzer, width, height, count):
     (picture,) = draw(width, height, count, 1)
     assert picture.shape == (height, width, 3)
     (faces,) = analyzer.analyze([picture])

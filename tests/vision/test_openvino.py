@@ -26,7 +26,6 @@ from gatecam.vision.detector.networks import CompiledNetworks
 from gatecam.vision.device import pick_backend
 from gatecam.vision.finder import LowFaceFinder
 from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
-from tests.clips import write_demo
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
 WHOLE = DetectorConfig(detect_every=1)
@@ -39,6 +38,11 @@ def analyzer(device: str, detector: DetectorConfig | None = None) -> FaceAnalyze
 @pytest.fixture(scope="module")
 def pair() -> tuple[FaceAnalyzer, FaceAnalyzer]:
     return analyzer("cpu", WHOLE), analyzer("openvino", WHOLE)
+
+
+@pytest.fixture(scope="module")
+def by_device() -> dict[str, FaceAnalyzer]:
+    return {device: analyzer(device) for device in ("cpu", "openvino")}
 
 
 def assert_same(pair: tuple[FaceAnalyzer, FaceAnalyzer], images: list[Image]) -> int:
@@ -69,8 +73,8 @@ def test_faces_and_verdicts_are_those_of_torch(pair, astronaut):
     assert assert_same(pair, [small]) >= 1
 
 
-def events_of(path: Path, device: str) -> list[object]:
-    with open_replay(Config(device=device), path, analyzer(device), Telemetry()) as replay:
+def events_of(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> list[object]:
+    with open_replay(Config(device=device), path, by_device[device], Telemetry()) as replay:
         return [
             (event.kind, event.track_id, event.verdict, event.frame, round(event.probability, 2))
             for step in replay.steps
@@ -80,15 +84,14 @@ def events_of(path: Path, device: str) -> list[object]:
 
 @pytest.mark.data
 @pytest.mark.parametrize("clip", CLIPS)
-def test_the_clips_give_the_same_events(clip, shared_data):
+def test_the_clips_give_the_same_events(clip, shared_data, by_device):
     path = shared_data / "videos" / clip
-    assert events_of(path, "openvino") == events_of(path, "cpu")
+    assert events_of(path, "openvino", by_device) == events_of(path, "cpu", by_device)
 
 
-def test_the_demo_gives_the_same_events(tmp_path):
-    write_demo(tmp_path / "demo.mp4")
-    told = events_of(tmp_path / "demo.mp4", "openvino")
-    assert told == events_of(tmp_path / "demo.mp4", "cpu")
+def test_the_demo_gives_the_same_events(demo, by_device):
+    told = events_of(demo, "openvino", by_device)
+    assert told == events_of(demo, "cpu", by_device)
     assert len(told) >= 3
 
 

@@ -39,7 +39,6 @@ from gatecam.web.live import Hub
 from gatecam.web.server import WebServer
 from gatecam.web.site import build_app
 from gatecam.web.tokens import Role
-from tests.clips import write_demo
 from tests.streams import MjpegServer, free_port
 from tests.web.conftest import TOKENS
 
@@ -79,10 +78,9 @@ def frames_of(path: Path) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def kiosk(tmp_path_factory) -> Iterator[Kiosk]:
+def kiosk(tmp_path_factory, demo) -> Iterator[Kiosk]:
     folder = tmp_path_factory.mktemp("kiosk")
-    write_demo(folder / "demo.mp4")
-    frames = frames_of(folder / "demo.mp4")
+    frames = frames_of(demo)
     camera = MjpegServer(plan=lambda viewer: viewer.film(itertools.cycle(frames), FPS))
     camera.start()
     env = {
