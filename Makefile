@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
+unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
 .PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages soak kill-store outage clean
 
