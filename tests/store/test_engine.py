@@ -265,7 +265,8 @@ def test_the_oldest_events_go_when_the_store_is_too_large_and_the_file_shrinks(s
 
 
 @pytest.mark.parametrize(
-    ("place", "advice"), [("folder", "it is a folder"), ("folder/file/below", "make space or repair the disk")]
+    ("place", "advice"),
+    [("folder", "it is a folder"), ("folder/file/below", "make space or repair the disk")],
 )
 def test_a_place_that_cannot_be_is_one_sentence(tmp_path, place, advice):
     (tmp_path / "folder").mkdir()

@@ -254,7 +254,10 @@ def test_what_fails_in_midst_of_a_search_for_faces_to_blur_goes_on_by_torch(astr
     detector._nets = CompiledNetworks(_Broken(), _Broken(), _Broken())
     found = finder.find(astronaut)
     assert len(found) == len(expected) > 0
-    assert "OpenVINO failed (Exception from src/infer_request.cpp:1): faces to blur" in caplog.text
+    assert (
+        "OpenVINO failed (Exception from src/infer_request.cpp:1): torch finds the faces to blur"
+        in caplog.text
+    )
     finder._detectors[0]._nets = CompiledNetworks(_Broken(), _Broken(), _Broken())
     with pytest.raises(RuntimeError, match="infer_request"):
         finder.find(astronaut)
