@@ -445,7 +445,7 @@ def settings_saved(world: World) -> str:
     good = world.program.settings.read_text()
     world.program.settings.write_text(good + "tracker: {confidence: lots}\n")
     world.program.process.send_signal(signal.SIGHUP)
-    refused = world.until(lambda health: any("refused" in each for each in health.troubles), 3.0)
+    refused = world.until(lambda health: any("rejected" in each for each in health.troubles), 3.0)
     world.program.settings.write_text(good)
     world.program.process.send_signal(signal.SIGHUP)
     mended = world.until(lambda health: not health.troubles, 3.0)

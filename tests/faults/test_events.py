@@ -104,8 +104,7 @@ def test_a_clock_that_jumps_an_hour_changes_nothing_but_the_time_of_day(tmp_path
     path, hour_s = tmp_path / "events.jsonl", iter([0, -3600, 3600])
     fixed = datetime.now().astimezone()
     monkeypatch.setattr(
-        app,
-        "wall_clock",
+        "gatecam.live.parts.wall_clock",
         lambda: (fixed + timedelta(seconds=next(hour_s))).isoformat(timespec="milliseconds"),
     )
     sounded, played = threading.Semaphore(0), []

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from datetime import datetime
 
 import pytest
 
@@ -83,6 +84,8 @@ def test_csv_holds_what_is_asked_and_computes_nothing(browser):
 
 def test_people_are_told_as_drawings_with_numbers(browser):
     told = get(browser, "/api/people").json()
+    if datetime.now().date() != NOW.date():
+        pytest.skip("the day changed since the events were made")
     assert told["cameras"] == ["=gate"]
     assert told["hours"].startswith("<svg")
     assert told["days"].startswith("<svg")

@@ -63,7 +63,7 @@ class Picture:
         level = self._level(min(level_depth(scale), self._deepest))
         if level.shape[:2] == size:
             return level
-        pixels = torch.from_numpy(np.ascontiguousarray(level)).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(np.require(level, requirements=("C", "W"))).permute(2, 0, 1)[None]
         return np.asarray(
             nnf.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
         )
