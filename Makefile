@@ -12,9 +12,9 @@ demo: .venv/.ready
 	$(BIN)/gatecam replay $(DEMO)/clip.mp4 --events $(DEMO)/events.jsonl \
 		--video $(DEMO)/annotated.mp4 --sheet $(DEMO)/moments.jpg --no-blur
 
-# A worker for each core and one more, as some tests wait for clocks. A worker that is done takes over from others.
+# A worker for each core: each starts with its share of the files in order, and takes over from one that is behind.
 test: .venv/.ready
-	$(BIN)/python -m pytest --numprocesses $$(($$(nproc) + 1)) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .

@@ -46,7 +46,7 @@ class Reader:
 
     @classmethod
     def load(cls) -> Reader:
-        return cls(*(build_analyzer(Config(device="cpu", detector=one), Telemetry()) for one in (LOW, STOCK)))
+        return cls(*(build_analyzer(Config(detector=one), Telemetry()) for one in (LOW, STOCK)))
 
     def faces(self, true: Image) -> list[Face]:
         """The faces of a camera's picture."""
