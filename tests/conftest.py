@@ -26,11 +26,6 @@ MakeFace = Callable[..., Face]
 MakeTrack = Callable[..., Track]
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with the longest tests, so that no worker is left alone with them at the end."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     """Keep what a report holds of a test's output in UTF-8: a worker cannot send surrogates."""
