@@ -44,7 +44,7 @@ from gatecam.runtime.folders import STORE, state_folder
 from gatecam.runtime.locks import Turn, camera_lock
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import now, running_s
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from gatecam.settings.config import Config, DetectorConfig, PolicyConfig, TrackerConfig
+from gatecam.settings.schema import Config, DetectorConfig, PolicyConfig, TrackerConfig
 from gatecam.types import Box, Event, Expected, Face, Frame, Image, Prediction, StoredEvent, Track
 
 

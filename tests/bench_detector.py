@@ -29,7 +29,7 @@ from facenet_pytorch import MTCNN  # noqa: E402
 
 from gatecam.people.keyframes import KeyFrames  # noqa: E402
 from gatecam.people.tracker import FaceTracker  # noqa: E402
-from gatecam.settings.config import Config, DetectorConfig  # noqa: E402
+from gatecam.settings.schema import Config, DetectorConfig  # noqa: E402
 from gatecam.types import Detection, Face, Frame, Image, Prediction  # noqa: E402
 from gatecam.vision.detector.build import Detector, build_detector  # noqa: E402
 from gatecam.vision.device import pick_backend  # noqa: E402

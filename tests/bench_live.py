@@ -26,7 +26,7 @@ from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.training.drawing import Wear
 from tests.clips import Person, Waypoint, draw_walk
 from tests.streams import MjpegServer, Viewer, part

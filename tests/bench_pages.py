@@ -39,7 +39,7 @@ from gatecam.live.control import Running
 from gatecam.live.health import CameraHealth, Health
 from gatecam.runtime.folders import state_folder
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import CameraConfig, Config, WebConfig
+from gatecam.settings.schema import CameraConfig, Config, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Frame, Presence, Round, Verdict

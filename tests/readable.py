@@ -24,7 +24,7 @@ from gatecam.pictures.blur import AHEAD_S, Cover, Veil
 from gatecam.pictures.draw import annotate
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, DetectorConfig
+from gatecam.settings.schema import Config, DetectorConfig
 from gatecam.types import Face, Image, Step
 from gatecam.web.live import LARGEST_PX, draw
 from gatecam.web.tokens import Role

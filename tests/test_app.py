@@ -24,7 +24,7 @@ from gatecam.people.keyframes import Searched
 from gatecam.runtime.locks import camera_lock
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import time_of_day, wall_clock
-from gatecam.settings.config import (
+from gatecam.settings.schema import (
     CameraConfig,
     CameraEntry,
     ChatConfig,
@@ -314,7 +314,7 @@ def test_torch_is_loaded_with_threads_that_sleep_rather_than_spin() -> None:
     code = (
         "import os, sys\n"
         "from gatecam.app import build_crop_classifier\n"
-        "from gatecam.settings.config import Config\n"
+        "from gatecam.settings.schema import Config\n"
         "assert 'torch' not in sys.modules\n"
         "build_crop_classifier(Config())\n"
         "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)\n"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gatecam.capture.video import VideoFile
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.drawing import Wear
 from gatecam.types import Detection, Image
 from gatecam.vision.detector.stock import StockDetector

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gatecam.cli.main import app
-from gatecam.settings.config import Config, load
+from gatecam.settings.loading import load
+from gatecam.settings.schema import Config
 
 ROOT = Path(__file__).parents[1]
 

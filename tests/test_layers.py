@@ -92,9 +92,9 @@ def test_the_package_keeps_its_layers_and_its_style():
 @pytest.mark.parametrize(
     ("file", "code", "said"),
     [
-        ("types.py", "import gatecam.settings.config", "not on a lower level"),
-        ("geometry.py", "from gatecam.settings import config", "not on a lower level"),
-        ("settings/config.py", "from gatecam.pictures import draw", "not on a lower level"),
+        ("types.py", "import gatecam.settings.schema", "not on a lower level"),
+        ("geometry.py", "from gatecam.settings import schema", "not on a lower level"),
+        ("settings/schema.py", "from gatecam.pictures import draw", "not on a lower level"),
         ("capture/video.py", "from gatecam.vision.device import pick_device", "not on a lower level"),
         ("capture/video.py", "from ..notify import sound", "not on a lower level"),
         ("app.py", "from gatecam.cli.main import main", "not on a lower level"),

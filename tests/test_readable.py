@@ -19,7 +19,7 @@ from gatecam.app import build_analyzer, build_finder
 from gatecam.pictures.draw import blur_faces, draw_faces
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.types import Image
 from gatecam.web.tokens import Role
 from tests.readable import Reader, annotated_pictures, live_pictures

@@ -13,7 +13,7 @@ from gatecam.app import build_analyzer, open_replay
 from gatecam.people.pipeline import People
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, DetectorConfig
+from gatecam.settings.schema import Config, DetectorConfig
 from gatecam.types import Event, Verdict
 
 GOLDEN = Path(__file__).parent / "data" / "golden" / "demo-events.jsonl"

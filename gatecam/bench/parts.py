@@ -21,7 +21,7 @@ from gatecam.live.watch import Watch
 from gatecam.people.pipeline import advance
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.types import Frame, Image
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from gatecam.bench.scene import FPS
 from gatecam.capture.recording import open_recording
 from gatecam.people.pipeline import advance
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, DetectorConfig
+from gatecam.settings.schema import Config, DetectorConfig
 
 PLAIN_FRAMES = 24  # frames of a clip for the plain loop, which takes ten times as long per frame
 PLAIN_WARM_UP = 4  # frames of a clip that it processes before, unmeasured

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.vision.classifier import ByHead, load_classifier
 from gatecam.vision.detector.build import load_detector
 from gatecam.vision.detector.cascade import sheet_of

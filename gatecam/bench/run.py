@@ -27,7 +27,7 @@ from gatecam.runtime.outputs import require_apart, require_writable
 from gatecam.runtime.progress import Tick, progress
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 
 PARTS = tuple(pages.TITLES)
 TABLE = (

@@ -14,7 +14,7 @@ from gatecam.bench.parts import CLIP_FRAMES, RESOLUTIONS, Figures, Plan, Tick
 from gatecam.bench.result import Measure
 from gatecam.bench.scene import write_clip
 from gatecam.errors import OutputError
-from gatecam.settings.config import ENV_PREFIX
+from gatecam.settings.loading import ENV_PREFIX
 
 START_LIMIT_S = 120.0
 LOOK_EVERY_S = 0.005

@@ -16,7 +16,7 @@ from gatecam.capture.sources import NO_DEVICE, NO_STREAM, STALLED, SourceSetting
 from gatecam.errors import CameraError
 from gatecam.runtime.addresses import ENCODE, has_raw_password, hide_in_source, is_url
 from gatecam.runtime.backoff import Pauses
-from gatecam.settings.config import CameraConfig
+from gatecam.settings.schema import CameraConfig
 from gatecam.types import CameraCondition, CameraState, Frame
 
 POLL_S = 0.1  # how soon `stop`, a hung reader or a lost camera is noticed

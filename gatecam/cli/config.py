@@ -31,8 +31,9 @@ def show(
     Parts of addresses that may be passwords are shown as ***.
     """
     from gatecam.runtime.addresses import hide_path
-    from gatecam.settings.config import load, to_yaml
     from gatecam.settings.explain import KEY, face_note
+    from gatecam.settings.loading import load
+    from gatecam.settings.text import to_yaml
 
     loaded = load(config)
     shown = loaded.config if passwords else _without_passwords(loaded.config)
@@ -46,8 +47,8 @@ def show(
 def explain(config: ConfigOption = None) -> None:
     """Explain what the settings mean: the smallest face, how far faces are found, region and searches."""
     from gatecam.runtime.console import open_console
-    from gatecam.settings.config import load
     from gatecam.settings.explain import explain as print_explanation
+    from gatecam.settings.loading import load
 
     loaded = load(config)
     print_explanation(open_console(), loaded.config, loaded.origins)
@@ -62,7 +63,7 @@ def check(
     """Check a settings file and the GATECAM_ variables. List problems, and exit with 2 if there are any."""
     from gatecam.errors import ConfigError
     from gatecam.runtime.logs import say
-    from gatecam.settings.config import load
+    from gatecam.settings.loading import load
     from gatecam.settings.named_files import unreadable_files
 
     loaded = load(file)
@@ -76,9 +77,9 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of the settings, for editors that check while typing."""
-    from gatecam.settings import config
+    from gatecam.settings.schema import json_schema
 
-    typer.echo(json.dumps(config.schema(), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
 def _without_passwords(section: S) -> S:

@@ -29,7 +29,7 @@ from gatecam.runtime.cores import allowed_cores, granted_cores, set_openmp, usab
 from gatecam.runtime.display import display_available
 
 if TYPE_CHECKING:
-    from gatecam.settings.config import Config
+    from gatecam.settings.schema import Config
 
 
 _STATES = {True: "ok", False: "not ok"}
@@ -210,7 +210,7 @@ def _extras() -> Iterator[Row]:
 
 
 def _settings(path: Path | None) -> Iterator[Row]:
-    from gatecam.settings.config import load
+    from gatecam.settings.loading import load
 
     try:
         loaded = load(path)
@@ -226,7 +226,8 @@ def _settings(path: Path | None) -> Iterator[Row]:
 
 def _settings_or_defaults(path: Path | None) -> Config:
     """Return the settings, or the defaults if they are wrong, which has a row of its own."""
-    from gatecam.settings.config import Config, load
+    from gatecam.settings.loading import load
+    from gatecam.settings.schema import Config
 
     try:
         return load(path).config

@@ -16,7 +16,7 @@ from gatecam.app import has_store_file, store_path
 from gatecam.cli.state import find_state
 from gatecam.errors import OutputError
 from gatecam.runtime.console import open_console
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.web.sessions import FILE as SESSIONS

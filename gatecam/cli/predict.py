@@ -37,7 +37,7 @@ def predict(
 ) -> None:
     """Find and classify faces in pictures. Unreadable pictures are listed and skipped, with exit code 1."""
     require_there(paths)
-    from gatecam.settings.config import load
+    from gatecam.settings.loading import load
 
     settings = load(config).config.for_any_picture()
     if submission is not None:

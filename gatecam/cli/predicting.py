@@ -22,7 +22,7 @@ from gatecam.runtime.logs import say
 from gatecam.runtime.outputs import numbered, require_apart
 from gatecam.runtime.progress import progress
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.types import Box, Detection, Face, Image, Prediction
 
 BATCH = 8  # pictures analyzed at once

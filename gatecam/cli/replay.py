@@ -35,6 +35,6 @@ def replay(
     if len(missing) == len(videos):  # if only some are missing, the others are replayed
         raise SourceError("\n".join(missing))
     from gatecam.cli.replaying import Outputs, replay_all
-    from gatecam.settings.config import load
+    from gatecam.settings.loading import load
 
     replay_all(load(config).config, videos, Outputs(events, video, sheet), show, blur)

@@ -26,7 +26,7 @@ from gatecam.runtime.console import open_console
 from gatecam.runtime.outputs import numbered, require_apart, require_folder
 from gatecam.runtime.progress import progress
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.types import Box, Event, Image, Step
 
 STEPS_AHEAD = 8

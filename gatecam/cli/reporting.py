@@ -12,7 +12,7 @@ from gatecam.app import has_store_file, open_store, store_path
 from gatecam.cli.listing import expect_cameras
 from gatecam.cli.state import find_state
 from gatecam.errors import ConfigError
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.store.day_page import day_page, summary
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore, Total

@@ -45,7 +45,7 @@ def run(
         try:
             if in_service():
                 hold_back(Notifier(), START_LIMIT_S)  # before loading the settings, which may be what fails
-            from gatecam.settings.config import load
+            from gatecam.settings.loading import load
 
             loaded = load(config)
             if not in_service() and (camera is not None or not loaded.config.cameras):

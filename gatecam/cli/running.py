@@ -36,7 +36,8 @@ from gatecam.runtime.logs import say
 from gatecam.runtime.stopping import Stop
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import time_of_day
-from gatecam.settings.config import Config, LoadedConfig
+from gatecam.settings.loading import LoadedConfig
+from gatecam.settings.schema import Config
 from gatecam.types import CameraCondition, CameraState, EventKind, Round
 
 if TYPE_CHECKING:

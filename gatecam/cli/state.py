@@ -10,7 +10,8 @@ from gatecam.app import has_store_file
 from gatecam.errors import ServiceError
 from gatecam.runtime import folders
 from gatecam.runtime.logs import say
-from gatecam.settings.config import Config, load
+from gatecam.settings.loading import load
+from gatecam.settings.schema import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from gatecam.runtime.files import write_table
 from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.training.data.layouts import UNLABELLED, open_collection
 from gatecam.types import Box, Face, Image
 from gatecam.vision.weights import find_weights, read_spec

@@ -29,7 +29,9 @@ from gatecam.kiosk.unit import (
     quoted,
     service_unit,
 )
-from gatecam.settings.config import Config, load, to_yaml
+from gatecam.settings.loading import load
+from gatecam.settings.schema import Config
+from gatecam.settings.text import to_yaml
 
 SYSTEM = Path("/")
 UNITS = Path("etc/systemd/system")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from gatecam.live.pace import Pace
-from gatecam.settings.config import PaceConfig
+from gatecam.settings.schema import PaceConfig
 from gatecam.types import CameraCondition, CameraState, Event, EventKind, Frame, Verdict
 
 CLEAR_S = 2.0  # a camera must see this long before its outage is over, so that a loose plug is one alert

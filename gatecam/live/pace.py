@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from gatecam.settings.config import PaceConfig
+from gatecam.settings.schema import PaceConfig
 from gatecam.types import Frame, Slowness
 
 START_S = 10.0  # nothing is measured this long after the first frame, while the networks warm up

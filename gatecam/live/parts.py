@@ -13,7 +13,7 @@ from gatecam.people.pipeline import Pipeline
 from gatecam.people.presence import Presences
 from gatecam.ports import FaceAnalyzer, Sink
 from gatecam.runtime.wall_clock import wall_clock
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.store.totals import ClassTotals
 from gatecam.types import CameraState, Event, Round
 

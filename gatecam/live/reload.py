@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gatecam.errors import ConfigError
-from gatecam.settings.config import Config, LoadedConfig, load
+from gatecam.settings.loading import LoadedConfig, load
+from gatecam.settings.schema import Config
 
 POLL_S = 1.0
 # A running program applies changes to these. All other settings, such as a camera's name, need a restart.

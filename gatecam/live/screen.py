@@ -10,7 +10,7 @@ from gatecam.live.parts import Live
 from gatecam.live.window import Window
 from gatecam.pictures.draw import Banner, annotate, camera_notice, tile
 from gatecam.runtime.wall_clock import time_of_day
-from gatecam.settings.config import Config, Region
+from gatecam.settings.schema import Config, Region
 from gatecam.types import CameraState, Image, Round, Step
 
 RATE_FRAMES = 30  # the frame rate on the screen is averaged over this many frames

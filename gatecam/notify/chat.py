@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.secrets import read_secret
 from gatecam.pictures.messages import MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
-from gatecam.settings.config import ChatConfig
+from gatecam.settings.schema import ChatConfig
 from gatecam.types import Event, EventKind, StoredEvent
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import IO
 
 from gatecam.errors import OutputError
 from gatecam.notify.jsonl import stored_to_line
-from gatecam.settings.config import CommandConfig
+from gatecam.settings.schema import CommandConfig
 from gatecam.types import StoredEvent
 
 KEPT_BYTES = 4096  # how much of the end of the program's standard error is kept

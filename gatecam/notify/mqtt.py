@@ -28,7 +28,7 @@ from gatecam import __version__
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.secrets import read_secret
-from gatecam.settings.config import MqttConfig
+from gatecam.settings.schema import MqttConfig
 from gatecam.types import Presence, StoredEvent, Verdict
 
 if TYPE_CHECKING:

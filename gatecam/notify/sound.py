@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from gatecam.errors import OutputError
 from gatecam.notify.players import Player, PlayError, find_players
-from gatecam.settings.config import SoundConfig
+from gatecam.settings.schema import SoundConfig
 from gatecam.types import Event, EventKind, Verdict
 
 FOLDER = Path(__file__).parents[1] / "assets" / "sounds"

@@ -22,7 +22,7 @@ from gatecam import __version__
 from gatecam.errors import OutputError
 from gatecam.notify.jsonl import stored_to_line
 from gatecam.notify.secrets import read_secret
-from gatecam.settings.config import WebhookConfig
+from gatecam.settings.schema import WebhookConfig
 from gatecam.types import StoredEvent
 
 

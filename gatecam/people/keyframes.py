@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gatecam.geometry import iou, region_box
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Expected, Face, Floats, Frame, Image
 
 Cells = NDArray[np.bool_]  # (rows, columns)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gatecam.geometry import iou
-from gatecam.settings.config import PolicyConfig
+from gatecam.settings.schema import PolicyConfig
 from gatecam.types import Box, Event, EventKind, Track, Verdict
 
 MAX_REMINDERS = 3  # for each alert: someone who ignores three will ignore a fourth

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gatecam.geometry import shift
 from gatecam.labels import MASK_LABELS
-from gatecam.settings.config import TrackerConfig
+from gatecam.settings.schema import TrackerConfig
 from gatecam.types import Box, Detection, Expected, Face, Prediction, Track, Verdict
 
 # Pairing of faces with tracks.

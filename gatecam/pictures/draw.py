@@ -23,7 +23,7 @@ from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
 from gatecam.pictures.messages import CAMERA_MESSAGES, MESSAGES, BannerText
 from gatecam.runtime.files import write_output
-from gatecam.settings.config import Region
+from gatecam.settings.schema import Region
 from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
 
 Color = tuple[int, int, int]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gatecam.geometry import region_box
-from gatecam.settings.config import FACE_BREADTH_M, SMALLEST_FACE_PX, Config, DetectorConfig, Door
+from gatecam.settings.schema import FACE_BREADTH_M, SMALLEST_FACE_PX, Config, DetectorConfig, Door
 
 KEY = "detector.min_face_px"
 WIDTHS_PX = (640, 1280, 1920)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 
 
 def unreadable_files(config: Config) -> Iterator[str]:

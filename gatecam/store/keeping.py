@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gatecam.errors import OutputError
-from gatecam.settings.config import StoreConfig
+from gatecam.settings.schema import StoreConfig
 from gatecam.store.clock import DAY_MS, ClockGuard, to_ms
 from gatecam.store.events import EventStore
 from gatecam.store.totals import ClassTotals

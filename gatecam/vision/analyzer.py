@@ -13,7 +13,7 @@ from torch import Tensor
 from gatecam.errors import DeviceError
 from gatecam.geometry import iou, region_box
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, Geometry
+from gatecam.settings.schema import Config, Geometry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.bordered import Found, bordered, largest_face, matching_face
 from gatecam.vision.classifier import FaceClassifier

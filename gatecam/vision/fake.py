@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gatecam.geometry import iou
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.types import Box, Expected, Face, Image
 
 

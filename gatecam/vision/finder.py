@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from gatecam.errors import DeviceError
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.types import Box, Image
 from gatecam.vision.detector.build import build_detector
 from gatecam.vision.device import Backend, first_line

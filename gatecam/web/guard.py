@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatecam.settings.config import WebConfig
+from gatecam.settings.schema import WebConfig
 from gatecam.web.failures import Client, Failures
 from gatecam.web.places import Places
 from gatecam.web.sessions import Session, Sessions

@@ -23,7 +23,7 @@ import numpy as np
 from gatecam.pictures.blur import AHEAD_S, Veil
 from gatecam.pictures.draw import annotate, blur_faces
 from gatecam.ports import FaceFinder
-from gatecam.settings.config import Config, Region
+from gatecam.settings.schema import Config, Region
 from gatecam.types import Box, Image, Presence, Step
 from gatecam.web.tokens import Role
 

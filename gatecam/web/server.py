@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gatecam.errors import OutputError
-from gatecam.settings.config import WebConfig
+from gatecam.settings.schema import WebConfig
 from gatecam.web.guard import Guard
 from gatecam.web.places import Listener, Places
 

@@ -15,7 +15,7 @@ from gatecam import __version__
 from gatecam.errors import MissingExtraError
 from gatecam.live.control import Running
 from gatecam.ports import FaceFinder
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Presence, Round

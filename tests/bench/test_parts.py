@@ -28,7 +28,7 @@ from gatecam.cli.main import app
 from gatecam.errors import ConfigError, DeviceError, OutputError, SourceError
 from gatecam.runtime import outputs
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.vision.analyzer import TorchAnalyzer
 from gatecam.vision.device import Backend
 

@@ -19,7 +19,7 @@ import pytest
 
 from gatecam.capture.camera import Camera, Cameras
 from gatecam.errors import CameraError
-from gatecam.settings.config import CameraConfig
+from gatecam.settings.schema import CameraConfig
 from gatecam.types import CameraCondition, CameraState, Frame
 from tests.streams import BOUNDARY, MjpegServer, Viewer, jpeg, noise, part
 
@@ -341,7 +341,7 @@ def test_restarts_leave_no_open_files_behind(tick):
 PARENT = """
 import os, sys, threading
 from gatecam.capture.camera import Cameras
-from gatecam.settings.config import CameraConfig
+from gatecam.settings.schema import CameraConfig
 cameras = Cameras([CameraConfig(source=sys.argv[1])])
 with cameras as frames:
     next(frames)

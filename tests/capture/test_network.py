@@ -14,7 +14,7 @@ import pytest
 
 from gatecam.capture.camera import Camera, Cameras
 from gatecam.errors import CameraError
-from gatecam.settings.config import CameraConfig
+from gatecam.settings.schema import CameraConfig
 from gatecam.types import CameraCondition
 from tests.streams import free_port
 

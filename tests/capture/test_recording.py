@@ -9,7 +9,7 @@ from gatecam.capture.camera import Cameras
 from gatecam.capture.folder import ImageFolder
 from gatecam.capture.recording import open_recording
 from gatecam.capture.video import VideoFile
-from gatecam.settings.config import CameraConfig
+from gatecam.settings.schema import CameraConfig
 
 
 class Flat:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from gatecam.cli.main import app
 from gatecam.errors import ConfigError
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 from gatecam.errors import ServiceError
 from gatecam.kiosk import install as installing
 from gatecam.kiosk.unit import page_unit, quoted, service_unit
-from gatecam.settings.config import Config, load
+from gatecam.settings.loading import load
+from gatecam.settings.schema import Config
 
 UNITS = "etc/systemd/system"
 UNIT = f"{UNITS}/gatecam.service"

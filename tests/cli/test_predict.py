@@ -13,7 +13,7 @@ import pytest
 from gatecam.app import build_finder
 from gatecam.capture.images import read_image
 from gatecam.cli import predicting
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Face, Prediction
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.png"

@@ -6,7 +6,8 @@ import threading
 
 from gatecam.cli.running import _Reloading, _Troubles
 from gatecam.kiosk.notify_socket import Notifier
-from gatecam.settings.config import Config, load
+from gatecam.settings.loading import load
+from gatecam.settings.schema import Config
 
 
 class FakeLive:

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 import torch
 
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.detector import stages as detector_stages
 from gatecam.training.detector.loading import Pictures
 from gatecam.training.detector.recipe import DetectorRecipe

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gatecam.app import build_live_sinks
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, MqttConfig, NotifyConfig, StoreConfig, WebhookConfig
+from gatecam.settings.schema import Config, MqttConfig, NotifyConfig, StoreConfig, WebhookConfig
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.types import Event, EventKind, Verdict

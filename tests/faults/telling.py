@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gatecam.app import build_live_sinks
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, NotifyConfig
+from gatecam.settings.schema import Config, NotifyConfig
 from gatecam.types import Event, EventKind, Verdict
 
 

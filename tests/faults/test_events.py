@@ -16,7 +16,7 @@ import pytest
 
 from gatecam import app
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, NotifyConfig
+from gatecam.settings.schema import Config, NotifyConfig
 from gatecam.types import Event, EventKind, Verdict
 
 TELLING = Path(__file__).with_name("telling.py")

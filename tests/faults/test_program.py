@@ -17,7 +17,7 @@ import pytest
 from gatecam.app import build_pipeline
 from gatecam.people.pipeline import People
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, DetectorConfig
+from gatecam.settings.schema import Config, DetectorConfig
 from gatecam.types import Frame
 from gatecam.vision.fake import FakeAnalyzer
 from tests.faults.kill_store import kill_rounds

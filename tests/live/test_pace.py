@@ -9,7 +9,7 @@ import pytest
 
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.pace import START_S, WINDOW_S, WINDOWS, Pace, too_slow
-from gatecam.settings.config import PaceConfig
+from gatecam.settings.schema import PaceConfig
 from gatecam.types import CameraCondition, CameraState, EventKind, Frame, Slowness
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)

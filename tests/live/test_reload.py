@@ -9,7 +9,8 @@ import pytest
 
 from gatecam.errors import ConfigError
 from gatecam.live.reload import PAGE_SETTINGS, ConfigWatch, changes, live_settings, merged, with_setting
-from gatecam.settings.config import CameraEntry, Config, load
+from gatecam.settings.loading import load
+from gatecam.settings.schema import CameraEntry, Config
 
 
 @pytest.fixture

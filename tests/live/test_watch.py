@@ -13,7 +13,7 @@ from gatecam.people.pipeline import Pipeline
 from gatecam.people.policy import AlertPolicy
 from gatecam.people.tracker import FaceTracker
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import PolicyConfig, TrackerConfig
+from gatecam.settings.schema import PolicyConfig, TrackerConfig
 from gatecam.types import CameraCondition, CameraState, EventKind, Frame
 from gatecam.vision.fake import FakeAnalyzer
 

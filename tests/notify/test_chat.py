@@ -10,7 +10,7 @@ import pytest
 
 from gatecam.errors import OutputError
 from gatecam.notify.chat import ChatOutput, chat_outputs, message
-from gatecam.settings.config import ChatConfig
+from gatecam.settings.schema import ChatConfig
 from gatecam.types import Blindness, Event, EventKind, Slowness, StoredEvent, Verdict
 from tests.receiver import Receiver
 

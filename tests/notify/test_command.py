@@ -16,7 +16,7 @@ import pytest
 
 from gatecam.errors import OutputError
 from gatecam.notify.command import CommandOutput
-from gatecam.settings.config import CommandConfig
+from gatecam.settings.schema import CommandConfig
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 
 NOON = datetime(2026, 11, 24, 12).astimezone()

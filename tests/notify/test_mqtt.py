@@ -20,7 +20,7 @@ import pytest
 
 from gatecam.errors import OutputError
 from gatecam.notify.mqtt import MqttOutput, topic_name
-from gatecam.settings.config import MqttConfig
+from gatecam.settings.schema import MqttConfig
 from gatecam.types import Event, EventKind, Presence, StoredEvent, Verdict
 from tests.streams import free_port
 
@@ -204,7 +204,7 @@ def test_it_is_back_by_itself_when_the_broker_is(broker):
 
 GATECAM = """
 import sys, time
-from gatecam.settings.config import MqttConfig
+from gatecam.settings.schema import MqttConfig
 from gatecam.notify.mqtt import MqttOutput
 output = MqttOutput(MqttConfig(host="127.0.0.1", port=int(sys.argv[1])), ["gate"], "one")
 time.sleep(600)

@@ -19,7 +19,7 @@ from gatecam.errors import OutputError
 from gatecam.notify import players, sound
 from gatecam.notify.players import Player, PlayError, command_player
 from gatecam.notify.sound import RATE_HZ, SoundSink, compose
-from gatecam.settings.config import SoundConfig
+from gatecam.settings.schema import SoundConfig
 from gatecam.types import EventKind, Verdict
 
 WAIT_S = 10.0

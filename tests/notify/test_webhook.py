@@ -16,7 +16,7 @@ import pytest
 from gatecam.errors import OutputError
 from gatecam.notify.secrets import read_secret
 from gatecam.notify.webhook import WebhookOutput
-from gatecam.settings.config import WebhookConfig
+from gatecam.settings.schema import WebhookConfig
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 from tests.receiver import Receiver
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatecam.people.keyframes import Grid, KeyFrames, Searched, has_changed, has_lost
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Expected, Face, Frame, Image
 
 FPS = 30

@@ -10,7 +10,7 @@ import pytest
 from gatecam.people.policy import MAX_REMINDERS, AlertPolicy
 from gatecam.people.tracker import FaceTracker
 from gatecam.ports import Policy
-from gatecam.settings.config import PolicyConfig, TrackerConfig
+from gatecam.settings.schema import PolicyConfig, TrackerConfig
 from gatecam.types import Event, EventKind, Face, Track, Verdict
 
 MakeFace = Callable[..., Face]

@@ -12,7 +12,7 @@ import pytest
 
 from gatecam.people.tracker import FaceTracker, VerdictFilter, face_quality, frontal_weight, score_weight
 from gatecam.ports import Tracker
-from gatecam.settings.config import TrackerConfig
+from gatecam.settings.schema import TrackerConfig
 from gatecam.types import Expected, Face, Track, Verdict
 
 MakeFace = Callable[..., Face]

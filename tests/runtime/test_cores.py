@@ -54,7 +54,7 @@ def test_all_libraries_get_as_many_threads_as_there_are_cores():
         "import os\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "from gatecam.app import build_analyzer\n"
-        "from gatecam.settings.config import Config\n"
+        "from gatecam.settings.schema import Config\n"
         "from gatecam.runtime.telemetry import Telemetry\n"
         "analyzer = build_analyzer(Config(device='openvino'), Telemetry())\n"
         "import cv2, torch\n"

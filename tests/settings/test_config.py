@@ -12,8 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from gatecam.errors import ConfigError
-from gatecam.settings.config import (
-    MAX_FILE_BYTES,
+from gatecam.settings.loading import MAX_FILE_BYTES, load
+from gatecam.settings.schema import (
     CameraConfig,
     Config,
     DetectorConfig,
@@ -21,10 +21,9 @@ from gatecam.settings.config import (
     NotifyConfig,
     Section,
     WebConfig,
-    load,
-    schema,
-    to_yaml,
+    json_schema,
 )
+from gatecam.settings.text import to_yaml
 
 TOP_LEVEL_FILE = Path(__file__).parents[2] / "config.yaml"
 HOST = "expected a name or an address alone, such as broker.example or 192.0.2.7"
@@ -598,7 +597,7 @@ def test_every_variable_name_means_one_key():
 
 
 def test_the_schema_is_json_and_knows_the_bounds():
-    described = json.loads(json.dumps(schema()))
+    described = json.loads(json.dumps(json_schema()))
     detector = described["$defs"]["DetectorConfig"]
     assert detector["additionalProperties"] is False
     number, null = detector["properties"]["min_face_px"]["anyOf"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gatecam.settings.config import Config
 from gatecam.settings.named_files import unreadable_files
+from gatecam.settings.schema import Config
 
 NAMED = {
     "mqtt": {"host": "broker.example", "user": "me", "password_file": "p", "tls": True, "ca_file": "a"},

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from gatecam.errors import OutputError
-from gatecam.settings.config import StoreConfig
+from gatecam.settings.schema import StoreConfig
 from gatecam.store.clock import ClockGuard, confirmed_by_time_server, to_ms
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore, Total
@@ -296,7 +296,7 @@ import sys, time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from gatecam.settings.config import StoreConfig
+from gatecam.settings.schema import StoreConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping

@@ -9,7 +9,7 @@ import torch
 from gatecam.errors import DeviceError
 from gatecam.geometry import region_box
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import CameraEntry, Config, DetectorConfig
+from gatecam.settings.schema import CameraEntry, Config, DetectorConfig
 from gatecam.types import Box, Detection, Expected, Prediction
 from gatecam.vision import analyzer as analyzer_module
 from gatecam.vision.analyzer import TorchAnalyzer

@@ -12,7 +12,7 @@ from gatecam.errors import ModelError
 from gatecam.geometry import iou
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import ClassifierConfig, Config
+from gatecam.settings.schema import ClassifierConfig, Config
 from gatecam.types import Box, Detection, Face, Prediction
 from gatecam.vision.analyzer import TorchAnalyzer
 from gatecam.vision.classifier import CHUNK, FaceClassifier, load_classifier

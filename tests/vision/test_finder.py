@@ -8,7 +8,7 @@ import pytest
 
 from gatecam.app import build_finder
 from gatecam.ports import FaceFinder
-from gatecam.settings.config import Config, DetectorConfig
+from gatecam.settings.schema import Config, DetectorConfig
 from gatecam.types import Image
 
 FACE = (222.0, 120.0)  # its middle in the portrait

@@ -19,7 +19,7 @@ from gatecam.app import build_analyzer, build_crop_classifier, open_replay
 from gatecam.errors import DeviceError
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, DetectorConfig
+from gatecam.settings.schema import Config, DetectorConfig
 from gatecam.types import Image
 from gatecam.vision import device as devices
 from gatecam.vision.detector.networks import CompiledNetworks

@@ -36,7 +36,7 @@ def test_what_serves_needs_no_more_of_torchvision(device):
     code = (
         "import numpy as np\n"
         "from gatecam.app import build_analyzer\n"
-        "from gatecam.settings.config import Config\n"
+        "from gatecam.settings.schema import Config\n"
         "from gatecam.runtime.telemetry import Telemetry\n"
         f"analyzer = build_analyzer(Config(device={device!r}), Telemetry())\n"
         "analyzer.analyze([np.zeros((90, 160, 3), np.uint8)])\n"

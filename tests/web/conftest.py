@@ -17,7 +17,7 @@ from gatecam.errors import ConfigError
 from gatecam.live.control import Running
 from gatecam.live.health import CameraHealth, Health, QueueHealth
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.config import Config, WebConfig
+from gatecam.settings.schema import Config, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Verdict

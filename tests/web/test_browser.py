@@ -32,7 +32,7 @@ from playwright.sync_api import Error as PageError
 
 from gatecam.errors import OutputError
 from gatecam.live.health import CameraHealth, Health
-from gatecam.settings.config import Config, WebConfig
+from gatecam.settings.schema import Config, WebConfig
 from gatecam.types import Event, EventKind, Presence, Verdict
 from gatecam.web.door_words import KEYS
 from gatecam.web.live import Hub

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from gatecam.settings.config import Config, WebConfig
+from gatecam.settings.schema import Config, WebConfig
 from gatecam.web.failures import LINES, Client, Failures
 from gatecam.web.site import build_app
 from tests.web.conftest import DOOR_BEARER, HOST, TOKENS, Browser

@@ -10,7 +10,7 @@ from html import unescape
 import pytest
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from gatecam.settings.config import Config, WebConfig
+from gatecam.settings.schema import Config, WebConfig
 from gatecam.web.guard import MAX_BODY_BYTES, PUBLIC
 from gatecam.web.login import is_local
 from gatecam.web.site import build_app

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from gatecam.settings.config import CameraConfig, Config, PrivacyConfig, WebConfig
+from gatecam.settings.schema import CameraConfig, Config, PrivacyConfig, WebConfig
 from gatecam.types import Frame, Presence, Step, Verdict
 from gatecam.web.live import Hub, LivePictures, Viewer, encode, state_message
 from gatecam.web.tokens import Role

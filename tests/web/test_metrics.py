@@ -11,7 +11,7 @@ pytest.importorskip("fastapi")
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from gatecam.settings.config import Config
+from gatecam.settings.schema import Config
 from gatecam.web.site import build_app
 from tests.web.conftest import METRICS_BEARER, TOKENS, Browser
 

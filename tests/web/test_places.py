@@ -15,7 +15,7 @@ pytest.importorskip("fastapi")
 import httpx
 from websockets.sync.client import connect
 
-from gatecam.settings.config import Config, WebConfig
+from gatecam.settings.schema import Config, WebConfig
 from gatecam.web.places import Place, Places
 from gatecam.web.server import WebServer
 from gatecam.web.site import build_app

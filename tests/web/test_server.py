@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("uvicorn")
 
 from gatecam.errors import OutputError
-from gatecam.settings.config import Config, WebConfig
+from gatecam.settings.schema import Config, WebConfig
 from gatecam.web import server as serving
 from gatecam.web.places import MOST
 from gatecam.web.server import PatientProtocol, WebServer

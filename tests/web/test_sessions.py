@@ -17,7 +17,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from gatecam.settings.config import WebConfig
+from gatecam.settings.schema import WebConfig
 from gatecam.web import guard as guarding
 from gatecam.web.failures import Failures
 from gatecam.web.guard import SESSION_OVER, Guard
@@ -191,7 +191,7 @@ def test_a_download_ends_with_its_session():
 
 
 def test_a_restart_brings_no_session_back_that_logged_out(site, behind, tmp_path):
-    from gatecam.settings.config import Config
+    from gatecam.settings.schema import Config
     from gatecam.web.site import build_app
 
     browser = Browser(site)

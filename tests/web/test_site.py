@@ -16,7 +16,7 @@ from gatecam.errors import MissingExtraError, OutputError
 from gatecam.live.control import Running
 from gatecam.live.health import Health
 from gatecam.runtime.folders import state_folder
-from gatecam.settings.config import CameraConfig, Config, PrivacyConfig, StoreConfig, WebConfig
+from gatecam.settings.schema import CameraConfig, Config, PrivacyConfig, StoreConfig, WebConfig
 from gatecam.types import Frame, Presence, Round, Step, Verdict
 from gatecam.web.tokens import load_tokens
 from tests.cli.conftest import picture

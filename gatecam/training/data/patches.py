@@ -20,7 +20,7 @@ from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
 from gatecam.geometry import expand, square
 from gatecam.runtime.files import replacing
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.rows import Collection, Problem, Row
 from gatecam.training.data.tables import relative
 from gatecam.types import Box, Detection, Floats, Image

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from gatecam.capture.prefetch import prefetch
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.classifier.tensorboard import Board, require_tensorboard
 from gatecam.training.detector.batches import crop_batch, window_batch
 from gatecam.training.detector.candidates import Crops

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gatecam.errors import DataError, SourceError
-from gatecam.settings.config import DEFAULT_FACE_PX
+from gatecam.settings.schema import DEFAULT_FACE_PX
 from gatecam.training.data.rows import Collection, Problem, Row
 from gatecam.training.data.split import image_name
 from gatecam.training.detector.scenes import (

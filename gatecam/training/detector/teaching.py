@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gatecam.capture.images import read_image
 from gatecam.errors import SourceError
 from gatecam.runtime.files import replacing
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.patches import file_state
 from gatecam.training.data.rows import Problem
 from gatecam.training.data.tables import relative

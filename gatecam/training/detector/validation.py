@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gatecam.settings.config import DEFAULT_FACE_PX, DetectorConfig
+from gatecam.settings.schema import DEFAULT_FACE_PX, DetectorConfig
 from gatecam.training.detector.candidates import pairwise_iou
 from gatecam.training.detector.mining import BEFORE, Miner
 from gatecam.training.detector.scenes import Scene

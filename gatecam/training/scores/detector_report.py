@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.scores.detector_score import DetectorScore, Rate, rate
 from gatecam.training.scores.detector_speed import Speed
 from gatecam.training.scores.landmarks import LandmarkScore

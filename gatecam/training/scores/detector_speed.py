@@ -12,7 +12,7 @@ import facenet_pytorch
 import numpy as np
 import torch
 
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.scores.matching import Progress
 from gatecam.types import Image
 from gatecam.vision.detector.build import Detector

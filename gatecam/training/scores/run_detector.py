@@ -20,7 +20,7 @@ from gatecam.labels import MASK_LABELS
 from gatecam.runtime.files import write_output
 from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.loading import open_all, tell_problems
 from gatecam.training.data.rows import Collection, Problem, Row
 from gatecam.training.data.split import parts_of

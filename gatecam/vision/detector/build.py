@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from gatecam.errors import ModelError
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Image
 from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.detector.cascade import CascadeDetector

@@ -16,7 +16,7 @@ import torch
 from facenet_pytorch import MTCNN
 
 from gatecam.errors import ModelError
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Image
 
 CELL_PX = 12.0  # size of P-Net's input; the library fails where no level of its pyramid is as large

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.detector import validation as detector_validation
 from gatecam.training.detector.mining import Miner
 from gatecam.training.detector.scenes import empty_scene

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.rows import Row
 from gatecam.training.scores.landmarks import _by_state, _error, score_landmarks
 from gatecam.types import Box, Detection

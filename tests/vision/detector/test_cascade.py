@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gatecam.geometry import iou
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Image
 from gatecam.vision.detector.cascade import CascadeDetector, crop_squares
 from gatecam.vision.detector.networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks

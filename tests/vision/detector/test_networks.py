@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gatecam.errors import ModelError
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.vision.detector.build import build_detector, load_detector, save_detector
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks

@@ -14,7 +14,7 @@ import torch
 
 from gatecam.errors import ModelError
 from gatecam.geometry import iou
-from gatecam.settings.config import DetectorConfig
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Image
 from gatecam.vision.detector.stock import StockDetector
 
