@@ -47,7 +47,7 @@ def evaluate(
     split_seed: SplitSeedOption = 0,
 ) -> None:
     """Score weights on held-out faces: F1 and calibration, overall and by group, with intervals."""
-    from gatecam.training.scores.run import Wanted, evaluate_and_print
+    from gatecam.training.scores.run import ScoreRequest, evaluate_and_print
 
-    wanted = Wanted(data, weights, split, part.value, drawn, page, json_file, fit, cache, split_seed)
-    evaluate_and_print(wanted)
+    request = ScoreRequest(data, weights, split, part.value, drawn, page, json_file, fit, cache, split_seed)
+    evaluate_and_print(request)

@@ -82,9 +82,9 @@ def evaluate_detector(
 ) -> None:
     """Score a face detector beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
     require_there([*data, known, *(empty or []), *(landmarks or [])])
-    from gatecam.training.scores.run_detector import Wanted, evaluate_and_print
+    from gatecam.training.scores.run_detector import DetectorScoreRequest, evaluate_and_print
 
-    wanted = Wanted(
+    request = DetectorScoreRequest(
         data=data,
         weights=weights,
         split=split,
@@ -98,4 +98,4 @@ def evaluate_detector(
         errors=errors,
         split_seed=split_seed,
     )
-    evaluate_and_print(wanted)
+    evaluate_and_print(request)

@@ -99,7 +99,7 @@ def train(
     For several processes, GPUs or machines: `torchrun --nproc-per-node 2 -m gatecam train …`.
     """
     from gatecam.training.classifier.recipe import Recipe
-    from gatecam.training.classifier.run import Wanted, train_and_save
+    from gatecam.training.classifier.run import TrainRequest, train_and_save
 
     recipe = Recipe(
         backbone=backbone,
@@ -123,5 +123,5 @@ def train(
         patience=patience,
         seed=seed,
     )
-    if not train_and_save(Wanted(data, split, split_seed, start, run, out, cache), recipe):
+    if not train_and_save(TrainRequest(data, split, split_seed, start, run, out, cache), recipe):
         raise typer.Exit(130)

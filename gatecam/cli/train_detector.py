@@ -88,7 +88,7 @@ def train_detector(
     require_there([*data, *(no_faces or []), unboxed, start])
     from gatecam.training.detector.loading import Pictures
     from gatecam.training.detector.recipe import DetectorRecipe
-    from gatecam.training.detector.run import Wanted, train_and_save
+    from gatecam.training.detector.run import DetectorTrainRequest, train_and_save
 
     recipe = DetectorRecipe(
         p_steps=p_steps,
@@ -105,5 +105,5 @@ def train_detector(
         seed=seed,
     )
     pictures = Pictures(data, no_faces or [], unboxed, split, split_seed, cache)
-    if not train_and_save(Wanted(pictures, start, run, out), recipe):
+    if not train_and_save(DetectorTrainRequest(pictures, start, run, out), recipe):
         raise typer.Exit(130)

@@ -17,7 +17,7 @@ from typer.main import get_command
 from gatecam.cli.main import app
 from gatecam.training.classifier import learn
 from gatecam.training.classifier.recipe import AUGMENTATIONS, Recipe
-from gatecam.training.classifier.run import Wanted, train_and_save
+from gatecam.training.classifier.run import TrainRequest, train_and_save
 from gatecam.vision.classifier import load_classifier
 from gatecam.vision.network import build_network
 from gatecam.vision.weights import read_spec
@@ -50,7 +50,7 @@ def whole(root) -> Path:
     """The weights that a run of `CHOICES` ends with when nothing stops it."""
     out = root / "whole.safetensors"
     folders = [root / "masks", root / "people"]
-    assert train_and_save(Wanted(folders, None, 0, None, root / "whole", out, root / "cache"), RECIPE)
+    assert train_and_save(TrainRequest(folders, None, 0, None, root / "whole", out, root / "cache"), RECIPE)
     return out
 
 

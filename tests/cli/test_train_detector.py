@@ -16,7 +16,7 @@ from gatecam.settings.schema import DetectorConfig
 from gatecam.training.detector import stages as detector_stages
 from gatecam.training.detector.loading import Pictures
 from gatecam.training.detector.recipe import DetectorRecipe
-from gatecam.training.detector.run import Wanted, train_and_save
+from gatecam.training.detector.run import DetectorTrainRequest, train_and_save
 from gatecam.vision.detector.build import build_detector, load_detector
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE
@@ -55,7 +55,7 @@ def whole(root) -> Path:
     out = root / "whole.safetensors"
     folders = [root / "masks", root / "people"]
     pictures = Pictures(folders, [root / "none"], root / "unboxed.csv", None, 0, root / "cache")
-    assert train_and_save(Wanted(pictures, None, root / "whole", out), RECIPE)
+    assert train_and_save(DetectorTrainRequest(pictures, None, root / "whole", out), RECIPE)
     return out
 
 

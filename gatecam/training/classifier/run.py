@@ -33,7 +33,7 @@ Sets = list[tuple[Collection, Faces]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TrainRequest:
     """Holds the arguments of `gatecam train` that are not part of the recipe."""
 
     data: list[Path]
@@ -45,7 +45,7 @@ class Wanted:
     cache: Path
 
 
-def train_and_save(wanted: Wanted, recipe: Recipe) -> bool:
+def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
     """Train, calibrate and score on the validation faces, and write the weights and their spec.
 
     Return False if the run was stopped before the end.
@@ -53,34 +53,34 @@ def train_and_save(wanted: Wanted, recipe: Recipe) -> bool:
     Raises:
         GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
-    require_ordinary(wanted.out)
-    require_apart([wanted.out], [*wanted.data, *filter(None, (wanted.split, wanted.start))])
+    require_ordinary(request.out)
+    require_apart([request.out], [*request.data, *filter(None, (request.split, request.start))])
     workers = Workers.joined()
     with workers.together():
-        prepare(recipe, wanted.start, wanted.run, workers)
-        loaded = _load(wanted, workers)
+        prepare(recipe, request.start, request.run, workers)
+        loaded = _load(request, workers)
         train, validation = (
-            held_out(loaded, wanted.split, part, wanted.split_seed) for part in ("train", "validation")
+            held_out(loaded, request.split, part, request.split_seed) for part in ("train", "validation")
         )
         judge = Validation([faces for _, faces in validation], recipe.crop)
         sampler = Sampler([faces for _, faces in train], recipe)
-        trainer = Trainer(sampler, judge, recipe, wanted.start, wanted.run, workers)
+        trainer = Trainer(sampler, judge, recipe, request.start, request.run, workers)
         if not _train(trainer, workers):
             return False
         if workers.first:
-            _save(trainer, train, validation, wanted, recipe)
+            _save(trainer, train, validation, request, recipe)
     return True
 
 
-def _load(wanted: Wanted, workers: Workers) -> Sets:
+def _load(request: TrainRequest, workers: Workers) -> Sets:
     """Crop all faces. The first process fills the cache and reports problems, the others read the cache."""
     if workers.first:
-        loaded = load_all(wanted.data, wanted.cache)
+        loaded = load_all(request.data, request.cache)
         workers.wait()
         return loaded
     workers.wait()
     with redirect_stderr(StringIO()):
-        return load_all(wanted.data, wanted.cache)
+        return load_all(request.data, request.cache)
 
 
 def _train(trainer: Trainer, workers: Workers) -> bool:
@@ -107,26 +107,28 @@ def _train(trainer: Trainer, workers: Workers) -> bool:
     return ended
 
 
-def _save(trainer: Trainer, train: Sets, validation: Sets, wanted: Wanted, recipe: Recipe) -> None:
+def _save(trainer: Trainer, train: Sets, validation: Sets, request: TrainRequest, recipe: Recipe) -> None:
     """Calibrate and score the network, write the weights, and print where they are."""
     model = trainer.model
     sets = judge_all(model, recipe.crop, validation, drawn=False)
     fitted = fitted_temperatures(sets)
     spec = ModelSpec(
-        name=wanted.out.stem,
+        name=request.out.stem,
         architecture=model.architecture,
         crop=recipe.crop,
         temperature=dict.fromkeys(HEADS, 1.0) | {head: value for head, (value, _) in fitted.items()},
         data=[f"{collection.name} ({collection.layout}): {len(faces)} faces" for collection, faces in train],
         licence=LICENCE,
     )
-    split = f"split file {wanted.split.name}" if wanted.split else f"hash of keys, seed {wanted.split_seed}"
+    split = (
+        f"split file {request.split.name}" if request.split else f"hash of keys, seed {request.split_seed}"
+    )
     parameters: dict[str, object] = {"part": "validation", "split": split}
     counts = {head: faces for head, (_, faces) in fitted.items()}
     evaluation = evaluate_sets(spec, sets, counts, parameters)
     made = {"recipe": asdict(recipe), "best_epoch": trainer.best_epoch, "held_out": split}
     spec = replace(spec, scores={**evaluation.summary(), **made})
-    saved = save_weights(wanted.out, served_weights(model), spec)
+    saved = save_weights(request.out, served_weights(model), spec)
     print_evaluation(evaluation)
-    print(f"weights: {wanted.out} (sha256 {saved.sha256[:12]}…), of epoch {trainer.best_epoch}")
-    print(f"spec: {wanted.out.with_suffix('.json')}")
+    print(f"weights: {request.out} (sha256 {saved.sha256[:12]}…), of epoch {trainer.best_epoch}")
+    print(f"spec: {request.out.with_suffix('.json')}")

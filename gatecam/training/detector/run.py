@@ -24,7 +24,7 @@ NETWORKS = {"pnet": "P-Net", "rnet": "R-Net", "onet": "O-Net"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DetectorTrainRequest:
     """Holds the arguments of `gatecam train-detector` that are not part of the recipe."""
 
     pictures: Pictures
@@ -33,7 +33,7 @@ class Wanted:
     out: Path
 
 
-def train_and_save(wanted: Wanted, recipe: DetectorRecipe) -> bool:
+def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> bool:
     """Train, set the operating point on the validation pictures, and write the weights and their spec.
 
     Return False if the run was stopped before the end.
@@ -41,20 +41,20 @@ def train_and_save(wanted: Wanted, recipe: DetectorRecipe) -> bool:
     Raises:
         GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
-    pictures = wanted.pictures
-    require_ordinary(wanted.out)
+    pictures = request.pictures
+    require_ordinary(request.out)
     read = [
         *pictures.data,
         *pictures.no_faces,
-        *filter(None, (pictures.unboxed, pictures.split, wanted.start)),
+        *filter(None, (pictures.unboxed, pictures.split, request.start)),
     ]
-    require_apart([wanted.out], read)
-    prepare(wanted.run, wanted.start)
+    require_apart([request.out], read)
+    prepare(request.run, request.start)
     loaded = load_pictures(pictures, recipe)
-    trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, wanted.start, wanted.run)
+    trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, request.start, request.run)
     if not _train(trainer):
         return False
-    _save(trainer, loaded, wanted, recipe)
+    _save(trainer, loaded, request, recipe)
     return True
 
 
@@ -87,9 +87,11 @@ def _sentence(figures: Mapping[str, float]) -> str:
     )
 
 
-def _save(trainer: DetectorTrainer, loaded: Loaded, wanted: Wanted, recipe: DetectorRecipe) -> None:
+def _save(
+    trainer: DetectorTrainer, loaded: Loaded, request: DetectorTrainRequest, recipe: DetectorRecipe
+) -> None:
     """Set the thresholds, score the networks, write the weights, and print where they are."""
-    networks, device, pictures = trainer.networks, pick_device("auto"), wanted.pictures
+    networks, device, pictures = trainer.networks, pick_device("auto"), request.pictures
     with progress("set thresholds", None, "pictures") as tick:
         before = set_operating_point(networks, loaded.held_out, device, tick)
     figures = {}
@@ -104,12 +106,12 @@ def _save(trainer: DetectorTrainer, loaded: Loaded, wanted: Wanted, recipe: Dete
         "recipe": asdict(recipe),
         "held_out": f"split file {pictures.split.name}" if pictures.split else by_hash,
     }
-    spec = DetectorSpec(wanted.out.stem, ARCHITECTURE, "", loaded.data, scores, LICENCE)
-    saved = save_detector(wanted.out, networks.cpu(), spec)
+    spec = DetectorSpec(request.out.stem, ARCHITECTURE, "", loaded.data, scores, LICENCE)
+    saved = save_detector(request.out, networks.cpu(), spec)
     for name, values in figures.items():
         print(f"{NETWORKS[name]}: {_sentence(values)}")
-    print(f"weights: {wanted.out} (sha256 {saved.sha256[:12]}…)")
-    print(f"spec: {wanted.out.with_suffix('.json')}")
+    print(f"weights: {request.out} (sha256 {saved.sha256[:12]}…)")
+    print(f"spec: {request.out.with_suffix('.json')}")
 
 
 def _rounded(figures: Mapping[str, float]) -> dict[str, float]:

@@ -37,7 +37,7 @@ Held = Sequence[tuple[Collection, Faces]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ScoreRequest:
     """Holds the parameters of `gatecam evaluate`."""
 
     data: list[Path]
@@ -52,31 +52,31 @@ class Wanted:
     split_seed: int
 
 
-def evaluate_and_print(wanted: Wanted) -> None:
-    """Score weights on one part of the data. If wanted, first fit their temperatures there.
+def evaluate_and_print(request: ScoreRequest) -> None:
+    """Score weights on one part of the data. With `fit`, first fit their temperatures there.
 
     Raises:
         DataError: the part has no faces with labels.
         OutputError: a file cannot be written.
-        MissingExtraError: a page is wanted and matplotlib is not installed.
+        MissingExtraError: a page is requested, and matplotlib is not installed.
     """
-    _check(wanted)
-    model, spec = load_classifier(wanted.weights)
+    _check(request)
+    model, spec = load_classifier(request.weights)
     model.to(pick_device("auto"))
-    held = held_out(load_all(wanted.data, wanted.cache), wanted.split, wanted.part, wanted.split_seed)
-    sets = judge_all(model, spec.crop, held, wanted.drawn)
+    held = held_out(load_all(request.data, request.cache), request.split, request.part, request.split_seed)
+    sets = judge_all(model, spec.crop, held, request.drawn)
     fitted: dict[str, int] = {}
-    if wanted.fit:
-        spec, fitted = _fit(wanted.weights, spec, sets)
-    evaluation = evaluate_sets(spec, sets, fitted, _parameters(wanted))
+    if request.fit:
+        spec, fitted = _fit(request.weights, spec, sets)
+    evaluation = evaluate_sets(spec, sets, fitted, _parameters(request))
     print_evaluation(evaluation)
-    if wanted.json_file is not None:
+    if request.json_file is not None:
         text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
-        write_output(wanted.json_file, text)
-        print(f"scores: {wanted.json_file}")
-    if wanted.page is not None:
-        page_of(evaluation, sets).write(wanted.page)
-        print(f"page: {wanted.page}")
+        write_output(request.json_file, text)
+        print(f"scores: {request.json_file}")
+    if request.page is not None:
+        page_of(evaluation, sets).write(request.page)
+        print(f"page: {request.page}")
 
 
 def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tuple[Collection, Faces]]:
@@ -145,17 +145,17 @@ def print_evaluation(evaluation: Evaluation) -> None:
             print(note)
 
 
-def _check(wanted: Wanted) -> None:
+def _check(request: ScoreRequest) -> None:
     """Check before the long work that its results can be written."""
-    if wanted.part == "test" and wanted.split is None:
+    if request.part == "test" and request.split is None:
         raise DataError("without a split file there is no test part: give --split, or another --part.")
-    outputs = [path for path in (wanted.page, wanted.json_file) if path is not None]
+    outputs = [path for path in (request.page, request.json_file) if path is not None]
     for path in outputs:
         require_folder(path)
-    require_apart(outputs, [*wanted.data, *([wanted.split] if wanted.split else [])])
-    if wanted.page is not None:
+    require_apart(outputs, [*request.data, *([request.split] if request.split else [])])
+    if request.page is not None:
         require_matplotlib()
-    if wanted.fit and not os.access(folder := find_weights(wanted.weights).parent, os.W_OK):
+    if request.fit and not os.access(folder := find_weights(request.weights).parent, os.W_OK):
         raise OutputError(
             f"{folder}: cannot be written to, so --fit cannot store its result. Copy the weights elsewhere."
         )
@@ -182,15 +182,15 @@ def _fit(weights: str, spec: ModelSpec, sets: Sequence[Judged]) -> tuple[ModelSp
     return spec, {head: faces for head, (_, faces) in fitted.items()}
 
 
-def _parameters(wanted: Wanted) -> dict[str, object]:
+def _parameters(request: ScoreRequest) -> dict[str, object]:
     return {
-        "data": [str(path) for path in wanted.data],
-        "weights": wanted.weights,
-        "split": str(wanted.split) if wanted.split else None,
-        "part": wanted.part,
-        "drawn": wanted.drawn,
-        "fit": wanted.fit,
-        "split_seed": wanted.split_seed,
+        "data": [str(path) for path in request.data],
+        "weights": request.weights,
+        "split": str(request.split) if request.split else None,
+        "part": request.part,
+        "drawn": request.drawn,
+        "fit": request.fit,
+        "split_seed": request.split_seed,
     }
 
 

@@ -67,7 +67,7 @@ BARE = MASK_LABELS.index("none")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DetectorScoreRequest:
     """Holds the parameters of `gatecam evaluate-detector`."""
 
     data: list[Path]
@@ -93,36 +93,36 @@ class _Said:
     on_empty: list[Match]
 
 
-def evaluate_and_print(wanted: Wanted) -> None:
+def evaluate_and_print(request: DetectorScoreRequest) -> None:
     """Score a detector and the stock weights on one part of the data.
 
     Raises:
         DataError: the part has no faces with boxes, or a list cannot be used.
         ModelError: the weights cannot be used.
         OutputError: a file cannot be written.
-        MissingExtraError: a page is wanted and matplotlib is not installed.
+        MissingExtraError: a page is requested, and matplotlib is not installed.
     """
-    _check(wanted)
-    contest = contestants(wanted.weights, wanted.min_face_px)
-    truths = _truths(wanted)
-    empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(wanted.empty)]
-    bare = _bare_faces(wanted)
-    said = _search_all(contest, truths, empty, wanted.min_face_px)
+    _check(request)
+    contest = contestants(request.weights, request.min_face_px)
+    truths = _truths(request)
+    empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(request.empty)]
+    bare = _bare_faces(request)
+    said = _search_all(contest, truths, empty, request.min_face_px)
     landmarks = _landmarks(contest, bare) if bare else {}
-    speed = _speed(contest, truths, wanted.min_face_px)
-    evaluation = _evaluation(wanted, said, landmarks, speed)
+    speed = _speed(contest, truths, request.min_face_px)
+    evaluation = _evaluation(request, said, landmarks, speed)
     print_evaluation(evaluation)
     first = next(iter(said.values()))
-    if wanted.json_file is not None:
+    if request.json_file is not None:
         text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
-        write_output(wanted.json_file, text)
-        print(f"scores: {wanted.json_file}")
-    if wanted.page is not None:
-        page_of(evaluation, first.at_thresholds, first.on_empty).write(wanted.page)
-        print(f"page: {wanted.page}")
-    if wanted.errors is not None:
-        count = write_false(wanted.errors, first.at_thresholds)
-        print(f"false detections: {count} in {wanted.errors}")
+        write_output(request.json_file, text)
+        print(f"scores: {request.json_file}")
+    if request.page is not None:
+        page_of(evaluation, first.at_thresholds, first.on_empty).write(request.page)
+        print(f"page: {request.page}")
+    if request.errors is not None:
+        count = write_false(request.errors, first.at_thresholds)
+        print(f"false detections: {count} in {request.errors}")
 
 
 def print_evaluation(evaluation: DetectorEvaluation) -> None:
@@ -146,57 +146,67 @@ def print_evaluation(evaluation: DetectorEvaluation) -> None:
     console.print(_table("Speed, one frame at a time", SPEED, speed_rows(evaluation)))
 
 
-def _check(wanted: Wanted) -> None:
+def _check(request: DetectorScoreRequest) -> None:
     """Check before the long work that its results can be written."""
-    if wanted.part == "test" and wanted.split is None:
+    if request.part == "test" and request.split is None:
         raise DataError("without a split file there is no test part: give --split, or another --part.")
-    outputs = [path for path in (wanted.page, wanted.json_file, wanted.errors) if path is not None]
+    outputs = [path for path in (request.page, request.json_file, request.errors) if path is not None]
     for path in outputs:
         require_folder(path)
-    inputs = [*wanted.data, *wanted.landmarks, *wanted.empty, *filter(None, (wanted.split, wanted.known))]
+    inputs = [
+        *request.data,
+        *request.landmarks,
+        *request.empty,
+        *filter(None, (request.split, request.known)),
+    ]
     require_apart(outputs, inputs)
-    if wanted.page is not None:
+    if request.page is not None:
         require_matplotlib()
 
 
-def _truths(wanted: Wanted) -> list[Truth]:
+def _truths(request: DetectorScoreRequest) -> list[Truth]:
     """Return the pictures of the part, with the faces that should be found in them."""
-    collections = open_all(wanted.data)
-    known = read_known(wanted.known) if wanted.known is not None else {}
-    if wanted.known is not None:
-        require_known(known, wanted.known, collections)
+    collections = open_all(request.data)
+    known = read_known(request.known) if request.known is not None else {}
+    if request.known is not None:
+        require_known(known, request.known, collections)
     truths = []
-    for collection, rows in _of_part(collections, wanted):
-        truths += truths_of(collection, rows, known, wanted.min_face_px)
+    for collection, rows in _of_part(collections, request):
+        truths += truths_of(collection, rows, known, request.min_face_px)
     if not any(truth.faces for truth in truths):
         raise DataError(
-            f"the part {wanted.part} contains no face of {wanted.min_face_px} px or more. Add pictures, or "
+            f"the part {request.part} contains no face of {request.min_face_px} px or more. Add pictures, or "
             "choose another --part."
         )
     return truths
 
 
-def _bare_faces(wanted: Wanted) -> list[Row]:
+def _bare_faces(request: DetectorScoreRequest) -> list[Row]:
     """Return the bare faces of the part to draw masks on."""
-    if not wanted.landmarks:
+    if not request.landmarks:
         return []
     rows = [
         row
-        for _, rows in _of_part(open_all(wanted.landmarks), wanted)
+        for _, rows in _of_part(open_all(request.landmarks), request)
         for row in rows
         if row.mask == BARE and not row.suspect
     ]
     if not rows:
-        raise DataError(f"the part {wanted.part} contains no bare face. Give --landmarks other pictures.")
+        raise DataError(f"the part {request.part} contains no bare face. Give --landmarks other pictures.")
     return rows
 
 
-def _of_part(collections: Sequence[Collection], wanted: Wanted) -> list[tuple[Collection, list[Row]]]:
-    if wanted.part == ALL:
+def _of_part(
+    collections: Sequence[Collection], request: DetectorScoreRequest
+) -> list[tuple[Collection, list[Row]]]:
+    if request.part == ALL:
         return [(collection, collection.rows) for collection in collections]
-    parts = parts_of(collections, wanted.split, wanted.split_seed)
+    parts = parts_of(collections, request.split, request.split_seed)
     return [
-        (collection, [row for row, part in zip(collection.rows, of_rows, strict=True) if part == wanted.part])
+        (
+            collection,
+            [row for row, part in zip(collection.rows, of_rows, strict=True) if part == request.part],
+        )
         for collection, of_rows in zip(collections, parts, strict=True)
     ]
 
@@ -255,35 +265,37 @@ def _readable(truths: Sequence[Truth]) -> Iterator[Image]:
 
 
 def _evaluation(
-    wanted: Wanted,
+    request: DetectorScoreRequest,
     said: Mapping[str, _Said],
     landmarks: Mapping[str, dict[str, LandmarkScore]],
     speed: list[Speed],
 ) -> DetectorEvaluation:
     reports = []
     with progress("resample", len(said), "detectors") as tick:
-        for (name, of_detector), weights in zip(said.items(), names_of(wanted.weights).values(), strict=True):
-            score = score_detections(of_detector.at_thresholds, of_detector.lowered, wanted.min_face_px)
-            alarms = false_alarms_of(of_detector.on_empty) if wanted.empty else None
+        for (name, of_detector), weights in zip(
+            said.items(), names_of(request.weights).values(), strict=True
+        ):
+            score = score_detections(of_detector.at_thresholds, of_detector.lowered, request.min_face_px)
+            alarms = false_alarms_of(of_detector.on_empty) if request.empty else None
             sha256 = "" if weights == STOCK else hash_of(find_weights(weights, "detector.weights"))
             reports.append(DetectorReport(name, sha256, score, alarms, landmarks.get(name, {})))
             tick(len(reports))
     usual = DetectorConfig()
     thresholds = {name: getattr(usual, name) for name in LOWERED}
-    return DetectorEvaluation(_parameters(wanted), thresholds, LOWERED, reports, speed)
+    return DetectorEvaluation(_parameters(request), thresholds, LOWERED, reports, speed)
 
 
-def _parameters(wanted: Wanted) -> dict[str, object]:
+def _parameters(request: DetectorScoreRequest) -> dict[str, object]:
     return {
-        "data": [str(path) for path in wanted.data],
-        "weights": wanted.weights,
-        "split": str(wanted.split) if wanted.split else None,
-        "part": wanted.part,
-        "min_face_px": wanted.min_face_px,
-        "known": str(wanted.known) if wanted.known else None,
-        "empty": [str(path) for path in wanted.empty],
-        "landmarks": [str(path) for path in wanted.landmarks],
-        "split_seed": wanted.split_seed,
+        "data": [str(path) for path in request.data],
+        "weights": request.weights,
+        "split": str(request.split) if request.split else None,
+        "part": request.part,
+        "min_face_px": request.min_face_px,
+        "known": str(request.known) if request.known else None,
+        "empty": [str(path) for path in request.empty],
+        "landmarks": [str(path) for path in request.landmarks],
+        "split_seed": request.split_seed,
     }
 
 
