@@ -1,25 +1,78 @@
-"""Provide what all training runs share: run folder, checkpoint, log, learning rate schedule and precision."""
+"""Provide what all training runs share: progress, run folder, checkpoint, log, schedule and precision."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from gatecam.errors import DataError, OutputError
 from gatecam.runtime.files import replacing, write_output
+from gatecam.runtime.progress import progress
+from gatecam.runtime.stopping import stop_on_signals
 
 SAVE_EVERY_S = 60.0
 CHECKPOINT, PART, LOG = "checkpoint.pt", "checkpoint.part", "log.jsonl"
 WARM_UP_STEPS = 100
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Training(Protocol[R_co]):
+    """Trains until the end or until `stop`, and reports its progress as values of one type."""
+
+    def stop(self) -> None:
+        """Stop after the current batch. Signal handlers call this method."""
+
+    def train(self, report: Callable[[R_co], None]) -> bool:
+        """Train, and return False if `stop` ended the run early."""
+
+
+def train_with_bar(
+    training: Training[R], batches: tuple[int, int], describe: Callable[[R], tuple[int, str]]
+) -> bool:
+    """Train with a progress bar. Ctrl-C and SIGTERM stop after the current batch.
+
+    Args:
+        training: the run to train or to continue.
+        batches: the number of batches done so far, and of the whole run.
+        describe: returns the number of batches done, and how the run goes.
+
+    Returns:
+        False if the run was stopped before the end.
+    """
+    done, total = batches
+    with progress("train", total, "batches", done) as tick, stop_on_signals() as stop:
+        stop.reach(training.stop)
+
+        def report(at: R) -> None:
+            done, note = describe(at)
+            tick(done, total, note)
+
+        ended = training.train(report)
+    if not ended:
+        print("gatecam: stopped. Run the same command again to continue.", file=sys.stderr)
+    return ended
+
+
+def held_out_by(split: Path | None, seed: int) -> str:
+    """Describe for a spec how the validation part was chosen."""
+    return f"split file {split.name}" if split else f"hash of keys, seed {seed}"
+
+
+def print_saved(out: Path, sha256: str, note: str = "") -> None:
+    """Print where the weights and their spec are, with a note on the weights."""
+    print(f"weights: {out} (sha256 {sha256[:12]}…){note}")
+    print(f"spec: {out.with_suffix('.json')}")
 
 
 def make_folder(folder: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 from gatecam.runtime.outputs import require_apart, require_ordinary
-from gatecam.runtime.progress import progress
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.training.classifier.learn import Report, Trainer, prepare
 from gatecam.training.classifier.recipe import Recipe
@@ -18,6 +16,7 @@ from gatecam.training.classifier.validation import Validation
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import Collection
+from gatecam.training.runs import held_out_by, print_saved, train_with_bar
 from gatecam.training.scores.report import fitted_temperatures
 from gatecam.training.scores.run import evaluate_sets, held_out, judge_all, print_evaluation
 from gatecam.training.workers import Workers
@@ -84,27 +83,21 @@ def _load(request: TrainRequest, workers: Workers) -> Sets:
 
 
 def _train(trainer: Trainer, workers: Workers) -> bool:
-    """Train with a progress bar. Ctrl-C and SIGTERM stop after the current batch."""
+    """Train with a progress bar in the first process. Return False if the run was stopped."""
     if not workers.first:
         with stop_on_signals() as stop:
             stop.reach(trainer.stop)
             return trainer.train(lambda at: None)
-    done, total = trainer.batches
-    with progress("train", total, "batches", done) as tick, stop_on_signals() as stop:
-        stop.reach(trainer.stop)
-        told = ""
+    told = ""
 
-        def report(at: Report) -> None:
-            nonlocal told
-            if at.scores:
-                told = ", macro-F1 " + ", ".join(f"{score.head} {score.macro_f1:.3f}" for score in at.scores)
-            done = at.epoch * at.steps + at.step
-            tick(done, total, f"epoch {at.epoch + 1}/{at.epochs}, loss {at.loss:.3f}{told}")
+    def describe(at: Report) -> tuple[int, str]:
+        nonlocal told
+        if at.scores:
+            told = ", macro-F1 " + ", ".join(f"{score.head} {score.macro_f1:.3f}" for score in at.scores)
+        note = f"epoch {at.epoch + 1}/{at.epochs}, loss {at.loss:.3f}{told}"
+        return at.epoch * at.steps + at.step, note
 
-        ended = trainer.train(report)
-    if not ended:
-        print("gatecam: stopped. Run the same command again to continue.", file=sys.stderr)
-    return ended
+    return train_with_bar(trainer, trainer.batches, describe)
 
 
 def _save(trainer: Trainer, train: Sets, validation: Sets, request: TrainRequest, recipe: Recipe) -> None:
@@ -120,9 +113,7 @@ def _save(trainer: Trainer, train: Sets, validation: Sets, request: TrainRequest
         data=[f"{collection.name} ({collection.layout}): {len(faces)} faces" for collection, faces in train],
         licence=LICENCE,
     )
-    split = (
-        f"split file {request.split.name}" if request.split else f"hash of keys, seed {request.split_seed}"
-    )
+    split = held_out_by(request.split, request.split_seed)
     parameters: dict[str, object] = {"part": "validation", "split": split}
     counts = {head: faces for head, (_, faces) in fitted.items()}
     evaluation = evaluate_sets(spec, sets, counts, parameters)
@@ -130,5 +121,4 @@ def _save(trainer: Trainer, train: Sets, validation: Sets, request: TrainRequest
     spec = replace(spec, scores={**evaluation.summary(), **made})
     saved = save_weights(request.out, served_weights(model), spec)
     print_evaluation(evaluation)
-    print(f"weights: {request.out} (sha256 {saved.sha256[:12]}…), of epoch {trainer.best_epoch}")
-    print(f"spec: {request.out.with_suffix('.json')}")
+    print_saved(request.out, saved.sha256, f", of epoch {trainer.best_epoch}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.progress import progress
-from gatecam.runtime.stopping import stop_on_signals
 from gatecam.training.detector.learn import DetectorTrainer, Report, prepare
 from gatecam.training.detector.loading import Loaded, Pictures, load_pictures
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.validation import set_operating_point, validate
+from gatecam.training.runs import held_out_by, print_saved, train_with_bar
 from gatecam.vision.detector.build import save_detector
 from gatecam.vision.detector.networks import ARCHITECTURE
 from gatecam.vision.device import pick_device
@@ -59,23 +58,17 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
 
 
 def _train(trainer: DetectorTrainer) -> bool:
-    """Train with a progress bar. Ctrl-C and SIGTERM stop after the current batch."""
-    done, total = trainer.steps
-    with progress("train", total, "batches", done) as tick, stop_on_signals() as stop:
-        stop.reach(trainer.stop)
-        told = ""
+    """Train with a progress bar. Return False if the run was stopped."""
+    told = ""
 
-        def report(at: Report) -> None:
-            nonlocal told
-            if at.figures:
-                told = f", {at.stage}-Net: {_sentence(at.figures)}"
-            doing = at.doing or (f"loss {at.loss:.3f}" if at.loss is not None else "done")
-            tick(at.step, total, f"{at.stage}: {doing}{told}")
+    def describe(at: Report) -> tuple[int, str]:
+        nonlocal told
+        if at.figures:
+            told = f", {at.stage}-Net: {_sentence(at.figures)}"
+        doing = at.doing or (f"loss {at.loss:.3f}" if at.loss is not None else "done")
+        return at.step, f"{at.stage}: {doing}{told}"
 
-        ended = trainer.train(report)
-    if not ended:
-        print("gatecam: stopped. Run the same command again to continue.", file=sys.stderr)
-    return ended
+    return train_with_bar(trainer, trainer.steps, describe)
 
 
 def _sentence(figures: Mapping[str, float]) -> str:
@@ -98,20 +91,18 @@ def _save(
     for name in NETWORKS:
         with progress(f"validate {NETWORKS[name]}", None, "pictures") as tick:
             figures[name] = validate(networks, name, loaded.held_out, device, tick)
-    by_hash = f"hash of keys, seed {pictures.split_seed}"
     scores = {
         "validation": {name: _rounded(values) for name, values in figures.items()},
         "after_stages": trainer.figures,
         "thresholds_before_shift": before,
         "recipe": asdict(recipe),
-        "held_out": f"split file {pictures.split.name}" if pictures.split else by_hash,
+        "held_out": held_out_by(pictures.split, pictures.split_seed),
     }
     spec = DetectorSpec(request.out.stem, ARCHITECTURE, "", loaded.data, scores, LICENCE)
     saved = save_detector(request.out, networks.cpu(), spec)
     for name, values in figures.items():
         print(f"{NETWORKS[name]}: {_sentence(values)}")
-    print(f"weights: {request.out} (sha256 {saved.sha256[:12]}…)")
-    print(f"spec: {request.out.with_suffix('.json')}")
+    print_saved(request.out, saved.sha256)
 
 
 def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
