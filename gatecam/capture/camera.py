@@ -122,7 +122,7 @@ class Camera:
         except OSError as error:
             self._failure = self.sentence(f"gets no reader ({error.strerror})")
         if self._reader is None:
-            self._start_at_s = now_s + self._pauses.after(now_s, now_s)
+            self._start_at_s = now_s + self._pauses.next()
 
     def _source_settings(self) -> SourceSettings:
         config = self.config
@@ -158,7 +158,7 @@ class Camera:
     def _let_go(self, reader: ReaderProcess, now_s: float) -> None:
         """Allow another reader once this one has ended, because two cannot open one device."""
         if reader.is_gone():
-            self._start_at_s = now_s + self._pauses.after(reader.started_s, now_s)
+            self._start_at_s = now_s + self._pauses.next(now_s - reader.started_s)
             self.restarts += 1
             self._is_ending = False
             self.close()

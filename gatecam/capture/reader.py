@@ -130,7 +130,7 @@ class Reader:
                     break  # a camera that could be read before is off rather than changed
         self._reason = str(told)
         ended_s = time.monotonic()
-        pause_s = self._pauses.after(started_s, ended_s)
+        pause_s = self._pauses.next(ended_s - started_s)
         self._tell(Phase.PAUSING, ended_s + pause_s)
         return pause_s
 

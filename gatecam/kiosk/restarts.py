@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatecam.kiosk.notify_socket import Notifier
+from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.folders import read_own, replace_own, runtime_folder
 
 MANY_STARTS = 5  # more starts than this within the window are delayed
@@ -51,10 +52,9 @@ class Starts:
         # A time slightly ahead of now belongs to a start that was ended during its pause. A time further
         # ahead comes from the clock of an earlier boot.
         recent = [s for s in self.times_s if now_s - WINDOW_S < s <= now_s + LONGEST_PAUSE_S]
-        if self.pause_s and recent:
-            pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self.pause_s))
-        else:
-            pause_s = FIRST_PAUSE_S if len(recent) >= MANY_STARTS else 0.0
+        pause_s = 0.0
+        if len(recent) >= MANY_STARTS or (recent and self.pause_s):
+            pause_s = Pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S, self.pause_s).next()
         return Starts((*recent, now_s + pause_s)[-MANY_STARTS - 1 :], pause_s)
 
 

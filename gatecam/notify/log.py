@@ -20,6 +20,7 @@ from gatecam.errors import OutputError
 from gatecam.notify.jsonl import cannot_write, event_to_line
 from gatecam.notify.queue import QueuedSink
 from gatecam.ports import Sink
+from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.folders import close_to_others
 from gatecam.runtime.locks import lock_open_file
 from gatecam.runtime.telemetry import Telemetry
@@ -196,8 +197,7 @@ class DurableSink(QueuedSink):
         self._file = file
         self._then = then
         self._on_trouble = on_trouble
-        self._first_pause_s = first_pause_s
-        self._pause_s = first_pause_s
+        self._pauses = Pauses(first_pause_s, LONGEST_PAUSE_S)
         self._trouble: str | None = None
         self._dropped_before = 0
         super().__init__(file, size, name, telemetry)
@@ -225,8 +225,7 @@ class DurableSink(QueuedSink):
 
     def _pause(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closing, self._pause_s)
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            self._changed.wait_for(lambda: self._closing, self._pauses.next())
 
     def _give_up(self) -> None:
         with self._changed:
@@ -243,7 +242,7 @@ class DurableSink(QueuedSink):
             self._on_trouble(text)
 
     def _tell_end(self, written: int) -> None:
-        self._pause_s = self._first_pause_s
+        self._pauses.reset()
         if self._trouble is None:
             return
         self._trouble = None

@@ -1,26 +1,29 @@
-"""Choose the pauses between attempts to reach a camera: short at first, then longer, without end."""
+"""Choose the pauses between attempts: short at first, then twice as long each time, up to a limit."""
 
 from __future__ import annotations
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 2.0  # opening takes up to 3 s, so a stream that returns is seen within 5 s
+from dataclasses import dataclass
 
 
+@dataclass(slots=True)
 class Pauses:
-    """Spaces attempts so that they start 0.5, 1, 2, 2, ... s apart.
+    """Holds the shortest, the longest and the latest pause, in s.
 
-    At least 0.5 s pass after the end of the last attempt. An attempt that hung for long adds no more to that.
+    The defaults are for cameras: opening one takes up to 3 s, so a stream that returns is seen within 5 s.
     """
 
-    def __init__(self) -> None:
-        self._spacing_s = FIRST_PAUSE_S
+    first_s: float = 0.5
+    longest_s: float = 2.0
+    last_s: float = 0.0
 
     def reset(self) -> None:
-        """Go back to the shortest pause, because a frame has come."""
-        self._spacing_s = FIRST_PAUSE_S
+        """Go back to the shortest pause, because an attempt has succeeded."""
+        self.last_s = 0.0
 
-    def after(self, started_s: float, ended_s: float) -> float:
-        """Return how long to wait, in s, after a failed attempt. The next pause is longer."""
-        pause_s = max(FIRST_PAUSE_S, started_s + self._spacing_s - ended_s)
-        self._spacing_s = min(2 * self._spacing_s, LONGEST_PAUSE_S)
-        return pause_s
+    def next(self, spent_s: float = 0.0) -> float:
+        """Return how long to wait after a failed attempt that took `spent_s`.
+
+        The pause counts from the start of the attempt, but is never shorter than the first one.
+        """
+        self.last_s = min(self.longest_s, max(self.first_s, 2 * self.last_s))
+        return max(self.first_s, self.last_s - spent_s)

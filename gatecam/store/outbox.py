@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from gatecam.errors import OutputError
 from gatecam.ports import Output
+from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.store.events import EventStore
 from gatecam.types import StoredEvent
@@ -59,7 +60,7 @@ class Courier:
         self._is_copy = from_start
         self._telemetry = telemetry or Telemetry()
         self._on_trouble, self._is_our_turn = on_trouble, is_our_turn
-        self._first_pause_s = self._pause_s = first_pause_s
+        self._pauses = Pauses(first_pause_s, LONGEST_PAUSE_S)
         self._trouble: str | None = None
         self._lost = 0  # events lost during the current trouble
         self._from_start = from_start
@@ -104,8 +105,7 @@ class Courier:
                 self._round()
             except Exception as error:  # no error of an output may end the thread
                 self._fail(error)
-                self._closing.wait(self._pause_s)
-                self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+                self._closing.wait(self._pauses.next())
 
     def _round(self) -> None:
         """Deliver one batch, or wait if there is nothing to deliver."""
@@ -123,7 +123,7 @@ class Courier:
             self._lose(cursor, backlog.deleted)
         if backlog.events:
             self._deliver(backlog.events)
-            self._pause_s = self._first_pause_s
+            self._pauses.reset()
             self._tell(None, "takes events again")
         else:
             self._tell(self._output.trouble, "is fine again, and nothing waits")

@@ -10,7 +10,9 @@ import ipaddress
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from gatecam.runtime.backoff import Pauses
 
 FREE = 5
 FIRST_WAIT_S = 15.0
@@ -31,22 +33,33 @@ class Client:
     agent: str
 
 
+@dataclass(slots=True)
+class _Failed:
+    """Counts one client's failures. From the fifth on, each makes it wait twice as long."""
+
+    number: int = 0
+    last_s: float = 0.0
+    until_s: float = 0.0
+    pauses: Pauses = field(default_factory=lambda: Pauses(FIRST_WAIT_S, LONGEST_WAIT_S))
+
+    def note(self, now_s: float) -> None:
+        self.number, self.last_s = self.number + 1, now_s
+        self.until_s = now_s + (self.pauses.next() if self.number >= FREE else 0.0)
+
+
 class Failures:
     """Counts failures by client, and by network for IPv6, because a host there has 2**64 addresses."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Start without failures. `clock` returns monotonic time in s."""
         self._clock = clock
-        self._of: OrderedDict[Client, tuple[int, float]] = OrderedDict()  # number, time of the last one
+        self._of: OrderedDict[Client, _Failed] = OrderedDict()
         self._log = _Log(clock)
 
     def wait_s(self, client: Client) -> float:
         """Return how long a client still has to wait because of wrong tokens, or 0."""
-        number, last_s = self._of.get(_key(client), (0, 0.0))
-        if number < FREE:
-            return 0.0
-        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (number - FREE))
-        return max(0.0, last_s + wait_s - self._clock())
+        failed = self._of.get(_key(client))
+        return 0.0 if failed is None else max(0.0, failed.until_s - self._clock())
 
     def note(self, client: Client) -> float:
         """Log a wrong token and return how long the client still has to wait.
@@ -57,8 +70,11 @@ class Failures:
         if (wait_s := self.wait_s(client)) > 0:
             return wait_s
         key, now_s = _key(client), self._clock()
-        number, last_s = self._of.pop(key, (0, now_s))
-        self._of[key] = (1 if now_s - last_s > FORGET_S else number + 1, now_s)
+        failed = self._of.pop(key, None)
+        if failed is None or now_s - failed.last_s > FORGET_S:
+            failed = _Failed()
+        failed.note(now_s)
+        self._of[key] = failed
         while len(self._of) > MOST_CLIENTS:
             self._of.popitem(last=False)
         return 0.0

@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from gatecam.errors import OutputError
+from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.locks import Turn
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.store import outbox
@@ -165,7 +166,7 @@ def test_pauses_grow_to_a_minute(store, start):
     courier = start(output, is_our_turn=lambda: False)
     courier.close()
     courier._closing = FakeEnd(pauses)
-    courier._first_pause_s = courier._pause_s = 1.0
+    courier._pauses = Pauses(outbox.FIRST_PAUSE_S, outbox.LONGEST_PAUSE_S)
     courier._round = lambda: output.deliver([])
     courier._work()
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
