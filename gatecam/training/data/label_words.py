@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from gatecam.labels import CLASS_COUNT, age_band, class_parts
+from gatecam.labels import CLASS_COUNT, MASK_LABELS, age_band, class_parts
 from gatecam.training.data.rows import UNKNOWN
 
 OLDEST_YEARS = 120
@@ -55,6 +55,15 @@ def years(word: str) -> int:
 def band(years_of_age: int) -> int:
     """Return the index of an age's band in `labels.AGE_LABELS`, or -1 if the age is unknown."""
     return UNKNOWN if years_of_age == UNKNOWN else age_band(years_of_age)
+
+
+def kind(word: str) -> str:
+    """Return what covers a face in lower case, or "" if nothing does or if it is unknown.
+
+    >>> kind("Surgical"), kind("none")
+    ('surgical', '')
+    """
+    return "" if mask_state(word) == MASK_LABELS.index("none") else word.casefold()
 
 
 def class_of_folder(name: str) -> tuple[int, int, int] | None:

@@ -34,15 +34,17 @@ UNLABELLED = "the contest's unlabelled half"
 CLASS_FOLDERS = "one folder per class"
 BOXES = "a CSV with boxes"
 FACES = "a CSV of faces"
+CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = {  # required columns of each layout. The first layout that fits is used.
     CONTEST: ("gender", "age", "path"),
     UNLABELLED: ("imageid",),
-    BOXES: ("image", "x1", "y1", "x2", "y2", "label"),
-    FACES: ("image", "age", "gender"),
+    BOXES: ("image", *CORNERS),
 }
+LABELS = ("label", "gender", "age")  # one of these columns besides `image` makes a CSV of faces
 EXPECTED = (
-    "a CSV file with the columns id,gender,race,age,path or ImageID or image,x1,y1,x2,y2,label or "
-    "image,age,gender, or folders named as 000001_female_Asian_45 or as a class (0 to 17, correct, none …)"
+    "a CSV file with the columns id,gender,race,age,path or ImageID, or with image and at least one of "
+    "label, gender, age and x1,y1,x2,y2, or folders named as 000001_female_Asian_45 or as a class (0 to 17, "
+    "correct, none …)"
 )
 
 
@@ -99,7 +101,8 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _layout_of(columns: Sequence[str]) -> str | None:
-    return next((layout for layout, needed in COLUMNS.items() if set(needed) <= set(columns)), None)
+    faces = FACES if "image" in columns and set(LABELS) & set(columns) else None
+    return next((layout for layout, needed in COLUMNS.items() if set(needed) <= set(columns)), faces)
 
 
 def _read_listed(table: Path, notes: Notes) -> tuple[str, list[Row]]:
@@ -143,7 +146,7 @@ def _unlabelled(lines: Sequence[Line], pictures: Pictures, notes: Notes) -> list
 
 
 def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | None:
-    """Return the row of a line in the style of ILC (boxed) or UTKFace, or None if the line is unusable."""
+    """Return the row of a line, or None if the line is unusable. Columns that are missing stay unknown."""
     values = line.values
     image = pictures.find(values["image"], line.where) if values["image"] else None
     if image is None:
@@ -161,28 +164,34 @@ def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | No
         notes.add(line.where, f"suspect is neither 0 nor 1: {suspect!r}", "treated as doubtful")
     race = values.get("race", "").casefold()
     key = values.get("group") or values["image"]
-    return Row(image, box, mask, gender, words.band(years), suspect != "0", key, years, race)
+    kind = words.kind(values.get("kind", ""))
+    return Row(image, box, mask, gender, words.band(years), suspect != "0", key, years, race, kind)
 
 
 def _labels(line: Line, notes: Notes) -> tuple[int, int, int] | None:
-    """Return the mask state, gender and years of a line, or None if all of them are invalid.
+    """Return the mask state, gender and years of a line, or None if it states labels and none is valid.
 
-    Faces in a table without the column `label` are bare.
+    A label without a column is unknown. An exception are tables with `age` and `gender` but without `label`,
+    such as those of UTKFace and FairFace: their faces are bare.
     """
     values = line.values
-    mask = words.mask_state(values["label"]) if "label" in values else BARE
-    gender, years = words.gender(values.get("gender", "")), words.years(values.get("age", ""))
-    known = {"label": mask, "gender": gender, "age": years}
+    known = {
+        "label": words.mask_state(values.get("label", "")),
+        "gender": words.gender(values.get("gender", "")),
+        "age": words.years(values.get("age", "")),
+    }
     stated = [name for name in known if name in values]
     wrong = [name for name in stated if known[name] == UNKNOWN]
     for name in wrong:
         done = "left out, because no label of the face is valid" if wrong == stated else "left unknown"
         notes.add(line.where, f"{name} is not valid: {values[name]!r}", done)
-    return None if wrong == stated else (mask, gender, years)
+    if stated and wrong == stated:
+        return None
+    return BARE if stated == ["gender", "age"] else known["label"], known["gender"], known["age"]
 
 
 def _box(line: Line, notes: Notes) -> Box | None:
-    corners = [line.values[name] for name in ("x1", "y1", "x2", "y2")]
+    corners = [line.values[name] for name in CORNERS]
     try:
         x1, y1, x2, y2 = map(float, corners)
     except ValueError:

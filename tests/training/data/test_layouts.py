@@ -188,6 +188,26 @@ def test_a_face_of_one_wrong_label_keeps_the_other(write, line, labels, what):
     assert (problem.what, problem.done) == (what, "left unknown")
 
 
+@pytest.mark.parametrize(
+    ("columns", "values", "row"),  # row: mask, gender, years, kind, boxed
+    [
+        ("label,kind,suspect", "with_mask,N95,0", (0, -1, -1, "n95", False)),  # the set `crops`
+        ("label,kind,suspect", "without_mask,none,0", (2, -1, -1, "", False)),
+        ("gender,label", "female,with_mask", (0, 1, -1, "", False)),  # the set `masked_gender`
+        ("label", "with_incorrect_mask", (1, -1, -1, "", False)),
+        ("gender", "male", (-1, 0, -1, "", False)),
+        ("age", "31", (-1, -1, 31, "", False)),
+        ("age,gender", "31,male", (2, 0, 31, "", False)),  # nobody wears a mask in sets of ages and genders
+        ("x1,y1,x2,y2", "1,2,3,4", (-1, -1, -1, "", True)),
+        ("x1,y1,x2,y2,gender", "1,2,3,4,f", (-1, 1, -1, "", True)),
+        ("x1,y1,x2,y2,age,gender", "1,2,3,4,31,m", (2, 0, 31, "", True)),
+    ],
+)
+def test_any_known_columns_are_a_layout_and_what_is_missing_is_unknown(write, columns, values, row):
+    (read,) = open_collection(write("faces.csv", [f"image,{columns}", f"a.jpg,{values}"])).rows
+    assert (read.mask, read.gender, read.years, read.kind, read.box is not None) == row
+
+
 def test_pictures_may_lie_beside_the_table_or_deeper(write, tmp_path):
     folder = write("people.csv", [FACES, "a.jpg,29,female,", r"deep\b.png,30,male,"], ("a.jpg", "deep/b.png"))
     (folder / "images" / "a.jpg").rename(folder / "a.jpg")
@@ -247,7 +267,10 @@ def test_a_folder_a_class_is_read(write, name, labels):
     ("lines", "said"),
     [
         ([""], r"its columns match no known layout \(\); expected a CSV file with .*\.$"),
-        (["image,gender", "a.jpg,male"], r"match no known layout \(image,gender\); .*image,age,gender.*\.$"),
+        (
+            ["image,race", "a.jpg,x"],
+            r"layout \(image,race\); .*image and at least one of label, gender, .*\.$",
+        ),
         ([FACES], r"people\.csv: contains no usable face\. .*\.$"),
         ([FACES, "c.jpg,20,male,"], r"contains no usable face \(people\.csv:2: picture is missing: c\.jpg\)"),
     ],
