@@ -37,7 +37,10 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_it_was_meant(cls, value: object, info: ValidationInfo) -> object:
-        """Reject a text with a placeholder, outer spaces or curly quotes, which would not work as meant."""
+        """Return a list as a tuple, because YAML has no tuples.
+
+        A text with a placeholder, outer spaces or curly quotes is rejected. It would not work as meant.
+        """
         if isinstance(value, str):
             if found := re.search(r"\$\{\w*\}?", value):
                 raise _problem(f"expected no {found[0]}, which nothing fills in; write the value itself")
@@ -45,7 +48,7 @@ class Section(BaseModel):
                 raise _problem("expected no spaces before or after it")
             if info.field_name in _ADDRESSES and value[:1] in _CURLY:
                 raise _problem('expected straight quotes, "…", around it')
-        return value
+        return tuple(value) if isinstance(value, list) else value
 
 
 _ADDRESSES = ("source", "url", "host", "proxy")
@@ -152,12 +155,6 @@ class Geometry(Section):
         description="part of the picture that is searched, as [x1, y1, x2, y2] in shares of its width and "
         f"height from the top left, at least {MIN_REGION_SHARE} wide and high (null: the whole picture)",
     )
-
-    @field_validator("region", mode="before")
-    @classmethod
-    def _list_as_tuple(cls, value: object) -> object:
-        """Return a list as a tuple, because YAML has no tuples."""
-        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("region")
     @classmethod
@@ -413,12 +410,6 @@ class SoundConfig(Section):
         description="minimum silence between two sounds of the same kind, in s",
     )
 
-    @field_validator("voices", mode="before")
-    @classmethod
-    def _list_as_tuple(cls, value: object) -> object:
-        """Return a list as a tuple, because YAML has no tuples."""
-        return tuple(value) if isinstance(value, list) else value
-
     @field_validator("quiet_hours")
     @classmethod
     def _hours_that_last(cls, hours: str | None) -> str | None:
@@ -544,12 +535,6 @@ class CommandConfig(Section):
         "limit)",
     )
 
-    @field_validator("run", mode="before")
-    @classmethod
-    def _list_as_tuple(cls, value: object) -> object:
-        """Return a list as a tuple, because YAML has no tuples."""
-        return tuple(value) if isinstance(value, list) else value
-
 
 class ChatConfig(Section):
     """Messages by chat and mail, sent through Apprise."""
@@ -593,12 +578,6 @@ class WebConfig(Section):
         min_length=1,
         description="path of a YAML file with texts for the page in more languages",
     )
-
-    @field_validator("languages", mode="before")
-    @classmethod
-    def _list_as_tuple(cls, value: object) -> object:
-        """Return a list as a tuple, because YAML has no tuples."""
-        return tuple(value) if isinstance(value, list) else value
 
     @property
     def is_secure(self) -> bool:
@@ -676,12 +655,6 @@ class Config(Section):
     chat: ChatConfig = ChatConfig()
     web: WebConfig = WebConfig()
     privacy: PrivacyConfig = PrivacyConfig()
-
-    @field_validator("cameras", mode="before")
-    @classmethod
-    def _list_as_tuple(cls, value: object) -> object:
-        """Return a list as a tuple, because YAML has no tuples."""
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _cameras_apart(self) -> Self:
