@@ -114,8 +114,8 @@ class SearchPlanner(Protocol):
 class Policy(Protocol):
     """Decides which events one camera's tracks cause."""
 
-    def decide(self, tracks: Sequence[Track], time_s: float) -> Sequence[Event]:
-        """Return the events of this frame. The verdict `unknown` causes none."""
+    def decide(self, tracks: Sequence[Track], time_s: float, frame: int) -> Sequence[Event]:
+        """Return the events of the frame with the index `frame`. The verdict `unknown` causes none."""
         ...
 
     def apply(self, config: PolicyConfig) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.runtime.telemetry import Telemetry
@@ -68,8 +68,7 @@ class Pipeline:
         """Update the tracks with a frame's faces and decide its events."""
         with self._telemetry.stage("track"):
             tracks = tuple(self.tracker.update(faces, frame.time_s))
-            decided = self.policy.decide(tracks, frame.time_s)
-            events = tuple(replace(event, frame=frame.index) for event in decided)
+            events = tuple(self.policy.decide(tracks, frame.time_s, frame.index))
         return Step(frame, tuple(faces), tracks, events)
 
 

@@ -43,8 +43,6 @@ class AlertPolicy:
     - No kind is repeated within `cooldown_s` for one person.
     - A track that appears where another one was lost at most `cooldown_s` ago is the same person.
     - `unknown` and tracks without a face in this frame cause nothing and change nothing.
-
-    The pipeline adds the index of the frame to each event.
     """
 
     def __init__(self, config: PolicyConfig, camera: str) -> None:
@@ -56,7 +54,7 @@ class AlertPolicy:
         """Apply new settings. The change repeats no event."""
         self._config = config
 
-    def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
+    def decide(self, tracks: Sequence[Track], time_s: float, frame: int) -> list[Event]:
         """Return the events of this frame in the order of its tracks."""
         seen = [track for track in tracks if track.missing_s == 0]
         self._meet(seen, time_s)
@@ -68,10 +66,19 @@ class AlertPolicy:
             if kind is not None:
                 first = not person.said_s
                 put_on = kind is EventKind.MASK_OK and not first and kind not in person.said_s
-                came_s = person.came_s if put_on else None
+                event = Event(
+                    kind,
+                    self._camera,
+                    track.id,
+                    track.verdict,
+                    time_s,
+                    frame=frame,
+                    probability=track.probability,
+                    first=first,
+                    came_s=person.came_s if put_on else None,
+                )
+                events.append(event)
                 _note(person, kind, time_s)
-                told = Event(kind, self._camera, track.id, track.verdict, time_s, first=first, came_s=came_s)
-                events.append(replace(told, probability=track.probability))
         self._forget(tracks, time_s)
         return events
 

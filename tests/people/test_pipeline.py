@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,8 +47,8 @@ class FakeTracker:
 class FakePolicy:
     """An event for every track."""
 
-    def decide(self, tracks: Sequence[Track], time_s: float) -> list[Event]:
-        return [event(track.id, time_s) for track in tracks]
+    def decide(self, tracks: Sequence[Track], time_s: float, frame: int) -> list[Event]:
+        return [replace(event(track.id, time_s), frame=frame) for track in tracks]
 
 
 class FakePlanner:

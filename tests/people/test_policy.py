@@ -24,7 +24,7 @@ def tell(policy: Policy, scene: Iterable[tuple[float, Sequence[Track]]]) -> list
     return [
         (event.time_s, event.track_id, event.kind.value)
         for time_s, tracks in scene
-        for event in policy.decide(tracks, time_s)
+        for event in policy.decide(tracks, time_s, 0)
     ]
 
 
@@ -43,10 +43,10 @@ class OnceATrackPolicy:
     def __init__(self) -> None:
         self._told: set[int] = set()
 
-    def decide(self, tracks: Sequence[Track], time_s: float) -> Sequence[Event]:
+    def decide(self, tracks: Sequence[Track], time_s: float, frame: int) -> Sequence[Event]:
         bare = [track for track in tracks if track.verdict is NONE and track.id not in self._told]
         self._told |= {track.id for track in bare}
-        return [Event(EventKind.MASK_MISSING, "door", t.id, t.verdict, time_s) for t in bare]
+        return [Event(EventKind.MASK_MISSING, "door", t.id, t.verdict, time_s, frame) for t in bare]
 
 
 class TestContract:
@@ -55,7 +55,7 @@ class TestContract:
         return AlertPolicy(CONFIG, "door") if request.param == "real" else OnceATrackPolicy()
 
     def test_no_tracks_give_no_events(self, any_policy: Policy) -> None:
-        assert list(any_policy.decide([], 0.0)) == []
+        assert list(any_policy.decide([], 0.0, 0)) == []
 
     def test_a_bare_face_is_told_once(self, any_policy: Policy, make_track: MakeTrack) -> None:
         said = tell(any_policy, [(second, [make_track(4)]) for second in range(5)])
@@ -67,8 +67,8 @@ class TestContract:
 
 class TestOnePerson:
     def test_event_carries_what_the_track_said(self, policy: AlertPolicy, make_track: MakeTrack) -> None:
-        events = policy.decide([make_track(7, INCORRECT, probability=0.81)], 2.5)
-        assert events == [Event(EventKind.MASK_INCORRECT, "door", 7, INCORRECT, 2.5, probability=0.81)]
+        events = policy.decide([make_track(7, INCORRECT, probability=0.81)], 2.5, 75)
+        assert events == [Event(EventKind.MASK_INCORRECT, "door", 7, INCORRECT, 2.5, 75, 0.81)]
 
     def test_flapping_between_alerts_repeats_neither(
         self, policy: AlertPolicy, make_track: MakeTrack
@@ -124,7 +124,9 @@ class TestOnePerson:
         events = [
             event
             for second, verdict in enumerate(verdicts)
-            for event in policy.decide([make_track(second // 7, verdict)], 2.0 * second)  # it breaks up
+            for event in policy.decide(
+                [make_track(second // 7, verdict)], 2.0 * second, second
+            )  # it breaks up
         ]
         assert kinds((e.time_s, 0, e.kind) for e in events).count("mask_ok") == 3
         assert [e.time_s for e in events if e.first] == [0.0]
@@ -135,7 +137,7 @@ class TestOnePerson:
     ) -> None:
         verdicts = [CORRECT, *[NONE] * 5, CORRECT, *[NONE] * 5, CORRECT]
         scene = [(2.0 * n, [make_track(verdict=verdict)]) for n, verdict in enumerate(verdicts)]
-        events = [event for time_s, tracks in scene for event in policy.decide(tracks, time_s)]
+        events = [event for time_s, tracks in scene for event in policy.decide(tracks, time_s, 0)]
         assert [event.first for event in events if event.kind == "mask_ok"] == [True, False, False]
         assert {event.came_s for event in events} == {None}
 
@@ -236,7 +238,7 @@ class TestSamePlace:
         self, policy: AlertPolicy, make_track: MakeTrack
     ) -> None:
         for number in range(10_000):
-            policy.decide([make_track(number, x=200 * (number % 20))], number * 0.5)
+            policy.decide([make_track(number, x=200 * (number % 20))], number * 0.5, number)
         assert len(policy._people) < 10
 
 
