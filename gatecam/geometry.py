@@ -1,10 +1,19 @@
-"""Grow, clip, move and compare boxes."""
+"""Grow, clip, move and compare boxes, and decide which face belongs to which track."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
-from gatecam.types import Box
+import numpy as np
+from numpy.typing import NDArray
+
+from gatecam.types import Box, Expected
+
+MAX_SIDE_RATIO = 1.75  # of a track's side and a face's. More means a person behind, or a box in the face.
+REACH = 0.5  # largest distance from the predicted center, in face sides
+REACH_PER_S = 5.0  # added per second since the last face, about the walking speed in face widths
+MAX_REACH = 1.5  # upper limit, less than from one head to the next in a queue
 
 
 def expand(box: Box, margin: float) -> Box:
@@ -68,3 +77,43 @@ def iou(a: Box, b: Box) -> float:
     inside = overlap.area if overlap.width > 0 and overlap.height > 0 else 0.0
     union = a.area + b.area - inside
     return inside / union if union > 0 else 0.0
+
+
+def pair_faces(tracks: Sequence[Expected], faces: Sequence[Box]) -> dict[int, int]:
+    """Decide which face belongs to which track. Return the face's index by the track's index.
+
+    The cheapest pair comes first, and each track and face is used at most once. The cost falls with overlap
+    and rises with distance. The time since a track's last face is added, so that a track seen just now is
+    preferred to one that was lost. A face that is too far away or of another size belongs to no track.
+    """
+    if not tracks or not faces:
+        return {}
+    costs = _pair_costs(tracks, faces)
+    pairs: dict[int, int] = {}
+    while np.isfinite(costs.min()):
+        track, face = divmod(int(costs.argmin()), costs.shape[1])
+        pairs[track] = face
+        costs[track, :] = np.inf
+        costs[:, face] = np.inf
+    return pairs
+
+
+def _pair_costs(tracks: Sequence[Expected], faces: Sequence[Box]) -> NDArray[np.float64]:
+    """Return the cost of pairing each track (row) with each face (column), `inf` if that is impossible."""
+    a = _corners(track.box for track in tracks)[:, None]  # (T, 1, 4)
+    b = _corners(faces)[None]  # (1, F, 4)
+    missing_s = np.array([[track.missing_s] for track in tracks])  # (T, 1)
+    area_a, area_b = (np.maximum(np.prod(box[..., 2:] - box[..., :2], axis=-1), 1.0) for box in (a, b))
+    overlap = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0.0)
+    inside = overlap.prod(axis=-1)
+    overlap_share = inside / (area_a + area_b - inside)  # (T, F)
+    middles = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
+    distance = np.hypot(middles[..., 0], middles[..., 1]) / np.sqrt(np.sqrt(area_a * area_b))
+    reach = np.minimum(REACH + REACH_PER_S * missing_s, MAX_REACH)
+    side_ratio = np.sqrt(np.maximum(area_a / area_b, area_b / area_a))
+    possible = (side_ratio <= MAX_SIDE_RATIO) & (distance <= reach)
+    return np.where(possible, distance - overlap_share + missing_s, np.inf)
+
+
+def _corners(boxes: Iterable[Box]) -> NDArray[np.float64]:
+    return np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes])

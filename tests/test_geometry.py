@@ -1,4 +1,4 @@
-"""Arithmetic on boxes: what of a picture a region covers."""
+"""Arithmetic on boxes: what a region covers, and which face belongs to which track."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import doctest
 import pytest
 
 from gatecam import geometry
-from gatecam.geometry import region_box
-from gatecam.types import Box
+from gatecam.geometry import pair_faces, region_box
+from gatecam.types import Box, Expected
 
 
 def test_the_examples_in_the_docstrings_hold():
@@ -27,3 +27,18 @@ def test_the_examples_in_the_docstrings_hold():
 )
 def test_a_region_is_all_whole_pixels_that_it_touches(region, size, box):
     assert region_box(region, *size) == box
+
+
+@pytest.mark.parametrize(
+    ("tracks", "faces", "pairs"),
+    [
+        ([], [Box(0, 0, 40, 40)], {}),
+        ([Expected(Box(0, 0, 40, 40), True)], [Box(200, 0, 240, 40)], {}),
+        ([Expected(Box(0, 0, 40, 40), True)], [Box(5, 5, 20, 20)], {}),
+        ([Expected(Box(0, 0, 40, 40), True)], [Box(16, 0, 56, 40), Box(4, 0, 44, 40)], {0: 1}),
+        ([Expected(Box(0, 0, 40, 40), False, None, s) for s in (0.5, 0.03)], [Box(0, 0, 40, 40)], {1: 0}),
+    ],
+    ids=["no track", "too far", "too small", "the nearer face", "the track seen last"],
+)
+def test_each_face_belongs_to_at_most_one_track(tracks, faces, pairs):
+    assert pair_faces(tracks, faces) == pairs

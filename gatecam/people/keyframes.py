@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.geometry import iou, region_box
+from gatecam.geometry import pair_faces, region_box
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Expected, Face, Floats, Frame, Image
@@ -215,15 +215,8 @@ def has_changed(before: Floats, now: Floats, free: Cells, least_cells: int) -> b
 
 
 def has_lost(expected: Sequence[Expected], faces: Sequence[Face]) -> bool:
-    """Check whether a track that had a face in the previous frame has none now.
-
-    Each face belongs only to the track that it overlaps most.
-    """
-    found = set()
-    for face in faces:
-        overlaps = [iou(track.box, face.detection.box) for track in expected]
-        if overlaps and max(overlaps) > 0:
-            found.add(overlaps.index(max(overlaps)))
+    """Check whether a track that had a face in the previous frame has none now."""
+    found = pair_faces(expected, [face.detection.box for face in faces])
     return any(track.seen and index not in found for index, track in enumerate(expected))
 
 

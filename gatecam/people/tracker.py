@@ -14,21 +14,16 @@ All times are those of the frames. So results do not depend on the frame rate, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.geometry import shift
+from gatecam.geometry import pair_faces, shift
 from gatecam.labels import MASK_LABELS
 from gatecam.settings.schema import TrackerConfig
 from gatecam.types import Box, Detection, Expected, Face, Prediction, Track, Verdict
 
-# Pairing of faces with tracks.
-MAX_SIDE_RATIO = 1.75  # of the two faces' sides. More means a person behind or a box within the face.
-REACH = 0.5  # largest distance from the predicted center, in face sides
-REACH_PER_S = 5.0  # added per second since the last face, about the walking speed in face widths
-MAX_REACH = 1.5  # upper limit, less than from one head to the next in a queue
 DUPLICATE_SHARE = 0.5  # two boxes are on one face if they share more than this part of the smaller one
 
 # Motion.
@@ -202,10 +197,7 @@ class FaceTracker:
 
     def expected(self, time_s: float) -> list[Expected]:
         """Predict where each track's face is at a time. Unconfirmed and coasting tracks are included."""
-        return [
-            Expected(person.predict(time_s), person.face is not None, person.known(time_s))
-            for person in self._people
-        ]
+        return [person.expected(time_s) for person in self._people]
 
     def _advance(self, time_s: float) -> None:
         if not time_s >= self._time_s:  # also true of NaN
@@ -216,7 +208,7 @@ class FaceTracker:
 
     def _pair(self, faces: Sequence[Face], time_s: float) -> None:
         """Give each track its face and start tracks for the other faces."""
-        pairs = _best_pairs(_pair_costs(self._people, faces, time_s))
+        pairs = pair_faces(self.expected(time_s), [face.detection.box for face in faces])
         for index, person in enumerate(self._people):
             person.face = None
             if index in pairs:
@@ -275,6 +267,11 @@ class _Person:
         """Predict the box at a time, from the last face and a velocity that fades."""
         travel_s = FADE_S * (1 - math.exp((self.seen_s - time_s) / FADE_S))
         return shift(self.box, self._velocity[0] * travel_s, self._velocity[1] * travel_s)
+
+    def expected(self, time_s: float) -> Expected:
+        """Return where the face should be at a time, and what is known of it."""
+        missing_s = time_s - self.seen_s
+        return Expected(self.predict(time_s), self.face is not None, self.known(time_s), missing_s)
 
     def add(self, face: Face, time_s: float) -> None:
         """Update the track with the face of this frame."""
@@ -348,42 +345,3 @@ def _is_duplicate(box: Box, others: Sequence[Box]) -> bool:
         if min(width, height) > 0 and width * height > DUPLICATE_SHARE * min(box.area, other.area):
             return True
     return False
-
-
-def _pair_costs(people: Sequence[_Person], faces: Sequence[Face], time_s: float) -> NDArray[np.float64]:
-    """Return the cost of pairing each track (row) with each face (column), `inf` if that is impossible.
-
-    The cost falls with overlap and rises with distance. The time since a track's last face is added, so that
-    a track seen just now is preferred to one that was lost.
-    """
-    if not people or not faces:
-        return np.empty((len(people), len(faces)))
-    a = _array(person.predict(time_s) for person in people)[:, None]  # (T, 1, 4)
-    b = _array(face.detection.box for face in faces)[None]  # (1, F, 4)
-    missing_s = np.array([[time_s - person.seen_s] for person in people])  # (T, 1)
-    area_a, area_b = (np.maximum(np.prod(box[..., 2:] - box[..., :2], axis=-1), 1.0) for box in (a, b))
-    overlap = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0.0)
-    inside = overlap.prod(axis=-1)
-    iou = inside / (area_a + area_b - inside)  # (T, F)
-    middles = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
-    distance = np.hypot(middles[..., 0], middles[..., 1]) / np.sqrt(np.sqrt(area_a * area_b))
-    reach = np.minimum(REACH + REACH_PER_S * missing_s, MAX_REACH)
-    side_ratio = np.sqrt(np.maximum(area_a / area_b, area_b / area_a))
-    possible = (side_ratio <= MAX_SIDE_RATIO) & (distance <= reach)
-    return np.where(possible, distance - iou + missing_s, np.inf)
-
-
-def _array(boxes: Iterable[Box]) -> NDArray[np.float64]:
-    return np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes])
-
-
-def _best_pairs(costs: NDArray[np.float64]) -> dict[int, int]:
-    """Pair rows with columns, cheapest pair first. Each row and column is used at most once."""
-    pairs: dict[int, int] = {}
-    costs = costs.copy()
-    while costs.size and np.isfinite(costs.min()):
-        row, column = divmod(int(costs.argmin()), costs.shape[1])
-        pairs[row] = column
-        costs[row, :] = np.inf
-        costs[:, column] = np.inf
-    return pairs

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gatecam.errors import DeviceError
-from gatecam.geometry import iou, region_box
+from gatecam.geometry import pair_faces, region_box
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config, Geometry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 CROP_SEARCH_PX = 320  # longer side at which a crop is searched for its face
 CROP_FACE_PX = 20  # smallest face to search for there, as in training
-SAME_FACE = 0.4  # IoU of a face with its track's expected box
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +108,9 @@ class TorchAnalyzer:
             geometry = [
                 self._geometry.get(cameras[i], self._common) if cameras else self._common for i in asked
             ]
-            known = [[track for track in expected[i] if track.known] if expected else [] for i in asked]
+            tracks = [expected[i] if expected else () for i in asked]
             chosen, boxes = [images[i] for i in asked], list(asked.values())
-            looked_at = self._safely(lambda: self._analyze(chosen, boxes, geometry, known))
+            looked_at = self._safely(lambda: self._analyze(chosen, boxes, geometry, tracks))
             for i, of_image in zip(asked, looked_at, strict=True):
                 faces[i] = of_image
         return faces
@@ -161,22 +160,22 @@ class TorchAnalyzer:
         images: Sequence[Image],
         hints: Sequence[Sequence[Box] | None],
         geometry: Sequence[Geometry],
-        known: Sequence[Sequence[Expected]],
+        tracks: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
         with self._telemetry.stage("detect", len(images)):
             found = self._detect(images, hints, geometry)
-        return self._judged(images, found, known)
+        return self._judged(images, found, tracks)
 
     def _judged(
         self,
         images: Sequence[Image],
         found: Sequence[Sequence[Detection]],
-        known: Sequence[Sequence[Expected]],
+        tracks: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
         """Return each frame's faces. Faces with a known prediction keep it, all others are classified in one
         batch.
         """
-        lent = [[_known(face, tracks) for face in faces] for faces, tracks in zip(found, known, strict=True)]
+        lent = [_known(faces, expected) for faces, expected in zip(found, tracks, strict=True)]
         new = [
             [face for face, old in zip(faces, olds, strict=True) if old is None]
             for faces, olds in zip(found, lent, strict=True)
@@ -266,7 +265,10 @@ def _face(detection: Detection, judged: Prediction, known: Prediction | None) ->
     return Face(detection, judged) if known is None else Face(detection, known, judged=False)
 
 
-def _known(face: Detection, tracks: Sequence[Expected]) -> Prediction | None:
-    """Return the known prediction of the track expected here. Return None for no or several tracks."""
-    at = [track for track in tracks if iou(track.box, face.box) > SAME_FACE]
-    return at[0].known if len(at) == 1 else None
+def _known(faces: Sequence[Detection], tracks: Sequence[Expected]) -> list[Prediction | None]:
+    """Return the known prediction of the track that each face belongs to, or None."""
+    known: list[Prediction | None] = [None] * len(faces)
+    if any(track.known for track in tracks):
+        for track, face in pair_faces(tracks, [face.box for face in faces]).items():
+            known[face] = tracks[track].known
+    return known

@@ -49,7 +49,7 @@ class EveryFaceTracker:
         ]
 
     def expected(self, time_s: float) -> Sequence[Expected]:
-        return [Expected(face.detection.box, seen=True) for face in self._faces]
+        return [Expected(face.detection.box, True, None, time_s - self._time_s) for face in self._faces]
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -61,7 +61,9 @@ class TestContract:
     def test_a_face_is_expected_again(self, any_tracker: Tracker, make_face: MakeFace) -> None:
         assert list(any_tracker.expected(0.0)) == []
         any_tracker.update([make_face()], 0.0)
-        assert list(any_tracker.expected(0.1)) == [Expected(make_face().detection.box, seen=True)]
+        assert list(any_tracker.expected(0.1)) == [
+            Expected(make_face().detection.box, seen=True, missing_s=0.1)
+        ]
 
     def test_no_faces_give_no_tracks(self, any_tracker: Tracker) -> None:
         assert list(any_tracker.update([], 0.0)) == []

@@ -254,4 +254,3 @@ def test_a_known_face_is_not_judged_again(detector):
     assert not judged(Expected(here, True, known), Expected(far, True, known))
     assert judged(Expected(here, True)), "a track of which nothing is known"
     assert judged(Expected(far, True, known)), "a face of another"
-    assert judged(Expected(here, True, known), Expected(here, True, known)), "of two nobody can tell"
