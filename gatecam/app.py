@@ -5,6 +5,7 @@ No other module builds parts from settings. Parts that need the date and time ge
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 import time
@@ -22,9 +23,18 @@ from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
 from gatecam.errors import DeviceError, MissingExtraError, OutputError
+from gatecam.kiosk.notify_socket import Notifier
+from gatecam.kiosk.restarts import in_service
+from gatecam.live.board import Board
 from gatecam.live.camera_alerts import CameraAlerts
+from gatecam.live.control import Running
 from gatecam.live.parts import Live, LiveSinks, Queue
+from gatecam.live.reload import Reloading, with_source
+from gatecam.live.reports import CameraLog, Supervised, Troubles, tell_pace
+from gatecam.live.screen import Screen
+from gatecam.live.status import StatusServer
 from gatecam.live.watch import Watch
+from gatecam.live.window import open_window
 from gatecam.notify.chat import chat_outputs
 from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
@@ -34,7 +44,7 @@ from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.sound import SoundSink
 from gatecam.notify.webhook import WebhookOutput
 from gatecam.people.keyframes import KeyFrames
-from gatecam.people.pipeline import Pipeline, timed
+from gatecam.people.pipeline import People, Pipeline, timed
 from gatecam.people.policy import AlertPolicy
 from gatecam.people.presence import Presences
 from gatecam.people.tracker import FaceTracker
@@ -42,18 +52,20 @@ from gatecam.ports import CropClassifier, FaceAnalyzer, FaceFinder, Output, Sink
 from gatecam.runtime.cores import set_openmp, usable_cores
 from gatecam.runtime.folders import STORE, state_folder
 from gatecam.runtime.locks import Turn, camera_lock
+from gatecam.runtime.logs import say
+from gatecam.runtime.stopping import Stop
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import now, running_s
+from gatecam.settings.loading import LoadedConfig
 from gatecam.settings.schema import Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping
 from gatecam.store.outbox import Courier, DatabaseCopy, close_all
 from gatecam.store.totals import ClassTotals
-from gatecam.types import CameraState, Presence, Step
+from gatecam.types import CameraState, Presence, Round, Step
 
 if TYPE_CHECKING:
-    from gatecam.live.control import Running
     from gatecam.vision.analyzer import TorchAnalyzer
     from gatecam.web.site import Site
 
@@ -313,6 +325,82 @@ def build_site(config: Config, running: Running) -> Site:
     except ImportError as error:
         raise MissingExtraError("Serving pages", "web") from error
     return Site(config, state_folder(), store_path(config), running, build_finder(config))
+
+
+def watch(
+    loaded: LoadedConfig, source: str | None, headless: bool, web: bool, stop: Stop
+) -> tuple[People, Telemetry]:
+    """Watch the cameras until `stop`, a key or the window's button ends it. Return who came and the times.
+
+    Args:
+        loaded: the settings, and the file from which they are read again.
+        source: the only camera to watch, or None for the cameras of the settings.
+        headless: whether to open no window.
+        web: whether to serve the pages even if the settings do not say so.
+        stop: passes on requests to end and to read the settings again.
+
+    Raises:
+        CameraError: another gatecam uses a camera, or the only camera cannot be opened outside a service.
+        OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
+    """
+    config = with_source(loaded.config, source)
+    for sentence in config.exposed(is_served=web or config.web.enabled):
+        say(sentence, level=logging.WARNING)
+    telemetry, people, notifier = Telemetry(), People(), Notifier()
+    with ExitStack() as stack:
+        window = None if headless else open_window(stack)
+        analyzer = build_analyzer(config, telemetry)
+        troubles = Troubles()
+        sinks = build_live_sinks(config, telemetry, window is None, troubles.note)
+        stack.callback(sinks.close)
+        live = stack.enter_context(open_live(config, analyzer, telemetry, CameraLog(), wait=in_service()))
+        screen = None if window is None else Screen(window, stop, config)
+        board = Board(live, analyzer, sinks, troubles.sentences, store_path(config).parent)
+        stack.enter_context(StatusServer(board.health))
+        reloading = Reloading(loaded, source, live, screen, notifier, troubles)
+        on_trouble = partial(troubles.note, "web")
+        running = Running(
+            board.health, telemetry.histograms, reloading.settings, reloading.change, on_trouble
+        )
+        pages = _serve_pages(config, running, sinks, reloading, stack) if web or config.web.enabled else None
+        stop.reach(live.stop, reloading.ask)
+        say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
+        say(f"the networks run on {analyzer.device}: {analyzer.reason}")
+        notifier.ready()
+        supervised = Supervised(notifier)
+        for turn in live.rounds:
+            _take(turn, people, sinks)
+            sinks.note(turn, live.alerts.states, live.alerts.slow)
+            tell_pace(turn, live, analyzer, troubles)
+            board.note(turn)
+            if pages:
+                pages.note(turn)
+            if screen:
+                screen.show(turn, live)
+            supervised.note(turn, live)
+            reloading.poll(turn.time_s)
+        notifier.stopping()
+        telemetry.count("frames_dropped", live.cameras.dropped)
+    return people, telemetry
+
+
+def _serve_pages(
+    config: Config, running: Running, sinks: LiveSinks, reloading: Reloading, stack: ExitStack
+) -> Site:
+    site = stack.enter_context(build_site(config, running))
+    sinks.presence.add(site.tell)
+    reloading.applied = site.apply
+    own, *others = site.urls
+    named = "".join(f", for other machines at {url}" for url in others)
+    say(f"the pages are at {own} and {own}door{named}; `gatecam token` prints the access token")
+    return site
+
+
+def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
+    for step in turn.steps:
+        people.add(step)
+    for event in turn.events:
+        sinks.send(event)
 
 
 def store_path(config: Config) -> Path:

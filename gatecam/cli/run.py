@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from gatecam.kiosk.restarts import forget_starts, hold_back, in_service
 from gatecam.kiosk.unit import START_LIMIT_S
 from gatecam.runtime.logs import set_up
 from gatecam.runtime.stopping import EndedEarly, stop_on_signals
+
+if TYPE_CHECKING:
+    from gatecam.people.pipeline import People
+    from gatecam.runtime.telemetry import Telemetry
 
 
 def run(
@@ -50,10 +54,32 @@ def run(
             loaded = load(config)
             if not in_service() and (camera is not None or not loaded.config.cameras):
                 require_camera(camera or loaded.config.camera.source)
-            from gatecam.cli.running import watch
+            from gatecam.app import watch
 
-            watch(loaded, camera, headless, web, stop)
+            people, telemetry = watch(loaded, camera, headless, web, stop)
         except EndedEarly:
             if in_service():
                 forget_starts()
             typer.echo("gatecam: ended before the camera was open.", err=True)
+            return
+    if in_service():
+        forget_starts()
+    else:  # a service's journal is for single lines
+        _print_summary(people, telemetry)
+
+
+def _print_summary(people: People, telemetry: Telemetry) -> None:
+    """Print the summary to standard error, because standard output holds only events."""
+    from gatecam.cli.summary import print_latencies, print_people, print_searches
+    from gatecam.runtime.console import open_console
+    from gatecam.runtime.wall_clock import time_of_day
+
+    console = open_console(stderr=True)
+    print_people(console, people, time_of_day)
+    print_latencies(console, telemetry.latencies())
+    print_searches(console, telemetry)
+    counts = {
+        name: telemetry.counter(f"{name}_dropped") for name in ("frames", "print", "log", "store", "sound")
+    }
+    lost = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    console.print(f"Dropped: {lost or 'nothing'}.")

@@ -1,16 +1,24 @@
-"""Reload settings while gatecam runs: notice a saved file and compare its settings.
+"""Reload settings while gatecam runs: notice a saved file, compare its settings and apply them.
 
 A wrong file is reported once, and the running settings stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gatecam.errors import ConfigError
+from gatecam.kiosk.notify_socket import Notifier
+from gatecam.live.parts import Live
+from gatecam.live.reports import Troubles
+from gatecam.live.screen import Screen
+from gatecam.runtime.logs import say
 from gatecam.settings.loading import LoadedConfig, load
 from gatecam.settings.schema import Config
 
@@ -182,3 +190,83 @@ def _signature(path: Path | None) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def with_source(config: Config, source: str | None) -> Config:
+    """Return the settings with another camera as the only one, or unchanged if `source` is None."""
+    if source is None:
+        return config
+    camera = config.camera.model_copy(update={"source": source})
+    return config.model_copy(update={"camera": camera, "cameras": ()})
+
+
+class Reloading:
+    """Applies the settings file when it is saved or on SIGHUP, and reports what needs a restart."""
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        source: str | None,
+        live: Live,
+        screen: Screen | None,
+        notifier: Notifier,
+        troubles: Troubles,
+    ) -> None:
+        self._source = source
+        self._running = self._wanted = with_source(loaded.config, source)
+        self._file = ConfigWatch(loaded, time.monotonic())
+        self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
+        self._lock = threading.Lock()  # the pages' threads and `poll` both change settings
+        self._is_asked = False  # by the operator's page
+        self.applied: Callable[[Config], None] = lambda config: None
+
+    def ask(self) -> None:
+        """Read the file at the next poll. Safe in a signal handler."""
+        self._file.ask()
+
+    def change(self, name: str, value: float) -> None:
+        """Change a setting at the next poll. Safe in any thread.
+
+        Raises:
+            ConfigError: this setting cannot be changed while running, or the value is out of bounds.
+        """
+        with self._lock:
+            self._running = with_setting(self._running, name, value)
+            self._is_asked = True
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return the settings that can be changed while running."""
+        return live_settings(self._running)
+
+    def poll(self, now_s: float) -> None:
+        """Apply changes from the page, and the file if it was saved or requested. Reject a broken file."""
+        with self._lock:
+            is_asked, asked, self._is_asked = self._is_asked, self._running, False
+        if is_asked:
+            say(str(changes(self._wanted, asked)))
+            self._apply(asked)
+        wanted = self._file.poll(now_s)
+        if wanted is None:
+            return
+        self._notifier.reloading()
+        if isinstance(wanted, ConfigError):
+            text = f"settings rejected, the previous ones stay in use: {wanted}"
+            say(text, level=logging.WARNING)
+            self._troubles.note("settings", text)
+        else:
+            wanted = with_source(wanted, self._source)
+            say(str(changes(self._wanted, wanted)))
+            self._wanted = wanted
+            with self._lock:
+                self._running = running = merged(self._running, wanted)
+                self._is_asked = False
+            self._apply(running)
+            later = changes(running, wanted).restart
+            self._troubles.note("settings", f"restart gatecam for {', '.join(later)}" if later else None)
+        self._notifier.ready()
+
+    def _apply(self, config: Config) -> None:
+        self._live.apply(config)
+        self.applied(config)
+        if self._screen:
+            self._screen.apply(config)

@@ -73,7 +73,9 @@ def analyze(monkeypatch) -> Analyze:
 
     def script(faces: Iterable[Sequence[Face]]) -> FakeAnalyzer:
         analyzer, finder = FakeAnalyzer(faces), FakeFinder()
-        for command in ("replaying", "running", "predicting", "submitting"):
+        monkeypatch.setattr("gatecam.app.build_analyzer", lambda *parts: analyzer)
+        monkeypatch.setattr("gatecam.app.build_finder", lambda *parts, **options: finder)
+        for command in ("replaying", "predicting", "submitting"):
             monkeypatch.setattr(f"gatecam.cli.{command}.build_analyzer", lambda *parts: analyzer)
         for command in ("replaying", "predicting"):
             monkeypatch.setattr(f"gatecam.cli.{command}.build_finder", lambda *parts, **options: finder)

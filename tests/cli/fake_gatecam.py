@@ -12,7 +12,8 @@ import threading
 
 import numpy as np
 
-from gatecam.cli import replaying, running
+from gatecam import app
+from gatecam.cli import replaying
 from gatecam.cli.main import main
 from gatecam.types import Box, Detection, Face, Prediction
 from gatecam.vision.fake import FakeAnalyzer
@@ -42,5 +43,5 @@ def build_analyzer(*parts):
     return FakeAnalyzer(script())
 
 
-replaying.build_analyzer = running.build_analyzer = build_analyzer
+app.build_analyzer = replaying.build_analyzer = build_analyzer
 main()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from gatecam.cli.running import _Reloading, _Troubles
 from gatecam.kiosk.notify_socket import Notifier
+from gatecam.live.reload import Reloading
+from gatecam.live.reports import Troubles
 from gatecam.settings.loading import load
 from gatecam.settings.schema import Config
 
@@ -20,8 +21,8 @@ class FakeLive:
         self.applied.append(config)
 
 
-def reloading(path, live: FakeLive) -> _Reloading:
-    return _Reloading(load(path, {}), None, live, None, Notifier({}), _Troubles())
+def reloading(path, live: FakeLive) -> Reloading:
+    return Reloading(load(path, {}), None, live, None, Notifier({}), Troubles())
 
 
 def test_a_change_of_the_page_holds_at_the_next_poll(tmp_path):

@@ -1,0 +1,91 @@
+"""Report how cameras do: to the log, to `gatecam status` and to the service manager."""
+
+from __future__ import annotations
+
+import logging
+
+from gatecam.kiosk.notify_socket import Notifier, Watchdog
+from gatecam.live.pace import too_slow
+from gatecam.live.parts import Live
+from gatecam.ports import FaceAnalyzer
+from gatecam.runtime.logs import say
+from gatecam.runtime.wall_clock import time_of_day
+from gatecam.types import CameraCondition, CameraState, EventKind, Round
+
+
+class Troubles:
+    """Holds the current troubles as sentences for `gatecam status`."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the current troubles."""
+        return tuple(self._of.values())
+
+    def note(self, what: str, text: str | None) -> None:
+        """Set the sentence about something, replacing an earlier one. None removes it."""
+        if text is None:
+            self._of.pop(what, None)
+        else:
+            self._of[what] = text
+
+
+class CameraLog:
+    """Logs when a camera goes blind and when it sees again, but no change of the reason in between."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, CameraState] = {}
+
+    def __call__(self, name: str, state: CameraState) -> None:
+        """Take a camera's new state."""
+        told, reason = self._told.get(name), state.blindness
+        if reason and (told is None or told.blindness != reason):
+            self._told[name] = state
+            text = f"camera {name} does not see: {reason}."
+            if state.kind is CameraCondition.LOST:
+                text = f"{state.reason} It is tried again until it is back."
+            say(text, level=logging.WARNING, camera=name, reason=reason)
+        elif state.sees and told is not None:
+            del self._told[name]
+            after_s = round(state.since_s - told.since_s, 1)
+            say(f"camera {name} sees again, after {after_s:g} s", camera=name, after_s=after_s)
+
+
+class Supervised:
+    """Reports progress and blind or slow cameras to the service manager."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier, self._watchdog = notifier, Watchdog(notifier)
+        self._said = ""
+
+    def note(self, turn: Round, live: Live) -> None:
+        """Take a round."""
+        states = live.alerts.states
+        if turn.steps:
+            self._watchdog.judged(turn.time_s)
+        elif not any(state.sees for state in states.values()):
+            self._watchdog.idle(turn.time_s)
+        blind = [
+            f"{name} does not see since {time_of_day(state.since_s)} ({reason})"
+            for name, state in states.items()
+            if (reason := state.blindness)
+        ]
+        slow = [f"{name} is judged too slowly ({reason})" for name, reason in live.alerts.slow.items()]
+        text = "; ".join([*blind, *slow]) or f"watches {len(states)} camera{'s' * (len(states) != 1)}"
+        if text != self._said:
+            self._said = text
+            self._notifier.status(text)
+
+
+def tell_pace(turn: Round, live: Live, analyzer: FaceAnalyzer, troubles: Troubles) -> None:
+    """Log when a camera becomes too slow, and report that as a trouble until it ends."""
+    for event in turn.camera_events:
+        camera, what = event.camera, f"pace of {event.camera}"
+        if event.kind is EventKind.TOO_SLOW:
+            text = too_slow(camera, live.alerts.pace(camera), analyzer.device)
+            say(text, level=logging.WARNING, camera=camera, reason=event.reason)
+            troubles.note(what, text)
+        elif event.kind is EventKind.FAST_ENOUGH:
+            say(f"camera {camera}: its frames are classified in time again", camera=camera)
+            troubles.note(what, None)
