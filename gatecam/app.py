@@ -235,11 +235,9 @@ def build_live_sinks(
     size = config.notify.queue
     file = None if config.notify.log is None else LogFile(Path(config.notify.log))
     with ExitStack() as stack:
-        store = EventStore(SqliteDatabase(store_path(config)))
+        stores = open_stores(config, create=True)
+        store = stores[0]
         stack.callback(store.close)
-        stores = [store]
-        if config.store.url is not None:
-            stores.append(EventStore(PostgresDatabase(config.store.url)))
         observers: list[Callable[[Presence], None]] = []
         couriers = _start_couriers(config, stores, telemetry, on_trouble, observers, stack)
         totals = ClassTotals(now())
@@ -324,7 +322,8 @@ def build_site(config: Config, running: Running) -> Site:
         from gatecam.web.site import Site
     except ImportError as error:
         raise MissingExtraError("Serving pages", "web") from error
-    return Site(config, state_folder(), store_path(config), running, build_finder(config))
+    store = EventStore(SqliteDatabase(store_path(config)))
+    return Site(config, state_folder(), store, running, build_finder(config))
 
 
 def watch(
@@ -429,11 +428,30 @@ def open_store(config: Config) -> EventStore:
         OutputError: there is no file yet, or it cannot be opened.
         MissingExtraError: the library for PostgreSQL is not installed.
     """
-    if config.store.url is not None:
-        return EventStore(PostgresDatabase(config.store.url))
-    path = store_path(config)
-    if not has_store_file(config):
+    store = _open_server(config) or open_file(config)
+    if store is None:
         raise OutputError(
-            f"{path}: there is no store yet: `gatecam run` begins one, or choose another store.path."
+            f"{store_path(config)}: there is no store yet: `gatecam run` begins one, or choose another "
+            "store.path."
         )
-    return EventStore(SqliteDatabase(path, mends=False))
+    return store
+
+
+def open_stores(config: Config, create: bool = False) -> list[EventStore]:
+    """Open the store's file and the database at `store.url`, as far as there are any.
+
+    It raises the same errors as `open_store`. With `create`, the file is created or mended if needed.
+    """
+    server = _open_server(config)  # connects to nothing yet, so an error here leaves nothing open
+    return [store for store in (open_file(config, create), server) if store is not None]
+
+
+def open_file(config: Config, create: bool = False) -> EventStore | None:
+    """Open the store's file. Return None if there is none and `create` is false."""
+    if not (create or has_store_file(config)):
+        return None
+    return EventStore(SqliteDatabase(store_path(config), mends=create))
+
+
+def _open_server(config: Config) -> EventStore | None:
+    return None if config.store.url is None else EventStore(PostgresDatabase(config.store.url))

@@ -12,13 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gatecam.app import has_store_file, store_path
+from gatecam.app import has_store_file, open_stores, store_path
 from gatecam.cli.state import find_state
 from gatecam.errors import OutputError
 from gatecam.runtime.console import open_console
 from gatecam.settings.schema import Config
-from gatecam.store.engine import PostgresDatabase, SqliteDatabase
-from gatecam.store.events import EventStore
 from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.tokens import FILE as TOKENS
 
@@ -54,7 +52,7 @@ def erase_all(config: Path | None, yes: bool) -> None:
     settings = find_state(config, "gatecam privacy --erase").config
     files = _files(settings)
     with ExitStack() as stack:
-        stores = [stack.enter_context(closing(store)) for store in _stores(settings)]
+        stores = [stack.enter_context(closing(store)) for store in open_stores(settings)]
         places = [*(store.name for store in stores), *(str(path) for _, path in files)]
         typer.echo("\n".join(places) or "There is nothing to erase.")
         if not places:
@@ -82,13 +80,6 @@ def _erase(kind: str, path: Path) -> None:
         ) from error
 
 
-def _stores(settings: Config) -> Iterator[EventStore]:
-    if has_store_file(settings):
-        yield EventStore(SqliteDatabase(store_path(settings), mends=False))
-    if settings.store.url is not None:
-        yield EventStore(PostgresDatabase(settings.store.url))
-
-
 def _files(settings: Config) -> list[tuple[str, Path]]:
     """Return existing event logs, including rotated ones, and damaged stores, each with its kind."""
     store = store_path(settings)
@@ -109,7 +100,7 @@ def _named(path: Path, end: str) -> list[Path]:
 
 def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]:
     keep = f"{settings.store.keep_days} days, at most {settings.store.keep_mb} MB"
-    for store in _stores(settings):
+    for store in open_stores(settings):
         with closing(store):
             span = store.span_ms()
             since = "" if span is None else f", since {datetime.fromtimestamp(span[0] / 1000):%Y-%m-%d}"

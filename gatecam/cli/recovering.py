@@ -7,11 +7,9 @@ from pathlib import Path
 
 import typer
 
-from gatecam.app import has_store_file, store_path
+from gatecam.app import has_store_file, open_stores, store_path
 from gatecam.cli.state import find_state
 from gatecam.errors import OutputError
-from gatecam.store.engine import PostgresDatabase, SqliteDatabase
-from gatecam.store.events import EventStore
 from gatecam.store.recover import read_store
 
 
@@ -27,11 +25,12 @@ def recover_events(config: Path | None, file: Path) -> None:
     if has_store_file(settings) and file.exists() and path.samefile(file):
         raise OutputError(f"{file}: is the store itself: name a file that was set aside.")
     found = read_store(file)
-    with closing(EventStore(SqliteDatabase(path))) as store:
+    stores = open_stores(settings, create=True)
+    with closing(stores[0]) as store:
         back = store.restore(found.events, found.totals)
     typer.echo(f"{back} events of {file} are back in {path}; {len(found.events) - back} were there already.")
-    if settings.store.url is not None:
-        with closing(EventStore(PostgresDatabase(settings.store.url))) as server:
+    for copy in stores[1:]:
+        with closing(copy) as server:
             server.copy(found.events)
             typer.echo(f"{server.name} has them too.")
     typer.echo(f"They are not sent to other outputs again. {file} is unchanged: delete it when all is well.")

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import typer
 
-from gatecam.app import has_store_file, open_store, store_path
+from gatecam.app import open_file, open_store
 from gatecam.cli.listing import expect_cameras
 from gatecam.cli.state import find_state
 from gatecam.errors import ConfigError
 from gatecam.settings.schema import Config
 from gatecam.store.day_page import day_page, summary
-from gatecam.store.engine import SqliteDatabase
-from gatecam.store.events import EventStore, Total
+from gatecam.store.events import Total
 
 
 def write_report(config: Path | None, day: str | None, out: Path | None, camera: str | None) -> None:
@@ -39,9 +38,9 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
 
 def _totals(settings: Config, day: date, camera: str | None) -> list[Total]:
     """Return the totals from the local SQLite file. They are always there, even if PostgreSQL has events."""
-    if not has_store_file(settings):
+    if (store := open_file(settings)) is None:
         return []
-    with closing(EventStore(SqliteDatabase(store_path(settings), mends=False))) as file:
+    with closing(store) as file:
         return file.totals(f"{day}", f"{day}", camera)
 
 

@@ -16,7 +16,6 @@ from gatecam.errors import MissingExtraError
 from gatecam.live.control import Running
 from gatecam.ports import FaceFinder
 from gatecam.settings.schema import Config
-from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Presence, Round
 from gatecam.web.door_words import camera_words, door_words
@@ -37,14 +36,14 @@ class Site:
     """Serves the pages while its context is open. Passing it frames costs the live loop little time."""
 
     def __init__(
-        self, config: Config, folder: Path, store: Path, running: Running, finder: FaceFinder
+        self, config: Config, folder: Path, store: EventStore, running: Running, finder: FaceFinder
     ) -> None:
         """Read the tokens, texts, sessions and certificate, and build the server.
 
         Args:
             config: the settings.
             folder: the folder of the tokens and sessions.
-            store: the file that events are read from.
+            store: provides the events. The pages close it.
             running: gives access to the running program.
             finder: finds the faces to blur.
 
@@ -52,7 +51,7 @@ class Site:
             ConfigError: the texts of the door page cannot be read.
             OutputError: the tokens, the certificate or the store cannot be used.
         """
-        self._store = EventStore(SqliteDatabase(store))
+        self._store = store
         cameras = [one.camera.name for one in config.watched]
         words = door_words(config.web.languages, config.web.words_file)
         self._hub = Hub(cameras)
