@@ -1,5 +1,6 @@
 """`gatecam data check` on small folders."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_what_cannot_work_is_refused_before_the_work(gatecam, people, tmp_path, 
 
 def test_the_extra_that_judges_labels_is_named_before_the_work(gatecam, people, monkeypatch):
     people(4)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     ended = gatecam("data", "check", "people")
     assert ended.code == 2
     assert "pip install 'gatecam[train]'" in ended.err

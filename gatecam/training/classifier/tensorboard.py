@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gatecam.errors import MissingExtraError
+from gatecam.training.extras import require
 
 
 def require_tensorboard() -> None:
@@ -14,10 +14,7 @@ def require_tensorboard() -> None:
     Raises:
         MissingExtraError: TensorBoard is not installed.
     """
-    try:
-        import torch.utils.tensorboard  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("Training", "train") from error
+    require("tensorboard", "Training")
 
 
 class Board:

@@ -13,7 +13,6 @@ hidden. The result can be trusted for new data.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gatecam.errors import MissingExtraError
 from gatecam.training.classifier.augment import patch_of, plain_crop
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import UNKNOWN
@@ -56,16 +54,6 @@ class Contradiction:
     def doubt(self) -> float:
         """Return by how much the prediction is likelier than the label, from -1 to 1."""
         return self.probability - self.label_probability
-
-
-def require_scikit_learn() -> None:
-    """Check that scikit-learn is installed before the long work starts.
-
-    Raises:
-        MissingExtraError: scikit-learn is not installed.
-    """
-    if importlib.util.find_spec("sklearn") is None:
-        raise MissingExtraError("Checking labels", "train")
 
 
 @torch.inference_mode()

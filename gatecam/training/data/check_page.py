@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from gatecam.capture.images import read_image
 from gatecam.errors import SourceError
-from gatecam.geometry import expand, square
 from gatecam.pictures.html import Page
 from gatecam.training.data.check import SPOILING, Finding, Kind, Place
+from gatecam.training.thumbs import around, fitted, jpeg
 from gatecam.types import Image
 
 THUMB_PX = 120
@@ -89,8 +88,7 @@ def _caption(finding: Finding) -> str:
 
 
 def _side_by_side(places: Iterable[Place]) -> bytes:
-    row = np.hstack([_thumb(place) for place in places])
-    return cv2.imencode(".jpg", cv2.cvtColor(row, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return jpeg(np.hstack([_thumb(place) for place in places]), quality=95)
 
 
 def _thumb(place: Place) -> Image:
@@ -101,14 +99,8 @@ def _thumb(place: Place) -> Image:
     except SourceError:
         return canvas
     if place.box is not None:
-        region = expand(square(place.box), MARGIN)
-        x1, y1 = max(0, int(region.x1)), max(0, int(region.y1))
-        part = image[y1 : int(region.y2) + 1, x1 : int(region.x2) + 1]
-        image = part if part.size else image
-    height, width = image.shape[:2]
-    scale = THUMB_PX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    top, left = (THUMB_PX - size[1]) // 2, (THUMB_PX - size[0]) // 2
-    canvas[top : top + size[1], left : left + size[0]] = small
+        image = around(image, place.box, MARGIN)[0]
+    small = fitted(image, THUMB_PX)
+    top, left = ((THUMB_PX - side) // 2 for side in small.shape[:2])
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     return canvas

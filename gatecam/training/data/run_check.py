@@ -28,12 +28,13 @@ from gatecam.training.data.check import (
 )
 from gatecam.training.data.check_duplicates import find_duplicates
 from gatecam.training.data.check_files import examine_pictures
-from gatecam.training.data.check_labels import contradictions, features_of, require_scikit_learn
+from gatecam.training.data.check_labels import contradictions, features_of
 from gatecam.training.data.check_page import write_check_page
 from gatecam.training.data.layouts import open_collections
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.rows import UNKNOWN, Collection
 from gatecam.training.data.split import parts_of
+from gatecam.training.extras import require
 from gatecam.vision.classifier import load_classifier
 
 FIRST = 5  # findings of each kind that the terminal shows
@@ -63,7 +64,7 @@ def check_and_print(
         require_folder(path)
     require_apart(outputs, [*data, *([split] if split else [])])
     if labels:
-        require_scikit_learn()
+        require("sklearn", "Checking labels")
     collections = open_collections(data)
     parts = parts_of(collections, split, SPLIT_SEED)
     findings = _findings_of_pictures(collections, parts)

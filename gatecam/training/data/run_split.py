@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gatecam.errors import DataError, OutputError
+from gatecam.runtime.outputs import require_folder
 from gatecam.training.data.loading import open_all
 from gatecam.training.data.rows import Collection
 from gatecam.training.data.split import COLUMNS, PARTS, stratified_parts, write_split
@@ -43,8 +44,7 @@ def split_and_write(
 
 
 def _check(out: Path) -> None:
-    if not out.parent.is_dir():
-        raise OutputError(f"{out}: the folder does not exist. Create it, or choose another name.")
+    require_folder(out)
     if out.exists() and not (out.is_file() and columns_of(out) == list(COLUMNS)):
         raise OutputError(f"{out}: exists but is no split file. Choose another name.")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gatecam.errors import OutputError
 from gatecam.pictures.html import Page
+from gatecam.runtime.outputs import require_folder
 from gatecam.runtime.progress import progress
 from gatecam.training.data.layouts import open_collections
 from gatecam.training.data.rows import Collection, Problem
@@ -20,9 +20,9 @@ from gatecam.training.data.stats_page import (
     add_collection,
     add_problems,
     overview,
-    require_matplotlib,
     shares,
 )
+from gatecam.training.extras import require
 
 EXAMPLES = 3  # problems shown of each kind
 
@@ -36,7 +36,8 @@ def survey(data: Sequence[Path], page_file: Path | None) -> None:
         MissingExtraError: a page is wanted and matplotlib is not installed.
     """
     if page_file is not None:
-        _check(page_file)
+        require_folder(page_file)
+        require("matplotlib", "A page of plots")
     collections = open_collections(data)
     console, page = Console(), Page("Contents of the data")
     all_sizes: Counter[tuple[int, int]] = Counter()
@@ -62,12 +63,6 @@ def survey(data: Sequence[Path], page_file: Path | None) -> None:
     if page_file is not None:
         page.write(page_file)
         print(f"page: {page_file}")
-
-
-def _check(page_file: Path) -> None:
-    if not page_file.parent.is_dir():
-        raise OutputError(f"{page_file}: the folder does not exist. Create it, or choose another name.")
-    require_matplotlib()
 
 
 def _print(

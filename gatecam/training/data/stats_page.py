@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
-from gatecam.errors import MissingExtraError
 from gatecam.pictures.html import Page
 from gatecam.training.data.rows import Problem
 from gatecam.training.data.stats import Count, Summary, by_kind, rarity
+from gatecam.training.figures import BLUE, GREY, ORANGE, plots
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # safe for colour blindness (Okabe and Ito 2008)
-DPI = 110
 TITLES = {"mask": "mask", "gender": "gender", "age": "age band", "race": "race"}
 COMMON_SIZES = 10
-
-
-def require_matplotlib() -> None:
-    """Check that matplotlib is installed before the long work starts.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("A page of plots", "train") from error
 
 
 def add_collection(
@@ -93,7 +76,7 @@ def _without_title(counts: Sequence[Count]) -> list[tuple[object, ...]]:
 
 
 def _labels_picture(summary: Summary) -> bytes:
-    with _figure(len(TITLES), (11.0, 2.8)) as (all_axes, out):
+    with plots((11.0, 2.8), len(TITLES)) as (all_axes, out):
         for axes, (name, text) in zip(all_axes, TITLES.items(), strict=True):
             counts = getattr(summary, name)
             at = range(len(counts))
@@ -106,7 +89,7 @@ def _labels_picture(summary: Summary) -> bytes:
 
 
 def _years_picture(years: Sequence[int]) -> bytes:
-    with _figure(1, (11.0, 2.8)) as ((axes,), out):
+    with plots((11.0, 2.8)) as ((axes,), out):
         axes.hist(years, bins=range(max(years) + 2), color=BLUE)
         for edge in (30, 60):  # the edges of the age bands
             axes.axvline(edge, color=GREY, linestyle="--")
@@ -115,7 +98,7 @@ def _years_picture(years: Sequence[int]) -> bytes:
 
 
 def _classes_picture(counts: Sequence[Count]) -> bytes:
-    with _figure(1, (11.0, 0.8 + 0.3 * len(counts))) as ((axes,), out):
+    with plots((11.0, 0.8 + 0.3 * len(counts))) as ((axes,), out):
         at = range(len(counts))
         for name, shift, colour in (("faces", -0.2, BLUE), ("people", 0.2, ORANGE)):
             many = [getattr(c, name) for c in counts]
@@ -126,21 +109,3 @@ def _classes_picture(counts: Sequence[Count]) -> bytes:
         axes.margins(x=0.08, y=0.02)
         axes.legend(frameon=False)
     return out.getvalue()
-
-
-@contextmanager
-def _figure(columns: int, size: tuple[float, float]) -> Iterator[tuple[list[Any], io.BytesIO]]:
-    """Yield axes side by side, and a buffer that holds the PNG after the block.
-
-    The background is white on light and dark pages alike.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure, out = Figure(figsize=size, dpi=DPI, layout="constrained"), io.BytesIO()
-    FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, columns, squeeze=False)[0])
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
-    yield axes, out
-    figure.savefig(out, format="png")

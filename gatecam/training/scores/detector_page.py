@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from gatecam.capture.images import read_image
-from gatecam.geometry import clip, expand, square
 from gatecam.labels import MASK_LABELS
 from gatecam.pictures.html import Page
 from gatecam.training.scores.detector_report import DetectorEvaluation, DetectorReport
@@ -18,6 +17,7 @@ from gatecam.training.scores.landmarks import LandmarkScore
 from gatecam.training.scores.matching import Match, Truth, side_px
 from gatecam.training.scores.page import number, with_interval
 from gatecam.training.scores.plots import precision_recall_picture
+from gatecam.training.thumbs import around, fitted, jpeg
 from gatecam.types import Box, Detection
 
 THUMB_PX = 220
@@ -197,18 +197,11 @@ def _corners(box: Box) -> str:
 
 def _thumb(truth: Truth, focus: Box, detections: Iterable[Detection]) -> bytes:
     """Return a JPEG of a box's surroundings, with all boxes drawn. No side is longer than THUMB_PX."""
-    image = read_image(truth.path)
-    region = clip(expand(square(focus), AROUND), image.shape[1], image.shape[0])
-    x, y = int(region.x1), int(region.y1)
-    part = image[y : max(y + 1, int(region.y2)), x : max(x + 1, int(region.x2))]
-    scale = THUMB_PX / max(part.shape[:2])
-    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
-    shown = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    part, x, y = around(read_image(truth.path), focus, AROUND)
+    shown, scale = fitted(part, THUMB_PX), THUMB_PX / max(part.shape[:2])
     boxes = [(box, IGNORED) for box in truth.ignored] + [(face.box, LABELLED) for face in truth.faces]
     for box, colour in [*boxes, *((detection.box, DETECTED) for detection in detections)]:
         corners = np.array([[box.x1 - x, box.y1 - y], [box.x2 - x, box.y2 - y]]) * scale
         (x1, y1), (x2, y2) = corners.round().astype(int).tolist()
         cv2.rectangle(shown, (x1, y1), (x2, y2), colour, 2)
-    return cv2.imencode(".jpg", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])[
-        1
-    ].tobytes()
+    return jpeg(shown)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import cv2
 import numpy as np
 
-from gatecam.geometry import clip, expand, square
 from gatecam.pictures.html import Page
 from gatecam.training.scores.plots import confusion_picture, reliability_picture, slices_picture
 from gatecam.training.scores.rates import Interval
@@ -15,10 +13,11 @@ from gatecam.training.scores.report import Evaluation, HeadReport, SetReport
 from gatecam.training.scores.score import LABELS, MIN_FACE_PX
 from gatecam.training.scores.sets import Judged, Pictures
 from gatecam.training.scores.slices import GAP_FACES, Slice
+from gatecam.training.thumbs import around, fitted, jpeg
 from gatecam.types import Box
 
 HEAD_TITLES = {"mask": "mask state", "gender": "gender", "age": "age band", "class": "the 18 classes"}
-MISTAKE_PX = 160  # width of a face's picture
+MISTAKE_PX = 160  # longer side of a face's picture
 AROUND = 0.3  # surroundings shown of a face, as a fraction of its side
 HOW_TO_READ = (
     "Precision is the share of the faces predicted as a label that really have it. Recall is the share of "
@@ -166,17 +165,10 @@ def _accuracy(s: Slice) -> str:
 def _mistakes(r: HeadReport, pictures: Pictures) -> Iterator[tuple[bytes, str]]:
     for m in r.mistakes:
         patch, _ = pictures.patch(m.index)
-        x1, y1, x2, y2 = (float(v) for v in patch.box)
-        height, width = patch.image.shape[:2]
-        box = clip(expand(square(Box(x1, y1, x2, y2)), AROUND), width, height)
-        face = patch.image[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)]
-        shown = cv2.resize(face, (MISTAKE_PX, round(MISTAKE_PX * face.shape[0] / face.shape[1])))
-        _, coded = cv2.imencode(".jpg", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+        face, _, _ = around(patch.image, Box(*patch.box.tolist()), AROUND)
         cover = f" ({m.kind})" if m.kind else ""
-        yield (
-            coded.tobytes(),
-            f"{m.true}{cover}, predicted as {m.predicted} at {m.probability:.2f}; {m.image}",
-        )
+        said = f"{m.true}{cover}, predicted as {m.predicted} at {m.probability:.2f}; {m.image}"
+        yield jpeg(fitted(face, MISTAKE_PX)), said
 
 
 def _on_one_line(text: str) -> str:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gatecam.errors import MissingExtraError
+from gatecam.training.figures import BLUE, GREY, ORANGE, plots
 from gatecam.training.scores.calibration import Bin
 from gatecam.training.scores.detector_score import Curve
 from gatecam.training.scores.slices import GAP_FACES, Slice
-
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # safe for colour blindness (Okabe and Ito 2008)
-DPI = 110
-
-
-def require_matplotlib() -> None:
-    """Check that matplotlib is installed before the long work starts.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("A page of scores", "train") from error
 
 
 def confusion_picture(names: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes:
@@ -36,7 +18,7 @@ def confusion_picture(names: Sequence[str], counts: Sequence[Sequence[int]]) -> 
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     many = len(names) > 6
     size = (11.0, 9.5) if many else (5.4, 4.2)
-    with _figure(size) as (axes, out):
+    with plots(size) as ((axes,), out):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(
             range(len(names)), names, rotation=60 if many else 0, ha="right" if many else "center"
@@ -60,7 +42,7 @@ def confusion_picture(names: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 def reliability_picture(bins: Sequence[Bin]) -> bytes:
     """Draw how often the most likely label is right against its probability."""
     faces = sum(b.faces for b in bins)
-    with _figure((4.6, 4.2)) as (axes, out):
+    with plots((4.6, 4.2)) as ((axes,), out):
         axes.plot([0, 1], [0, 1], "--", color=GREY, label="perfectly calibrated")
         for b in bins:  # the size of a dot shows its number of faces
             axes.scatter(b.confidence, b.accuracy, s=20 + 380 * b.faces / faces, color=BLUE, alpha=0.7)
@@ -79,7 +61,7 @@ def reliability_picture(bins: Sequence[Bin]) -> bytes:
 def slices_picture(slices: Sequence[Slice]) -> bytes:
     """Draw the accuracy of each group and its interval. Dots of small groups are hollow."""
     rows = _rows_of(slices)
-    with _figure((8.0, 0.7 + 0.27 * len(rows))) as (axes, out):
+    with plots((8.0, 0.7 + 0.27 * len(rows))) as ((axes,), out):
         for height, (_, s) in enumerate(rows):
             if s is None or s.micro_f1 is None:
                 continue
@@ -106,7 +88,7 @@ def precision_recall_picture(
         curves: the curves by detector.
         points: recall and precision by detector.
     """
-    with _figure((6.4, 4.6)) as (axes, out):
+    with plots((6.4, 4.6)) as ((axes,), out):
         for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
             axes.plot(curve.recall, curve.precision, color=colour, linewidth=1.8, label=name)
             if None not in points[name]:
@@ -124,18 +106,3 @@ def _rows_of(slices: Sequence[Slice]) -> list[tuple[str, Slice | None]]:
         rows.append((attribute, None))
         rows += [(f"{s.group} ({s.faces})", s) for s in slices if s.attribute == attribute]
     return rows
-
-
-@contextmanager
-def _figure(size_inches: tuple[float, float]) -> Iterator[tuple[Any, io.BytesIO]]:
-    """Yield axes, and a buffer that holds the PNG after the block. This needs no display or global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure, out = Figure(size_inches, layout="constrained"), io.BytesIO()
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    yield axes, out
-    figure.savefig(out, format="png", dpi=DPI)

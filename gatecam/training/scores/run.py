@@ -21,8 +21,8 @@ from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import Collection
 from gatecam.training.data.split import parts_of
+from gatecam.training.extras import require
 from gatecam.training.scores.page import number, page_of, with_interval
-from gatecam.training.scores.plots import require_matplotlib
 from gatecam.training.scores.report import MIN_TO_FIT, Evaluation, SetReport, fitted_temperatures, report_of
 from gatecam.training.scores.score import HEAD_LABELS
 from gatecam.training.scores.sets import Judged, judge, pictures_of
@@ -154,7 +154,7 @@ def _check(request: ScoreRequest) -> None:
         require_folder(path)
     require_apart(outputs, [*request.data, *([request.split] if request.split else [])])
     if request.page is not None:
-        require_matplotlib()
+        require("matplotlib", "A page of scores")
     if request.fit and not os.access(folder := find_weights(request.weights).parent, os.W_OK):
         raise OutputError(
             f"{folder}: cannot be written to, so --fit cannot store its result. Copy the weights elsewhere."

@@ -24,6 +24,7 @@ from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.loading import open_all, tell_problems
 from gatecam.training.data.rows import Collection, Problem, Row
 from gatecam.training.data.split import parts_of
+from gatecam.training.extras import require
 from gatecam.training.scores.detector_page import (
     ALARMS,
     LANDMARKS,
@@ -57,7 +58,6 @@ from gatecam.training.scores.matching import (
     truths_of,
     write_false,
 )
-from gatecam.training.scores.plots import require_matplotlib
 from gatecam.types import Image
 from gatecam.vision.detector.build import STOCK, Detector
 from gatecam.vision.weights import find_weights, hash_of
@@ -161,7 +161,7 @@ def _check(request: DetectorScoreRequest) -> None:
     ]
     require_apart(outputs, inputs)
     if request.page is not None:
-        require_matplotlib()
+        require("matplotlib", "A page of scores")
 
 
 def _truths(request: DetectorScoreRequest) -> list[Truth]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
 import PIL.Image
-import pytest
 
-from gatecam.errors import MissingExtraError
 from gatecam.pictures.html import Page
 from gatecam.training.data.rows import Collection, Problem, Row
 from gatecam.training.data.stats import Count, by_kind, measure, rarity, summarize, together
-from gatecam.training.data.stats_page import add_collection, add_problems, overview, require_matplotlib
+from gatecam.training.data.stats_page import add_collection, add_problems, overview
 from gatecam.types import Box
 
 
@@ -122,9 +119,3 @@ def test_the_page_stands_alone_and_holds_every_problem(tmp_path):
     assert all(f"a{i}.jpg" in html and f"&#x27;{i}&lt;&#x27;" in html for i in range(20))
     assert "30 × 20 px" in html
     assert "5: correct, female, &gt;=60" in html
-
-
-def test_a_page_without_its_extra_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"gatecam\[train\]"):
-        require_matplotlib()

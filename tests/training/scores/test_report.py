@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,11 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.errors import MissingExtraError
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import Collection, Row
 from gatecam.training.scores.page import page_of
-from gatecam.training.scores.plots import require_matplotlib
 from gatecam.training.scores.report import Evaluation, fitted_temperatures, report_of
 from gatecam.training.scores.sets import SHOTS, Judged, as_they_are, dressed, judge, pictures_of
 from gatecam.training.scores.slices import slices_of
@@ -202,9 +199,3 @@ def test_everything_is_in_the_json(judged_as):
     assert mask["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
     assert mask["mistakes"][0]["image"] == "2.png"
     assert evaluation_of(sets).summary()["door"]["mask"]["macro_f1"] == mask["macro_f1"]
-
-
-def test_a_page_without_matplotlib_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"gatecam\[train\]"):
-        require_matplotlib()
