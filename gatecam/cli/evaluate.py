@@ -47,7 +47,18 @@ def evaluate(
     split_seed: SplitSeedOption = 0,
 ) -> None:
     """Score weights on held-out faces: F1 and calibration, overall and by group, with intervals."""
-    from gatecam.training.scores.run import ScoreRequest, evaluate_and_print
+    from gatecam.training.scores.run import ClassifierScoreRequest, evaluate_and_print
 
-    request = ScoreRequest(data, weights, split, part.value, drawn, page, json_file, fit, cache, split_seed)
+    request = ClassifierScoreRequest(
+        data=data,
+        weights=weights,
+        split=split,
+        part=part.value,
+        drawn=drawn,
+        page=page,
+        json_file=json_file,
+        fit=fit,
+        cache=cache,
+        split_seed=split_seed,
+    )
     evaluate_and_print(request)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
+from gatecam.training.console import table
 from gatecam.training.data.check import (
     HEADS,
     SPOILING,
@@ -136,13 +136,12 @@ def _checked(collections: Sequence[Collection], split: Path | None) -> str:
 
 def _print(findings: Sequence[Finding], outputs: Sequence[Path]) -> None:
     console = Console()
-    counts = Table(title="Found")
-    for name in ("what", "count", "spoils scores"):
-        counts.add_column(name)
     by_kind = {kind: [f for f in findings if f.kind == kind] for kind in Kind}
-    for kind, of_kind in by_kind.items():
-        counts.add_row(kind, str(len(of_kind)), "yes" if kind in SPOILING and of_kind else "")
-    console.print(counts)
+    counts = [
+        (kind, len(of_kind), "yes" if kind in SPOILING and of_kind else "")
+        for kind, of_kind in by_kind.items()
+    ]
+    console.print(table("Found", ("what", "count", "spoils scores"), counts))
     for kind, of_kind in by_kind.items():
         for finding in of_kind[:FIRST]:
             named = [f"{place.collection}: {place.image}" for place in finding.places]

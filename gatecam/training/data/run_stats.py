@@ -12,6 +12,7 @@ from rich.table import Table
 from gatecam.pictures.html import Page
 from gatecam.runtime.outputs import require_folder
 from gatecam.runtime.progress import progress
+from gatecam.training.console import table
 from gatecam.training.data.layouts import open_collections
 from gatecam.training.data.rows import Collection, Problem
 from gatecam.training.data.stats import Summary, by_kind, measure, rarity, summarize, together
@@ -68,17 +69,17 @@ def survey(data: Sequence[Path], page_file: Path | None) -> None:
 def _print(
     console: Console, name: str, layout: str, summary: Summary, sizes: Counter[tuple[int, int]]
 ) -> None:
-    table = Table(title=name, caption=f"layout: {layout}\n{_unlabelled(summary)}{overview(summary)}")
+    counts = Table(title=name, caption=f"layout: {layout}\n{_unlabelled(summary)}{overview(summary)}")
     for column in ("", "label"):
-        table.add_column(column)
+        counts.add_column(column)
     for column in ("faces", "share", "people or scenes"):
-        table.add_column(column, justify="right")
+        counts.add_column(column, justify="right")
     wide = {**TITLES, "face_px": "box", "kinds": "covered by"}
     for attribute, title in wide.items():
         for row in shares(title, getattr(summary, attribute)):
-            table.add_row(*map(str, row))
-        table.add_section()
-    console.print(table)
+            counts.add_row(*map(str, row))
+        counts.add_section()
+    console.print(counts)
     if len(summary.classes) > 1:
         _print_classes(console, name, summary)
     console.print(rarity(summary), markup=False)
@@ -93,12 +94,9 @@ def _unlabelled(summary: Summary) -> str:
 
 
 def _print_classes(console: Console, name: str, summary: Summary) -> None:
-    table = Table("class", title=f"{name}: the 18 classes")
-    for column in ("faces", "share", "people or scenes"):
-        table.add_column(column, justify="right")
-    for row in shares("", summary.classes):
-        table.add_row(*map(str, row[1:]))
-    console.print(table)
+    columns = ("class", "faces", "share", "people or scenes")
+    rows = [row[1:] for row in shares("", summary.classes)]
+    console.print(table(f"{name}: the 18 classes", columns, rows))
 
 
 def _print_problems(console: Console, collection: Collection, problems: Sequence[Problem]) -> None:
@@ -106,13 +104,13 @@ def _print_problems(console: Console, collection: Collection, problems: Sequence
     if not problems:
         console.print(f"{collection.name}: no problems", markup=False)
         return
-    table = Table(title=f"{collection.name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    listed = Table(title=f"{collection.name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
     for column in ("times", "where", "what", "what was done"):
-        table.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
+        listed.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
     for alike in by_kind(problems).values():
         for at, problem in enumerate(alike[:EXAMPLES]):
-            table.add_row("" if at else str(len(alike)), problem.where, problem.what, problem.done)
+            listed.add_row("" if at else str(len(alike)), problem.where, problem.what, problem.done)
         if len(alike) > EXAMPLES:
-            table.add_row("", "…", f"{len(alike) - EXAMPLES} more", "")
-        table.add_section()
-    console.print(table)
+            listed.add_row("", "…", f"{len(alike) - EXAMPLES} more", "")
+        listed.add_section()
+    console.print(listed)

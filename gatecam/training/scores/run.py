@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from gatecam.errors import DataError, OutputError
-from gatecam.runtime.files import write_output
-from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
+from gatecam.training.console import table
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import Collection
-from gatecam.training.data.split import parts_of
-from gatecam.training.extras import require
 from gatecam.training.scores.page import number, page_of, with_interval
 from gatecam.training.scores.report import MIN_TO_FIT, Evaluation, SetReport, fitted_temperatures, report_of
+from gatecam.training.scores.request import EVERYTHING, ScoreRequest, chosen_rows
 from gatecam.training.scores.score import HEAD_LABELS
 from gatecam.training.scores.sets import Judged, judge, pictures_of
 from gatecam.vision.classifier import load_classifier
@@ -32,27 +26,19 @@ from gatecam.vision.device import pick_device
 from gatecam.vision.network import FaceNetwork
 from gatecam.vision.weights import ModelSpec, find_weights, load_weights, save_weights
 
-ALL = "all"  # faces of every part
 Held = Sequence[tuple[Collection, Faces]]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """Holds the parameters of `gatecam evaluate`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierScoreRequest(ScoreRequest):
+    """Holds the arguments of `gatecam evaluate`."""
 
-    data: list[Path]
-    weights: str
-    split: Path | None
-    part: str
     drawn: bool
-    page: Path | None
-    json_file: Path | None
     fit: bool
     cache: Path
-    split_seed: int
 
 
-def evaluate_and_print(request: ScoreRequest) -> None:
+def evaluate_and_print(request: ClassifierScoreRequest) -> None:
     """Score weights on one part of the data. With `fit`, first fit their temperatures there.
 
     Raises:
@@ -68,15 +54,9 @@ def evaluate_and_print(request: ScoreRequest) -> None:
     fitted: dict[str, int] = {}
     if request.fit:
         spec, fitted = _fit(request.weights, spec, sets)
-    evaluation = evaluate_sets(spec, sets, fitted, _parameters(request))
+    evaluation = evaluate_sets(spec, sets, fitted, request.parameters())
     print_evaluation(evaluation)
-    if request.json_file is not None:
-        text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
-        write_output(request.json_file, text)
-        print(f"scores: {request.json_file}")
-    if request.page is not None:
-        page_of(evaluation, sets).write(request.page)
-        print(f"page: {request.page}")
+    request.write(evaluation.as_json(), lambda: page_of(evaluation, sets))
 
 
 def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tuple[Collection, Faces]]:
@@ -85,13 +65,13 @@ def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tup
     Raises:
         DataError: the split cannot be used, or no face is in the part.
     """
-    if part == ALL:
+    if part == EVERYTHING:
         return list(loaded)
-    held = []
-    for (collection, faces), parts in zip(
-        loaded, parts_of([collection for collection, _ in loaded], split, seed), strict=True
-    ):
-        held.append((collection, faces.take(np.array(parts)[faces.rows] == part)))
+    chosen = chosen_rows([collection for collection, _ in loaded], split, part, seed)
+    held = [
+        (collection, faces.take(rows[faces.rows]))
+        for (collection, faces), rows in zip(loaded, chosen, strict=True)
+    ]
     if not any(len(faces) for _, faces in held):
         raise DataError(f"the part {part} contains no face. Add pictures, or choose another --part.")
     return held
@@ -136,25 +116,18 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console = Console()
     for report in evaluation.sets:
         print(f"\n{report.name}: {report.about}")
-        console.print(_table("Heads, with 95 % intervals", _HEADS, _head_rows(report)))
-        console.print(_table("Labels", _LABELS, _label_rows(report)))
+        console.print(table("Heads, with 95 % intervals", _HEADS, _head_rows(report)))
+        console.print(table("Labels", _LABELS, _label_rows(report), 2))
         gaps = list(_gap_rows(report))
         if gaps:
-            console.print(_table("Widest gaps in accuracy between groups", _GAPS, gaps))
+            console.print(table("Widest gaps in accuracy between groups", _GAPS, gaps, 2))
         for note in report.notes:
             print(note)
 
 
-def _check(request: ScoreRequest) -> None:
+def _check(request: ClassifierScoreRequest) -> None:
     """Check before the long work that its results can be written."""
-    if request.part == "test" and request.split is None:
-        raise DataError("without a split file there is no test part: give --split, or another --part.")
-    outputs = [path for path in (request.page, request.json_file) if path is not None]
-    for path in outputs:
-        require_folder(path)
-    require_apart(outputs, [*request.data, *([request.split] if request.split else [])])
-    if request.page is not None:
-        require("matplotlib", "A page of scores")
+    request.check()
     if request.fit and not os.access(folder := find_weights(request.weights).parent, os.W_OK):
         raise OutputError(
             f"{folder}: cannot be written to, so --fit cannot store its result. Copy the weights elsewhere."
@@ -182,18 +155,6 @@ def _fit(weights: str, spec: ModelSpec, sets: Sequence[Judged]) -> tuple[ModelSp
     return spec, {head: faces for head, (_, faces) in fitted.items()}
 
 
-def _parameters(request: ScoreRequest) -> dict[str, object]:
-    return {
-        "data": [str(path) for path in request.data],
-        "weights": request.weights,
-        "split": str(request.split) if request.split else None,
-        "part": request.part,
-        "drawn": request.drawn,
-        "fit": request.fit,
-        "split_seed": request.split_seed,
-    }
-
-
 _HEADS = ("head", "faces", "macro-F1", "micro-F1", "ECE", "ECE cross fitted")
 _LABELS = ("head", "label", "faces", "precision", "recall", "F1")
 _GAPS = ("head", "by", "gap", "best", "worst")
@@ -218,14 +179,3 @@ def _gap_rows(report: SetReport) -> Iterator[tuple[str, ...]]:
     for head, r in report.heads.items():
         for gap in r.gaps:
             yield head, gap.attribute, number(gap.width), gap.best, gap.worst
-
-
-def _table(
-    title: str, columns: Sequence[str], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]
-) -> Table:
-    table = Table(title=escape(title))
-    for column in columns:
-        table.add_column(column, no_wrap="F1" in column)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table

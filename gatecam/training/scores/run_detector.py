@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from gatecam.capture.found import list_pictures
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
 from gatecam.labels import MASK_LABELS
-from gatecam.runtime.files import write_output
-from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
 from gatecam.settings.schema import DetectorConfig
+from gatecam.training.console import table
 from gatecam.training.data.loading import open_all, tell_problems
 from gatecam.training.data.rows import Collection, Problem, Row
-from gatecam.training.data.split import parts_of
-from gatecam.training.extras import require
 from gatecam.training.scores.detector_page import (
     ALARMS,
     LANDMARKS,
@@ -58,30 +52,23 @@ from gatecam.training.scores.matching import (
     truths_of,
     write_false,
 )
+from gatecam.training.scores.request import ScoreRequest, chosen_rows
 from gatecam.types import Image
 from gatecam.vision.detector.build import STOCK, Detector
 from gatecam.vision.weights import find_weights, hash_of
 
-ALL = "all"  # pictures of every part
 BARE = MASK_LABELS.index("none")
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorScoreRequest:
-    """Holds the parameters of `gatecam evaluate-detector`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorScoreRequest(ScoreRequest):
+    """Holds the arguments of `gatecam evaluate-detector`."""
 
-    data: list[Path]
-    weights: str
-    split: Path | None
-    part: str
     min_face_px: int
     known: Path | None
     empty: list[Path]
     landmarks: list[Path]
-    page: Path | None
-    json_file: Path | None
     errors: Path | None
-    split_seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +89,7 @@ def evaluate_and_print(request: DetectorScoreRequest) -> None:
         OutputError: a file cannot be written.
         MissingExtraError: a page is requested, and matplotlib is not installed.
     """
-    _check(request)
+    request.check((*request.landmarks, *request.empty, request.known), [request.errors])
     contest = contestants(request.weights, request.min_face_px)
     truths = _truths(request)
     empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(request.empty)]
@@ -113,13 +100,7 @@ def evaluate_and_print(request: DetectorScoreRequest) -> None:
     evaluation = _evaluation(request, said, landmarks, speed)
     print_evaluation(evaluation)
     first = next(iter(said.values()))
-    if request.json_file is not None:
-        text = json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n"
-        write_output(request.json_file, text)
-        print(f"scores: {request.json_file}")
-    if request.page is not None:
-        page_of(evaluation, first.at_thresholds, first.on_empty).write(request.page)
-        print(f"page: {request.page}")
+    request.write(evaluation.as_json(), lambda: page_of(evaluation, first.at_thresholds, first.on_empty))
     if request.errors is not None:
         count = write_false(request.errors, first.at_thresholds)
         print(f"false detections: {count} in {request.errors}")
@@ -132,36 +113,18 @@ def print_evaluation(evaluation: DetectorEvaluation) -> None:
     score = reports[0].score
     print(f"{score.faces} faces in {score.pictures} pictures. {score.ignored} other faces are ignored.")
     console.print(
-        _table("Recall at IoU 0.5, with 95 % intervals", ("faces", "number", *names), recall_rows(reports))
+        table("Recall at IoU 0.5, with 95 % intervals", ("faces", "number", *names), recall_rows(reports))
     )
     console.print(
-        _table("Precision at IoU 0.5, with 95 % intervals", ("detections", *names), precision_rows(reports))
+        table("Precision at IoU 0.5, with 95 % intervals", ("detections", *names), precision_rows(reports))
     )
     if reports[0].landmarks:
         console.print(
-            _table("Landmark errors relative to the eye distance", LANDMARKS, landmark_rows(reports))
+            table("Landmark errors relative to the eye distance", LANDMARKS, landmark_rows(reports))
         )
     if reports[0].false_alarms is not None:
-        console.print(_table("Pictures without a face", ALARMS, alarm_rows(reports)))
-    console.print(_table("Speed, one frame at a time", SPEED, speed_rows(evaluation)))
-
-
-def _check(request: DetectorScoreRequest) -> None:
-    """Check before the long work that its results can be written."""
-    if request.part == "test" and request.split is None:
-        raise DataError("without a split file there is no test part: give --split, or another --part.")
-    outputs = [path for path in (request.page, request.json_file, request.errors) if path is not None]
-    for path in outputs:
-        require_folder(path)
-    inputs = [
-        *request.data,
-        *request.landmarks,
-        *request.empty,
-        *filter(None, (request.split, request.known)),
-    ]
-    require_apart(outputs, inputs)
-    if request.page is not None:
-        require("matplotlib", "A page of scores")
+        console.print(table("Pictures without a face", ALARMS, alarm_rows(reports)))
+    console.print(table("Speed, one frame at a time", SPEED, speed_rows(evaluation)))
 
 
 def _truths(request: DetectorScoreRequest) -> list[Truth]:
@@ -199,15 +162,10 @@ def _bare_faces(request: DetectorScoreRequest) -> list[Row]:
 def _of_part(
     collections: Sequence[Collection], request: DetectorScoreRequest
 ) -> list[tuple[Collection, list[Row]]]:
-    if request.part == ALL:
-        return [(collection, collection.rows) for collection in collections]
-    parts = parts_of(collections, request.split, request.split_seed)
+    chosen = chosen_rows(collections, request.split, request.part, request.split_seed)
     return [
-        (
-            collection,
-            [row for row, part in zip(collection.rows, of_rows, strict=True) if part == request.part],
-        )
-        for collection, of_rows in zip(collections, parts, strict=True)
+        (collection, list(compress(collection.rows, rows)))
+        for collection, rows in zip(collections, chosen, strict=True)
     ]
 
 
@@ -282,27 +240,4 @@ def _evaluation(
             tick(len(reports))
     usual = DetectorConfig()
     thresholds = {name: getattr(usual, name) for name in LOWERED}
-    return DetectorEvaluation(_parameters(request), thresholds, LOWERED, reports, speed)
-
-
-def _parameters(request: DetectorScoreRequest) -> dict[str, object]:
-    return {
-        "data": [str(path) for path in request.data],
-        "weights": request.weights,
-        "split": str(request.split) if request.split else None,
-        "part": request.part,
-        "min_face_px": request.min_face_px,
-        "known": str(request.known) if request.known else None,
-        "empty": [str(path) for path in request.empty],
-        "landmarks": [str(path) for path in request.landmarks],
-        "split_seed": request.split_seed,
-    }
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(title=escape(title), title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(escape(column), justify="right" if index else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
+    return DetectorEvaluation(request.parameters(), thresholds, LOWERED, reports, speed)
