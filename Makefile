@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := demo-output
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages soak kill-store outage clean
+.PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -33,16 +33,22 @@ bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg
 
 bench-cameras: .venv/.ready
-	$(BIN)/python tests/bench_cameras.py $(or $(CAMERAS),4) $(or $(SECONDS),40)
+	$(BIN)/python benchmarks/cameras.py $(or $(CAMERAS),4) $(or $(SECONDS),40)
 
 bench-detector: .venv/.ready
-	$(BIN)/python tests/bench_detector.py
+	$(BIN)/python benchmarks/detector.py
 
 bench-live: .venv/.ready
-	$(BIN)/python tests/bench_live.py $(PASSES)
+	$(BIN)/python benchmarks/live.py $(PASSES)
 
 bench-pages: .venv/.ready
-	$(BIN)/python tests/bench_pages.py $(PARTS)
+	$(BIN)/python benchmarks/pages.py $(PARTS)
+
+bench-plain: .venv/.ready
+	$(BIN)/python benchmarks/plain_loop.py $(CLIP) $(ROUNDS)
+
+bench-roofline: .venv/.ready
+	$(BIN)/python benchmarks/roofline.py $(ROUNDS)
 
 soak: .venv/.ready
 	$(BIN)/python tests/faults/soak.py $(or $(MINUTES),30) $(or $(EVERY_S),20)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatecam.bench.result import ALIKE, CAPTURE, CLIP_PARTS, PLAIN, Clip, Measure, Result
+from rich.table import Table
+
+from gatecam.bench.result import CAPTURE, CLIP_PARTS, Clip, Measure, Result
 from gatecam.pictures.charts import HEIGHT, WIDTH, Series, nice_top, stacked_bars
 from gatecam.pictures.html import Page
 from gatecam.runtime.files import write_output
@@ -13,34 +15,25 @@ TITLES = {
     "resolutions": "Replay of one face, by resolution",
     "faces": "Analysis at 720p, by faces",
     "cameras": "Live cameras, 640 × 480 at 10 frames/s with two faces each",
-    "networks": "The networks compared with the roofline",
     "start": "Cold start",
     "archive": "Archives on the GPU",
 }
 CLIP_TITLES = {"resolutions": "Replay of {}", "cameras": "Live cameras that show {} at 10 frames/s"}
 TOLD = {
-    "resolutions": "From the file to the events, with default settings: faces of 32 px and more, hints on. "
-    "The plain loop is facenet_pytorch's MTCNN with its defaults and a ResNet-18 at 224 px for each face. It "
-    "runs on the first frames of the same clips, alternating with gatecam. It detects faces of 20 px and "
-    "more, so it may find small faces that gatecam ignores, and needs time for them. The rows "
-    f"“{ALIKE.strip(', ')}” are gatecam with faces of 20 px and more, every frame searched whole and every "
-    "face judged, on the same first frames. Capture to decision is the time from the start of a frame's "
-    "decoding until its events are known, for frames that come one by one, 30 a second.",
+    "resolutions": "From the file to the events, with default settings. Capture to decision is the time "
+    "from the start of a frame's decoding until its events are known, for frames that come one by one, 30 a "
+    "second.",
     "faces": "Without decoding. No face is a still, empty scene. A frame comes when the previous one is "
     "done, so capture to decision includes no waiting.",
     "cameras": "Frames come in real time, and the newest is taken. Capture to decision is the time from a "
     "frame's arrival until its events are known.",
-    "networks": "The bound of a layer is the longer of two times: its operations at the rate of a matrix "
-    "product, and its bytes at the rate of a copy in memory. Both rates are measured again in each round. A "
-    "network's bound is the sum over its layers. A time below the bound means that caches save memory "
-    "traffic.",
     "start": "A new process with default settings, from its start until the first verdict is written. Memory "
     "is the process's peak until the end of its replay of 720p with one face.",
     "archive": "Batches of 720p pictures with four faces each, without decoding.",
 }
 MEMORY = (
     "Memory is the peak of the bench's own process (resident), with everything that it has loaded, such as "
-    "torch, drawn pictures and the plain loop. For the cold start it is the peak of the new process. GPU "
+    "torch and drawn pictures. For the cold start it is the peak of the new process. GPU "
     "memory is the peak of torch."
 )
 OVERLAP = (
@@ -67,6 +60,15 @@ def rows_of(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
     return ["", "backend", *figures], rows
 
 
+def terminal_table(title: str, measures: list[Measure]) -> Table:
+    """Build the same table for a terminal."""
+    header, rows = rows_of(measures)
+    table = Table(*header, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def _stage_of(one: Measure) -> tuple[str, str] | None:
     """Return the figure's stage and the kind of figure, or None if it does not belong to a stage."""
     stage, _, kind = one.figure.rpartition(" ")
@@ -76,19 +78,6 @@ def _stage_of(one: Measure) -> tuple[str, str] | None:
 def title_of(part: str, clip: Clip | None) -> str:
     """Return a part's title, with the clip's name if the part was measured with it."""
     return CLIP_TITLES[part].format(clip.name) if clip and part in CLIP_PARTS else TITLES[part]
-
-
-def remarks(result: Result) -> list[str]:
-    """Return a sentence for each case in which gatecam's defaults found less than the plain loop."""
-    found = {(one.case, one.backend): one for one in result.measures if one.figure == "found"}
-    plain = {case: one for (case, backend), one in found.items() if backend.startswith(PLAIN)}
-    return [
-        f"{case}: {backend} found {number(one.median)} {one.unit} with default settings, the plain loop "
-        f"{number(plain[case].median)}. With the plain loop's settings gatecam found {number(alike.median)}."
-        for (case, backend), one in found.items()
-        if case in plain and (alike := found.get((case, backend + ALIKE)))
-        if one.median < plain[case].median
-    ]
 
 
 def _stage_rows(measures: list[Measure]) -> tuple[list[str], list[list[str]]]:
@@ -125,8 +114,7 @@ def _part(page: Page, result: Result, part: str, measures: list[Measure]) -> Non
         page.text(_title(drawing))
         page.svg(drawing)
     if part == "resolutions":
-        for text in (OVERLAP, *remarks(result)):
-            page.text(text)
+        page.text(OVERLAP)
     page.table(*rows_of([one for one in measures if _stage_of(one) is None]))
     if staged := [one for one in measures if _stage_of(one) is not None]:
         page.text("Each stage: its mean over all frames, and percentiles over the frames that had the stage.")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from gatecam.app import build_analyzer, build_pipeline
 from gatecam.bench.memory import Peak
@@ -24,10 +23,6 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
 from gatecam.types import Frame, Image
 
-if TYPE_CHECKING:
-    from gatecam.bench.roofline import Machine, Runner
-
-DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 RESOLUTIONS = {"480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 FACES = (0, 1, 4, 16)
 CAMERAS = (1, 2, 4, 8)
@@ -228,43 +223,6 @@ def _newest(names: Sequence[str], pictures: Sequence[Image], seconds: float) -> 
                 phase_s + (index + 1) * period_s for phase_s, index in zip(phases_s, given, strict=True)
             )
             time.sleep(max(0.0, due_s - now_s))
-
-
-def networks(plan: Plan, config: Config, tick: Tick) -> list[Measure]:
-    """Measure each network on each backend, and its bound at the rates that the device reaches in the same
-    round.
-    """
-    from gatecam.bench import roofline
-    from gatecam.vision.device import Backend
-
-    figures = Figures("networks")
-    backends = [Backend(name) for name in plan.backends]  # type: ignore[arg-type]
-    rates = {device: roofline.Rates(device) for device in dict.fromkeys(one.device for one in backends)}
-    runners = [roofline.Runner(case, backend) for backend in backends for case in roofline.cases(config)]
-    for _ in range(plan.rounds):
-        for device, rate in rates.items():
-            machine = rate.measure()
-            _machine(figures, DEVICES[device.type], machine)
-            for runner in runners:
-                if runner.backend.device == device:
-                    _network(figures, runner, machine)
-        tick()
-    return figures.measures()
-
-
-def _machine(figures: Figures, device: str, machine: Machine) -> None:
-    figures.add("this machine", device, "matrix product", "Gflop/s", machine.flops / 1e9, more=True)
-    figures.add("this machine", device, "memory copy", "GB/s", machine.bytes_s / 1e9, more=True)
-
-
-def _network(figures: Figures, runner: Runner, machine: Machine) -> None:
-    name, backend = runner.name, runner.backend.name
-    bound_s, seconds = machine.bound_s(runner.layers), runner.measure()
-    figures.add(name, backend, "operations", "Mflop", sum(one.flops for one in runner.layers) / 1e6)
-    figures.add(name, backend, "bytes", "MB", sum(one.size_bytes for one in runner.layers) / 1e6)
-    figures.add(name, backend, "bound", "ms", bound_s * 1000)
-    figures.add(name, backend, "time", "ms", seconds * 1000)
-    figures.add(name, backend, "times the bound", "×", seconds / bound_s)
 
 
 def archive(plan: Plan, tick: Tick) -> list[Measure]:

@@ -16,8 +16,6 @@ from gatecam.runtime.files import write_output
 
 FAMILY = "gatecam-bench/"
 FORMAT = FAMILY + "2"
-PLAIN = "plain loop"  # begins the name of its backend
-ALIKE = ", as the plain loop looks"  # ends the name of a backend that runs with the plain loop's settings
 CAPTURE = "capture to decision"
 CLIP_PARTS = ("resolutions", "cameras")  # measured with the given clip; the other parts draw their scenes
 

@@ -32,12 +32,9 @@ from gatecam.settings.schema import Config
 PARTS = tuple(pages.TITLES)
 TABLE = (
     "speed",
-    "times the plain loop",
-    "found",
     "frame",
     "slowest",
     "time",
-    "times the bound",
     "memory",
     "GPU memory",
     "batch p50",
@@ -234,7 +231,7 @@ class _Work:
 
         rounds = self._asked.rounds
         clips = 1 if self._asked.video else len(RESOLUTIONS)
-        times = {"resolutions": clips, "networks": 1, "archive": 2}
+        times = {"resolutions": clips, "archive": 2}
         return rounds * times.get(part, len(self._plan.backends))
 
     def _measure(self, part: str, tick: Callable[[], None]) -> list[Measure]:
@@ -247,8 +244,6 @@ class _Work:
             video = self._asked.video
             pictures = parts.drawn_camera() if video is None else parts.camera_of(video)
             return parts.cameras(self._plan, pictures, tick)
-        if part == "networks":
-            return parts.networks(self._plan, Config(), tick)
         work = {"faces": parts.by_faces, "start": starts, "archive": parts.archive}
         return work[part](self._plan, tick)
 
@@ -258,13 +253,13 @@ class _Work:
         from gatecam.bench.scene import write_clip
 
         if self._asked.video is not None:
-            return resolutions(self._plan, {self._asked.video.name: self._asked.video}, None, tick)
+            return resolutions(self._plan, {self._asked.video.name: self._asked.video}, tick)
         with tempfile.TemporaryDirectory() as folder:
             videos = {}
             for case, (width, height) in RESOLUTIONS.items():
                 videos[case] = Path(folder) / f"{case}.mp4"
                 write_clip(videos[case], width, height, 1, CLIP_FRAMES)
-            return resolutions(self._plan, videos, 1, tick)
+            return resolutions(self._plan, videos, tick)
 
 
 class _Counted:
@@ -321,20 +316,12 @@ def _print(console: Console, result: Result) -> None:
         measures = [one for one in result.of(part) if _is_short(one)]
         if not measures:
             continue
-        header, rows = pages.rows_of(measures)
-        table = Table(*header, title=pages.title_of(part, result.origin.clip), title_justify="left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    for text in pages.remarks(result):
-        console.print(text)
+        console.print(pages.terminal_table(pages.title_of(part, result.origin.clip), measures))
 
 
 def _is_short(one: Measure) -> bool:
     """Return whether a figure belongs in the terminal's table. The page shows all figures."""
-    named = one.figure in TABLE or one.case == "this machine"
-    is_delay = one.figure.startswith(f"{CAPTURE} p")
-    return named or is_delay or (one.figure == "bound" and one.part == "networks")
+    return one.figure in TABLE or one.figure.startswith(f"{CAPTURE} p")
 
 
 def print_comparison(before: Path, after: Path) -> bool:

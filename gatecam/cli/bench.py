@@ -10,7 +10,7 @@ import typer
 from gatecam.cli.inputs import require_there
 
 app = typer.Typer(
-    help="Measure gatecam on this machine, compared with a plain loop and with what the machine can do.",
+    help="Measure how fast gatecam is on this machine.",
     invoke_without_command=True,
 )
 
@@ -30,7 +30,7 @@ def bench(
     parts: Annotated[
         str | None,
         typer.Option(
-            help="What to measure: some of resolutions, faces, cameras, networks, start, archive. Default: "
+            help="What to measure: some of resolutions, faces, cameras, start, archive. Default: "
             "all, or with a clip resolutions and cameras.",
             show_default=False,
         ),

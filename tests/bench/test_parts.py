@@ -12,16 +12,13 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from typer.testing import CliRunner
 
-from gatecam.bench import parts, replays, roofline, start
+from gatecam.bench import parts, replays, start
 from gatecam.bench import run as benching
 from gatecam.bench.memory import Peak
-from gatecam.bench.plain import PlainLoop
 from gatecam.bench.replays import resolutions
 from gatecam.bench.result import Measure, Origin, Result, read_result
-from gatecam.bench.roofline import Layer, Machine, layers_of
 from gatecam.bench.run import Asked, measure_all
 from gatecam.bench.scene import draw, write_clip
 from gatecam.cli.main import app
@@ -55,12 +52,8 @@ def small(monkeypatch):
     monkeypatch.setattr(start, "CLIP_FRAMES", 12)
     monkeypatch.setattr(parts, "WALK_FIRST", 4)
     monkeypatch.setattr(parts, "WALK_FRAMES", 14)
-    monkeypatch.setattr(replays, "PLAIN_FRAMES", 2)
     monkeypatch.setattr(replays, "PACED_FRAMES", 6)
     monkeypatch.setattr(benching, "WATCH_S", 0.6)
-    monkeypatch.setattr(roofline, "LEAST_S", 0.0)
-    monkeypatch.setitem(roofline.MATRIX, "cpu", 64)
-    monkeypatch.setitem(roofline.COPY_BYTES, "cpu", 4096)
 
 
 @pytest.fixture(scope="module")
@@ -87,51 +80,19 @@ def test_a_scene_is_the_same_each_time_and_an_empty_one_is_still():
     assert (one == other).all()
 
 
-def test_the_plain_loop_finds_the_face(tmp_path):
-    write_clip(tmp_path / "clip.mp4", 320, 240, 1, 4)
-    frames, faces, seconds = PlainLoop("cpu").run(tmp_path / "clip.mp4", 3)
-    assert (frames, faces) == (3, 3)
-    assert seconds > 0
-
-
-def test_the_plain_loop_finds_nothing_in_pictures_too_small_for_it(tmp_path):
-    write_clip(tmp_path / "clip.mp4", 40, 16, 0, 2)
-    frames, faces, _ = PlainLoop("cpu").run(tmp_path / "clip.mp4", 3)
-    assert (frames, faces) == (2, 0)
-
-
-def test_the_plain_loop_tells_of_a_file_that_it_cannot_read(tmp_path):
-    (tmp_path / "clip.mp4").write_bytes(b"no video")
-    with pytest.raises(SourceError, match=r"cannot decode it\. Export it again as H\.264"):
-        PlainLoop("cpu").run(tmp_path / "clip.mp4", 3)
-
-
-def test_replays_are_measured_beside_the_plain_loop(tmp_path, small, ticks, tick):
+def test_replays_are_measured(tmp_path, small, ticks, tick):
     clip = tmp_path / "clip.mp4"
     write_clip(clip, 320, 240, 1, 12)
-    measures = resolutions(PLAN, {"480p": clip}, 1, tick)
-    of = {(one.backend, one.figure): one for one in measures}
+    measures = resolutions(PLAN, {"480p": clip}, tick)
+    of = {one.figure: one for one in measures}
     assert all(len(one.values) == 2 for one in measures)
-    ours, alike, plain = "cpu", "cpu, as the plain loop looks", "plain loop, CPU"
-    assert all(of[name, "found"].values == (1.0, 1.0) for name in (ours, alike, plain))
-    for name in (ours, alike):
-        ratio = of[name, "times the plain loop"].values[0]
-        assert ratio == pytest.approx(of[name, "speed"].values[0] / of[plain, "speed"].values[0])
     for stage in ("decode", "plan", "detect", "classify", "track", "capture to decision"):
-        spread = [of[ours, f"{stage} {name}"].median for name in ("p50", "p95", "p99")]
+        spread = [of[f"{stage} {name}"].median for name in ("p50", "p95", "p99")]
         assert spread == sorted(spread)
         assert spread[0] > 0
-    assert of[plain, "memory"].median > 100
+    assert of["speed"].median > 0
+    assert of["memory"].median > 100
     assert len(ticks) == 2
-
-
-def test_small_faces_are_found_as_the_plain_loop_looks(tmp_path, small, tick):
-    clip = tmp_path / "clip.mp4"
-    write_clip(clip, 216, 108, 1, 4)  # a head of 24 px: below gatecam's smallest face
-    found = {
-        one.backend: one.median for one in resolutions(PLAN, {"x": clip}, 1, tick) if one.figure == "found"
-    }
-    assert (found["cpu"], found["cpu, as the plain loop looks"]) == (0.0, 1.0)
 
 
 def test_the_most_memory_is_of_the_time_since_it_was_begun():
@@ -191,7 +152,7 @@ def test_the_figures_of_a_backend_that_fails_are_not_told_as_its_own(
     clip, plan = tmp_path / "clip.mp4", parts.Plan(("openvino",), 1, 0.2)
     write_clip(clip, 320, 240, 1, 4)
     measures = {
-        "resolutions": lambda: resolutions(plan, {"480p": clip}, 1, tick),
+        "resolutions": lambda: resolutions(plan, {"480p": clip}, tick),
         "faces": lambda: parts.by_faces(plan, tick),
         "cameras": lambda: parts.cameras(plan, parts.drawn_camera(), tick),
     }
@@ -210,49 +171,6 @@ def test_a_camera_shows_a_clip_at_its_own_rate(tmp_path):
     assert len(parts.camera_of(tmp_path / "clip.mp4")) == parts.CAMERA_FPS
     write_clip(tmp_path / "long.mp4", 64, 48, 0, 120)
     assert len(parts.camera_of(tmp_path / "long.mp4")) == parts.CAMERA_PICTURES
-
-
-def test_operations_and_bytes_of_a_layer_are_counted():
-    network = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1, groups=2), nn.Flatten(), nn.Linear(8 * 36, 5))
-    convolution, product = layers_of(network, torch.zeros(3, 4, 6, 6))
-    assert convolution.flops == 2 * (3 * 8 * 6 * 6) * 9 * 2
-    assert convolution.size_bytes == 4 * (3 * 4 * 36 + 3 * 8 * 36 + 8 * 2 * 9 + 8)
-    assert product.flops == 2 * 3 * 5 * 288
-    assert product.size_bytes == 4 * (3 * 288 + 3 * 5 + 5 * 288 + 5)
-
-
-def test_the_bound_of_each_layer_is_what_takes_longer():
-    machine = Machine(flops=100.0, bytes_s=10.0)
-    assert machine.bound_s([Layer(1000.0, 1.0), Layer(1.0, 1000.0)]) == 10 + 100
-
-
-def test_networks_are_measured_beside_their_bound(small, ticks, tick):
-    measures = parts.networks(PLAN, Config(), tick)
-    of = {(one.case, one.figure): one.values for one in measures}
-    cases = [case for case, figure in of if figure == "time"]
-    assert cases[0] == "P-Net, a 720p picture"
-    assert cases[-1] == "classifier, 16 faces"
-    for case in cases:
-        times, bounds = of[case, "time"], of[case, "bound"]
-        assert of[case, "times the bound"] == pytest.approx(
-            [t / b for t, b in zip(times, bounds, strict=True)]
-        )
-    many, one = (of[case, "operations"][0] for case in ("R-Net, 16 faces", "R-Net, 1 face"))
-    assert many == pytest.approx(16 * one)
-    assert len(ticks) == 2
-
-
-def test_one_machine_has_one_roofline_measured_anew_in_each_round(small, tick, monkeypatch):
-    machines = iter([Machine(9e9, 9e9), Machine(1e9, 1e9), Machine(2e9, 2e9)])  # first a warm-up
-    monkeypatch.setattr(roofline.Rates, "measure", lambda self: next(machines))
-    monkeypatch.setattr(parts, "_network", lambda figures, runner, machine: None)
-    monkeypatch.setattr(roofline, "cases", lambda config: iter(()))
-    measures = parts.networks(parts.Plan(("openvino", "cpu"), 2, 1.0), Config(), tick)
-    assert [(one.case, one.backend, one.figure) for one in measures] == [
-        ("this machine", "CPU", "matrix product"),
-        ("this machine", "CPU", "memory copy"),
-    ]
-    assert measures[0].values == (1.0, 2.0)
 
 
 def test_a_start_is_timed_until_the_first_verdict(small, ticks, tick, monkeypatch, tmp_path):
@@ -324,7 +242,7 @@ def test_a_clip_is_measured_and_the_parts_that_draw_are_named(small, tmp_path):
     result = run("--quick", "--device", "cpu", "--video", str(clip), *files)
     assert result.exit_code == 0, result.output
     assert "clip.mp4: used for resolutions and cameras. Choose parts without a clip" in result.output
-    assert "with --parts: faces, networks, start, archive" in result.output
+    assert "with --parts: faces, start, archive" in result.output
     assert "Live cameras that show clip.mp4" in result.output
     raw = json.loads(figures.read_text())
     assert {one["part"] for one in raw["measures"]} == {"resolutions", "cameras"}
@@ -353,9 +271,9 @@ def test_what_was_done_before_an_early_end_is_written(tmp_path, monkeypatch, cap
         raise end
 
     monkeypatch.setattr(parts, "by_faces", measured)
-    monkeypatch.setattr(parts, "networks", ended)
+    monkeypatch.setattr(parts, "cameras", ended)
     figures = tmp_path / "b.json"
-    asked = Asked(None, "cpu", "faces,networks", 1, figures, tmp_path / "b.html", None)
+    asked = Asked(None, "cpu", "faces,cameras", 1, figures, tmp_path / "b.html", None)
     caplog.set_level("INFO", "gatecam")
     with pytest.raises(type(end) if isinstance(end, Exception) else end):
         measure_all(asked)

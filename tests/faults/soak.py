@@ -31,12 +31,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benchmarks.live import encode
 from gatecam.live.health import Health
 from gatecam.live.status import ask_all
 from gatecam.notify.jsonl import event_to_line
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
-from tests.bench_live import encode
 from tests.clips import draw_walk, visitor
 from tests.streams import MjpegServer, Viewer, free_port, jpeg, noise, part
 

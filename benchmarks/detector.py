@@ -1,4 +1,4 @@
-"""How fast and how steady the detector is: `make bench-detector`, or `tests/bench_detector.py [VIDEO]`.
+"""How fast and how steady the detector is: `make bench-detector`, or `benchmarks/detector.py [VIDEO]`.
 
 Each comparison in one run, the two taking turns, medians over the rounds:
   1. the cascade beside `facenet_pytorch.MTCNN.detect`, frame by frame, at 640 × 480 and 1280 × 720,
@@ -22,17 +22,17 @@ from gatecam.app import set_threads
 
 set_threads()  # both as gatecam runs: OpenMP reads it when torch is loaded
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from facenet_pytorch import MTCNN  # noqa: E402
+import cv2
+import numpy as np
+import torch
+from facenet_pytorch import MTCNN
 
-from gatecam.people.keyframes import KeyFrames  # noqa: E402
-from gatecam.people.tracker import FaceTracker  # noqa: E402
-from gatecam.settings.schema import Config, DetectorConfig  # noqa: E402
-from gatecam.types import Detection, Face, Frame, Image, Prediction  # noqa: E402
-from gatecam.vision.detector.build import Detector, build_detector  # noqa: E402
-from gatecam.vision.device import pick_backend  # noqa: E402
+from gatecam.people.keyframes import KeyFrames
+from gatecam.people.tracker import FaceTracker
+from gatecam.settings.schema import Config, DetectorConfig
+from gatecam.types import Detection, Face, Frame, Image, Prediction
+from gatecam.vision.detector.build import Detector, build_detector
+from gatecam.vision.device import pick_backend
 
 ROUNDS, FRAMES, MEMORY_FRAMES = 5, 12, 20_000
 MIN_FACE_PX = 32

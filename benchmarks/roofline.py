@@ -1,4 +1,6 @@
-"""Compare the networks' times with the machine's limits: the roofline (Williams et al. 2009, section 3).
+"""Compare the networks' times with the machine's limits: `make bench-roofline`.
+
+This is the roofline of Williams et al. 2009, section 3. `benchmarks/roofline.py [ROUNDS]` does the same.
 
 A layer needs at least its operations at the rate of a large matrix product. It also needs at least its bytes
 (input, output and weights, once each) at the rate of a large copy in memory. The longer of the two is the
@@ -8,22 +10,32 @@ network may be faster than its bound if data stays in a cache between two layers
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gatecam.app import set_threads
+
+if __name__ == "__main__":
+    set_threads()  # OpenMP reads it when torch is loaded
+
 import torch
 from torch import Tensor, nn
 
+from gatecam.bench.page import terminal_table
+from gatecam.bench.parts import Figures
+from gatecam.bench.result import Measure
+from gatecam.runtime.console import open_console
 from gatecam.settings.schema import Config
 from gatecam.vision.classifier import ByHead, load_classifier
 from gatecam.vision.detector.build import load_detector
 from gatecam.vision.detector.cascade import sheet_of
 from gatecam.vision.detector.networks import O_SIZE, R_SIZE
-from gatecam.vision.device import Backend, placed
+from gatecam.vision.device import Backend, describe_cuda, placed
 from gatecam.vision.network import fold_batch_norms
-from gatecam.vision.openvino import OpenVinoNetwork
+from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
 from gatecam.vision.weights import find_weights
 
 MATRIX = {"cpu": 1536, "cuda": 8192}  # rows: large enough for the full rate
@@ -176,3 +188,43 @@ def _flops(module: nn.Module, output: Tensor) -> float:
         return 2.0 * output.numel() * height * width * (module.in_channels // module.groups)
     assert isinstance(module, nn.Linear)
     return 2.0 * output.numel() * module.in_features
+
+
+def networks(backends: list[Backend], rounds: int) -> list[Measure]:
+    """Measure each network on each backend, and its bound at the rates of the same round."""
+    figures = Figures("networks")
+    rates = {device: Rates(device) for device in dict.fromkeys(one.device for one in backends)}
+    runners = [Runner(case, backend) for backend in backends for case in cases(Config())]
+    for _ in range(rounds):
+        for device, rate in rates.items():
+            machine = rate.measure()
+            figures.add("this machine", device.type, "product", "Gflop/s", machine.flops / 1e9, more=True)
+            figures.add("this machine", device.type, "copy", "GB/s", machine.bytes_s / 1e9, more=True)
+            for runner in runners:
+                if runner.backend.device == device:
+                    _add(figures, runner, machine)
+    return figures.measures()
+
+
+def _add(figures: Figures, runner: Runner, machine: Machine) -> None:
+    bound_s, seconds = machine.bound_s(runner.layers), runner.measure()
+    for figure, unit, value in (
+        ("operations", "Mflop", sum(one.flops for one in runner.layers) / 1e6),
+        ("bytes", "MB", sum(one.size_bytes for one in runner.layers) / 1e6),
+        ("bound", "ms", bound_s * 1000),
+        ("time", "ms", seconds * 1000),
+        ("times the bound", "×", seconds / bound_s),
+    ):
+        figures.add(runner.name, runner.backend.name, figure, unit, value)
+
+
+def main(rounds: str = "5") -> None:
+    """Measure on every backend that works here, and print a table."""
+    works = {"cuda": describe_cuda()[0], "openvino": describe_openvino()[0], "cpu": True}
+    backends = [Backend(name) for name, there in works.items() if there]  # type: ignore[arg-type]
+    measures = networks(backends, int(rounds))
+    open_console().print(terminal_table("The networks compared with the roofline", measures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
