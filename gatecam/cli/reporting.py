@@ -12,8 +12,9 @@ from gatecam.app import open_file, open_store
 from gatecam.cli.listing import expect_cameras
 from gatecam.cli.state import find_state
 from gatecam.errors import ConfigError
+from gatecam.pictures.page_words import page_words
 from gatecam.settings.schema import Config
-from gatecam.store.day_page import day_page, summary
+from gatecam.store.day_page import summary, write_day_page
 from gatecam.store.events import Total
 
 
@@ -29,10 +30,9 @@ def write_report(config: Path | None, day: str | None, out: Path | None, camera:
     settings = find_state(config, "gatecam report").config
     with closing(open_store(settings)) as store:
         expect_cameras(store, [] if camera is None else [camera])
-        page, sums = day_page(store, _totals(settings, asked, camera), asked, camera)
+        sums = write_day_page(path, store, _totals(settings, asked, camera), asked, camera)
         name = store.name
-    page.write(path)
-    typer.echo(f"{asked:%Y-%m-%d}: {summary(sums)}")
+    typer.echo(f"{asked:%Y-%m-%d}: {summary(sums, page_words('en'))}")
     typer.echo(f"The page is {path}, from {name}.")
 
 

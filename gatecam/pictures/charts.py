@@ -7,6 +7,7 @@ pointer. A table gives the numbers to people who cannot see the chart.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 8, 34, 26
 FONT = 13
 MAX_LABELS = 16
 GAP = 0.25  # between bars, as a part of the space for each bar
+GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # as on the screen: correct, incorrect, none
 PART_GAP = 2.0  # between the parts of a bar, because their colors alone differ too little
 
 
@@ -77,13 +79,6 @@ def share_bars(labels: Sequence[str], shares: Sequence[float | None], color: str
     return _svg(parts, title)
 
 
-def number_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the numbers of a chart as a `<table>` element. The first cell of a row is its label."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
-    body = "".join(f'<tr><th scope="row">{escape(label)}</th>{_cells(cells)}</tr>' for label, *cells in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
 def nice_top(highest: float) -> float:
     """Return the smallest end of an axis that is not below `highest`.
 
@@ -101,10 +96,6 @@ def _svg(parts: Sequence[str], title: str) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
         f'font-size="{FONT}" fill="currentColor">{"".join(parts)}</svg>'
     )
-
-
-def _cells(texts: Sequence[str]) -> str:
-    return "".join(f"<td>{escape(text)}</td>" for text in texts)
 
 
 def _bar(x: float, y: float, width: float, height: float, color: str, said: str) -> str:
@@ -134,7 +125,7 @@ def _legend(series: Sequence[Series]) -> list[str]:
             f'<rect x="{x:.0f}" y="4" width="12" height="12" fill="{one.color}" stroke="currentColor"/>'
             f'<text x="{x + 17:.0f}" y="15">{escape(one.name)}</text>'
         )
-        x += 40 + FONT * 0.6 * len(one.name)
+        x += 40 + FONT * sum(1.0 if unicodedata.east_asian_width(c) == "W" else 0.6 for c in one.name)
     return parts
 
 

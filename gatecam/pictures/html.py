@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -18,7 +18,25 @@ th, td { padding: .25rem .75rem; border-bottom: 1px solid #8886; text-align: rig
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem }
+:lang(ko) { word-break: keep-all; overflow-wrap: anywhere }
+tbody th { font-weight: normal } input + label { margin-right: 1rem }
 figure { margin: 0 } figcaption { font-size: .8rem; overflow-wrap: anywhere }
+"""
+# Choose the language: the one chosen last time, or else the one that the browser prefers.
+_SCRIPT = """
+const choices = [...document.getElementsByName("language")], KEPT = "gatecam-language";
+let kept = null;
+try { kept = localStorage.getItem(KEPT); } catch { /* the browser keeps nothing for files */ }
+function choose(tag) {
+  const choice = choices.find((one) => tag.startsWith(one.id));
+  if (choice) { choice.checked = true; document.documentElement.lang = choice.id; }
+  return choice;
+}
+for (const one of choices) one.onchange = () => {
+  choose(one.id);
+  try { localStorage.setItem(KEPT, one.id); } catch { /* as above */ }
+};
+[kept, ...navigator.languages].some((tag) => tag && choose(tag));
 """
 
 
@@ -39,12 +57,8 @@ class Page:
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Add a table. On a narrow screen the table scrolls by itself, not the whole page."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-        )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        self._parts.append(f'<div class="wide" tabindex="0">{table}</div>')  # so that keys scroll it too
+        # A part that has the focus can be scrolled by keys.
+        self._parts.append(f'<div class="wide" tabindex="0">{table(header, rows)}</div>')
 
     def picture(self, data: bytes, alt: str) -> None:
         """Add a picture (PNG or JPEG bytes) with a description as alternative text."""
@@ -62,18 +76,58 @@ class Page:
         )
         self._parts.append(f'<div class="grid">{"".join(cells)}</div>')
 
+    def html(self) -> str:
+        """Return what has been added, without the head of a file."""
+        return "".join(self._parts)
+
     def write(self, path: Path) -> None:
-        """Write the page. The file is replaced at once, so no reader sees half of it.
+        """Write the page in English. The file is replaced at once, so no reader sees half of it.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        html = (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(self._title)}</title>'
-            f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-            f"<body>{''.join(self._parts)}</body></html>"
-        )
-        write_output(path, html)
+        write_output(path, _file(self._title, "", self.html()))
+
+
+def write_languages(path: Path, title: str, pages: Mapping[str, tuple[str, Page]]) -> None:
+    """Write one page in several languages into one file, with a switch that works without scripts.
+
+    Args:
+        path: the file.
+        title: the title in every language.
+        pages: the name of each language and its page, by tag. The first is shown without scripts.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    switch, body, hidden = "", "", ""
+    for tag, (name, page) in pages.items():
+        checked = "" if switch else " checked"
+        switch += f'<input type="radio" name="language" id="{tag}"{checked}>'
+        switch += f'<label for="{tag}" lang="{tag}">{escape(name)}</label>'
+        body += f'<main lang="{tag}">{page.html()}</main>'
+        hidden += f"#{tag}:not(:checked) ~ main:lang({tag}) {{ display: none }}\n"
+    write_output(path, _file(title, hidden, f"{switch}{body}<script>{_SCRIPT}</script>"))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a `<table>` element. The first cell of a row is its label."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(label))}</th>'
+        + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
+        + "</tr>"
+        for label, *cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _file(title: str, style: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}{style}</style></head>'
+        f"<body>{body}</body></html>"
+    )
 
 
 def _image(data: bytes, alt: str) -> str:

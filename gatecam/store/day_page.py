@@ -2,134 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
-from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
-from gatecam.pictures.charts import Series, share_bars, stacked_bars
-from gatecam.pictures.html import Page
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS, class_parts
+from gatecam.pictures.charts import AMBER, GREEN, RED, Series, share_bars, stacked_bars
+from gatecam.pictures.html import Page, write_languages
+from gatecam.pictures.page_words import page_words
 from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
 from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
 from gatecam.types import EventKind
 
 DAYS = 14
-GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # the colours of the screen
+NAMES = {"en": "English", "ko": "한국어"}  # the first is shown without scripts
 
 
-def day_page(
-    store: EventStore, totals: Sequence[Total], day: date, camera: str | None = None
-) -> tuple[Page, Arrivals]:
-    """Return the page of a day at one camera or at all cameras, and the day's sums.
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Holds a drawing and its numbers as a table. Rows without people are left out."""
+
+    svg: str
+    header: tuple[str, ...]
+    rows: list[tuple[object, ...]]
+
+
+def write_day_page(
+    path: Path, store: EventStore, totals: Sequence[Total], day: date, camera: str | None = None
+) -> Arrivals:
+    """Write the page of a day at one camera or at all cameras in Korean and English. Return the day's sums.
 
     Args:
+        path: the file.
         store: provides the events. It may have no totals, like PostgreSQL.
         totals: the totals of that day and camera.
         day: the local day.
         camera: the camera, or None for all.
 
     Raises:
-        OutputError: the store cannot be read.
+        OutputError: the store cannot be read or the file cannot be written.
     """
     start_ms, end_ms = day_ms(day)
     hours = by_hour(store.arrivals(start_ms, end_ms, camera))
-    sums = total(hours)
-    page = Page(f"{day:%Y-%m-%d}, {camera or 'all cameras'}")
-    page.text(summary(sums))
-    _add_hours(page, hours)
     first_ms = day_ms(day - timedelta(days=DAYS - 1))[0]
-    _add_days(page, by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS))
+    days = by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS)
     # An outage lasts past midnight if it is the camera's last event before it. Otherwise it has an end, or an
     # event about a person shows that the camera sees, as after a restart, which stores no end.
     before = store.latest_of_each(start_ms, camera)
     kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
     asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
     found = outages([*before, *store.every(asked)])
-    _add_outages(page, found, datetime.fromtimestamp(start_ms / 1000).astimezone())
-    _add_totals(page, totals)
-    return page, sums
+    pages = {}
+    for language, name in NAMES.items():
+        words = page_words(language)
+        title = words["report.title"].format(day=day, camera=camera or words["report.all_cameras"])
+        page = Page(title)
+        page.text(summary(total(hours), words))
+        _add_chart(page, words["report.hours"], hours_chart(hours, words))
+        _add_chart(page, words["report.days"].format(days=DAYS), days_chart(days, words))
+        _add_outages(page, found, datetime.fromtimestamp(start_ms / 1000).astimezone(), words)
+        _add_totals(page, totals, words)
+        pages[language] = name, page
+    write_languages(path, f"gatecam {day}{'' if camera is None else f', {camera}'}", pages)
+    return total(hours)
 
 
-def summary(sums: Arrivals) -> str:
+def summary(sums: Arrivals, words: Mapping[str, str]) -> str:
     """Return a sentence on how many people came and how they wore their masks."""
     share = share_correct(sums)
     if share is None:
-        return "Nobody came whose mask could be judged."
-    return (
-        f"{sums.people} people came; {100 * share:.0f} % wore their mask right ({sums.correct}), "
-        f"{sums.incorrect} wrong, {sums.none} had none. {sums.put_on} put a mask on after an alert."
+        return words["report.nobody"]
+    return words["report.summary_one" if sums.people == 1 else "report.summary"].format(
+        people=sums.people,
+        share=f"{100 * share:.0f}",
+        correct=sums.correct,
+        incorrect=sums.incorrect,
+        none=sums.none,
+        put_on=sums.put_on,
     )
 
 
-def _add_hours(page: Page, hours: Sequence[Arrivals]) -> None:
+def hours_chart(hours: Sequence[Arrivals], words: Mapping[str, str]) -> Chart:
+    """Draw the people of a day's 24 hours, by how they wore their masks when they came."""
     labels = [f"{hour:02}" for hour in range(24)]
-    page.heading("People by the hour")
-    page.svg(
-        stacked_bars(
-            labels,
-            [
-                Series("mask worn right", GREEN, [one.correct for one in hours]),
-                Series("worn wrong", AMBER, [one.incorrect for one in hours]),
-                Series("no mask", RED, [one.none for one in hours]),
-            ],
-            "People by the hour, by how they wore their mask when they came",
-        )
-    )
-    rows = [
+    parts = [
+        Series(words["verdict.correct"], GREEN, [one.correct for one in hours]),
+        Series(words["verdict.incorrect"], AMBER, [one.incorrect for one in hours]),
+        Series(words["verdict.none"], RED, [one.none for one in hours]),
+    ]
+    header = (*(words[f"report.{key}"] for key in ("hour", "people", "right", "wrong", "none", "put_on")),)
+    rows: list[tuple[object, ...]] = [
         (f"{label}:00", one.people, one.correct, one.incorrect, one.none, one.put_on)
         for label, one in zip(labels, hours, strict=True)
         if one.people
     ]
-    if rows:
-        page.table(("hour", "people", "right", "wrong", "none", "put a mask on"), rows)
+    return Chart(stacked_bars(labels, parts, words["report.hours_title"]), header, rows)
 
 
-def _add_days(page: Page, days: Sequence[tuple[date, Arrivals]]) -> None:
-    page.heading(f"Masks worn right, the last {DAYS} days")
-    labels = [f"{day:%m-%d}" for day, _ in days]
-    shares = [share_correct(one) for _, one in days]
-    page.svg(share_bars(labels, shares, GREEN, "Share of people who wore their mask right, by day"))
-    rows = [
+def days_chart(days: Sequence[tuple[date, Arrivals]], words: Mapping[str, str]) -> Chart:
+    """Draw the share of masks worn right on each day."""
+    labels, shares = [f"{day:%m-%d}" for day, _ in days], [share_correct(one) for _, one in days]
+    header = (*(words[f"report.{key}"] for key in ("day", "people", "share")),)
+    rows: list[tuple[object, ...]] = [
         (label, one.people, f"{100 * share:.0f} %")
         for label, (_, one), share in zip(labels, days, shares, strict=True)
         if share is not None
     ]
-    if rows:
-        page.table(("day", "people", "worn right"), rows)
+    return Chart(share_bars(labels, shares, GREEN, words["report.days_title"]), header, rows)
 
 
-def _add_outages(page: Page, found: Sequence[Outage], day_start: datetime) -> None:
-    page.heading("When a camera did not see")
+def _add_chart(page: Page, heading: str, chart: Chart) -> None:
+    page.heading(heading)
+    page.svg(chart.svg)
+    if chart.rows:
+        page.table(chart.header, chart.rows)
+
+
+def _add_outages(page: Page, found: Sequence[Outage], day_start: datetime, words: Mapping[str, str]) -> None:
+    page.heading(words["report.outages"])
     if not found:
-        page.text("Never, according to the store.")
+        page.text(words["report.no_outage"])
         return
     rows = [
         (
             one.camera,
-            one.reason,
-            "before the day" if one.start < day_start else f"{one.start:%H:%M:%S}",
-            "beyond the day, or unknown"
+            words.get(f"reason.{one.reason}", one.reason),
+            words["report.before_day"] if one.start < day_start else f"{one.start:%H:%M:%S}",
+            words["report.beyond_day"]
             if one.end is None
             else f"{timedelta(seconds=round((one.end - max(one.start, day_start)).total_seconds()))}",
         )
         for one in found
     ]
-    page.table(("camera", "why", "since", "for"), rows)
+    page.table([words[f"report.{key}"] for key in ("camera", "why", "since", "for")], rows)
 
 
-def _add_totals(page: Page, totals: Sequence[Total]) -> None:
-    page.heading("Gender and age")
-    page.text(
-        "Only totals are kept, written once ten people or more of a kind have come. Smaller counts are lost. "
-        "People of the day before may be among them."
-    )
-    people: dict[int, int] = {}
+def _add_totals(page: Page, totals: Sequence[Total], words: Mapping[str, str]) -> None:
+    page.heading(words["report.totals"])
+    page.text(words["report.totals_note"])
+    people: Counter[int] = Counter()
     for one in totals:
-        people[one.class_id] = people.get(one.class_id, 0) + one.people
+        people[one.class_id] += one.people
     if not people:
-        page.text("None yet.")
+        page.text(words["report.no_totals"])
         return
-    rows = [
-        (MASK_LABELS[number // 6], GENDER_LABELS[number // 3 % 2], AGE_LABELS[number % 3], count)
-        for number, count in sorted(people.items())
-    ]
-    page.table(("mask", "gender", "age", "people"), rows)
+    rows = []
+    for number, count in sorted(people.items()):
+        mask, gender, age = class_parts(number)
+        labels = (MASK_LABELS[mask], GENDER_LABELS[gender], AGE_LABELS[age])
+        rows.append((*(words[f"class.{label}"] for label in labels), count))
+    page.table([words[f"report.{key}"] for key in ("mask", "gender", "age", "people")], rows)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import yaml
 
 from gatecam.errors import ConfigError
-from gatecam.pictures.messages import MESSAGES, REASON_MESSAGES
+from gatecam.pictures.messages import MESSAGES
 from gatecam.types import Verdict
 
 MAX_BYTES = 64 * 1024
@@ -86,8 +86,3 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
             if not isinstance(text, str) or not text.strip() or len(text) > MAX_LETTERS:
                 raise ConfigError(f"{path}: {language}.{key}: expected 1 to {MAX_LETTERS} letters.")
     return given
-
-
-def camera_words() -> dict[str, dict[str, str]]:
-    """Return the texts for the reasons of camera events, by reason and language. The operator sees them."""
-    return {str(why): {"ko": korean, "en": english} for why, (korean, english) in REASON_MESSAGES.items()}

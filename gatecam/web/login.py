@@ -6,26 +6,21 @@ import math
 import re
 import secrets
 from dataclasses import dataclass
-from html import escape
 from typing import Annotated
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from gatecam.pictures.page_words import page_words
 from gatecam.web.failures import Client, Failures
 from gatecam.web.guard import Visitor, may_see
+from gatecam.web.language import language_of, remember_language, tags
 from gatecam.web.sessions import Sessions
 from gatecam.web.static import Static
 from gatecam.web.tokens import Role, Tokens
 
-WRONG = ("This token is wrong.", "토큰이 올바르지 않습니다.")
-OTHERS = (
-    "Only the operator may open that page: log in with the operator's token.",
-    "운영자 토큰으로 로그인하세요.",
-)
-ODD = ("The login form is not valid: use the form at /login.", "로그인 양식이 올바르지 않습니다.")
 FORM_TYPE = "application/x-www-form-urlencoded"
 MOST_FIELDS = 8
 HOME = {Role.OPERATOR: "/", Role.DOOR: "/door"}
@@ -40,20 +35,22 @@ def login_router(tokens: Tokens, sessions: Sessions, failures: Failures, static:
     def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "") -> Response:
         visitor: Visitor | None = request.state.visitor
         is_others = visitor is not None and is_local(wanted) and not may_see(visitor.role, _path(wanted))
-        return _form(static, wanted, OTHERS if is_others else None)
+        answer = _form(static, request, wanted, "login.others" if is_others else None)
+        remember_language(request, answer)
+        return answer
 
     @router.post("/login")
     async def log_in(request: Request) -> Response:
         given_type = request.headers.get("content-type", FORM_TYPE).partition(";")[0].strip().lower()
         if given_type != FORM_TYPE:
-            return _form(static, "", ODD, 415)
+            return _form(static, request, "", "login.odd", status=415)
         try:
             fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
         except ValueError:
-            return _form(static, "", ODD, 400)
+            return _form(static, request, "", "login.odd", status=400)
         given = {name: values[0] for name, values in fields.items()}
         answer = desk.by_link if "link" in given else desk.by_form
-        return await run_in_threadpool(answer, request.state.client, request.state.visitor, given)
+        return await run_in_threadpool(answer, request, given)
 
     @router.post("/logout")
     def log_out(request: Request) -> Response:
@@ -79,19 +76,24 @@ class _Desk:
     failures: Failures
     static: Static
 
-    def by_form(self, client: Client, visitor: Visitor | None, given: dict[str, str]) -> Response:
+    def by_form(self, request: Request, given: dict[str, str]) -> Response:
         """Log in by the form. This replaces any session of the browser."""
+        client: Client = request.state.client
         wanted, role = given.get("next", ""), self.tokens.role_of(given.get("token", "").strip())
         if role not in HOME:
             if (wait_s := self.failures.note(client)) > 0:
-                return _form(self.static, wanted, _wait(wait_s), 429, {"Retry-After": str(int(wait_s) + 1)})
-            return _form(self.static, wanted, WRONG, 401)
+                answer = _form(self.static, request, wanted, *_wait(wait_s), status=429)
+                answer.headers["Retry-After"] = str(int(wait_s) + 1)
+                return answer
+            return _form(self.static, request, wanted, "login.wrong", status=401)
         self.failures.forget(client)
         headers = {"Location": _place(role, wanted), "Set-Cookie": self.sessions.issue(role)}
         return Response(status_code=303, headers=headers)
 
-    def by_link(self, client: Client, visitor: Visitor | None, given: dict[str, str]) -> Response:
+    def by_link(self, request: Request, given: dict[str, str]) -> Response:
         """Log in by a link. It never ends a session or lowers its role, because any page can open a link."""
+        client: Client = request.state.client
+        visitor: Visitor | None = request.state.visitor
         session = None if visitor is None else visitor.session
         wanted, role = given.get("next", ""), self.tokens.role_of(given.get("token", "").strip())
         if session is not None and role is not Role.OPERATOR:
@@ -101,38 +103,31 @@ class _Desk:
             return JSONResponse(told)
         if role not in HOME:
             wait_s = self.failures.note(client)
-            return JSONResponse({"said": _wait(wait_s) if wait_s else WRONG}, 429 if wait_s else 401)
+            key, number = _wait(wait_s) if wait_s else ("login.wrong", 0)
+            said = page_words(language_of(request))[key].format(n=number)
+            return JSONResponse({"said": said}, 429 if wait_s else 401)
         self.failures.forget(client)
         headers = {"Set-Cookie": self.sessions.issue(role)}
         return JSONResponse({"role": role, "place": _place(role, wanted)}, headers=headers)
 
 
 def _form(
-    static: Static,
-    wanted: str,
-    said: tuple[str, str] | None,
-    status: int = 200,
-    headers: dict[str, str] | None = None,
+    static: Static, request: Request, wanted: str, said: str | None, number: int = 0, *, status: int = 200
 ) -> Response:
-    """Return the form below a message in English and Korean. The form keeps where to go afterwards."""
-    page = static.text("login.html").replace('name="next" value=""', f'name="next" value="{escape(wanted)}"')
-    if said is not None:
-        english, korean = said
-        page = page.replace(" hidden><!-- said -->", f'>{english} <span lang="ko">{korean}</span>')
-    return HTMLResponse(page, status, headers)
+    """Return the form below a message, given by its key. The form keeps where to go afterwards."""
+    language = language_of(request)
+    words = {**page_words(language), **tags(language)}
+    words["query"] = urlencode({"next": wanted, "language": words["other"]})
+    words["next"] = wanted
+    words["said"] = "" if said is None else words[said].format(n=number)
+    words["hidden"] = "hidden" if said is None else ""
+    return HTMLResponse(static.page("login.html", words), status)
 
 
-def _wait(wait_s: float) -> tuple[str, str]:
-    seconds, minutes = int(wait_s) + 1, math.ceil(wait_s / 60)
-    if seconds <= 90:
-        return (
-            f"Too many wrong tokens: enter the right one, or try again in {seconds} s.",
-            f"올바른 토큰을 입력하거나 {seconds}초 뒤에 다시 시도하세요.",
-        )
-    return (
-        f"Too many wrong tokens: enter the right one, or try again in {minutes} minutes.",
-        f"올바른 토큰을 입력하거나 {minutes}분 뒤에 다시 시도하세요.",
-    )
+def _wait(wait_s: float) -> tuple[str, int]:
+    """Return the key of the message about a wait, and the number in it."""
+    seconds = int(wait_s) + 1
+    return ("login.wait_s", seconds) if seconds <= 90 else ("login.wait_min", math.ceil(wait_s / 60))
 
 
 def _place(role: Role, wanted: str, home: Role | None = None) -> str:

@@ -8,27 +8,28 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from gatecam.errors import ConfigError, OutputError
 from gatecam.live.control import Running
 from gatecam.notify.table import csv_parts
-from gatecam.pictures.charts import Series, number_table, share_bars, stacked_bars
+from gatecam.pictures.html import table
+from gatecam.pictures.page_words import TEXTS, page_words
+from gatecam.store.day_page import DAYS, days_chart, hours_chart, summary
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.statistics import by_day, by_hour, day_ms, share_correct, total
 from gatecam.types import EventKind, StoredEvent
 from gatecam.web.guard import Visitor
+from gatecam.web.language import Language, remember_language, tags
 from gatecam.web.live import Hub, Viewer, state_message
 from gatecam.web.static import Static
 from gatecam.web.tokens import Role
 
 MOST_EVENTS = 500
-DAYS = 14
 PING_S = 5.0
 NO_CAMERA = 4404  # close code of a WebSocket
-GREEN, AMBER, RED = "#009e73", "#e69f00", "#ce2030"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,6 @@ class Behind:
     store: EventStore
     running: Running
     door_words: Sequence[Mapping[str, str]]
-    camera_words: Mapping[str, Mapping[str, str]]
 
 
 class Change(BaseModel):
@@ -72,7 +72,7 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
 
     @router.get("/door")
     def door() -> Response:
-        return static.page("door.html")
+        return HTMLResponse(static.page("door.html", {}, TEXTS["door.no_camera"]))
 
     @router.get("/door/words")
     def words() -> Response:
@@ -144,13 +144,16 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
     router = APIRouter()
 
     @router.get("/", include_in_schema=False)
-    def page() -> Response:
-        return static.page("operator.html")
+    def page(request: Request, language: Language) -> Response:
+        words = page_words(language)
+        answer = HTMLResponse(static.page("operator.html", {**words, **tags(language)}, words))
+        remember_language(request, answer)
+        return answer
 
     @router.get("/api/status")
     def status() -> Any:
         """Return the state of the cameras, the outputs and the machine, and all troubles."""
-        return {**behind.running.health().to_dict(), "words": behind.camera_words}
+        return behind.running.health().to_dict()
 
     @router.get("/api/events")
     def events(asked: Annotated[Asked, Query()]) -> Any:
@@ -169,9 +172,9 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
         )
 
     @router.get("/api/people")
-    def people(camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:
+    def people(language: Language, camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:
         """Return charts of today's people by hour and of the share of masks worn right by day."""
-        return _answered(lambda: _people(behind.store, camera or None))
+        return _answered(lambda: _people(behind.store, camera or None, page_words(language)))
 
     @router.get("/api/settings")
     def settings() -> Any:
@@ -220,38 +223,21 @@ def _event(stored: StoredEvent) -> dict[str, Any]:
     }
 
 
-def _people(store: EventStore, camera: str | None) -> dict[str, Any]:
+def _people(store: EventStore, camera: str | None, words: Mapping[str, str]) -> dict[str, Any]:
     today = date.today()
     first_ms, (start_ms, end_ms) = day_ms(today - timedelta(days=DAYS - 1))[0], day_ms(today)
     quarters = store.arrivals(first_ms, end_ms, camera)
     hours = by_hour([one for one in quarters if one.start_ms >= start_ms])
-    days = by_day(quarters, today, DAYS)
-    parts = [
-        Series("right", GREEN, [one.correct for one in hours]),
-        Series("wrong", AMBER, [one.incorrect for one in hours]),
-        Series("none", RED, [one.none for one in hours]),
-    ]
+    by_hours, by_days = hours_chart(hours, words), days_chart(by_day(quarters, today, DAYS), words)
     sums = total(hours)
-    shares = [share_correct(one) for _, one in days]
     return {
         "cameras": store.cameras(),
         "people": sums.people,
         "share": share_correct(sums),
         "put_on": sums.put_on,
-        "hours": stacked_bars([f"{h:02}" for h in range(24)], parts, "People today, by hour"),
-        "hours_table": number_table(
-            ("Hour", "Right", "Wrong", "None"),
-            [
-                (f"{hour:02}", str(one.correct), str(one.incorrect), str(one.none))
-                for hour, one in enumerate(hours)
-            ],
-        ),
-        "days": share_bars([f"{day:%m-%d}" for day, _ in days], shares, GREEN, "Masks worn right, by day"),
-        "days_table": number_table(
-            ("Day", "People", "Masks worn right"),
-            [
-                (f"{day:%m-%d}", str(one.people), "" if share is None else f"{100 * share:.0f} %")
-                for (day, one), share in zip(days, shares, strict=True)
-            ],
-        ),
+        "summary": summary(sums, words),
+        "hours": by_hours.svg,
+        "hours_table": table(by_hours.header, by_hours.rows),
+        "days": by_days.svg,
+        "days_table": table(by_days.header, by_days.rows),
     }

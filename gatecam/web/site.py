@@ -18,7 +18,7 @@ from gatecam.ports import FaceFinder
 from gatecam.settings.schema import Config
 from gatecam.store.events import EventStore
 from gatecam.types import Presence, Round
-from gatecam.web.door_words import camera_words, door_words
+from gatecam.web.door_words import door_words
 from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
@@ -55,7 +55,7 @@ class Site:
         cameras = [one.camera.name for one in config.watched]
         words = door_words(config.web.languages, config.web.words_file)
         self._hub = Hub(cameras)
-        behind = Behind(self._hub, self._store, running, words, camera_words())
+        behind = Behind(self._hub, self._store, running, words)
         self._server = WebServer(
             build_app(config, load_tokens(folder), behind, folder), config.web, running.on_trouble
         )

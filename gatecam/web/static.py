@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -29,13 +33,11 @@ class Static:
             name: f'"{hashlib.sha256(data).hexdigest()[:16]}"' for name, data in self._files.items()
         }
 
-    def page(self, name: str) -> Response:
-        """Return a page. Browsers do not cache it."""
-        return Response(self._files[name], media_type=TYPES[".html"])
-
-    def text(self, name: str) -> str:
-        """Return the HTML of a page, to fill it in."""
-        return self._files[name].decode()
+    def page(self, name: str, words: Mapping[str, str], more: object = None) -> str:
+        """Return the HTML of a page with `{{key}}` replaced by words, and `{{table}}` by `more` as JSON."""
+        table = json.dumps(more, ensure_ascii=False).replace("<", "\\u003c")  # it must not end the element
+        texts = {key: escape(word) for key, word in words.items()} | {"table": table}
+        return re.sub(r"{{(.+?)}}", lambda found: texts[found[1]], self._files[name].decode())
 
     def file(self, name: str, known_tag: str | None) -> Response:
         """Return a file other than a page, or 304 if the browser's copy is current.

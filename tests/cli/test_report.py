@@ -48,16 +48,18 @@ def test_a_day_is_a_page_and_a_sentence(gatecam, kept, tmp_path):
     assert "<title>12: mask worn right 3</title>" in page
     assert "<title>13: no mask 1</title>" in page
     assert "<title>11-24: 75 %</title>" in page
-    assert "<td>gate</td><td>covered</td><td>14:00:00</td><td>0:01:30</td>" in page
-    assert "<td>none</td><td>female</td><td>&gt;=60</td><td>23</td>" in page
+    assert '<th scope="row">gate</th><td>The camera is covered</td><td>14:00:00</td><td>0:01:30</td>' in page
+    assert '<th scope="row">none</th><td>female</td><td>&gt;=60</td><td>23</td>' in page
     assert "None yet." not in page
+    assert "방문자 4명 중 75%가 마스크를 올바르게 착용했습니다(3명)." in page
+    assert '<th scope="row">미착용</th><td>여성</td><td>60세 이상</td><td>23</td>' in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 
 def test_one_camera_alone(gatecam, kept, tmp_path):
     out = tmp_path / "yard.html"
     ended = gatecam("report", "--day", "2026-11-24", "--camera", "yard <b>", "--out", out)
-    assert "1 people came" in ended.out
+    assert "1 person came" in ended.out
     page = out.read_text()
     assert "yard &lt;b&gt;" in page
     assert "yard <b>" not in page
@@ -70,9 +72,9 @@ def test_totals_are_those_of_the_file_while_a_server_answers_for_events(gatecam,
         store.append([event(EventKind.MASK_OK, Verdict.CORRECT, 0, "elsewhere", first=True)])
     monkeypatch.setattr("gatecam.app.PostgresDatabase", lambda url: SqliteDatabase(server))
     monkeypatch.setenv("GATECAM_STORE_URL", "postgresql://db.example/gatecam")
-    total = "<td>none</td><td>female</td><td>&gt;=60</td><td>23</td>"
+    total = '<th scope="row">none</th><td>female</td><td>&gt;=60</td><td>23</td>'
     for is_file in (True, False):
-        assert "1 people came" in gatecam("report", "--day", "2026-11-24").out
+        assert "1 person came" in gatecam("report", "--day", "2026-11-24").out
         assert (total in (tmp_path / "report-2026-11-24.html").read_text()) == is_file
         kept.unlink(missing_ok=True)
 
@@ -81,7 +83,7 @@ def test_a_day_on_which_nobody_came(gatecam, kept, tmp_path):
     assert "Nobody came whose mask could be judged." in gatecam("report", "--day", "2020-01-01").out
     page = (tmp_path / "report-2020-01-01.html").read_text()
     assert "<h2>Gender and age</h2>" in page
-    assert page.endswith("<p>None yet.</p></body></html>")
+    assert "<p>None yet.</p></main>" in page
 
 
 def test_an_outage_over_midnight_stands_on_each_of_its_days(gatecam, kept, tmp_path):
@@ -96,8 +98,8 @@ def test_an_outage_over_midnight_stands_on_each_of_its_days(gatecam, kept, tmp_p
     for day in (24, 25, 26, 27):
         gatecam("report", "--day", f"2026-11-{day}")
         page = (tmp_path / f"report-2026-11-{day}.html").read_text()
-        cells[day] = re.findall("<td>lost</td><td>(.*?)</td><td>(.*?)</td>", page)
-        assert ("<td>dark</td>" in page) == (day == 24)  # somebody was seen since
+        cells[day] = re.findall("<td>The camera gives no picture</td><td>(.*?)</td><td>(.*?)</td>", page)
+        assert ("It is too dark" in page) == (day == 24)  # somebody was seen since
     beyond = "beyond the day, or unknown"
     assert cells == {
         24: [("23:50:00", beyond)],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
-from gatecam.pictures.charts import PART_GAP, Series, number_table, share_bars, stacked_bars
+from gatecam.pictures.charts import AMBER, GREEN, PART_GAP, RED, Series, share_bars, stacked_bars
+from gatecam.pictures.draw import COLORS
+from gatecam.pictures.html import table
+from gatecam.types import Verdict
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -44,9 +48,22 @@ def test_a_part_that_is_tiny_is_drawn_above_others_as_well():
 
 
 def test_a_table_tells_the_numbers_and_no_more():
-    table = ElementTree.fromstring(number_table(("Hour", "<b>"), [("08", "3"), ("09", "&")]))
-    assert [cell.text for cell in table.iter("th")] == ["Hour", "<b>", "08", "09"]
-    assert [cell.text for cell in table.iter("td")] == ["3", "&"]
+    made = ElementTree.fromstring(table(("Hour", "<b>"), [("08", 3), ("09", "&")]))
+    assert [cell.text for cell in made.iter("th")] == ["Hour", "<b>", "08", "09"]
+    assert [cell.text for cell in made.iter("td")] == ["3", "&"]
+
+
+def test_charts_have_the_colors_of_the_screen():
+    verdicts = Verdict.CORRECT, Verdict.INCORRECT, Verdict.NONE
+    assert [bytes.fromhex(color[1:]) for color in (GREEN, AMBER, RED)] == [
+        bytes(COLORS[one]) for one in verdicts
+    ]
+
+
+def test_names_in_hangul_leave_room_for_each_other_in_the_legend():
+    svg = stacked_bars(["a"], [Series("마스크 잘못 착용", "#1", [1]), Series("b", "#2", [1])], "People")
+    starts = [float(x) for x in re.findall(r'<rect x="(\d+)" y="4"', svg)]
+    assert starts[1] - starts[0] >= 17 + 13 * len("마스크 잘못 착용")
 
 
 def test_of_many_labels_only_some_are_written():

@@ -21,7 +21,7 @@ from gatecam.settings.schema import Config, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Verdict
-from gatecam.web.door_words import camera_words, door_words
+from gatecam.web.door_words import door_words
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub
 from gatecam.web.pages import Behind
@@ -67,7 +67,7 @@ def behind(tmp_path) -> Iterator[Behind]:
             )
         words = door_words(("ko", "en"), None)
         running = Running(lambda: health, TELEMETRY.histograms, settings, change, print)
-        yield Behind(Hub(["gate", "문/앞"]), store, running, words, camera_words())
+        yield Behind(Hub(["gate", "문/앞"]), store, running, words)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from gatecam.errors import ConfigError
-from gatecam.types import Blindness, Slowness
-from gatecam.web.door_words import KEYS, camera_words, door_words
+from gatecam.web.door_words import KEYS, door_words
 
 JAPANESE = """\
 ja:
@@ -79,9 +78,3 @@ def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path):
 def test_a_language_without_words_is_told():
     with pytest.raises(ConfigError, match=r"web\.languages: fr lacks the words missing, .*web\.words_file"):
         door_words(("ko", "fr"), None)
-
-
-def test_the_operator_has_words_for_every_reason():
-    words = camera_words()
-    assert words["lost"].keys() == {"ko", "en"}
-    assert set(words) == {*Blindness, *Slowness}

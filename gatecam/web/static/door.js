@@ -86,7 +86,8 @@ const take = {
 function refuse(names) {
   if (state === "refused") return;
   show("refused");
-  say([["ko", `이름이 ${camera}인 카메라가 없습니다. 있는 카메라: ${names}`], ["en", `There is no camera ${camera}. Available: ${names}`]]);
+  const texts = JSON.parse(document.getElementById("table").textContent);
+  say(Object.entries(texts).map(([lang, text]) => [lang, text.replace("{camera}", () => camera).replace("{names}", () => names)]));
 }
 
 addEventListener("resize", arrange);

@@ -16,18 +16,16 @@ async function enter(token) {
       if (told.role === "door") sessionStorage.setItem(KEPT, token);
       return location.replace(told.place);
     }
-    if (told.said) say(...told.said);
+    if (told.said) say(told.said);
     if (answer.status === 401 && token !== kept) return;
   } catch { /* gatecam does not answer */ }
   setTimeout(enter, pause, token);
   pause = Math.min(pause * 2, LONGEST_MS);
 }
 
-function say(english, korean) {
-  const line = document.getElementById("said"), words = document.createElement("span");
-  words.lang = "ko";
-  words.textContent = korean;
-  line.replaceChildren(`${english} `, words);
+function say(text) {
+  const line = document.getElementById("said");
+  line.textContent = text;
   line.hidden = false;
 }
 

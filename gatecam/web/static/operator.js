@@ -1,44 +1,50 @@
 // The operator's page: live pictures, charts, events, health and settings, all from this machine.
 "use strict";
 const $ = (id) => document.getElementById(id);
-const VERDICTS = { none: "no mask", incorrect: "mask worn wrong", correct: "mask worn right", unknown: "not sure yet" };
-const KINDS = { mask_missing: "no mask", mask_incorrect: "mask worn wrong", mask_reminder: "reminder", mask_ok: "mask on", camera_blind: "camera does not see", camera_ok: "camera sees again", too_slow: "too slow", fast_enough: "fast enough again" };
+const TEXTS = JSON.parse($("table").textContent), LANGUAGE = document.documentElement.lang;
+const LOCALE = navigator.languages.find((tag) => tag.startsWith(LANGUAGE)) || LANGUAGE; // a reader of English may write dates as in India
+const KINDS = ["mask_missing", "mask_incorrect", "mask_reminder", "mask_ok", "camera_blind", "camera_ok", "too_slow", "fast_enough"];
 const POLL_MS = 3000, CHARTS_MS = 30000;
-let csrf = "", cameras = [], words = {}, asked = new URLSearchParams(), newest = 0, oldest = 0;
+let csrf = "", cameras = [], asked = new URLSearchParams(), newest = 0, oldest = 0;
 let isPaused = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 async function ask(path, options) {
-  const answer = await fetch(path, options).catch(() => { throw new Error("gatecam does not answer."); });
+  const answer = await fetch(path, options).catch(() => { throw new Error(word("page.no_answer")); });
   if (answer.status === 401) { location.href = "/login?next=/"; throw new Error("logged out"); }
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || answer.statusText);
   return answer.json();
 }
-const tell = (place) => (error) => { $(place).textContent = `Not shown: ${error.message}`; };
-const told = (number, unit) => number === null ? "unknown" : `${Math.round(number)} ${unit}`;
-const when = (at) => new Date(at).toLocaleString();
-const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
-const what = (one) => one.kind !== "mask_ok" ? KINDS[one.kind] || one.kind : one.first ? "wearing a mask" : "put a mask on";
+function word(key, parts = {}) {
+  return (TEXTS[key] ?? key).replace(/{(\w+)}/g, (_, name) => parts[name]);
+}
+const tell = (place) => (error) => { $(place).textContent = word("page.not_shown", { error: error.message }); };
+const told = (number, unit) => number === null ? word("health.unknown") : `${Math.round(number)} ${unit}`;
+const when = (at) => new Date(at).toLocaleString(LOCALE);
+const count = (n, unit) => word(`count.${unit}`, { n });
+const people = (n) => count(n, n === 1 ? "person" : "people");
+const what = (one) => word(`kind.${one.kind}${one.kind !== "mask_ok" ? "" : one.first ? ".first" : ".later"}`);
 const ENDS = new Set(["camera_ok", "fast_enough"]); // their reason is that of what has ended
-const why = (reason) => words[reason]?.en || reason;
+const why = (reason) => word(`reason.${reason}`);
 function last(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+  if (seconds < 90) return count(Math.round(seconds), "s");
+  return seconds < 5400 ? count(Math.round(seconds / 60), "min") : count(Math.round(seconds / 3600), "h");
 }
 
 // Cameras: what they see now. A picture that is not live shows its time.
 function card(name) {
   const item = document.createElement("li");
-  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p><a>Page at the door</a></p>";
+  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p><a></a></p>";
   item.querySelector("h3").textContent = name;
+  item.querySelector("a").textContent = word("now.door");
   item.querySelector("a").href = `/door?camera=${encodeURIComponent(name)}`;
-  item.querySelector("a").setAttribute("aria-label", `Page at the door of ${name}`);
-  item.querySelector("canvas").setAttribute("aria-label", `picture of ${name}, faces blurred`);
+  item.querySelector("a").setAttribute("aria-label", word("now.door_of", { camera: name }));
+  item.querySelector("canvas").setAttribute("aria-label", word("now.picture", { camera: name }));
   return item;
 }
 function mark(item, isStill) {
   const at = item.dataset.at;
   item.classList.toggle("still", isStill);
-  item.querySelector(".of").textContent = isStill && at ? `Picture of ${new Date(Number(at)).toLocaleTimeString()}` : "";
+  item.querySelector(".of").textContent = isStill && at ? word("now.picture_at", { time: new Date(Number(at)).toLocaleTimeString(LOCALE) }) : "";
 }
 const isStill = (item) => isPaused || item.classList.contains("blind") || item.classList.contains("lost");
 
@@ -49,9 +55,9 @@ const live = {
     item.classList.remove("lost");
     item.classList.toggle("blind", Boolean(told.blindness));
     mark(item, isStill(item));
-    item.querySelector(".what").textContent = told.blindness ? `Does not see: ${why(told.blindness)}`
-      : told.people === null ? "Nothing judged yet"
-      : told.people ? `${count(told.people, "person", "people")}; nearest: ${VERDICTS[told.verdict]}` : "Nobody";
+    item.querySelector(".what").textContent = told.blindness ? word("now.blind", { reason: why(told.blindness) })
+      : told.people === null ? word("now.nothing")
+      : told.people ? word("now.nearest", { people: people(told.people), verdict: word(`verdict.${told.verdict}`) }) : word("now.nobody");
   },
   picture(place, picture) {
     const item = $("cameras").children[place];
@@ -61,11 +67,11 @@ const live = {
     mark(item, isStill(item));
   },
   lost() {
-    $("summary").textContent = "No connection to gatecam. Trying again.";
+    $("summary").textContent = word("page.retry");
     for (const item of $("cameras").children) {
       item.classList.add("lost");
       mark(item, true);
-      item.querySelector(".what").textContent = "No connection";
+      item.querySelector(".what").textContent = word("now.no_connection");
       item.querySelector(".rate").textContent = "";
     }
   },
@@ -76,28 +82,28 @@ const live = {
 };
 
 function showPause() {
-  $("pause").textContent = isPaused ? "Show live pictures" : "Pause pictures";
+  $("pause").textContent = word(isPaused ? "page.resume" : "page.pause");
   for (const item of $("cameras").children) mark(item, isStill(item));
 }
 
 async function showHealth() {
   const health = await ask("/api/status"), names = health.cameras.map((one) => one.name);
-  words = health.words;
   if (!cameras.length) {
     cameras = names;
     $("cameras").replaceChildren(...cameras.map(card));
     watchLive("", live);
   } else if (names.join("\n") !== cameras.join("\n")) return location.reload();
   health.cameras.forEach((one, place) => showRate($("cameras").children[place], one));
-  $("summary").textContent = (health.sees ? "All cameras see." : "A camera does not see.") + (health.too_slow ? " gatecam is too slow." : "");
+  $("summary").textContent = word(health.sees ? "health.all_see" : "health.blind") + (health.too_slow ? ` ${word("health.slow")}` : "");
   $("troubles").textContent = health.troubles.join("\n");
-  const hours = Math.floor(health.up_s / 3600), minutes = Math.floor(health.up_s / 60) % 60, alert = health.last_alert;
-  const facts = [["Running for", `${hours} h ${minutes} min`], ["Device", health.device], ["Memory", told(health.memory_mib, "MiB")], ["Cores in use", told(health.cores_in_use === null ? null : 100 * health.cores_in_use, "%")],
-    ["Free disk space", told(health.free_disk_mb === null ? null : health.free_disk_mb / 1000, "GB")],
-    ["Version", health.version], ["Last alert", alert ? `${KINDS[alert.kind] || alert.kind}, ${alert.camera}, ${when(alert.at)}` : "none"]];
-  $("machine").replaceChildren(...facts.flatMap(([name, value]) => {
+  const h = Math.floor(health.up_s / 3600), m = Math.floor(health.up_s / 60) % 60, alert = health.last_alert;
+  const facts = { running: word("count.h_min", { h, m }), device: health.device, memory: told(health.memory_mib, "MiB"),
+    cores: told(health.cores_in_use === null ? null : 100 * health.cores_in_use, "%"),
+    disk: told(health.free_disk_mb === null ? null : health.free_disk_mb / 1000, "GB"), version: health.version,
+    alert: alert ? `${word(`kind.${alert.kind}`)}, ${alert.camera}, ${when(alert.at)}` : word("health.none") };
+  $("machine").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => {
     const term = document.createElement("dt"), text = document.createElement("dd");
-    term.textContent = name;
+    term.textContent = word(`health.${name}`);
     text.textContent = value;
     return [term, text];
   }));
@@ -109,8 +115,8 @@ async function showHealth() {
 }
 function showRate(item, one) {
   item.querySelector(".rate").textContent = one.sees
-    ? `${one.frames_per_s.toFixed(0)} frames/s, ${one.dropped} dropped, reader restarted ${count(one.restarts, "time", "times")}`
-    : one.state === "open" ? "" : `Has not seen for ${last(one.since_s)}`;
+    ? word("now.rate", { ...one, frames: one.frames_per_s.toFixed(0) })
+    : one.state === "open" ? "" : word("now.blind_for", { time: last(one.since_s) });
 }
 
 // Charts first scroll to the newest part. They are marked as old when they cannot be updated.
@@ -118,8 +124,7 @@ async function showPeople() {
   const isFirst = !$("hours").hasChildNodes();
   const told = await ask("/api/people").catch((error) => { $("hours").closest("section").classList.add("old"); throw error; });
   $("hours").closest("section").classList.remove("old");
-  const share = told.share === null ? "" : `, ${Math.round(100 * told.share)} % with the mask worn right`;
-  $("people").textContent = `${count(told.people, "person", "people")}${share}. ${told.put_on} put a mask on after an alert.`;
+  $("people").textContent = told.summary;
   for (const name of ["hours", "days"]) [$(name).innerHTML, $(`${name}-table`).innerHTML] = [told[name], told[`${name}_table`]];
   if (isFirst) {
     $("days").scrollLeft = $("days").scrollWidth;
@@ -140,7 +145,7 @@ function query() {
 function fill(row, one) {
   const isCamera = Boolean(one.reason);
   row.dataset.kind = one.kind;
-  [when(one.at), what(one), one.camera, isCamera ? "" : `#${one.person}`, isCamera ? (ENDS.has(one.kind) ? "before: " : "") + why(one.reason) : VERDICTS[one.verdict]].forEach((value) => cell(row, value));
+  [when(one.at), what(one), one.camera, isCamera ? "" : `#${one.person}`, isCamera ? ENDS.has(one.kind) ? word("events.before", { reason: why(one.reason) }) : why(one.reason) : word(`verdict.${one.verdict}`)].forEach((value) => cell(row, value));
 }
 async function showEvents() {
   const wanted = asked = query(), told = await ask(`/api/events?${wanted}`);
@@ -162,7 +167,7 @@ function append(told) {
 }
 function sayFound() {
   const isTurned = asked.has("since_ms") && asked.has("until_ms") && Number(asked.get("since_ms")) > Number(asked.get("until_ms"));
-  $("found").textContent = $("events").rows.length ? "" : isTurned ? "No such events: From is later than Until." : "No such events.";
+  $("found").textContent = $("events").rows.length ? "" : word(isTurned ? "events.turned" : "events.none");
 }
 async function showOlder() {
   const wanted = asked, told = await ask(`/api/events?${wanted}&before_id=${oldest}`);
@@ -183,11 +188,12 @@ async function showNewer() {
 }
 
 // Settings: a field keeps its text while somebody types. The others show the current values.
+const labelOf = (name, one) => TEXTS[`setting.${name}`] ?? one.label;
 let changing = Promise.resolve(), changes = 0;
 function field(name, one) {
   const box = document.createElement("div"), label = document.createElement("label"), input = document.createElement("input");
   box.className = "field";
-  label.textContent = one.label;
+  label.textContent = labelOf(name, one);
   label.htmlFor = input.id = `setting-${name}`;
   Object.assign(input, { type: "number", min: one.low, max: one.high, required: true });
   input.onchange = () => {
@@ -207,13 +213,13 @@ async function change(name, one, input) {
   const value = input.valueAsNumber;
   if (!(value >= one.low && value <= one.high)) {
     input.value = input.dataset.held;
-    $("said").textContent = `${one.label}: expected a number from ${one.low} to ${one.high}. The value stays ${input.value}.`;
+    $("said").textContent = word("settings.bounds", { ...one, label: labelOf(name, one), value: input.value });
     return;
   }
   try {
     showSettings(await ask("/api/settings", { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify({ name, value }) }));
     input.dataset.held = value;
-    $("said").textContent = `${one.label}: ${value}`;
+    $("said").textContent = `${labelOf(name, one)}: ${value}`;
   } catch (error) {
     input.value = input.dataset.held;
     throw error;
@@ -239,7 +245,7 @@ function refresh() {
   askSettings().catch(() => {}); // showHealth already reports the error
 }
 const refreshCharts = () => showPeople().catch(tell("people"));
-for (const [kind, text] of Object.entries(KINDS)) $("kind").add(new Option(text, kind));
+for (const kind of KINDS) $("kind").add(new Option(word(`kind.${kind}`), kind));
 $("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
 $("settings").onsubmit = (event) => event.preventDefault();
 $("filter").oninput = () => { $("csv").href = `/api/events.csv?${query()}`; };

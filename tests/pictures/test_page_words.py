@@ -1,0 +1,60 @@
+"""The words of the pages: one table holds all of them, in Korean and English."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.live.reload import PAGE_SETTINGS
+from gatecam.pictures.page_words import LANGUAGES, TEXTS, page_words
+from gatecam.types import Blindness, EventKind, Slowness, Verdict
+
+PACKAGE = Path(__file__).parents[2] / "gatecam"
+# The pages put these keys together from a prefix and the name of something.
+NAMES = {
+    "reason": {*Blindness, *Slowness},
+    "kind": {*EventKind, "mask_ok.first", "mask_ok.later"},
+    "verdict": {*Verdict},
+    "class": {*MASK_LABELS, *GENDER_LABELS, *AGE_LABELS},
+    "setting": {*PAGE_SETTINGS},
+    "count": {"s", "min", "h", "h_min", "person", "people"},
+}
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_every_text_is_there_in_both_languages(key):
+    texts = TEXTS[key]
+    assert tuple(texts) == LANGUAGES
+    assert all(text == text.strip() != "" for text in texts.values())
+    holes = [sorted(re.findall(r"{\w+}", text)) for text in texts.values()]
+    assert holes[0] == holes[1] or key == "report.summary_one"
+    if key not in ("language.other", "report.title"):
+        assert re.search("[가-힣]", texts["ko"])
+        assert not re.search("[가-힣]", texts["en"])
+
+
+@pytest.mark.parametrize("prefix", NAMES)
+def test_everything_that_has_a_name_has_words(prefix):
+    known = {key.partition(".")[2] for key in TEXTS if key.startswith(f"{prefix}.")}
+    assert known - {"ok"} == {str(name) for name in NAMES[prefix]} - {"ok"}
+
+
+def test_settings_are_named_alike_on_the_page_and_in_errors():
+    words = page_words("en")
+    assert {name: words[f"setting.{name}"] for name in PAGE_SETTINGS} == PAGE_SETTINGS
+
+
+def test_no_text_is_left_that_no_page_uses():
+    places = [*(PACKAGE / "web").rglob("*.*"), PACKAGE / "store" / "day_page.py"]
+    used = "\n".join(path.read_text() for path in places if path.suffix in (".py", ".js", ".html"))
+    used += "".join(re.sub('"(.+?)"', r'"report.\1"', line) for line in re.findall(r"for key in .*", used))
+    used += "".join(f'"health.{name}"' for name in re.findall(r"(\w+): ", used))
+    unused = [
+        key
+        for key in TEXTS
+        if key.partition(".")[0] not in NAMES and f'"{key}"' not in used and f"{{{{{key}}}}}" not in used
+    ]
+    assert unused == []
