@@ -26,7 +26,7 @@ def test_people_lists_and_a_sheet_are_written_and_the_rest_is_told(gatecam, coll
     assert "nothing.png: face is not found; left out" in ended.err
     assert len(list((tmp_path / "drawn").rglob("*_female_White_45/*.jpg"))) == 7
     with PIL.Image.open(tmp_path / "sheet.jpg") as sheet:
-        assert sheet.size == (128 * 7, 160)
+        assert sheet.width > 7 * 400
 
 
 def test_words_that_cannot_work_are_refused_before_the_work(gatecam, collection, tmp_path):

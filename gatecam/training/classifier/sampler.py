@@ -14,19 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatecam.errors import DataError
-from gatecam.labels import GENDER_LABELS, MASK_LABELS
 from gatecam.training.classifier.augment import Patch, augmented_crop, patch_of
 from gatecam.training.classifier.losses import Batch
 from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.data.patches import Faces
-from gatecam.training.data.rows import UNKNOWN
+from gatecam.training.data.rows import BARE, UNKNOWN, may_have_beard
 from gatecam.training.drawing import dress
 from gatecam.vision.network import HEADS
 
 Ints = NDArray[np.int64]
 
-BARE, FEMALE = MASK_LABELS.index("none"), GENDER_LABELS.index("female")
-BEARD_YEARS = 20
 REAL_SHARE = 0.45  # share of a mixed epoch with known mask states; the rest is for gender and age
 MASK_SHARES = (0.38, 0.3, 0.32)  # of the faces with known mask states: correct, incorrect, none
 DRAWN_SHARES = (0.12, 0.5, 0.0)  # how many of each of those are drawn on bare faces of the same collections
@@ -193,15 +190,11 @@ class Sampler:
         source, place = self._places[plan.faces[row]]
         patch = patch_of(self._sets[source], place)
         if plan.drawn[row]:
-            beard = self._may_have_beard(plan.faces[row])
+            face = plan.faces[row]
+            beard = may_have_beard(self.labels["gender"][face], self.labels["years"][face])
             dressed = dress(patch.image, patch.landmarks, int(plan.states[row]), rng, beard)
             patch = Patch(dressed.image, patch.box, patch.landmarks)
         return augmented_crop(patch, self._recipe.crop, rng, self._recipe.augmentations)
-
-    def _may_have_beard(self, face: int) -> bool:
-        """Return whether a beard drawn on the face would not contradict its labels."""
-        gender, years = self.labels["gender"][face], self.labels["years"][face]
-        return bool(gender != FEMALE and (years == UNKNOWN or years >= BEARD_YEARS))
 
     def _batch(self, plan: Plan, samples: list[Future[Tensor]], rows: Ints, share: float) -> Batch:
         size = self._recipe.size

@@ -10,8 +10,8 @@ import torch
 from gatecam.errors import DataError
 from gatecam.training.classifier.learn import EpochScore
 from gatecam.training.data.patches import Faces
-from gatecam.training.data.rows import UNKNOWN
-from gatecam.training.scores.score import HEAD_LABELS, MIN_FACE_PX, logits_of, score_head, scored
+from gatecam.training.data.rows import HEAD_LABELS, UNKNOWN
+from gatecam.training.scores.score import MIN_FACE_PX, logits_of, score_head, scored
 from gatecam.vision.crops import CropSpec
 from gatecam.vision.network import FaceNetwork
 
@@ -46,6 +46,6 @@ class Validation:
             parts = list(zip(logits, self._sets, known, strict=True))
             joined = torch.cat([of_set[head][torch.from_numpy(rows)] for of_set, _, rows in parts])
             labels = np.concatenate([getattr(faces, head)[rows] for _, faces, rows in parts])
-            score = score_head(head, joined, labels, 1.0)
+            score = score_head(head, joined, labels)
             found.append(EpochScore(head, score.macro_f1, score.micro_f1))
         return found

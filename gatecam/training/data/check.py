@@ -14,16 +14,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.runtime.files import write_table
 from gatecam.training.data.check_duplicates import Pair, groups_of
 from gatecam.training.data.check_files import Examined
 from gatecam.training.data.check_labels import Contradiction
-from gatecam.training.data.rows import UNKNOWN, Collection, Row
+from gatecam.training.data.rows import HEAD_LABELS, UNKNOWN, Collection, Row
 from gatecam.training.data.tables import relative
 from gatecam.types import Box
-
-HEADS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
 
 
 class Kind(StrEnum):
@@ -138,7 +135,7 @@ def _alike(pictures: Sequence[Picture], pairs: Sequence[Pair]) -> str:
     words = [f"likeness {lowest}" if lowest == highest else f"likeness {lowest} to {highest}"]
     if any(pair.mirrored for pair in pairs):
         words.append("mirrored")
-    for head, labels in HEADS.items():
+    for head, labels in HEAD_LABELS.items():
         given = [sorted({getattr(row, head) for row in picture.rows}) for picture in pictures]
         if any(other != given[0] for other in given):
             names = dict.fromkeys(_names(labels, values) for values in given)
@@ -180,7 +177,7 @@ def label_findings(
     both = [(head, c) for head, of_head in contradicted.items() for c in of_head]
     found = []
     for head, c in sorted(both, key=lambda item: -item[1].doubt):
-        names = HEADS[head]
+        names = HEAD_LABELS[head]
         detail = (
             f"{head} labelled {names[c.label]} ({c.label_probability:.0%}), "
             f"predicted {names[c.predicted]} ({c.probability:.0%})"

@@ -14,7 +14,7 @@ people. The correlation therefore only proposes pairs, and the fine detail of th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatecam.training.data.rows import Progress
 from gatecam.types import Floats, Image
 
 LOW_PX = 16
@@ -39,8 +40,6 @@ OVERLAP = 0.5  # minimum fraction of the picture that both must show
 # and 60 above were inspected by eye, and each shows a single photograph. Different people reach 0.77 at most.
 # Of copies that were re-encoded, resized, brightened, mirrored, or cropped by up to 15 %, 99 % reach 0.9.
 SAME = 0.8
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from gatecam.capture.formats import open_image
 from gatecam.capture.images import read_image
 from gatecam.errors import SourceError
 from gatecam.runtime.picture_files import FORMATS
+from gatecam.training.data.rows import Progress
 from gatecam.types import Image
 
 GREY_PX = 64
@@ -23,8 +24,6 @@ DECODER_GREY = 128  # libjpeg fills blocks without data with this grey
 BLOCK_PX = 8  # side of a JPEG block
 FLAT = 3  # maximum difference of pixel values in a picture that shows nothing
 FEWEST_PX, MOST_PX, MOST_ASPECT = 32, 10_000, 5
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,6 @@ hidden. The result can be trusted for new data.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from gatecam.training.classifier.augment import patch_of, plain_crop
 from gatecam.training.data.patches import Faces
-from gatecam.training.data.rows import UNKNOWN
+from gatecam.training.data.rows import UNKNOWN, Progress
 from gatecam.types import Floats
 from gatecam.vision.crops import CropSpec
 from gatecam.vision.network import FaceNetwork
@@ -36,8 +35,6 @@ REGULARIZATION = 0.003  # C of scikit-learn, small because 512 features of a few
 # faces). Of its findings, 49, 69 and 24 % were flips. The others were labels that had been wrong or ambiguous
 # before.
 DOUBT = 0.5
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gatecam.errors import DataError
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.training.data import contest
 from gatecam.training.data import label_words as words
-from gatecam.training.data.rows import UNKNOWN, Collection, Row
+from gatecam.training.data.rows import BARE, UNKNOWN, Collection, Row
 from gatecam.training.data.tables import (
     Line,
     Notes,
@@ -28,7 +28,6 @@ from gatecam.training.data.tables import (
 )
 from gatecam.types import Box
 
-BARE = 2
 CONTEST = "the contest's, one folder per person"
 UNLABELLED = "the contest's unlabelled half"
 CLASS_FOLDERS = "one folder per class"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
@@ -21,7 +21,7 @@ from gatecam.errors import DataError, SourceError
 from gatecam.geometry import expand, square
 from gatecam.runtime.files import replacing
 from gatecam.settings.schema import DetectorConfig
-from gatecam.training.data.rows import Collection, Problem, Row
+from gatecam.training.data.rows import Collection, Problem, Progress, Row
 from gatecam.training.data.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
 from gatecam.vision.bordered import Bordered, bordered, largest_face, matching_face, shrunk
@@ -33,8 +33,6 @@ SURROUNDINGS = 0.7  # margin around the face's square for jitter, as a fraction 
 CUT_OUT_PX = 2 * PATCH_PX  # pictures up to this size may be face crops and are searched with a border
 SEARCH_PX = 400  # longer side of a large picture when searched for its one face: finds faces from 1/20 of it
 BATCH = 16
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.types import Box
 
 UNKNOWN = -1
+BARE = MASK_LABELS.index("none")
+HEAD_LABELS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
+BEARD_YEARS = 20  # a drawn beard would make the labels of a younger face wrong
+
+Progress = Callable[[int, int], None]  # called with the number of finished things, and of all things
+
+
+def may_have_beard(gender: int, years: int) -> bool:
+    """Return whether a beard drawn on a face would not contradict its labels."""
+    return gender != GENDER_LABELS.index("female") and (years == UNKNOWN or years >= BEARD_YEARS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
 from gatecam.training.console import table
 from gatecam.training.data.check import (
-    HEADS,
     SPOILING,
     Finding,
     Kind,
@@ -32,7 +31,7 @@ from gatecam.training.data.check_labels import contradictions, features_of
 from gatecam.training.data.check_page import write_check_page
 from gatecam.training.data.layouts import open_collections
 from gatecam.training.data.loading import load_all
-from gatecam.training.data.rows import UNKNOWN, Collection
+from gatecam.training.data.rows import HEAD_LABELS, UNKNOWN, Collection
 from gatecam.training.data.split import parts_of
 from gatecam.training.extras import require
 from gatecam.vision.classifier import load_classifier
@@ -116,8 +115,8 @@ def _findings_of_labels(
     keys = np.array([f"{collection.name}:{row.key}" for collection, row, _ in places])
     stacked = np.concatenate(features)
     contradicted = {}
-    with progress("contradictions", len(HEADS), "heads") as tick:
-        for done, head in enumerate(HEADS, 1):
+    with progress("contradictions", len(HEAD_LABELS), "heads") as tick:
+        for done, head in enumerate(HEAD_LABELS, 1):
             given = np.concatenate([getattr(faces, head) for faces in loaded])
             contradicted[head] = contradictions(stacked, given, keys, folds)
             tick(done)

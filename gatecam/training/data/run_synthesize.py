@@ -6,19 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
+from gatecam.capture.images import read_image
 from gatecam.errors import OutputError
-from gatecam.runtime.files import write_output
+from gatecam.pictures.draw import PICTURE_SUFFIXES, contact_sheet, save_image
 from gatecam.runtime.outputs import require_folder
 from gatecam.runtime.progress import progress
 from gatecam.training.data.contest import SEVEN
 from gatecam.training.data.loading import open_all, tell_problems
 from gatecam.training.data.split import image_name, read_split
-from gatecam.training.data.synthesize import Synthesis, candidates_of, contact_sheet, synthesize
+from gatecam.training.data.synthesize import Synthesis, candidates_of, synthesize
 
 SHEET_PEOPLE = 8
-SHEET_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def synthesize_and_print(
@@ -59,16 +57,20 @@ def synthesize_and_print(
 
 def _check_sheet(sheet: Path) -> None:
     require_folder(sheet)
-    if sheet.suffix.lower() not in SHEET_SUFFIXES:
+    if sheet.suffix.lower() not in PICTURE_SUFFIXES:
         raise OutputError(
-            f"{sheet}: the sheet is a picture, so its name must end with {' or '.join(SHEET_SUFFIXES)}."
+            f"{sheet}: the sheet is a picture, so its name must end with {' or '.join(PICTURE_SUFFIXES)}."
         )
 
 
 def _write_sheet(done: Synthesis, out: Path, sheet: Path) -> None:
-    picture = cv2.cvtColor(contact_sheet(done, out, SHEET_PEOPLE), cv2.COLOR_RGB2BGR)
-    _, coded = cv2.imencode(sheet.suffix.lower(), picture)
-    write_output(sheet, coded.tobytes())
+    """Draw the first people, one row for each, with captions that say what covers the face."""
+    moments = [
+        (f"{person.folder}: {kind or 'bare'}", read_image(out / "images" / person.folder / f"{stem}.jpg"))
+        for person in done.people[:SHEET_PEOPLE]
+        for stem, kind in zip(SEVEN, done.kinds[person.folder], strict=True)
+    ]
+    save_image(sheet, contact_sheet(moments, len(SEVEN)))
 
 
 def _print(done: Synthesis, out: Path) -> None:

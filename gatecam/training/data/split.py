@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from gatecam.errors import DataError
 from gatecam.runtime.files import write_table
 from gatecam.training.data.rows import Collection, Row
-from gatecam.training.data.tables import relative
+from gatecam.training.data.tables import read_lines, relative
 
 PARTS = ("train", "validation", "test")
 FEW_ROWS = 5000  # below this number, a tenth of the rows is too few for scoring
@@ -164,19 +163,10 @@ def read_split(path: Path, collections: Sequence[Collection]) -> list[list[str]]
 
 def _read_lines(path: Path) -> dict[tuple[str, str], str]:
     listed: dict[tuple[str, str], str] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            if not set(COLUMNS) <= set(reader.fieldnames or ()):
-                raise DataError(f"{path}: expected the columns {','.join(COLUMNS)}; give a split file.")
-            for line in reader:
-                where, name = f"{path}:{reader.line_num}", (line["collection"], line["image"])
-                if line["part"] not in PARTS:
-                    raise DataError(f"{where}: expected {' or '.join(PARTS)}, got {line['part']!r}; fix it.")
-                if listed.setdefault(name, line["part"]) != line["part"]:
-                    raise DataError(f"{where}: {name[1]} is in two parts; keep one of its lines.")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a split file.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file in UTF-8 ({error}); give a split file.") from error
+    for where, line in read_lines(path, COLUMNS, "a split file"):
+        name = line["collection"], line["image"]
+        if line["part"] not in PARTS:
+            raise DataError(f"{where}: expected {' or '.join(PARTS)}, got {line['part']!r}; fix it.")
+        if listed.setdefault(name, line["part"]) != line["part"]:
+            raise DataError(f"{where}: {name[1]} is in two parts; keep one of its lines.")
     return listed

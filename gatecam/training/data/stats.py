@@ -10,13 +10,11 @@ from pathlib import Path
 from gatecam.capture.formats import open_image
 from gatecam.errors import SourceError
 from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS, class_id, class_parts
-from gatecam.training.data.rows import UNKNOWN, Collection, Problem, Row
+from gatecam.training.data.rows import UNKNOWN, Collection, Problem, Progress, Row
 from gatecam.training.data.tables import relative
 
 UNKNOWN_LABEL = "unknown"
 FACE_PX = ("<32 px", "32-63 px", "64-127 px", ">=128 px")  # by the shorter side of a labelled box
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,19 +20,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gatecam.capture.images import read_image
 from gatecam.errors import DataError, OutputError
 from gatecam.labels import GENDER_LABELS, MASK_LABELS
-from gatecam.runtime.files import write_output
+from gatecam.runtime.files import write_output, write_table
 from gatecam.training.data.contest import SEVEN
 from gatecam.training.data.patches import Portrait, portraits
-from gatecam.training.data.rows import UNKNOWN, Problem, Row
+from gatecam.training.data.rows import BARE, UNKNOWN, Problem, Row, may_have_beard
+from gatecam.training.data.tables import read_lines
 from gatecam.training.drawing import Dressed, Wear, draw_mask, dress, pick_makes
 from gatecam.types import Floats, Image
 
-BARE, WRONG = MASK_LABELS.index("none"), MASK_LABELS.index("incorrect")
-BEARD_YEARS = 20  # minimum age of a man who may get a drawn beard
+WRONG = MASK_LABELS.index("incorrect")
 MASKS_CSV, STAMP_JSON = "masks.csv", "synthesis.json"
+MASKS_COLUMNS = ("path", "file", "kind")
 
 Progress = Callable[[int], None]
 
@@ -148,7 +148,7 @@ def _claim(out: Path, candidates: Sequence[Candidate], seed: int) -> dict[str, t
         raise OutputError(f"{out}: is not empty. Choose another folder.")
     (out / "images").mkdir(parents=True, exist_ok=True)
     path.write_text(stamp, encoding="utf-8")
-    (out / MASKS_CSV).write_text(_lines([("path", "file", "kind")]), encoding="utf-8")
+    (out / MASKS_CSV).write_text(_lines([MASKS_COLUMNS]), encoding="utf-8")
     return {}
 
 
@@ -156,9 +156,8 @@ def _finished(out: Path) -> dict[str, tuple[str, ...]]:
     """Return what covers the faces of the finished people, and remove unfinished lines and folders."""
     lines: dict[str, list[tuple[str, str]]] = {}
     if (out / MASKS_CSV).is_file():
-        with (out / MASKS_CSV).open(newline="", encoding="utf-8") as file:
-            for line in csv.DictReader(file, restval=""):
-                lines.setdefault(line["path"], []).append((line["file"], line["kind"]))
+        for _, line in read_lines(out / MASKS_CSV, MASKS_COLUMNS, "another folder"):
+            lines.setdefault(line["path"], []).append((line["file"], line["kind"]))
     files = [f"{stem}.jpg" for stem in SEVEN]
     kept = {
         folder: tuple(kind for _, kind in of_person)
@@ -169,7 +168,7 @@ def _finished(out: Path) -> dict[str, tuple[str, ...]]:
     for path in (out / "images").iterdir():
         if path.name not in kept:
             shutil.rmtree(path)
-    _write(out / MASKS_CSV, _mask_lines(kept))
+    write_output(out / MASKS_CSV, _mask_lines(kept))
     return kept
 
 
@@ -215,7 +214,7 @@ def _seven(row: Row, portrait: Portrait, rng: np.random.Generator) -> Iterator[D
     for make in makes:
         image, landmarks = _another_shot(portrait, rng)
         yield draw_mask(image, landmarks, make, Wear.RIGHT, rng)
-    beard = GENDER_LABELS[row.gender] == "male" and row.years >= BEARD_YEARS
+    beard = may_have_beard(row.gender, row.years)
     for state in (WRONG, BARE):
         image, landmarks = _another_shot(portrait, rng)
         yield dress(image, landmarks, state, rng, beard)
@@ -246,13 +245,13 @@ def _write_tables(out: Path, done: Synthesis) -> None:
         labels = (GENDER_LABELS[row.gender], candidate.race, str(row.years))
         people.append((f"{candidate.number:06d}", *labels, candidate.folder))
         sources.append((candidate.folder, candidate.source))
-    _write(out / "train.csv", _lines(people))
-    _write(out / "sources.csv", _lines(sources))
-    _write(out / MASKS_CSV, _mask_lines(done.kinds))
+    write_table(out / "train.csv", people)
+    write_table(out / "sources.csv", sources)
+    write_output(out / MASKS_CSV, _mask_lines(done.kinds))
 
 
 def _mask_lines(kinds: Mapping[str, Sequence[str]]) -> str:
-    return _lines([("path", "file", "kind")]) + "".join(map(_person_lines, kinds, kinds.values()))
+    return _lines([MASKS_COLUMNS]) + "".join(map(_person_lines, kinds, kinds.values()))
 
 
 def _person_lines(folder: str, kinds: Sequence[str]) -> str:
@@ -263,33 +262,3 @@ def _lines(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    write_output(path, text)
-
-
-SHEET_PX, LABEL_PX = 128, 16
-
-
-def contact_sheet(done: Synthesis, out: Path, people: int) -> Image:
-    """Return an overview (H, W, 3) of the first people, one row per person, with captions of the covers."""
-    rows = []
-    for candidate in done.people[:people]:
-        cells = []
-        for stem, kind in zip(SEVEN, done.kinds[candidate.folder], strict=True):
-            picture = read_image(out / "images" / candidate.folder / f"{stem}.jpg")
-            cell = np.full((SHEET_PX + LABEL_PX, SHEET_PX, 3), 255, np.uint8)
-            scale = SHEET_PX / max(picture.shape[:2])
-            size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-            cell[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            _print(cell, kind or "bare", SHEET_PX + 11)
-            cells.append(cell)
-        name = np.full((LABEL_PX, SHEET_PX * len(SEVEN), 3), 225, np.uint8)
-        _print(name, candidate.folder, 11)
-        rows += [name, np.concatenate(cells, 1)]
-    return np.concatenate(rows)
-
-
-def _print(image: Image, text: str, y: int) -> None:
-    cv2.putText(image, text, (2, y), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)

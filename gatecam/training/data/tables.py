@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,30 @@ def columns_of(path: Path) -> list[str]:
     except DataError:
         return []
     return _columns(head[0], max(",;\t", key=head[0].count)) if head else []
+
+
+def read_lines(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield where each line of a CSV file in UTF-8 stands, as `file:line`, and its values by column.
+
+    Args:
+        path: the file.
+        columns: columns that it must have.
+        what: what the file should be, such as "a split file".
+
+    Raises:
+        DataError: the file cannot be read, or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            if not set(columns) <= set(reader.fieldnames or ()):
+                raise DataError(f"{path}: expected the columns {','.join(columns)}; give {what}.")
+            for line in reader:
+                yield f"{path}:{reader.line_num}", line
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give {what}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV file in UTF-8 ({error}); give {what}.") from error
 
 
 def _columns(head: str, delimiter: str) -> list[str]:

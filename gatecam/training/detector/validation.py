@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gatecam.settings.schema import DEFAULT_FACE_PX, DetectorConfig
+from gatecam.training.data.rows import Progress
 from gatecam.training.detector.candidates import pairwise_iou
 from gatecam.training.detector.mining import BEFORE, Miner
 from gatecam.training.detector.scenes import Scene
@@ -24,8 +25,6 @@ KEPT_SHARE = 0.995  # share of the remaining faces that P-Net and R-Net must eac
 PRECISION = 0.96  # precision that O-Net's detections must have
 LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # lower limits of the thresholds
 SLACK = 1e-3  # in logits, so that rounding loses no face that is at the threshold
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,18 +43,17 @@ def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
     return round(float(candidates[losses.argmin()]), 3)
 
 
-def reliability(probabilities: Floats, labels: NDArray[np.int64], bins: int = BINS) -> list[Bin]:
+def reliability(probabilities: Floats, labels: NDArray[np.int64]) -> list[Bin]:
     """Return the bins that contain faces, from low to high confidence (Guo et al. 2017, section 2).
 
     Args:
         probabilities: (N, labels).
         labels: (N,) true labels.
-        bins: number of bins between 0 and 1.
     """
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    inside = [which == b for b in range(bins)]
+    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    inside = [which == b for b in range(BINS)]
     return [
         Bin(int(rows.sum()), float(confidence[rows].mean()), float(right[rows].mean()))
         for rows in inside
@@ -62,15 +61,14 @@ def reliability(probabilities: Floats, labels: NDArray[np.int64], bins: int = BI
     ]
 
 
-def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: int = BINS) -> float:
+def calibration_error(probabilities: Floats, labels: NDArray[np.int64]) -> float:
     """Return the expected calibration error of the most likely label (Guo et al. 2017, equation 3).
 
     Args:
         probabilities: (N, labels).
         labels: (N,) true labels.
-        bins: number of equally wide bins between 0 and 1.
     """
-    filled = reliability(probabilities, labels, bins)
+    filled = reliability(probabilities, labels)
     return sum(b.faces / len(labels) * abs(b.accuracy - b.confidence) for b in filled)
 
 

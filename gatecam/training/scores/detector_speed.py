@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gatecam.settings.schema import DetectorConfig
-from gatecam.training.scores.matching import Progress
+from gatecam.training.data.rows import Progress
 from gatecam.types import Image
 from gatecam.vision.detector.build import Detector
 
@@ -64,20 +64,22 @@ def measure_speed(
         device=device,
     )
     runs: dict[str, Callable[[Image], object]] = {
-        name: partial(_detect, detector) for name, detector in detectors.items()
+        name: partial(_detect, detector)
+        for name, detector in detectors.items()
+        for name, detector in detectors.items()
     }
     runs[LIBRARY] = library.detect
     speeds = []
     for index, (width, height) in enumerate(SIZES_PX):
         frames = [_frame(image, width, height) for image in images[:FRAMES]]
-        ms = _medians(runs, frames, partial(_tell, progress, index))
+        ms = _medians(runs, frames, index, progress)
         ratios = {name: round(ms[LIBRARY] / ms[name], 2) for name in detectors}
         speeds.append(Speed(width, height, min_face_px, len(frames), REPEATS, ms, ratios))
     return speeds
 
 
 def _medians(
-    runs: Mapping[str, Callable[[Image], object]], frames: Sequence[Image], progress: Callable[[int], None]
+    runs: Mapping[str, Callable[[Image], object]], frames: Sequence[Image], size: int, progress: Progress
 ) -> dict[str, float]:
     """Return the milliseconds per frame by name. The first round warms up and does not count."""
     rounds: dict[str, list[float]] = {name: [] for name in runs}
@@ -87,7 +89,7 @@ def _medians(
             for frame in frames:
                 run(frame)  # the faces arrive on the CPU, so the device has finished as well
             rounds[name].append((time.perf_counter() - begun_s) / len(frames) * 1000)
-        progress(number)
+        progress(size * REPEATS + number, len(SIZES_PX) * REPEATS)
     return {name: round(float(np.median(times[1:])), 2) for name, times in rounds.items()}
 
 
@@ -102,7 +104,3 @@ def _frame(image: Image, width: int, height: int) -> Image:
 
 def _detect(detector: Detector, frame: Image) -> object:
     return detector.detect([frame])
-
-
-def _tell(progress: Progress, size: int, done: int) -> None:
-    progress(size * REPEATS + done, len(SIZES_PX) * REPEATS)

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from gatecam.labels import MASK_LABELS
 from gatecam.training.data.patches import Portrait, portraits
-from gatecam.training.data.rows import Problem, Row
+from gatecam.training.data.rows import BARE, Problem, Progress, Row
 from gatecam.training.drawing import dress
 from gatecam.training.scores.detector_score import Rate, rate
-from gatecam.training.scores.matching import BATCH, Progress
+from gatecam.training.scores.matching import BATCH
 from gatecam.training.scores.rates import Interval, interval, resampled, rounded
 from gatecam.types import Detection, Floats, Image
 from gatecam.vision.detector.build import Detector
 
 FACES = 500  # at most this many faces are used. The error is then known to 0.001 of the eye distance.
-BARE = MASK_LABELS.index("none")
 GREY = (127, 127, 127)  # border colour: detection needs surroundings, which a cut-out face lacks
 
 

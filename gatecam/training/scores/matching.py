@@ -7,8 +7,7 @@ unmatched face that it overlaps most. A detection on something that is ignored i
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
 from gatecam.geometry import clip, iou
 from gatecam.runtime.files import write_table
-from gatecam.training.data.rows import Collection, Problem, Row
+from gatecam.training.data.rows import Collection, Problem, Progress, Row
 from gatecam.training.data.split import image_name
+from gatecam.training.data.tables import read_lines
 from gatecam.types import Box, Detection, Image
 from gatecam.vision.detector.build import Detector
 
@@ -26,7 +26,6 @@ IGNORED_SHARE = 0.5  # a detection is ignored if this share of it lies in an ign
 BATCH = 8  # pictures per detector call
 COLUMNS = ("image", "x1", "y1", "x2", "y2")
 
-Progress = Callable[[int, int], None]
 KnownFaces = Mapping[str, Sequence[Box]]  # by picture
 
 
@@ -175,17 +174,8 @@ def read_known(path: Path) -> dict[str, list[Box]]:
         DataError: the file cannot be read, or a line has no valid box.
     """
     known: dict[str, list[Box]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file, restval="")
-            if not set(COLUMNS) <= set(lines.fieldnames or ()):
-                raise DataError(f"{path}: expected the columns {','.join(COLUMNS)}; give a list of faces.")
-            for line in lines:
-                known.setdefault(line["image"], []).append(_box_of(line, f"{path}:{lines.line_num}"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a list of faces.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV file in UTF-8 ({error}); give a list of faces.") from error
+    for where, line in read_lines(path, COLUMNS, "a list of faces"):
+        known.setdefault(line["image"], []).append(_box_of(line, where))
     return known
 
 

@@ -50,12 +50,6 @@ def rates_of(counts: Counts) -> Rates:
     )
 
 
-def confusion(true: Ints, predicted: Ints, labels: int) -> Counts:
-    """Count how often each pair of true and predicted label (N,) occurs, as (C, C)."""
-    pairs = np.bincount(true * labels + predicted, minlength=labels**2)
-    return pairs.reshape(labels, labels).astype(np.float64)
-
-
 def confusion_by_key(true: Ints, predicted: Ints, labels: int, keys: NDArray[np.str_]) -> Counts:
     """Count confusions (K, C, C) for each of K keys. Their sum is the confusion of all faces."""
     _, which = np.unique(keys, return_inverse=True)

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
+from gatecam.training.data.rows import HEAD_LABELS
 from gatecam.training.scores.calibration import Bin, cross_fitted_error, fit_temperature, reliability
 from gatecam.training.scores.rates import Interval, Rates, confusion_by_key, interval, rates_of, resampled
-from gatecam.training.scores.score import HEAD_LABELS, LABELS, HeadScore, score_head
+from gatecam.training.scores.score import LABELS, HeadScore, score_head
 from gatecam.training.scores.sets import Judged
 from gatecam.training.scores.slices import Gap, Slice, gaps_of, slices_of
 
@@ -147,7 +148,7 @@ def _head_report(head: str, judged: Judged, temperature: Mapping[str, float]) ->
     slices = slices_of(head, judged)
     again = rates_of(resampled(by_key))
     return HeadReport(
-        score=score_head(head, logits, labels, 1.0),
+        score=score_head(head, logits, labels),
         keys=len(by_key),
         left_out=judged.left_out(head),
         intervals={"macro_f1": interval(again.macro_f1), "micro_f1": interval(again.micro_f1)},

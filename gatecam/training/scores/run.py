@@ -14,11 +14,10 @@ from gatecam.runtime.progress import progress
 from gatecam.training.console import table
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
-from gatecam.training.data.rows import Collection
+from gatecam.training.data.rows import HEAD_LABELS, Collection
 from gatecam.training.scores.page import number, page_of, with_interval
 from gatecam.training.scores.report import MIN_TO_FIT, Evaluation, SetReport, fitted_temperatures, report_of
 from gatecam.training.scores.request import EVERYTHING, ScoreRequest, chosen_rows
-from gatecam.training.scores.score import HEAD_LABELS
 from gatecam.training.scores.sets import Judged, judge, pictures_of
 from gatecam.vision.classifier import load_classifier
 from gatecam.vision.crops import CropSpec

@@ -13,12 +13,11 @@ from rich.console import Console
 from gatecam.capture.found import list_pictures
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
-from gatecam.labels import MASK_LABELS
 from gatecam.runtime.progress import progress
 from gatecam.settings.schema import DetectorConfig
 from gatecam.training.console import table
 from gatecam.training.data.loading import open_all, tell_problems
-from gatecam.training.data.rows import Collection, Problem, Row
+from gatecam.training.data.rows import BARE, Collection, Problem, Row
 from gatecam.training.scores.detector_page import (
     ALARMS,
     LANDMARKS,
@@ -56,8 +55,6 @@ from gatecam.training.scores.request import ScoreRequest, chosen_rows
 from gatecam.types import Image
 from gatecam.vision.detector.build import STOCK, Detector
 from gatecam.vision.weights import find_weights, hash_of
-
-BARE = MASK_LABELS.index("none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

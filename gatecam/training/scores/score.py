@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,8 +15,9 @@ from gatecam.errors import DataError
 from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS, class_parts
 from gatecam.training.classifier.augment import Patch, patch_of, plain_crop
 from gatecam.training.data.patches import Faces
+from gatecam.training.data.rows import HEAD_LABELS, Progress
 from gatecam.training.scores.calibration import calibration_error
-from gatecam.training.scores.rates import by_label, confusion, rates_of
+from gatecam.training.scores.rates import by_label, confusion_by_key, rates_of
 from gatecam.vision.crops import CropSpec
 
 MIN_FACE_PX = 32  # scores cover faces of at least this size
@@ -25,7 +26,6 @@ CLASS_LABELS = tuple(
     f"{MASK_LABELS[mask]} {GENDER_LABELS[gender]} {AGE_LABELS[age]}"
     for mask, gender, age in map(class_parts, range(CLASS_COUNT))
 )
-HEAD_LABELS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
 LABELS = {**HEAD_LABELS, "class": CLASS_LABELS}
 
 
@@ -50,9 +50,7 @@ class HeadScore:
     confusion: list[list[int]]
 
 
-def logits_of(
-    model: nn.Module, faces: Faces, spec: CropSpec, progress: Callable[[int, int], None]
-) -> dict[str, Tensor]:
+def logits_of(model: nn.Module, faces: Faces, spec: CropSpec, progress: Progress) -> dict[str, Tensor]:
     """Return each head's logits for all faces, (N, labels) float32. The crops are those of live operation.
 
     Raises:
@@ -68,7 +66,7 @@ def logits_of_patches(
     patches: Iterable[Patch],
     count: int,
     spec: CropSpec,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> dict[str, Tensor]:
     """Return each head's logits like `logits_of`, for an iterable of `count` patches.
 
@@ -107,18 +105,17 @@ def class_logits(logits: Mapping[str, Tensor], temperature: Mapping[str, float])
     return (mask[:, :, None, None] + gender[:, None, :, None] + age[:, None, None, :]).flatten(1)
 
 
-def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature: float) -> HeadScore:
+def score_head(head: str, logits: Tensor, labels: NDArray[np.int64]) -> HeadScore:
     """Score one head's logits against true labels, for at least one face.
 
     Args:
         head: a name in `LABELS`.
-        logits: (N, labels).
+        logits: (N, labels), divided by the temperature.
         labels: (N,) true labels, all known.
-        temperature: divisor of the logits.
     """
-    probabilities = (logits / temperature).softmax(1).numpy()
     names = LABELS[head]
-    counts = confusion(labels, logits.argmax(1).numpy(), len(names))
+    nobody = np.zeros(len(labels), np.str_)
+    counts = confusion_by_key(labels, logits.argmax(1).numpy(), len(names), nobody).sum(0)
     rates = rates_of(counts)
     return HeadScore(
         head,
@@ -129,7 +126,7 @@ def score_head(head: str, logits: Tensor, labels: NDArray[np.int64], temperature
         by_label(names, rates.recall),
         by_label(names, rates.f1),
         {name: int(n) for name, n in zip(names, counts.sum(1), strict=True)},
-        round(calibration_error(probabilities, labels), 4),
+        round(calibration_error(logits.softmax(1).numpy(), labels), 4),
         counts.astype(int).tolist(),
     )
 

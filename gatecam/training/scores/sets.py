@@ -6,28 +6,24 @@ A picture with a drawn mask is drawn when it is classified, and drawn again in t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatecam.labels import GENDER_LABELS, MASK_LABELS
+from gatecam.labels import MASK_LABELS
 from gatecam.training.classifier.augment import Patch, patch_of
 from gatecam.training.data.patches import Faces
-from gatecam.training.data.rows import UNKNOWN, Collection
+from gatecam.training.data.rows import BARE, HEAD_LABELS, UNKNOWN, Collection, Progress, may_have_beard
 from gatecam.training.drawing import dress
-from gatecam.training.scores.score import HEAD_LABELS, LABELS, MIN_FACE_PX, class_logits, logits_of_patches
+from gatecam.training.scores.score import LABELS, MIN_FACE_PX, class_logits, logits_of_patches
 from gatecam.vision.crops import CropSpec
 
-BARE = MASK_LABELS.index("none")
-MALE = GENDER_LABELS.index("male")
-GROWN_YEARS = 20  # a drawn beard would make the labels of a younger face wrong
 SHOTS = (0, 0, 0, 0, 0, 1, 2)  # mask states of a person's seven pictures in the contest
 
 Ints = NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +49,8 @@ class Pictures:
             return patch, str(self.faces.kinds[row])
         name = f"{self.faces.keys[row]}:{self.faces.images[row]}:{index % len(SHOTS)}"
         rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-        grown_man = self.faces.gender[row] == MALE and self.faces.years[row] >= GROWN_YEARS
-        dressed = dress(patch.image, patch.landmarks, int(self.states[index]), rng, bool(grown_man))
+        beard = may_have_beard(self.faces.gender[row], self.faces.years[row])
+        dressed = dress(patch.image, patch.landmarks, int(self.states[index]), rng, beard)
         return Patch(dressed.image, patch.box, patch.landmarks), dressed.kind
 
 

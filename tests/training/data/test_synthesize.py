@@ -7,18 +7,16 @@ import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, OutputError
 from gatecam.training.data import synthesize as module
-from gatecam.training.data.contest import SEVEN
 from gatecam.training.data.layouts import open_collection
 from gatecam.training.data.patches import Portrait
 from gatecam.training.data.rows import Problem, Row
-from gatecam.training.data.synthesize import Synthesis, candidates_of, contact_sheet, synthesize
+from gatecam.training.data.synthesize import Synthesis, candidates_of, synthesize
 from gatecam.types import Image
 
 Run = Callable[..., Synthesis]
@@ -175,13 +173,3 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(run, tmp_path, mo
         run(2)
     run(2)
     assert len(pictures(tmp_path / "out" / "images")) == 14
-
-
-def test_a_sheet_shows_a_row_a_person(run, tmp_path):
-    done = run(3)
-    sheet = contact_sheet(done, tmp_path / "out", 2)
-    assert sheet.shape[1] == 128 * len(SEVEN)
-    assert sheet.shape[0] == 2 * (128 + 16 + 16)
-    normal = read_image(tmp_path / "out" / "images" / done.people[0].folder / "mask1.jpg")
-    small = cv2.resize(normal, (128, 128), interpolation=cv2.INTER_AREA)
-    assert np.array_equal(sheet[16:144, :128], small)

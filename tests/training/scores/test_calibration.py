@@ -46,7 +46,8 @@ def test_errors_of_two_bins_do_not_cancel_and_those_of_one_do():
     probabilities = np.array([[0.9, 0.1]] * 2 + [[0.6, 0.4]] * 2, np.float32)
     labels = np.array([0, 1, 0, 0])  # 0.9 is right half the time, 0.6 always
     assert calibration_error(probabilities, labels) == pytest.approx(0.4, abs=1e-6)
-    assert calibration_error(probabilities, labels, bins=1) == pytest.approx(0, abs=1e-6)
+    within_a_bin = np.array([[0.9, 0.1]] * 9 + [[0.91, 0.09]], np.float32)  # one of ten is wrong
+    assert calibration_error(within_a_bin, np.array([0] * 9 + [1])) == pytest.approx(0, abs=2e-3)
 
 
 def overconfident(count: int) -> tuple[torch.Tensor, np.ndarray]:

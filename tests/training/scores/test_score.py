@@ -23,7 +23,7 @@ def logits_for(predicted: list[int], width: int, sure: float = 2.0) -> torch.Ten
 
 
 def test_a_score_is_what_is_worked_out_by_hand():
-    score = score_head("mask", logits_for(PREDICTED, 3), TRUE, 1.0)
+    score = score_head("mask", logits_for(PREDICTED, 3), TRUE)
     assert (score.head, score.faces) == ("mask", 8)
     assert score.micro_f1 == 0.75
     assert score.recall == {"correct": 0.75, "incorrect": 0.6667, "none": 1.0}
@@ -36,7 +36,7 @@ def test_a_score_is_what_is_worked_out_by_hand():
 
 
 def test_the_temperature_changes_only_the_calibration():
-    cold, hot = (score_head("mask", logits_for(PREDICTED, 3), TRUE, t) for t in (1.0, 5.0))
+    cold, hot = (score_head("mask", logits_for(PREDICTED, 3) / t, TRUE) for t in (1.0, 5.0))
     assert (cold.macro_f1, cold.confusion) == (hot.macro_f1, hot.confusion)
     stated = np.exp(0.4) / (np.exp(0.4) + 2)
     assert hot.ece == pytest.approx(0.75 - stated, abs=1e-4)
@@ -47,13 +47,13 @@ def test_the_temperature_changes_only_the_calibration():
 )
 def test_each_head_is_scored_by_its_own_labels(head, names):
     labels = np.arange(len(names))
-    score = score_head(head, logits_for(labels.tolist(), len(names)), labels, 1.0)
+    score = score_head(head, logits_for(labels.tolist(), len(names)), labels)
     assert list(score.recall) == list(score.precision) == names
     assert score.macro_f1 == score.micro_f1 == 1.0
 
 
 def test_a_label_without_faces_has_no_recall_and_no_say_in_macro_f1():
-    score = score_head("mask", logits_for([0, 0, 2], 3), np.array([0, 0, 2]), 1.0)
+    score = score_head("mask", logits_for([0, 0, 2], 3), np.array([0, 0, 2]))
     assert score.recall == {"correct": 1.0, "incorrect": None, "none": 1.0}
     assert score.support == {"correct": 2, "incorrect": 0, "none": 1}
     assert score.macro_f1 == 1.0
