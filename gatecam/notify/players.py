@@ -42,8 +42,6 @@ def find_players() -> list[Player]:
     players = []
     if (device := _sounddevice_output()) is not None:
         players.append(Player(f"sounddevice ({device})", _play_sounddevice))
-    if sys.platform == "win32":
-        players.append(Player("winsound", _play_winsound))
     for command in COMMANDS:
         if (program := shutil.which(command[0])) is not None:
             players.append(command_player(program, command))
@@ -120,16 +118,6 @@ def _play_sounddevice(sound: bytes) -> None:
         sounddevice.wait()
     except (sounddevice.PortAudioError, ValueError) as error:
         raise PlayError(str(error)) from error
-
-
-def _play_winsound(sound: bytes) -> None:
-    if sys.platform == "win32":
-        import winsound
-
-        try:
-            winsound.PlaySound(sound, winsound.SND_MEMORY | winsound.SND_NODEFAULT)
-        except RuntimeError as error:
-            raise PlayError(str(error)) from error
 
 
 def _linux_has_output() -> bool:

@@ -7,10 +7,11 @@ holds the store, tokens and sessions, for good. Only their user can write to the
 from __future__ import annotations
 
 import errno
+import grp
 import logging
 import os
+import pwd
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,8 +23,8 @@ SERVICE_FOLDER = Path("/run/gatecam")  # created by systemd for the unit's Runti
 SERVICE_STATE = Path("/var/lib/gatecam")  # the unit's StateDirectory=gatecam, or the volume of a container
 SERVICE_CONFIG = Path("/etc/gatecam/config.yaml")
 STORE = "events.sqlite3"  # name of the store in a data folder
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows does not have this flag
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not block the program
+NO_LINK = os.O_NOFOLLOW
+NO_WAIT = os.O_NONBLOCK  # a pipe in place of a file must not block the program
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def close_to_others(path: Path) -> bool:
         return False
     if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, "is a link, which is not followed here: delete it", str(path))
-    if not stat.S_ISREG(mode) or not mode & 0o077 or sys.platform == "win32":
+    if not stat.S_ISREG(mode) or not mode & 0o077:
         return False
     try:
         path.chmod(0o600)
@@ -170,7 +171,7 @@ def is_service_readable() -> bool:
     """
     if os.environ.get("STATE_DIRECTORY", os.fspath(SERVICE_STATE)) != os.fspath(SERVICE_STATE):
         return False
-    if sys.platform == "win32" or not os.path.isdir(SERVICE_STATE):
+    if not os.path.isdir(SERVICE_STATE):
         return False
     return os.getuid() in (0, SERVICE_STATE.stat().st_uid)
 
@@ -180,14 +181,11 @@ def _candidates(env: Mapping[str, str]) -> Iterator[Path]:
         yield Path(given)
     if session := env.get("XDG_RUNTIME_DIR"):
         yield Path(session) / "gatecam"
-    user = str(os.getuid()) if sys.platform != "win32" else env.get("USERNAME", "user")
-    yield Path(tempfile.gettempdir()) / f"gatecam-{user}"
+    yield Path(tempfile.gettempdir()) / f"gatecam-{os.getuid()}"
 
 
 def _make_private(folder: Path) -> None:
     status = folder.lstat()  # lstat: a link in /tmp may be another user's trap
-    if sys.platform == "win32":
-        return
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise PermissionError(errno.EPERM, "is not this user's own folder", str(folder))
     if (danger := _danger(folder)) is not None:
@@ -200,8 +198,6 @@ def _make_private(folder: Path) -> None:
 
 def _danger(folder: Path) -> str | None:
     """Return which other user can change a folder's files and what to do about it, or None."""
-    if sys.platform == "win32":
-        return None
     user, own = os.getuid(), folder.stat()
     # root also handles the folders of others, such as the service's.
     trusted = {0, user, own.st_uid} if user == 0 else {0, user}
@@ -246,9 +242,6 @@ def _others_write(status: os.stat_result, user: int, above: bool = False) -> boo
         return True
     if not status.st_mode & stat.S_IWGRP or (above and status.st_uid == 0):
         return False
-    import grp
-    import pwd
-
     for one in {status.st_uid, user}:
         with suppress(KeyError):
             name, group = pwd.getpwuid(one).pw_name, grp.getgrgid(status.st_gid)
@@ -259,8 +252,6 @@ def _others_write(status: os.stat_result, user: int, above: bool = False) -> boo
 
 def _user(number: int) -> str:
     """Return a user's number, with the name if there is one."""
-    import pwd
-
     try:
         return f"user {number} ({pwd.getpwuid(number).pw_name})"
     except KeyError:
@@ -269,7 +260,7 @@ def _user(number: int) -> str:
 
 def _give_to_owner(path: Path) -> None:
     """Give a file that root made to the owner of its folder, whose program could not read it otherwise."""
-    if sys.platform != "win32" and os.getuid() == 0 and (owner := path.parent.stat()).st_uid != 0:
+    if os.getuid() == 0 and (owner := path.parent.stat()).st_uid != 0:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
@@ -278,7 +269,5 @@ def _trusted(folder: Path) -> bool:
         status = folder.lstat()
     except OSError:
         return False
-    if sys.platform == "win32":
-        return True
     ours = status.st_uid == os.getuid() or (os.getuid() == 0 and folder == SERVICE_FOLDER)
     return ours and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022

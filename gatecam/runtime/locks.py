@@ -6,10 +6,10 @@ The lock of a killed program is free at once.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,10 +30,6 @@ def lock_open_file(fd: int) -> str | None:
     The lock (`flock`) belongs to the open file. It ends when the file is closed or the program ends, however
     that happens. On a file system without locks, every program gets the lock.
     """
-    if sys.platform == "win32":
-        return None
-    import fcntl
-
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,11 +80,6 @@ def folder_lock(folder: Path, patience_s: float = 30.0) -> Iterator[None]:
     Raises:
         TimeoutError: another program has held the folder for `patience_s`.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         end_s = time.monotonic() + patience_s

@@ -74,10 +74,9 @@ def stop_on_signals() -> Iterator[Stop]:
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.hang_up() if number == hang_up else stop()
+        stop.hang_up() if number == signal.SIGHUP else stop()
 
-    hang_up = getattr(signal, "SIGHUP", None)  # Windows has no SIGHUP
-    numbers = [signal.SIGINT, signal.SIGTERM, *([] if hang_up is None else [hang_up])]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop

@@ -94,7 +94,7 @@ def _require_own(path: Path) -> None:
     Raises:
         ConfigError: the file, or the link that leads to it, belongs to another user.
     """
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return
     try:
         owners = {path.lstat().st_uid, path.stat().st_uid}

@@ -39,7 +39,7 @@ def load_operators() -> None:
     spec = importlib.util.find_spec("torchvision")
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
     try:
-        for library in sorted([*folder.glob("_C*.so"), *folder.glob("_C*.pyd")]):
+        for library in sorted(folder.glob("_C*.so")):
             torch.ops.load_library(library)  # type: ignore[no-untyped-call]
         torch.ops.torchvision.nms, torch.ops.torchvision.roi_align  # noqa: B018
     except (OSError, RuntimeError, AttributeError):
