@@ -19,7 +19,7 @@ from gatecam.settings.schema import CommandConfig
 from gatecam.types import StoredEvent
 
 KEPT_BYTES = 4096  # how much of the end of the program's standard error is kept
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")  # variables for the program
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")  # variables for the program
 
 log = logging.getLogger(__name__)
 
