@@ -130,7 +130,7 @@ def running() -> Running:
 
 
 def link(site: Site, role: Role) -> str:
-    return f"{site.url}login#token={load_tokens(state_folder()).of(role)}"
+    return f"{site.urls[0]}login#token={load_tokens(state_folder()).of(role)}"
 
 
 @contextmanager
@@ -197,7 +197,7 @@ def viewers(site: Site, shown: list[int]) -> Iterator[None]:
     """
     tokens = load_tokens(state_folder())
     given = [tokens.door if number % 2 else tokens.operator for number in range(VIEWERS)]
-    url = site.url.replace("http", "ws") + "live"
+    url = site.urls[0].replace("http", "ws") + "live"
     process = subprocess.Popen([sys.executable, "-c", VIEWER, url, *given], stdout=subprocess.PIPE)
     time.sleep(2)
     assert process.poll() is None
@@ -269,7 +269,7 @@ def measure_operator() -> None:
         opened: list[float] = []
         for _ in range(OPENINGS):
             start_s = time.perf_counter()
-            page.goto(site.url)
+            page.goto(site.urls[0])
             while not page.evaluate(whole):
                 page.wait_for_timeout(5)
             opened.append(time.perf_counter() - start_s)

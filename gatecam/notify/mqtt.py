@@ -245,7 +245,7 @@ class MqttOutput:
                 (
                     "sensor",
                     "verdict",
-                    {"name": "Mask", "device_class": "enum", "options": [*Verdict, NOBODY]},
+                    {"name": "Mask", "device_class": "enum", "options": VERDICTS},
                 ),
                 ("binary_sensor", "problem", {"name": "Camera", "device_class": "problem"}),
             ):

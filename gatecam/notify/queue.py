@@ -10,19 +10,18 @@ from contextlib import ExitStack
 from itertools import islice
 
 from gatecam.ports import Sink
-from gatecam.runtime.telemetry import Telemetry
+from gatecam.runtime.telemetry import Delivering, Telemetry
 from gatecam.types import Event
 
 log = logging.getLogger(__name__)
 
 
-class QueuedSink:
+class QueuedSink(Delivering):
     """Delivers to another sink from a thread of its own. `send` neither blocks nor raises.
 
     Every event ends in one of three counts: `sent`, `failed` (the sink raised an error) or `dropped` (the
-    queue was full, or the sink had not taken the event in time at closing). The telemetry counts them as
-    `<name>_sent`, `<name>_failed` and `<name>_dropped`. The thread ends with `close`. It is a daemon: a sink
-    that blocks for ever cannot keep the program from ending.
+    queue was full, or the sink had not taken the event in time at closing). The thread ends with `close`. It
+    is a daemon: a sink that blocks for ever cannot keep the program from ending.
     """
 
     batch = 1  # events delivered at once
@@ -45,21 +44,6 @@ class QueuedSink:
     def waiting(self) -> int:
         """Return how many events the sink has not taken yet."""
         return len(self._waiting)
-
-    @property
-    def sent(self) -> int:
-        """Return how many events the sink took."""
-        return self._telemetry.counter(f"{self.name}_sent")
-
-    @property
-    def dropped(self) -> int:
-        """Return how many events never reached the sink."""
-        return self._telemetry.counter(f"{self.name}_dropped")
-
-    @property
-    def failed(self) -> int:
-        """Return how many events made the sink raise an error."""
-        return self._telemetry.counter(f"{self.name}_failed")
 
     def send(self, event: Event) -> None:
         """Put the event in the queue. Drop and count it if the queue is full or closed."""
@@ -124,9 +108,6 @@ class QueuedSink:
         self._waiting.clear()
         self._count("dropped", left)
         return left
-
-    def _count(self, outcome: str, amount: int = 1) -> None:
-        self._telemetry.count(f"{self.name}_{outcome}", amount)
 
 
 class FanOut:

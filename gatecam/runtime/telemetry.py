@@ -104,3 +104,28 @@ class Telemetry:
 def _percentile(ordered: list[float], q: float) -> float:
     """Return a percentile by the nearest rank, so that it is always a measured value."""
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+class Delivering:
+    """Counts what happens to the events of one sink or output, as `<name>_sent`, `_failed` and `_dropped`."""
+
+    name: str
+    _telemetry: Telemetry
+
+    @property
+    def sent(self) -> int:
+        """Return how many events it took."""
+        return self._telemetry.counter(f"{self.name}_sent")
+
+    @property
+    def failed(self) -> int:
+        """Return how many deliveries failed."""
+        return self._telemetry.counter(f"{self.name}_failed")
+
+    @property
+    def dropped(self) -> int:
+        """Return how many events it never gets."""
+        return self._telemetry.counter(f"{self.name}_dropped")
+
+    def _count(self, outcome: str, amount: int = 1) -> None:
+        self._telemetry.count(f"{self.name}_{outcome}", amount)

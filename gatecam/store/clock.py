@@ -23,7 +23,16 @@ SANE_MS = round(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)  # no event
 AGREE_S = 60.0
 STA_UNSYNC = 0x40  # adjtimex(2): no time server has set the clock recently
 ASK_S = 5.0
-BUSCTL = ("busctl", "get-property", "org.freedesktop.timedate1", "/org/freedesktop/timedate1")
+TIMEDATE = "org.freedesktop.timedate1"
+BUSCTL = (
+    "busctl",
+    "get-property",
+    TIMEDATE,
+    f"/{TIMEDATE.replace('.', '/')}",
+    TIMEDATE,
+    "NTPSynchronized",
+    "TimeUSec",
+)
 ADVICE = "Set the clock, or let the machine reach a time server. Until then nothing is deleted because of it."
 
 Spans = Sequence[tuple[int, int]]  # times of the first and last event of each day with events, oldest first
@@ -149,14 +158,9 @@ def _ask_kernel() -> tuple[bool, float] | None:
 
 
 def _ask_systemd() -> tuple[bool, float] | None:
-    words = [
-        *BUSCTL,
-        "org.freedesktop.timedate1",
-        "NTPSynchronized",
-        "TimeUSec",
-    ]  # b true, t 1795989725000000
     try:
-        said = subprocess.run(words, capture_output=True, text=True, timeout=ASK_S, check=True).stdout.split()
+        asked = subprocess.run(BUSCTL, capture_output=True, text=True, timeout=ASK_S, check=True)
+        said = asked.stdout.split()  # b true, t 1795989725000000
         return said[1] == "true", int(said[3]) / 1e6
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None

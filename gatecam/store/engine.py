@@ -102,17 +102,12 @@ class SqliteDatabase:
     @contextmanager
     def transaction(self, writing: bool = False) -> Iterator[Connection]:
         """Return a connection in a transaction. A `writing` one locks out other writers from the start."""
-        file = self._shared()
-        try:
-            begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
-            with (
-                file.lend(self._mends) as engine,
-                engine.execution_options(gatecam_begin=begin).begin() as connection,
-            ):
-                yield connection
-        except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-            file.note(code_of(error))
-            raise self._problem(error) from error
+        begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+        with (
+            self._lent() as engine,
+            engine.execution_options(gatecam_begin=begin).begin() as connection,
+        ):
+            yield connection
 
     def used_bytes(self) -> int:
         """Return the bytes that the tables take, without the space that deleted rows left."""
@@ -128,17 +123,12 @@ class SqliteDatabase:
 
         False where another program that reads kept the log from being emptied for some seconds.
         """
-        file = self._shared()
-        try:
-            with file.lend(self._mends) as engine, closing(engine.raw_connection()) as connection:
-                one: Any = connection
-                # A script is stepped to its end: each step frees one page.
-                one.executescript("PRAGMA incremental_vacuum;")
-                (is_busy, *_) = one.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                return not is_busy
-        except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-            file.note(code_of(error))
-            raise self._problem(error) from error
+        with self._lent() as engine, closing(engine.raw_connection()) as connection:
+            one: Any = connection
+            # A script is stepped to its end: each step frees one page.
+            one.executescript("PRAGMA incremental_vacuum;")
+            (is_busy, *_) = one.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not is_busy
 
     def close(self) -> None:
         """Give the file back. It opens again when it is used again.
@@ -149,6 +139,17 @@ class SqliteDatabase:
             if self._file is not None:
                 release(self._file)
                 self._file = None
+
+    @contextmanager
+    def _lent(self) -> Iterator[sa.Engine]:
+        """Lend the file's engine, and turn errors of the database into sentences."""
+        file = self._shared()
+        try:
+            with file.lend(self._mends) as engine:
+                yield engine
+        except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+            file.note(code_of(error))
+            raise self._problem(error) from error
 
     def _shared(self) -> SqliteFile:
         with self._lock:

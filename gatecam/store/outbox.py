@@ -16,7 +16,7 @@ from contextlib import suppress
 from gatecam.errors import OutputError
 from gatecam.ports import Output
 from gatecam.runtime.backoff import Pauses
-from gatecam.runtime.telemetry import Telemetry
+from gatecam.runtime.telemetry import Delivering, Telemetry
 from gatecam.store.events import EventStore
 from gatecam.types import StoredEvent
 
@@ -27,12 +27,12 @@ POLL_S = 1.0  # another program may have added events to the store
 log = logging.getLogger(__name__)
 
 
-class Courier:
+class Courier(Delivering):
     """Delivers every event of the store to one output, in a daemon thread of its own.
 
     After a failure the same events are delivered again, after pauses that grow from 1 s to 60 s, without end.
     If the store's file is deleted or set aside and a new one created, everything in the new one is delivered.
-    The counters `<name>_sent`, `<name>_failed` and `<name>_dropped` are in the telemetry.
+    Failed deliveries are repeated. Events are dropped if the store deletes them first.
     """
 
     def __init__(
@@ -75,21 +75,6 @@ class Courier:
     def waiting(self) -> int:
         """Return how many events the output does not have yet, as last counted."""
         return self._waiting
-
-    @property
-    def sent(self) -> int:
-        """Return how many events the output took."""
-        return self._telemetry.counter(f"{self.name}_sent")
-
-    @property
-    def failed(self) -> int:
-        """Return how many deliveries failed. Their events are delivered again."""
-        return self._telemetry.counter(f"{self.name}_failed")
-
-    @property
-    def dropped(self) -> int:
-        """Return how many events the output never gets, because the store deleted them first."""
-        return self._telemetry.counter(f"{self.name}_dropped")
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread, within `timeout_s`. Undelivered events are delivered after the next start."""
@@ -137,7 +122,7 @@ class Courier:
     def _lose(self, cursor: int, number: int) -> None:
         """Move the cursor over deleted events. Only the first such loss in one trouble is logged."""
         self._store.move_cursor(self.name, cursor + number)
-        self._telemetry.count(f"{self.name}_dropped", number)
+        self._count("dropped", number)
         if not self._lost:
             log.warning(
                 "%d events were deleted that %s never got: fix it, or raise store.keep_days and keep_mb.",
@@ -153,12 +138,12 @@ class Courier:
         number = self._output.deliver(events)
         if number:
             self._store.move_cursor(self.name, events[number - 1].id)
-            self._telemetry.count(f"{self.name}_sent", number)
+            self._count("sent", number)
         if number < len(events):
             raise OutputError(f"{self.name}: took {number} of {len(events)} events: the others come again.")
 
     def _fail(self, error: Exception) -> None:
-        self._telemetry.count(f"{self.name}_failed")
+        self._count("failed")
         text = str(error) or type(error).__name__
         if not isinstance(error, OutputError):
             text = f"{self.name} failed ({type(error).__name__}: {text}); it is tried again."

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 import cv2
@@ -169,7 +170,7 @@ class LivePictures:
 
     def tell(self, presence: Presence) -> None:
         """Pass on a camera's presence. This is an observer of `Presences`."""
-        self._call_soon(lambda: self._hub.tell_state(presence))
+        self._call_soon(partial(self._hub.tell_state, presence))
 
     def note(self, steps: Sequence[Step]) -> None:
         """Add a round's steps. Only references to them are kept."""
@@ -219,7 +220,8 @@ class LivePictures:
             hidden = boxes if self._blurs[role] else ()
             if hidden is not None:  # otherwise the search is late, and this picture is skipped
                 region = scene.region if role is Role.OPERATOR else None
-                self._call_soon(_shown(self._hub, camera, role, draw(step, hidden, role, region)))
+                jpeg = draw(step, hidden, role, region)
+                self._call_soon(partial(self._hub.show, camera, role, jpeg))
 
 
 def draw(step: Step, hidden: Sequence[Box], role: Role, region: Region | None = None) -> bytes:
@@ -246,18 +248,9 @@ def encode(image: Image) -> bytes:
 
 def state_message(camera: str, presence: Presence | None) -> str:
     """Return the message for a browser about a camera. `people` is null before its first frame is judged."""
-    if presence is None:
-        return json.dumps({"camera": camera, "people": None, "verdict": None, "blindness": ""})
-    verdict = None if presence.verdict is None else presence.verdict.value
+    told = presence or Presence(camera)
+    people = None if presence is None else told.people
+    verdict = None if told.verdict is None else told.verdict.value
     return json.dumps(
-        {
-            "camera": camera,
-            "people": presence.people,
-            "verdict": verdict,
-            "blindness": str(presence.blindness),
-        }
+        {"camera": camera, "people": people, "verdict": verdict, "blindness": str(told.blindness)}
     )
-
-
-def _shown(hub: Hub, camera: str, role: Role, jpeg: bytes) -> Callable[[], None]:
-    return lambda: hub.show(camera, role, jpeg)

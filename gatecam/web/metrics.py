@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -16,9 +17,26 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gatecam.live.control import Running
-from gatecam.live.health import CameraHealth, Health, QueueHealth
+from gatecam.live.health import CameraHealth, Health
 from gatecam.runtime.telemetry import BOUNDS_S, StageHistogram
 from gatecam.types import EventKind
+
+# Name, field of the health, and description
+OF_CAMERA = (
+    (CounterMetricFamily, "frames", "frames", "Frames judged."),
+    (CounterMetricFamily, "frames_dropped", "dropped", "Frames skipped because newer ones had come."),
+    (CounterMetricFamily, "reader_restarts", "restarts", "Restarts of a camera's reader."),
+    (GaugeMetricFamily, "camera_sees", "sees", "1 if a camera gives usable pictures."),
+    (GaugeMetricFamily, "camera_too_slow", "slowness", "1 if a camera's frames are judged too slowly."),
+    (GaugeMetricFamily, "camera_age_seconds", "age_s", "Age of the newest judged frame."),
+    (GaugeMetricFamily, "faces", "faces", "Faces in view."),
+)
+OF_QUEUE = (
+    (GaugeMetricFamily, "queue_length", "waiting", "Events that wait for an output."),
+    (CounterMetricFamily, "output_sent", "sent", "Events that an output took."),
+    (CounterMetricFamily, "output_failures", "failed", "Failures of an output."),
+    (CounterMetricFamily, "output_dropped", "dropped", "Events that an output never gets."),
+)
 
 
 def metrics_router(running: Running) -> APIRouter:
@@ -45,7 +63,7 @@ class _Program(Collector):
         health = self._running.health()
         yield from _of_program(health)
         yield from _of_cameras(health.cameras)
-        yield from _of_queues(health.queues)
+        yield from _families("output", health.queues, OF_QUEUE)
         yield _of_stages(self._running.stages())
 
 
@@ -53,36 +71,31 @@ def _of_program(health: Health) -> Iterator[Metric]:
     yield InfoMetricFamily(
         "gatecam", "The running program.", value={"version": health.version, "device": health.device}
     )
-    yield GaugeMetricFamily("gatecam_up_seconds", "Time since the start.", health.up_s)
-    yield GaugeMetricFamily("gatecam_troubles", "Current faults that stop no camera.", len(health.troubles))
-    if health.memory_mib is not None:
-        yield GaugeMetricFamily("gatecam_memory_bytes", "Memory in use.", health.memory_mib * 2**20)
-    if health.open_files is not None:
-        yield GaugeMetricFamily("gatecam_open_files", "Open files, sockets and pipes.", health.open_files)
-
-    if health.cores_in_use is not None:
-        yield GaugeMetricFamily(
-            "gatecam_cores_in_use_ratio", "Share of the cores in use.", health.cores_in_use
-        )
-    if health.free_disk_mb is not None:
-        yield GaugeMetricFamily(
-            "gatecam_disk_free_bytes", "Free disk space for the store.", health.free_disk_mb * 1e6
-        )
+    memory, disk = health.memory_mib, health.free_disk_mb
+    for name, text, value in (
+        ("up_seconds", "Time since the start.", health.up_s),
+        ("troubles", "Current faults that stop no camera.", len(health.troubles)),
+        ("memory_bytes", "Memory in use.", None if memory is None else memory * 2**20),
+        ("open_files", "Open files, sockets and pipes.", health.open_files),
+        ("cores_in_use_ratio", "Share of the cores in use.", health.cores_in_use),
+        ("disk_free_bytes", "Free disk space for the store.", None if disk is None else disk * 1e6),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(f"gatecam_{name}", text, value)
 
 
-def _of_cameras(cameras: tuple[CameraHealth, ...]) -> Iterator[Metric]:
-    label = ["camera"]
-    frames = CounterMetricFamily("gatecam_frames", "Frames judged.", labels=label)
-    dropped = CounterMetricFamily(
-        "gatecam_frames_dropped", "Frames skipped because newer ones had come.", labels=label
-    )
-    restarts = CounterMetricFamily("gatecam_reader_restarts", "Restarts of a camera's reader.", labels=label)
-    sees = GaugeMetricFamily("gatecam_camera_sees", "1 if a camera gives usable pictures.", labels=label)
-    slow = GaugeMetricFamily(
-        "gatecam_camera_too_slow", "1 if a camera's frames are judged too slowly.", labels=label
-    )
-    age = GaugeMetricFamily("gatecam_camera_age_seconds", "Age of the newest judged frame.", labels=label)
-    faces = GaugeMetricFamily("gatecam_faces", "Faces in view.", labels=label)
+def _families(label: str, of: Sequence[Any], table: Sequence[tuple[Any, str, str, str]]) -> Iterator[Metric]:
+    """Yield the families of a table for the cameras or outputs that have the fields in it."""
+    for kind, name, field, text in table:
+        family = kind(f"gatecam_{name}", text, labels=[label])
+        for one in of:
+            if (value := getattr(one, field)) is not None:
+                family.add_metric([one.name], bool(value) if isinstance(value, str) else value)
+        yield family
+
+
+def _of_cameras(cameras: Sequence[CameraHealth]) -> Iterator[Metric]:
+    yield from _families("camera", cameras, OF_CAMERA)
     verdicts = CounterMetricFamily(
         "gatecam_verdicts", "People, by their first verdict.", labels=["camera", "verdict"]
     )
@@ -91,35 +104,13 @@ def _of_cameras(cameras: tuple[CameraHealth, ...]) -> Iterator[Metric]:
     )
     events = CounterMetricFamily("gatecam_events", "All events, by kind.", labels=["camera", "kind"])
     for camera in cameras:
-        frames.add_metric([camera.name], camera.frames)
-        dropped.add_metric([camera.name], camera.dropped)
-        restarts.add_metric([camera.name], camera.restarts)
-        sees.add_metric([camera.name], camera.sees)
-        slow.add_metric([camera.name], bool(camera.slowness))
-        faces.add_metric([camera.name], camera.faces)
-        if camera.age_s is not None:
-            age.add_metric([camera.name], camera.age_s)
         for verdict, number in camera.people.items():
             verdicts.add_metric([camera.name, verdict], number)
         for kind, number in camera.events.items():
             events.add_metric([camera.name, kind], number)
             if EventKind(kind).is_alert:
                 alerts.add_metric([camera.name, kind], number)
-    yield from (frames, dropped, restarts, sees, slow, age, faces, verdicts, alerts, events)
-
-
-def _of_queues(queues: tuple[QueueHealth, ...]) -> Iterator[Metric]:
-    label = ["output"]
-    waiting = GaugeMetricFamily("gatecam_queue_length", "Events that wait for an output.", labels=label)
-    sent = CounterMetricFamily("gatecam_output_sent", "Events that an output took.", labels=label)
-    failed = CounterMetricFamily("gatecam_output_failures", "Failures of an output.", labels=label)
-    dropped = CounterMetricFamily("gatecam_output_dropped", "Events that an output never gets.", labels=label)
-    for queue in queues:
-        waiting.add_metric([queue.name], queue.waiting)
-        sent.add_metric([queue.name], queue.sent)
-        failed.add_metric([queue.name], queue.failed)
-        dropped.add_metric([queue.name], queue.dropped)
-    yield from (waiting, sent, failed, dropped)
+    yield from (verdicts, alerts, events)
 
 
 def _of_stages(stages: list[StageHistogram]) -> Metric:

@@ -63,11 +63,6 @@ class Site:
         self._stack = ExitStack()
 
     @property
-    def url(self) -> str:
-        """Return the address of the pages for a browser on this machine."""
-        return self._server.url
-
-    @property
     def urls(self) -> tuple[str, ...]:
         """Return the pages' addresses, first for this machine, then for others if they are served too."""
         return self._server.urls

@@ -42,10 +42,10 @@ def rounds(count: int) -> list[Round]:
 def test_pages_pictures_and_metrics_come_from_one_port(config):
     with build_site(config, RUNNING) as site:
         operator = {"Authorization": f"Bearer {load_tokens(state_folder()).operator}"}
-        assert httpx.get(site.url, headers=operator).status_code == 200
-        assert "gatecam_up_seconds" in httpx.get(f"{site.url}metrics", headers=operator).text
-        assert httpx.get(f"{site.url}api/events").status_code == 401
-        with connect(site.url.replace("http", "ws") + "live", additional_headers=operator) as socket:
+        assert httpx.get(site.urls[0], headers=operator).status_code == 200
+        assert "gatecam_up_seconds" in httpx.get(f"{site.urls[0]}metrics", headers=operator).text
+        assert httpx.get(f"{site.urls[0]}api/events").status_code == 401
+        with connect(site.urls[0].replace("http", "ws") + "live", additional_headers=operator) as socket:
             assert json.loads(socket.recv(timeout=10))["people"] is None
             site.tell(Presence("gate", 1, Verdict.NONE))
             assert json.loads(socket.recv(timeout=10))["verdict"] == "none"
@@ -54,7 +54,7 @@ def test_pages_pictures_and_metrics_come_from_one_port(config):
                 site.note(turn)
             assert socket.recv(timeout=10)[:3] == b"\x00\xff\xd8"
     with pytest.raises(httpx.ConnectError):
-        httpx.get(site.url)
+        httpx.get(site.urls[0])
 
 
 def test_a_port_in_use_is_told(config):
