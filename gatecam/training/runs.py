@@ -43,7 +43,6 @@ def train_with_bar(
     """Train with a progress bar. Ctrl-C and SIGTERM stop after the current batch.
 
     Args:
-        training: the run to train or to continue.
         batches: the number of batches done so far, and of the whole run.
         describe: returns the number of batches done, and how the run goes.
 
@@ -93,8 +92,6 @@ def save(folder: Path, log: Sequence[Mapping[str, Any]], made_of: str, state: Ma
     """Write a run's log and checkpoint, each atomically.
 
     Args:
-        folder: the run's folder.
-        log: the lines of the log.
         made_of: identifies the run's inputs. `resume` rejects a checkpoint with another value.
         state: tensors and plain values for `resume` to restore.
 

@@ -36,9 +36,6 @@ def augmented_crop(
     """Return the classifier's input (3, size, size) for a patch that was changed at random.
 
     Args:
-        patch: the face.
-        spec: how to crop it.
-        rng: makes all random choices.
         wanted: which of `recipe.AUGMENTATIONS` may happen.
     """
     image, box = patch.image, patch.box
@@ -72,9 +69,7 @@ def plain_crop(patch: Patch, spec: CropSpec) -> Tensor:
 
 
 def _bordered(image: Image, box: Floats, rng: np.random.Generator) -> tuple[Image, Floats]:
-    """Add the surroundings that a cut-out face lacks, so that the network learns nothing from the picture's
-    edge.
-    """
+    """Add the surroundings that a cut-out face lacks. The network would learn from the picture's edge."""
     border = int(max(image.shape[:2]) * 0.25)
     kind = BORDERS[rng.integers(len(BORDERS))]
     value = tuple(int(v) for v in rng.integers(0, 255, 3))

@@ -96,10 +96,7 @@ class Trainer:
     """Trains one network, and resumes if its folder has a checkpoint.
 
     Args:
-        sampler: the training faces.
         validate: scores a network on held-out faces.
-        recipe: the run's settings.
-        start: initial weights, or None.
         folder: the run's folder, made by `prepare`.
         workers: the processes that share each batch.
 
@@ -201,9 +198,7 @@ class Trainer:
         return state.epoch >= recipe.epochs or 0 < recipe.patience <= state.epoch - state.best_epoch
 
     def _epoch(self, report: Callable[[Report], None], board: Board | None) -> bool:
-        """Train one epoch, or the rest of it. Return False if the run was stopped, after writing a
-        checkpoint.
-        """
+        """Train the rest of an epoch. Return False if the run was stopped and a checkpoint was written."""
         state, steps, recipe = self._state, self._sampler.steps, self._recipe
         started_s = saved_s = time.monotonic()
         self._set_training()

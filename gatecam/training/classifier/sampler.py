@@ -136,9 +136,7 @@ class Sampler:
         return self._dressed(faces, rng)
 
     def _mixed(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Choose mask states in fixed shares where masks are known. Choose genders and age bands equally
-        often otherwise.
-        """
+        """Choose mask states in fixed shares where masks are known, and else genders and ages equally."""
         masked, people = self._pools()
         real = round(self._count * REAL_SHARE) if masked and people else self._count * bool(masked)
         parts = []
@@ -178,9 +176,7 @@ class Sampler:
         return (masked if any(shows_all) else []), people
 
     def _dressed(self, faces: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Choose a random mask state for each bare face if the recipe draws masks. Leave other faces as they
-        are.
-        """
+        """Choose a random mask state for each bare face, if the recipe draws masks."""
         drawn = self._bare[faces] & self._recipe.draw
         states = np.where(drawn, rng.choice(3, len(faces), p=DRESS_SHARES), self.labels["mask"][faces])
         return faces, states, drawn

@@ -71,12 +71,7 @@ class Finding:
 
 
 def pictures_of(collections: Sequence[Collection], parts: Sequence[Sequence[str]]) -> list[Picture]:
-    """Group rows by picture, in the order of the rows.
-
-    Args:
-        collections: the collections whose rows are grouped.
-        parts: the part of each row, by collection.
-    """
+    """Group rows and their parts by picture, in the order of the rows."""
     pictures = []
     for collection, of_rows in zip(collections, parts, strict=True):
         rows: dict[Path, list[Row]] = {}

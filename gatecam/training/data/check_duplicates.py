@@ -67,7 +67,6 @@ def find_duplicates(greys: Image, progress: Progress) -> list[Pair]:
 
     Args:
         greys: (N, S, S) uint8 grey pictures, squeezed into a square. Black ones match nothing.
-        progress: called with the number of compared pairs and of all pairs.
     """
     candidates = list(_candidates(greys))
     found: dict[tuple[int, int], Pair] = {}

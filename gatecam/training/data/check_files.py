@@ -43,10 +43,6 @@ def examine_pictures(paths: Sequence[Path], progress: Progress) -> list[Examined
     decoded, and a picture of a single colour. These are oddities: the extension of another format, and a very
     small, very large or very long picture. Changed bytes within a JPEG's data go unnoticed as long as all
     blocks decode, because the format has no checksum.
-
-    Args:
-        paths: the pictures, each once.
-        progress: called with the number of finished pictures and of all pictures.
     """
     found: list[Examined] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:

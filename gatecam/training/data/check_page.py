@@ -38,13 +38,7 @@ HOW_LABELS_WERE_JUDGED = (
 
 
 def write_check_page(path: Path, findings: Sequence[Finding], checked: str, labels_judged: bool) -> None:
-    """Write the page.
-
-    Args:
-        path: the HTML file to write.
-        findings: the findings. Those of one kind are shown in this order.
-        checked: a sentence on what was checked.
-        labels_judged: whether labels were compared with predictions.
+    """Write the page. Findings of one kind are shown in their order, below a sentence on what was `checked`.
 
     Raises:
         OutputError: the file cannot be written.

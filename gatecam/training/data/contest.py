@@ -56,8 +56,6 @@ def read_listed(table: Path, lines: Sequence[Line], notes: Notes) -> list[Row]:
 
     Args:
         table: the CSV file. The people's folders are in `images/` beside it, or directly beside it.
-        lines: the lines of the file.
-        notes: problems are added here.
     """
     people: dict[Path, _Person] = {}
     for line in lines:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -77,7 +78,6 @@ def load_faces(
 
     Args:
         collection: the faces whose pictures are read.
-        progress: called with the number of finished pictures and of all pictures.
         cache: an .npz file. It is read if it was made from the same boxes and unchanged pictures, and written
             otherwise. Labels are never read from it.
 
@@ -97,56 +97,35 @@ def load_faces(
     return _labelled(cuts, collection), problems
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cuts:
-    """Holds what is cropped from pictures. The fields have the meaning of those in `Faces`."""
-
-    rows: NDArray[np.int64]
-    patches: Image
-    sizes: NDArray[np.int32]
-    boxes: Floats
-    landmarks: Floats
-    face_px: Floats
-    detected: NDArray[np.bool_]
-
-    @staticmethod
-    def of(count: int) -> _Cuts:
-        """Allocate arrays for `count` faces."""
-        return _Cuts(
-            rows=np.arange(count),
-            patches=np.zeros((count, PATCH_PX, PATCH_PX, 3), np.uint8),
-            sizes=np.zeros((count, 2), np.int32),
-            boxes=np.zeros((count, 4), np.float32),
-            landmarks=np.full((count, 5, 2), np.nan, np.float32),
-            face_px=np.zeros(count, np.float32),
-            detected=np.zeros(count, bool),
-        )
-
-    def filled(self) -> _Cuts:
-        """Return only the faces that were cropped."""
-        cut = self.sizes[:, 0] > 0
-        return self if cut.all() else _Cuts(*(getattr(self, field.name)[cut] for field in fields(self)))
+Cuts = dict[str, Any]  # the arrays of `Faces` that are cropped from pictures, by name
 
 
-def _labelled(cuts: _Cuts, collection: Collection) -> Faces:
-    rows = [collection.rows[i] for i in cuts.rows]
+def _empty(count: int) -> Cuts:
+    """Allocate the arrays for `count` faces."""
+    return {
+        "rows": np.arange(count),
+        "patches": np.zeros((count, PATCH_PX, PATCH_PX, 3), np.uint8),
+        "sizes": np.zeros((count, 2), np.int32),
+        "boxes": np.zeros((count, 4), np.float32),
+        "landmarks": np.full((count, 5, 2), np.nan, np.float32),
+        "face_px": np.zeros(count, np.float32),
+        "detected": np.zeros(count, bool),
+    }
+
+
+def _labelled(cuts: Cuts, collection: Collection) -> Faces:
+    rows = [collection.rows[i] for i in cuts["rows"]]
     return Faces(
-        patches=cuts.patches,
-        sizes=cuts.sizes,
-        boxes=cuts.boxes,
-        landmarks=cuts.landmarks,
+        **cuts,
         mask=np.array([row.mask for row in rows], np.int64),
         gender=np.array([row.gender for row in rows], np.int64),
         age=np.array([row.age for row in rows], np.int64),
-        face_px=cuts.face_px,
         suspect=np.array([row.suspect for row in rows]),
-        detected=cuts.detected,
         keys=np.array([row.key for row in rows]),
         images=np.array([relative(row.image, collection.folder) for row in rows]),
         years=np.array([row.years for row in rows], np.int64),
         races=np.array([row.race for row in rows]),
         kinds=np.array([row.kind for row in rows]),
-        rows=cuts.rows,
     )
 
 
@@ -172,24 +151,23 @@ def file_state(image: Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _read_cache(cache: Path, stamp: str) -> tuple[_Cuts, list[Problem]] | None:
+def _read_cache(cache: Path, stamp: str) -> tuple[Cuts, list[Problem]] | None:
     """Return the contents of a cache, or None if it is missing, damaged or made from something else."""
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["stamp"]) != stamp:
                 return None
             problems = [Problem(*texts) for texts in json.loads(str(stored["problems"]))]
-            return _Cuts(*(stored[field.name] for field in fields(_Cuts))), problems
+            return {name: stored[name] for name in _empty(0)}, problems
     except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         return None
 
 
-def _write_cache(cache: Path, stamp: str, cuts: _Cuts, problems: Sequence[Problem]) -> None:
+def _write_cache(cache: Path, stamp: str, cuts: Cuts, problems: Sequence[Problem]) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     told = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
-    arrays = {field.name: getattr(cuts, field.name) for field in fields(_Cuts)}
     with replacing(cache) as part:
-        np.savez(part, stamp=stamp, problems=told, **arrays)
+        np.savez(part, stamp=stamp, problems=told, **cuts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +188,7 @@ def _picture(path: Path, one_person: bool) -> _Picture:
     return _Picture(path, image, Bordered(shrunk(image, scale), 0, scale))
 
 
-def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Problem]]:
+def _cut_all(collection: Collection, progress: Progress) -> tuple[Cuts, list[Problem]]:
     by_image: dict[Path, list[int]] = {}
     for index, row in enumerate(collection.rows):
         by_image.setdefault(row.image, []).append(index)
@@ -226,13 +204,15 @@ def _cut_all(collection: Collection, progress: Progress) -> tuple[_Cuts, list[Pr
             cutter.cut_picture(picture, by_image[picture.path], detections)
         progress(begin + len(batch), len(images))
     cutter.cut_unfound()
-    cuts = cutter.cuts.filled()
-    if not len(cuts.rows):
+    cut = cutter.cuts["sizes"][:, 0] > 0
+    if not cut.any():
         why = f" ({cutter.problems[0].what})" if cutter.problems else ""
         raise DataError(
             f"{collection.folder}: none of its pictures can be used{why}. Provide the complete folder."
         )
-    return cuts, cutter.problems
+    if cut.all():  # do not copy the patches of all faces
+        return cutter.cuts, cutter.problems
+    return {name: values[cut] for name, values in cutter.cuts.items()}, cutter.problems
 
 
 class _Cutter:
@@ -242,7 +222,7 @@ class _Cutter:
         self._collection = collection
         self._found: dict[str, list[Floats]] = {}  # by key: boxes as fractions of their picture
         self._unfound: list[int] = []
-        self.cuts = _Cuts.of(len(collection.rows))
+        self.cuts = _empty(len(collection.rows))
         self.problems: list[Problem] = []
 
     def read(self, path: Path, indices: Sequence[int]) -> _Picture | None:
@@ -313,13 +293,13 @@ class _Cutter:
         corner = np.array([x1, y1], np.float32)
         corners = np.array([[box.x1, box.y1], [box.x2, box.y2]], np.float32)
         cuts = self.cuts
-        cuts.patches[index, : patch.shape[0], : patch.shape[1]] = patch
-        cuts.sizes[index] = patch.shape[:2]
-        cuts.boxes[index] = ((corners - corner) * scale).reshape(4)
-        cuts.face_px[index] = min(labelled.width, labelled.height)
-        cuts.detected[index] = landmarks is not None
+        cuts["patches"][index, : patch.shape[0], : patch.shape[1]] = patch
+        cuts["sizes"][index] = patch.shape[:2]
+        cuts["boxes"][index] = ((corners - corner) * scale).reshape(4)
+        cuts["face_px"][index] = min(labelled.width, labelled.height)
+        cuts["detected"][index] = landmarks is not None
         if landmarks is not None:
-            cuts.landmarks[index] = (landmarks - corner) * scale
+            cuts["landmarks"][index] = (landmarks - corner) * scale
 
     def _note(self, image: Path, what: str, details: str, done: str) -> None:
         where = relative(image, self._collection.folder)

@@ -56,7 +56,6 @@ def stratified_parts(
     Multi-Label Data"), applied to groups.
 
     Args:
-        collection: the collection to split.
         by_person: keep rows of one key together. Otherwise only rows of one picture stay together.
         shares: shares of "validation" and "test", from 0 to 1. The rest trains.
         seed: decides the order of units with equally many rows.

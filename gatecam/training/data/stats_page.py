@@ -20,10 +20,6 @@ def add_collection(
     """Add the counts and plots of one collection to a page.
 
     Args:
-        page: the page to add to.
-        title: heading of the section.
-        layout: name of the collection's layout.
-        summary: counts of the collection.
         sizes: number of pictures by (width, height).
     """
     page.heading(title)

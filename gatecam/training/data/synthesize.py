@@ -67,11 +67,7 @@ class Synthesis:
 
 
 def candidates_of(rows: Iterable[tuple[Row, str]], seed: int) -> list[Candidate]:
-    """Return one bare face of known gender and age for each person, in random order.
-
-    Args:
-        rows: faces with their pictures' names.
-        seed: decides the order.
+    """Return one bare face of known gender and age for each person, in a random order that `seed` decides.
 
     Raises:
         DataError: there is no such face.
@@ -97,9 +93,7 @@ def synthesize(
     Args:
         candidates: used in this order. Those whose face is not found are left out.
         out: the folder to fill. It is created if missing.
-        people: the maximum number of people.
         seed: decides all random choices. The same seed gives the same pictures.
-        progress: called with the number of finished people.
 
     Raises:
         OutputError: the folder contains something else, or cannot be written to.

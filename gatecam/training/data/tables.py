@@ -88,7 +88,6 @@ def read_lines(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[
     """Yield where each line of a CSV file in UTF-8 stands, as `file:line`, and its values by column.
 
     Args:
-        path: the file.
         columns: columns that it must have.
         what: what the file should be, such as "a split file".
 

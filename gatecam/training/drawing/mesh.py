@@ -28,14 +28,11 @@ class Layer:
 def draw_sheet(
     points: Floats, texture: Floats, pose: Pose, shape: tuple[int, ...], opacity: Floats | None = None
 ) -> Layer | None:
-    """Draw the sheet as the camera sees it, nearer parts over farther ones. Return None if none of it is
-    seen.
+    """Draw the sheet as the camera sees it, or return None if none of it is seen.
 
     Args:
         points: (rows, columns, 3) places in space of a regular net of the texture.
         texture: (h, w, 3) colours, light included.
-        pose: the head's pose.
-        shape: the picture's height and width.
         opacity: (h, w), 0 to 1. None hides everything behind the sheet.
     """
     px = pose.px(points)

@@ -33,14 +33,7 @@ def _texels() -> tuple[Floats, Floats]:
 
 
 def _wrapped(top: Floats, off: Floats, cloth: Cloth, scene: Scene) -> list[Layer | None]:
-    """Draw cloth around the neck.
-
-    Args:
-        top: (COLUMNS,) heights of its upper edge.
-        off: (ROWS, COLUMNS) distance from the skin.
-        cloth: the texture.
-        scene: the face.
-    """
+    """Draw cloth around the neck from heights `top` (COLUMNS,), `off` (ROWS, COLUMNS) units from the skin."""
     y = top + (_LOW - top) * _v()
     points = around(np.broadcast_to(1.5 * _u(), y.shape), floats(y), off, 1 + 0.5 * _v())
     return [draw_sheet(points, shade(cloth, points, scene.pose, scene.light), scene.pose, scene.shape)]

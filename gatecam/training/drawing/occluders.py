@@ -37,9 +37,7 @@ OCCLUDERS = {
 
 
 def pick_occluder(rng: np.random.Generator, beard: bool) -> str:
-    """Choose one of the things at random. Hands are the most frequent. A beard is chosen only if `beard` is
-    true.
-    """
+    """Choose one of the things at random, most often a hand, and a beard only if `beard` is true."""
     names = [name for name in OCCLUDERS if beard or name != "beard"]
     shares = np.array([OCCLUDERS[name].share for name in names])
     return names[rng.choice(len(names), p=shares / shares.sum())]

@@ -39,7 +39,6 @@ class Scene:
         """Return a layer without the parts that the hair beside the face covers.
 
         Args:
-            layer: the layer.
             beyond: distance from the face's middle line beyond which pixels may be hair, in units.
             unlike: also remove parts over pixels that are brighter than skin.
         """

@@ -41,9 +41,7 @@ class _Plane:
 
     @classmethod
     def around(cls, places: Floats, scene: Scene, border: float) -> _Plane | None:
-        """Return the window that holds places (n, 2) with a border in units, or None if the picture shows
-        none of it.
-        """
+        """Return the window around places (n, 2) with a border in units, or None if it is out of view."""
         pose = scene.pose
         before = np.full((len(places), 1), BEFORE_FACE, np.float32)
         box = box_in(pose.px(np.hstack([places, before])), scene.shape, border * pose.unit_px)
@@ -58,9 +56,7 @@ class _Plane:
         return cls(x1, y1, (np.stack([x, y], -1) - middle) @ turn, pose.unit_px)
 
     def layer(self, colors: Floats, inside: Floats) -> Layer:
-        """Make a layer from colours (h, w, 3) and the distance inside its edge (h, w), in units, negative
-        outside.
-        """
+        """Make a layer from colours (h, w, 3) and the depth (h, w) inside its edge in units."""
         return Layer(floats(colors), floats(np.clip(inside * self.px + 0.5, 0, 1)), self.x, self.y)
 
 
@@ -70,11 +66,8 @@ def draw_rods(
     """Draw rods in the colour of skin. Fingers and palms consist of them.
 
     Args:
-        rods: the parts of the body.
         nails: (m, 4), the middle of each nail and the direction of its finger.
         color: (3,) RGB of the skin in the picture's light.
-        scene: the face.
-        rng: places blotches at random.
     """
     ends = np.stack([place for rod in rods for place in (rod.start, rod.end)])
     plane = _Plane.around(ends, scene, max(max(rod.radius) for rod in rods))

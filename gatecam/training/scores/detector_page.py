@@ -56,7 +56,6 @@ def page_of(evaluation: DetectorEvaluation, matches: Sequence[Match], on_empty: 
     """Return the page of an evaluation.
 
     Args:
-        evaluation: the scores to show.
         matches: the results of the first detector, which is the evaluated one, by picture.
         on_empty: its results on the pictures without a face.
     """

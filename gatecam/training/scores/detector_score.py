@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gatecam.labels import MASK_LABELS
 from gatecam.training.scores.matching import Match, side_px
 from gatecam.training.scores.rates import Interval, interval, resampled, rounded
+from gatecam.types import Detection
 
 BAND_EDGES_PX = (16, 32, 64, 128)
 ALL = "all"
@@ -119,6 +120,13 @@ def _key_indices(matches: Sequence[Match]) -> NDArray[np.int64]:
     return np.unique([m.truth.key for m in matches], return_inverse=True)[1].astype(np.int64)
 
 
+def _detections(matches: Sequence[Match]) -> Iterator[tuple[int, Detection, bool]]:
+    """Yield each detection with the index of its key and whether it found a face."""
+    for key, m in zip(_key_indices(matches).tolist(), matches, strict=True):
+        yield from ((key, detection, True) for detection in m.found if detection is not None)
+        yield from ((key, detection, False) for detection in m.false)
+
+
 def _recall(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
     rows = [
         (key, face.mask, side_px(face.box), hit is not None)
@@ -136,9 +144,7 @@ def _recall(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
 def _precision(matches: Sequence[Match], min_face_px: int) -> dict[str, Rate]:
     rows = [
         (key, max(side_px(detection.box), min_face_px), right)  # small ones go to the first band
-        for key, m in zip(_key_indices(matches).tolist(), matches, strict=True)
-        for right, detections in ((True, [d for d in m.found if d]), (False, m.false))
-        for detection in detections
+        for key, detection, right in _detections(matches)
     ]
     keys, right = (np.array([row[i] for row in rows], np.int64) for i in (0, 2))
     sides = np.array([row[1] for row in rows], np.float64)
@@ -151,12 +157,7 @@ def _curve(matches: Sequence[Match]) -> tuple[Curve, float | None, Interval | No
     """Return the curve, the area under it and that area's interval."""
     of_match = _key_indices(matches)
     faces = np.bincount(of_match, [len(m.truth.faces) for m in matches])  # (K,)
-    rows = [
-        (detection.score, right, key)
-        for key, m in zip(of_match.tolist(), matches, strict=True)
-        for right, detections in ((True, [d for d in m.found if d]), (False, m.false))
-        for detection in detections
-    ]
+    rows = [(detection.score, right, key) for key, detection, right in _detections(matches)]
     if not rows or not faces.sum():
         return Curve([], [], []), 0.0 if faces.sum() else None, None
     rows.sort(key=lambda row: -row[0])

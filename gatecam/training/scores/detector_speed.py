@@ -52,8 +52,6 @@ def measure_speed(
         detectors: detectors by name, built for the minimum face size `min_face_px`.
         min_face_px: minimum face size for the library's detector.
         images: (H, W, 3) RGB. Their centres are scaled to frames.
-        device: the device that all of them run on.
-        progress: called with the number of finished rounds and of all rounds.
     """
     thresholds = DetectorConfig()
     library = facenet_pytorch.MTCNN(

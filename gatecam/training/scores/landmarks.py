@@ -59,10 +59,8 @@ def score_landmarks(
     """Score each detector's landmarks on bare faces, without and with drawn masks.
 
     Args:
-        detectors: the detectors by name.
         rows: bare faces, one per picture. At most `FACES` of them are chosen at random with a fixed seed.
         problems: pictures that cannot be read are added here.
-        progress: called with the number of finished faces and of all faces.
 
     Returns:
         The scores by detector and mask state.

@@ -63,7 +63,6 @@ def truths_of(
     """Return the pictures of some rows, each with the faces that count and the boxes that are ignored.
 
     Args:
-        collection: the collection of the rows.
         rows: all rows of the pictures that are scored.
         known: real faces without a label, by the picture's path or name.
         min_face_px: faces with a shorter side below this do not count.

@@ -34,7 +34,6 @@ def page_of(evaluation: Evaluation, sets: Sequence[Judged]) -> Page:
     """Return the page of an evaluation.
 
     Args:
-        evaluation: the scores to show.
         sets: the judged pictures of each report, in the order of the reports.
     """
     page = Page(f"Scores of {evaluation.weights}")

@@ -82,12 +82,7 @@ def slices_picture(slices: Sequence[Slice]) -> bytes:
 def precision_recall_picture(
     curves: Mapping[str, Curve], points: Mapping[str, tuple[float | None, float | None]]
 ) -> bytes:
-    """Draw the curve of each detector, and a dot for its recall and precision at its own thresholds.
-
-    Args:
-        curves: the curves by detector.
-        points: recall and precision by detector.
-    """
+    """Draw the curve of each detector, and a dot for its recall and precision at its own thresholds."""
     with plots((6.4, 4.6)) as ((axes,), out):
         for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
             axes.plot(curve.recall, curve.precision, color=colour, linewidth=1.8, label=name)

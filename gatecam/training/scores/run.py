@@ -97,10 +97,7 @@ def evaluate_sets(
     """Score judged pictures with the temperatures of a spec.
 
     Args:
-        spec: the spec of the weights.
-        sets: the judged pictures.
         fitted: number of these faces that a head's temperature was fitted on, by head.
-        parameters: parameters from the command line.
     """
     with progress("resample", len(sets), "sets") as tick:
         reports = []
