@@ -75,6 +75,37 @@ def check(
 
 
 @app.command()
+def label(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Folders or CSV files of pictures, and videos.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for NAME/faces.csv of each source.")],
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="ONNX file of CenterFace or YuNet. Several must agree. Default: MTCNN of facenet-pytorch.",
+            show_default=False,
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the faces as a page, doubtful ones first.")
+    ] = None,
+) -> None:
+    """Let public detectors box every face alike, find faces without a box, and give landmarks.
+
+    The files that it writes are collections, which all other commands read. They train the detector.
+    """
+    require_there([*data, *(teacher or [])])
+    from gatecam.training.detector.run_label import label_and_write
+
+    label_and_write(data, teacher or [], out, page)
+
+
+@app.command()
 def synthesize(
     data: DataArgument,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the people's folders and train.csv.")],

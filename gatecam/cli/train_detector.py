@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gatecam.cli.inputs import require_there
-from gatecam.cli.options import CacheOption, SplitOption, SplitSeedOption
+from gatecam.cli.options import SplitOption, SplitSeedOption
 from gatecam.cli.train import Ema, LearningRate, Out, RunDir, Seed
 
 Data = Annotated[
@@ -26,14 +26,6 @@ NoFaces = Annotated[
         "--no-faces",
         metavar="DIR",
         help="Folder of pictures without faces, including subfolders. May be given several times.",
-        show_default=False,
-    ),
-]
-Unboxed = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Faces without a box: CSV with image,x1,y1,x2,y2. They are ignored in training.",
         show_default=False,
     ),
 ]
@@ -60,7 +52,6 @@ Precision = Annotated[str, typer.Option(help="bf16 or fp32.")]
 def train_detector(
     data: Data,
     no_faces: NoFaces = None,
-    unboxed: Unboxed = None,
     split: SplitOption = None,
     out: Out = Path("detector.safetensors"),
     start: Init = None,
@@ -73,19 +64,18 @@ def train_detector(
     scenes: Scenes = 30,
     learning_rate: LearningRate = 2e-3,
     ema: Ema = 0.998,
-    portraits: Portraits = 5000,
+    portraits: Portraits = 30000,
     mined_face_px: MinedFacePx = 20,
     precision: Precision = "bf16",
     seed: Seed = 1,
     split_seed: SplitSeedOption = 0,
-    cache: CacheOption = Path("runs/cache"),
 ) -> None:
     """Train P-, R- and O-Net in turn, each on mistakes of those before, and set the thresholds.
 
     Each network is validated. Only the train part of the pictures is learnt from. Masks are drawn on copies
     of its bare faces.
     """
-    require_there([*data, *(no_faces or []), unboxed, start])
+    require_there([*data, *(no_faces or []), start])
     from gatecam.training.detector.loading import Pictures
     from gatecam.training.detector.recipe import DetectorRecipe
     from gatecam.training.detector.run import DetectorTrainRequest, train_and_save
@@ -104,6 +94,6 @@ def train_detector(
         precision=precision,
         seed=seed,
     )
-    pictures = Pictures(data, no_faces or [], unboxed, split, split_seed, cache)
+    pictures = Pictures(data, no_faces or [], split, split_seed)
     if not train_and_save(DetectorTrainRequest(pictures, start, run, out), recipe):
         raise typer.Exit(130)

@@ -17,6 +17,7 @@ from gatecam.training.detector import stages as detector_stages
 from gatecam.training.detector.loading import Pictures
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.run import DetectorTrainRequest, train_and_save
+from gatecam.training.detector.run_label import label_and_write
 from gatecam.vision.detector.build import build_detector, load_detector
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE
@@ -32,29 +33,30 @@ CHOICES += ["--portraits=4", "--mined-face-px=60"]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, astronaut) -> Path:
-    """Holds a folder of boxed faces, one of people, and one without faces; a face has no box."""
+    """Holds a folder of boxed faces, one of people, and one without faces; the faces are labelled."""
     root = tmp_path_factory.mktemp("data")
     write_portraits(root, astronaut, 12, 96, suspect=1)
     (root / "none" / "below").mkdir(parents=True)
     PIL.Image.fromarray(astronaut[300:420, :200]).save(root / "none" / "below" / "a.png")
     (root / "none" / "broken.png").write_bytes(b"no picture")
-    (root / "unboxed.csv").write_text("image,x1,y1,x2,y2\n0.png,1,1,30,30\n")
+    label_and_write([root / "masks", root / "people"], [], root / "labelled", None)
     return root
 
 
 @pytest.fixture(scope="module")
 def data(root) -> list[str]:
     """Words that name the folders."""
-    words = ["--data", root / "masks", "--data", root / "people", "--no-faces", root / "none"]
-    return [*map(str, words), "--unboxed", str(root / "unboxed.csv"), "--cache", str(root / "cache")]
+    labelled = root / "labelled"
+    words = ["--data", labelled / "masks", "--data", labelled / "people", "--no-faces", root / "none"]
+    return [*map(str, words)]
 
 
 @pytest.fixture(scope="module")
 def whole(root) -> Path:
     """The weights that a run of `CHOICES` ends with when nothing stops it."""
     out = root / "whole.safetensors"
-    folders = [root / "masks", root / "people"]
-    pictures = Pictures(folders, [root / "none"], root / "unboxed.csv", None, 0, root / "cache")
+    folders = [root / "labelled" / "masks", root / "labelled" / "people"]
+    pictures = Pictures(folders, [root / "none"], None, 0)
     assert train_and_save(DetectorTrainRequest(pictures, None, root / "whole", out), RECIPE)
     return out
 
@@ -67,11 +69,8 @@ def test_training_leaves_weights_and_a_spec_that_says_how_they_came(whole):
     assert set(spec.scores["after_stages"]) == {"P", "R", "O"}
     assert set(spec.scores["thresholds_before_shift"]) == {"pnet", "rnet", "onet"}
     assert set(spec.scores["validation"]["onet"]) == {"recall", "precision", "average_precision"}
-    assert [line.split(" ")[0] for line in spec.data] == ["masks", "people", "no"]
-    assert spec.data[1:] == [
-        "people (a CSV of faces): 4 pictures",
-        "no faces: 1 pictures",
-    ]
+    assert [line.split(":")[0] for line in spec.data] == ["masks", "people", "no faces"]
+    assert spec.data[2] == "no faces: 1 pictures"
     detector = build_detector(DetectorConfig(weights=str(whole)), Backend("cpu"))
     assert isinstance(detector, CascadeDetector)
     assert detector.detect([np.zeros((96, 96, 3), np.uint8)]) is not None
@@ -119,35 +118,37 @@ def test_a_signal_ends_a_run_that_the_same_command_continues(
 def test_what_cannot_work_is_told_before_the_pictures_are_searched(root, data, gatecam, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "other.csv").write_text("image,x1,y1,x2,y2\nelsewhere.png,1,1,30,30\n")
+    split = tmp_path / "split.csv"
+    split.write_text("collection,image,part\n")
     for words, told in (
         (("--out", tmp_path / "missing" / "w.safetensors"), "its folder does not exist"),
-        (("--out", root / "unboxed.csv"), "is read, so it cannot be written"),
+        (
+            ("--split", tmp_path / "split.csv", "--out", tmp_path / "split.csv"),
+            "is read, so it cannot be written",
+        ),
         (("--run-dir", tmp_path / "file"), "cannot be written to"),
         (("--init", tmp_path / "none.safetensors"), "none."),
         (("--precision", "fp16"), "expected bf16, fp32"),
         (("--no-faces", tmp_path / "empty"), "holds no picture"),
-        (("--unboxed", tmp_path / "other.csv"), "none of its pictures is in the data"),
         (("--split", tmp_path / "none.csv"), "there is no such file"),
     ):
         defaults = ("--out", tmp_path / "w.safetensors", "--run-dir", tmp_path / "run")
-        ended = gatecam("train-detector", *data, *defaults, *words, "--cache", tmp_path / "cache")
+        ended = gatecam("train-detector", *data, *defaults, *words)
         assert ended.code == 2, words
         assert ended.out == ""
         assert told in ended.err.splitlines()[-1]
-        assert not (tmp_path / "cache").exists()
 
 
-def test_portraits_alone_are_not_enough(root, gatecam, tmp_path):
+def test_pictures_that_are_not_labelled_are_one_sentence(root, gatecam, tmp_path):
     ended = gatecam("train-detector", "--data", root / "people", "--run-dir", tmp_path / "run")
     assert ended.code == 2
-    assert "no --data folder has boxes for its faces" in ended.err
+    assert "people: its faces have no boxes. Run `gatecam data label` on it" in ended.err
 
 
 def test_a_split_without_faces_to_validate_is_one_sentence(root, gatecam, tmp_path):
-    lines = [f"masks,images/{i}.png,train" for i in range(12)]
+    lines = [f"masks,../../masks/images/{i}.png,train" for i in range(12)]
     (tmp_path / "split.csv").write_text("\n".join(["collection,image,part", *lines]))
-    words = ["--split", tmp_path / "split.csv", "--run-dir", tmp_path / "run", "--cache", root / "cache"]
-    ended = gatecam("train-detector", "--data", root / "masks", *words)
+    words = ["--split", tmp_path / "split.csv", "--run-dir", tmp_path / "run"]
+    ended = gatecam("train-detector", "--data", root / "labelled" / "masks", *words)
     assert ended.code == 2
     assert "the validation part has no face of 32 px or more: add pictures" in ended.err.splitlines()[-1]

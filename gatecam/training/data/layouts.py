@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from gatecam.errors import DataError
 from gatecam.runtime.picture_files import IMAGE_SUFFIXES
 from gatecam.training.data import contest
 from gatecam.training.data import label_words as words
-from gatecam.training.data.rows import BARE, UNKNOWN, Collection, Row
+from gatecam.training.data.rows import BARE, POINTS, UNKNOWN, Collection, Landmarks, Row
 from gatecam.training.data.tables import (
     Line,
     Notes,
@@ -152,7 +152,7 @@ def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | No
         notes.add(line.where, f"picture is missing: {values['image'] or 'none is named'}", "left out")
         return None
     box = _box(line, notes) if boxed else None
-    labels = _labels(line, notes)
+    labels = _labels(line, boxed, notes)
     if labels is None or (boxed and box is None):
         return None
     mask, gender, years = labels
@@ -163,15 +163,24 @@ def _face(line: Line, pictures: Pictures, boxed: bool, notes: Notes) -> Row | No
         notes.add(line.where, f"suspect is neither 0 nor 1: {suspect!r}", "treated as doubtful")
     race = values.get("race", "").casefold()
     key = values.get("group") or values["image"]
-    kind = words.kind(values.get("kind", ""))
-    return Row(image, box, mask, gender, words.band(years), suspect != "0", key, years, race, kind)
+    kind, landmarks = words.kind(values.get("kind", "")), _landmarks(values)
+    return Row(image, box, mask, gender, words.band(years), suspect != "0", key, years, race, kind, landmarks)
 
 
-def _labels(line: Line, notes: Notes) -> tuple[int, int, int] | None:
+def _landmarks(values: Mapping[str, str]) -> Landmarks | None:
+    """Return the landmarks of a line that `gatecam data label` wrote, or None where any is missing."""
+    try:
+        pairs = [(float(values[f"{point}_x"]), float(values[f"{point}_y"])) for point in POINTS]
+    except (KeyError, ValueError):
+        return None
+    return tuple(pairs)
+
+
+def _labels(line: Line, boxed: bool, notes: Notes) -> tuple[int, int, int] | None:
     """Return the mask state, gender and years of a line, or None if it states labels and none is valid.
 
-    A label without a column is unknown. An exception are tables with `age` and `gender` but without `label`,
-    such as those of UTKFace and FairFace: their faces are bare.
+    A label without a column is unknown, and so is an empty one of a face with a box. An exception are tables
+    with `age` and `gender` but without `label`, such as those of UTKFace and FairFace: their faces are bare.
     """
     values = line.values
     known = {
@@ -179,7 +188,7 @@ def _labels(line: Line, notes: Notes) -> tuple[int, int, int] | None:
         "gender": words.gender(values.get("gender", "")),
         "age": words.years(values.get("age", "")),
     }
-    stated = [name for name in known if name in values]
+    stated = [name for name in known if name in values and (values[name] or not boxed)]
     wrong = [name for name in stated if known[name] == UNKNOWN]
     for name in wrong:
         done = "left out, because no label of the face is valid" if wrong == stated else "left unknown"

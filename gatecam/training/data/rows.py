@@ -10,10 +10,12 @@ from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.types import Box
 
 UNKNOWN = -1
+POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 BARE = MASK_LABELS.index("none")
 HEAD_LABELS = {"mask": MASK_LABELS, "gender": GENDER_LABELS, "age": AGE_LABELS}
 BEARD_YEARS = 20  # a drawn beard would make the labels of a younger face wrong
 
+Landmarks = tuple[tuple[float, float], ...]  # one pair for each of `POINTS`
 Progress = Callable[[int, int], None]  # called with the number of finished things, and of all things
 
 
@@ -36,6 +38,7 @@ class Row:
     years: int = UNKNOWN
     race: str = ""
     kind: str = ""  # what covers the face and how, such as "surgical, under_nose"
+    landmarks: Landmarks | None = None  # px of the picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from gatecam.types import Floats, Image
 
 GREY = (127, 127, 127)  # fills pixels beyond a picture's edge; close to 0 after normalisation
 TURN_DEGREES = 20.0
+TIGHT_SHARE = 0.3  # of the views of a face, in which the picture ends close to it
+TIGHT_MARGINS = (-0.15, 0.45)  # from the face to the picture's edge, in parts of the face's side
 
 
 def look(image: Image, rng: np.random.Generator) -> Image:
@@ -133,3 +135,25 @@ class View:
 def turn(rng: np.random.Generator) -> float:
     """Choose the degrees by which a scene is rotated, most often 0."""
     return float(rng.uniform(-TURN_DEGREES, TURN_DEGREES)) if rng.random() < 0.4 else 0.0
+
+
+def tightened(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Make everything grey that is not close to one face, as if the picture ended there or cut the face.
+
+    Other faces that the new edge cuts are ignored, and those beyond it are gone.
+    """
+    if not len(scene.boxes):
+        return scene
+    kept = int(rng.integers(len(scene.boxes)))
+    box = scene.boxes[kept]
+    side = float(np.sqrt(np.prod(box[2:] - box[:2])))
+    edge = box + rng.uniform(*TIGHT_MARGINS, 4) * side * [-1, -1, 1, 1]
+    x1, y1, x2, y2 = np.clip(edge, 0, max(scene.image.shape[:2])).round().astype(int)
+    image = np.full_like(scene.image, GREY[0])
+    image[y1:y2, x1:x2] = scene.image[y1:y2, x1:x2]
+    seen = np.minimum(scene.boxes[:, 2:], edge[2:]) - np.maximum(scene.boxes[:, :2], edge[:2])
+    share = seen.clip(0).prod(1) / (scene.boxes[:, 2:] - scene.boxes[:, :2]).prod(1).clip(1e-6)
+    whole = (share > 0.9) | (np.arange(len(share)) == kept)
+    cut = ~whole & (share > 0.1)
+    ignored = np.concatenate([scene.ignored, scene.boxes[cut]])
+    return Scene(image, scene.boxes[whole], scene.landmarks[whole], scene.masks[whole], ignored)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatecam.training.detector.augment import View, look, turn
+from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened, turn
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats
 from gatecam.vision.detector.cascade import crop_squares
@@ -18,7 +18,7 @@ from gatecam.vision.detector.pyramid import Picture, normalised
 
 # IoU of a crop's square with a face's: face target 1 from FACE_IOU on, 0 below NONE_IOU, none between.
 # Box and landmark targets need PART_IOU.
-FACE_IOU, PART_IOU, NONE_IOU = 0.55, 0.35, 0.3
+FACE_IOU, PART_IOU, NONE_IOU = 0.45, 0.35, 0.3
 IGNORED_SHARE = 0.3  # share of a crop inside an ignored face; above it the crop is not a negative example
 FACES_A_SCENE, NEGATIVES_A_SCENE = 4, 9
 VIEW_PX = 288  # side of the window that is cut from a scene
@@ -87,7 +87,8 @@ def crops(
 
 def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene, Floats]:
     """Cut a window of the scene around a face or a mistake at a random scale, with the mined boxes in it."""
-    if len(scene.boxes) and (not len(mined) or rng.random() < 0.7):
+    at_face = len(scene.boxes) > 0 and (not len(mined) or rng.random() < 0.7)
+    if at_face:
         anchor = scene.boxes[rng.integers(len(scene.boxes))]
     elif len(mined):
         anchor = mined[rng.integers(len(mined)), :4]
@@ -98,7 +99,10 @@ def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene,
     middle = (anchor[:2] + anchor[2:]) / 2 + rng.uniform(-0.3, 0.3, 2) * VIEW_PX / scale
     view = View(middle, scale, VIEW_PX, turn(rng), rng.random() < 0.5)
     along = np.concatenate([view.boxes(mined[:, :4]), mined[:, 4:]], 1)
-    return view.cut(scene), along[_within(along, np.array([0, 0, VIEW_PX, VIEW_PX]))].astype(np.float32)
+    window = view.cut(scene)
+    if len(scene.boxes) == 1 and at_face and rng.random() < TIGHT_SHARE:
+        window = tightened(window, rng)
+    return window, along[_within(along, np.array([0, 0, VIEW_PX, VIEW_PX]))].astype(np.float32)
 
 
 def _within(boxes: Floats, area: Floats) -> NDArray[np.bool_]:

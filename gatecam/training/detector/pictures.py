@@ -6,52 +6,44 @@ A picture takes about 1 MB, and so does each copy of it with masks drawn on its 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from gatecam.errors import DataError, SourceError
 from gatecam.settings.schema import DEFAULT_FACE_PX
-from gatecam.training.data.rows import Collection, Problem, Row
-from gatecam.training.data.split import image_name
-from gatecam.training.detector.scenes import (
-    BARE,
-    BoxFit,
-    Scene,
-    boxed_scene,
-    dressed_scene,
-    empty_scene,
-    portrait_scene,
-)
-from gatecam.training.detector.teaching import Teaching, read_scene_picture
+from gatecam.training.data.rows import Problem, Progress, Row
+from gatecam.training.detector.scenes import Scene, dressed_scene, empty_scene, scene_of
 from gatecam.training.detector.validation import HeldOut
-from gatecam.training.scores.matching import KnownFaces, LabelledFace, Truth, side_px
-from gatecam.types import Box
+from gatecam.training.scores.matching import LabelledFace, Truth, side_px
+from gatecam.types import Box, Floats
 
-DRESSED_COPIES = 2  # of each scene with boxes; a portrait gets one
-MIN_TO_FIT = 50  # faces with box and landmarks that are needed to fit `BoxFit`
+MINED_PORTRAITS = 8000  # in so many of them mistakes are mined, which bounds the time
 THREADS = 2
 
-Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Material:
     """Holds the scenes that the detector learns from."""
 
     scenes: Sequence[Scene]
     dressed: Sequence[Scene]  # copies of scenes with masks drawn on their bare faces
-    portraits: Sequence[Scene]  # scenes with one face each
+    portraits: Sequence[Scene]  # small pictures of one face
     dressed_portraits: Sequence[Scene]
     empty: Sequence[Scene]  # scenes without a face
+    chances: Floats | None = None  # (portraits,) of each portrait to be chosen; None chooses all alike
 
-    @property
+    @cached_property
     def mined(self) -> list[Scene]:
-        """Return the scenes in which mistakes are mined, which are all except the portraits."""
-        return [*self.scenes, *self.dressed, *self.empty]
+        """Return the scenes in which mistakes are mined: all, except portraits beyond `MINED_PORTRAITS`."""
+        half = MINED_PORTRAITS // 2
+        portraits = [*self.portraits[:half], *self.dressed_portraits[:half]]
+        return [*self.scenes, *self.dressed, *self.empty, *portraits]
 
     @property
     def fingerprint(self) -> str:
@@ -68,33 +60,42 @@ class Material:
         return digest.hexdigest()
 
 
-def is_boxed(collection: Collection) -> bool:
-    """Return whether the collection's faces have boxes. Otherwise each of its pictures shows one person."""
-    return collection.rows[0].box is not None
-
-
-def boxed_scenes(
-    collection: Collection, rows: Sequence[Row], teaching: Teaching, unboxed: KnownFaces, progress: Progress
-) -> Iterator[tuple[Scene, Sequence[Row]]]:
-    """Yield the scenes of rows with boxes, each with its rows. Unreadable pictures are left out.
+def scenes_of(
+    rows: Iterable[Row], problems: list[Problem], progress: Progress
+) -> list[tuple[Scene, Sequence[Row]]]:
+    """Build the scenes of rows with boxes, each with its rows. Unreadable pictures are added to `problems`.
 
     Args:
-        collection: the rows' collection.
         rows: all rows of the wanted pictures.
-        teaching: the faces that the stock weights find in the pictures.
-        unboxed: faces without a row, by the picture's path or name. They are ignored in training.
+        problems: gets what is wrong with pictures.
         progress: called with the number of pictures done and in total.
     """
     of_image: dict[Path, list[Row]] = {}
     for row in rows:
         of_image.setdefault(row.image, []).append(row)
+    scenes: list[tuple[Scene, Sequence[Row]]] = []
     for done, (image, of_picture) in enumerate(of_image.items(), 1):
-        if str(image) in teaching.found:
-            name = image_name(collection, of_picture[0])
-            names = dict.fromkeys((name, Path(name).name))
-            ignored = [box for known in names for box in unboxed.get(known, ())]
-            yield boxed_scene(of_picture, teaching, ignored), of_picture
+        try:
+            scenes.append((scene_of(of_picture), of_picture))
+        except SourceError as error:
+            problems.append(_unreadable(image, error))
         progress(done, len(of_image))
+    return scenes
+
+
+def _unreadable(image: Path, error: SourceError) -> Problem:
+    what = f"picture cannot be read: {str(error).removeprefix(f'{image}: ')}"
+    return Problem(str(image), what, "left out")
+
+
+def chances_of(groups: Sequence[str]) -> Floats:
+    """Return each portrait's chance to be chosen, so that small groups are not rare.
+
+    A group is chosen by the square root of its size, which lies between a choice by size and an equal one.
+    """
+    sizes = Counter(groups)
+    weights = np.array([sizes[group] ** -0.5 for group in groups])
+    return np.asarray(weights / max(weights.sum(), 1e-9))
 
 
 def truth_of(scene: Scene, rows: Sequence[Row]) -> Truth:
@@ -125,50 +126,14 @@ def held_out_of(scenes: Sequence[tuple[Scene, Sequence[Row]]]) -> HeldOut:
     return HeldOut([scene for scene, _ in scenes], truths)
 
 
-def box_fit(scenes: Sequence[Scene]) -> BoxFit | None:
-    """Learn how the scenes' labellers box a face. Return None where too few faces have landmarks."""
-    if not scenes:
-        return None
-    landmarks = np.concatenate([scene.landmarks for scene in scenes])
-    boxes = np.concatenate([scene.boxes for scene in scenes])
-    known = ~np.isnan(landmarks).any((1, 2))
-    return BoxFit.of(landmarks[known], boxes[known]) if known.sum() >= MIN_TO_FIT else None
-
-
-def picked_portraits(rows: Sequence[Row], limit: int, seed: int) -> list[Row]:
-    """Choose at most `limit` bare faces at random.
-
-    Masked faces are left out, because the stock weights do not find their landmarks well.
-    """
-    bare = [row for row in rows if row.mask == BARE and not row.suspect]
-    if len(bare) <= limit:
-        return bare
-    picked = np.random.default_rng(seed).choice(len(bare), limit, replace=False)
-    return [bare[i] for i in np.sort(picked)]
-
-
-def portrait_scenes(
-    rows: Sequence[Row], teaching: Teaching, fit: BoxFit | None, progress: Progress
-) -> list[Scene]:
-    """Build the scenes of pictures of one person, where the face was found."""
-    scenes = []
-    for done, row in enumerate(rows, 1):
-        scene = portrait_scene(row, teaching, fit)
-        if scene is not None:
-            scenes.append(scene)
-        progress(done, len(rows))
-    return scenes
-
-
 def empty_scenes(images: Sequence[Path], problems: list[Problem], progress: Progress) -> list[Scene]:
     """Build the scenes of pictures without a face. Unreadable pictures are added to `problems` instead."""
     scenes = []
     for done, image in enumerate(images, 1):
         try:
-            scenes.append(empty_scene(read_scene_picture(image)))
+            scenes.append(empty_scene(image))
         except SourceError as error:
-            what = f"picture cannot be read: {str(error).removeprefix(f'{image}: ')}"
-            problems.append(Problem(str(image), what, "left out"))
+            problems.append(_unreadable(image, error))
         progress(done, len(images))
     return scenes
 

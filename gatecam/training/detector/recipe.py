@@ -26,7 +26,7 @@ class DetectorRecipe:
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.998
-    portraits: int = 5000  # at most
+    portraits: int = 30000  # at most
     mined_face_px: int = 20  # smallest face to search for where mistakes are mined
     precision: str = "bf16"
     seed: int = 1

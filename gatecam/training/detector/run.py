@@ -45,7 +45,7 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
     read = [
         *pictures.data,
         *pictures.no_faces,
-        *filter(None, (pictures.unboxed, pictures.split, request.start)),
+        *filter(None, (pictures.split, request.start)),
     ]
     require_apart([request.out], read)
     prepare(request.run, request.start)

@@ -14,7 +14,7 @@ from gatecam.settings.schema import DEFAULT_FACE_PX, DetectorConfig
 from gatecam.training.data.rows import Progress
 from gatecam.training.detector.candidates import pairwise_iou
 from gatecam.training.detector.mining import BEFORE, Miner
-from gatecam.training.detector.scenes import Scene
+from gatecam.training.detector.scenes import Scene, is_portrait
 from gatecam.training.scores.detector_score import score_detections
 from gatecam.training.scores.matching import SAME_FACE_IOU, Match, Truth, match
 from gatecam.types import Floats
@@ -22,7 +22,7 @@ from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import Networks
 
 KEPT_SHARE = 0.995  # share of the remaining faces that P-Net and R-Net must each keep
-PRECISION = 0.96  # precision that O-Net's detections must have
+PRECISION = 0.98  # precision that O-Net's detections must have
 LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # lower limits of the thresholds
 SLACK = 1e-3  # in logits, so that rounding loses no face that is at the threshold
 
@@ -151,10 +151,17 @@ def set_operating_point(
             scores = scores[np.concatenate(earlier) > 0]
         before[name] = _kept_threshold(scores, usual[name])
         _shift(networks, name, before[name], usual[name])
-    matches = _matches(networks, lowered["onet"], held_out, device, tick)
+    matches = _matches(networks, lowered["onet"], _without_portraits(held_out), device, tick)
     before["onet"] = _precise_threshold(matches, usual["onet"])
     _shift(networks, "onet", before["onet"], usual["onet"])
     return {name: round(threshold, 4) for name, threshold in before.items()}
+
+
+def _without_portraits(held_out: HeldOut) -> HeldOut:
+    """Leave out small pictures of one face, in which nothing else can be taken for a face."""
+    pairs = zip(held_out.scenes, held_out.truths, strict=True)
+    kept = [pair for pair in pairs if not is_portrait(pair[0])]
+    return HeldOut([scene for scene, _ in kept], [truth for _, truth in kept]) if kept else held_out
 
 
 def _kept_threshold(scores: Floats, otherwise: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gatecam.training.data.rows import UNKNOWN
-from gatecam.training.detector.augment import View, look, turn
+from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened, turn
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats, Image
 from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
@@ -22,7 +22,7 @@ CELLS = WINDOW_PX // STRIDE_PX
 OWN_SIDES = (0.65 * FACE_PX, 2.4 * FACE_PX)
 OTHER_SIDES = (0.4 * FACE_PX, 3.6 * FACE_PX)  # faces in this range but not in `OWN_SIDES` have no target
 POSITIVE_REACH, DOUBTFUL_REACH = 0.22, 0.5  # from a face's middle, in parts of its side
-SHARES = (0.68, 0.17, 0.15)  # of the windows: scenes, collages of portraits, pictures without faces
+SHARES = (0.6, 0.26, 0.14)  # of the windows: scenes, collages of portraits, pictures without faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Sources:
     """Holds the scenes that windows are cut from."""
 
     scenes: Sequence[Scene]
-    portraits: Sequence[Scene]
+    portrait: Callable[[], Scene] | None  # chooses a scene of one face
     empty: Sequence[Scene]
 
 
 def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
     """Make a batch of windows. The same state of `rng` gives the same batch."""
-    shares = np.array(SHARES) * [bool(sources.scenes), bool(sources.portraits), bool(sources.empty)]
+    shares = np.array(SHARES) * [bool(sources.scenes), sources.portrait is not None, bool(sources.empty)]
     kinds = rng.choice(3, count, p=shares / shares.sum())
     cut = [(_scene_windows, _collage, _empty_window)[kind](sources, rng) for kind in kinds]
     levels = [Picture(look(window.image, rng)).level(0.5, (WINDOW_PX, WINDOW_PX)) for window in cut]
@@ -94,17 +94,19 @@ def _empty_window(sources: Sources, rng: np.random.Generator) -> Scene:
 
 def _collage(sources: Sources, rng: np.random.Generator) -> Scene:
     """Arrange portraits side by side, each at a random scale."""
+    assert sources.portrait is not None
     count = int(rng.integers(2, 5))
     size = 2 * WINDOW_PX // count
     tiles = []
     for _ in range(count**2):
-        scene = sources.portraits[int(rng.integers(len(sources.portraits)))]
+        scene = sources.portrait()
         x1, y1, x2, y2 = scene.boxes[0]
         side = float(np.sqrt((x2 - x1) * (y2 - y1)))
         wanted = 2 * float(np.exp(rng.uniform(*np.log(OWN_SIDES))))
         scale = max(min(wanted, 0.85 * size), 0.4 * size) / side
         middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) + rng.normal(0, 0.05, 2) * side
-        tiles.append(View(middle, scale, size, turn(rng), rng.random() < 0.5).cut(scene))
+        tile = View(middle, scale, size, turn(rng), rng.random() < 0.5).cut(scene)
+        tiles.append(tightened(tile, rng) if rng.random() < TIGHT_SHARE else tile)
     return _tiled(tiles)
 
 

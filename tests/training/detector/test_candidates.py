@@ -39,7 +39,7 @@ def test_a_crop_on_the_face_is_one_and_knows_box_and_landmarks(astronaut):
 
 def test_a_crop_beside_the_face_is_none_and_one_half_on_it_is_open(astronaut):
     x1, y1, x2, y2 = BOX
-    half, far = (x1 + 35, y1, x2 + 35, y2), (x1 + 200, y1, x2 + 200, y2)
+    half, far = (x1 + 48, y1, x2 + 48, y2), (x1 + 200, y1, x2 + 200, y2)
     faces, _, has_box, _, has_landmarks = targets(portrait_scene_of(astronaut), half, far)
     assert faces.tolist() == [-1, 0]
     assert has_box.tolist() == has_landmarks.tolist() == [True, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ import torch
 from gatecam.settings.schema import DetectorConfig
 from gatecam.training.detector import validation as detector_validation
 from gatecam.training.detector.mining import Miner
-from gatecam.training.detector.scenes import empty_scene
 from gatecam.training.detector.validation import (
     SLACK,
     HeldOut,
@@ -24,6 +24,7 @@ from gatecam.training.detector.validation import (
 from gatecam.training.scores.matching import LabelledFace, Match, Truth
 from gatecam.types import Box, Detection
 from gatecam.vision.detector.networks import Networks
+from tests.training.portrait_scenes import empty_scene_of
 
 CPU = torch.device("cpu")
 FACE = Box(40, 40, 100, 100)
@@ -62,7 +63,7 @@ def shouting() -> Networks:
 @pytest.fixture
 def held_out() -> HeldOut:
     image = np.full((160, 160, 3), 127, np.uint8)
-    return HeldOut([empty_scene(image)] * 2, [truth(FACE), truth()])
+    return HeldOut([replace(empty_scene_of(), image=image)] * 2, [truth(FACE), truth()])
 
 
 # Thresholds
