@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gatecam.labels import MASK_LABELS
 from gatecam.training.scores.matching import Match, side_px
-from gatecam.training.scores.rates import Interval, interval, resampled, rounded
+from gatecam.training.scores.rates import Interval, interval, mean_interval, resampled, rounded
 from gatecam.types import Detection
 
 BAND_EDGES_PX = (16, 32, 64, 128)
@@ -105,15 +105,10 @@ def rate(right: Chosen, chosen: Chosen, keys: NDArray[np.int64]) -> Rate:
         chosen: (N,) whether each row counts.
         keys: (N,), the bootstrap draws rows of one key together.
     """
-    by_key = np.zeros((int(keys.max()) + 1 if len(keys) else 0, 2))
-    np.add.at(by_key, keys[chosen], np.stack([right[chosen], np.ones(chosen.sum())], 1))
     count, of = int(right[chosen].sum()), int(chosen.sum())
     if of == 0:
         return Rate(0, 0, None, None)
-    sums = resampled(by_key)
-    with np.errstate(invalid="ignore"):  # a round without chosen rows gives NaN and is ignored
-        shares = sums[:, 0] / sums[:, 1]
-    return Rate(count, of, rounded(count / of), interval(shares))
+    return Rate(count, of, rounded(count / of), mean_interval(right, chosen, keys))
 
 
 def _key_indices(matches: Sequence[Match]) -> NDArray[np.int64]:

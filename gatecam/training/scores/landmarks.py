@@ -17,7 +17,7 @@ from gatecam.training.data.rows import BARE, Problem, Progress, Row
 from gatecam.training.drawing import dress
 from gatecam.training.scores.detector_score import Rate, rate
 from gatecam.training.scores.matching import BATCH
-from gatecam.training.scores.rates import Interval, interval, resampled, rounded
+from gatecam.training.scores.rates import Interval, mean_interval, rounded
 from gatecam.types import Detection, Floats, Image
 from gatecam.vision.detector.build import Detector
 
@@ -124,10 +124,7 @@ def _score(errors: NDArray[np.float64], keys: NDArray[np.int64]) -> LandmarkScor
     share = rate(found, np.ones(len(errors), bool), keys)
     if not found.any():
         return LandmarkScore(share, None, None, None)
-    by_key = np.zeros((int(keys.max()) + 1, 2))
-    np.add.at(by_key, keys[found], np.stack([errors[found], np.ones(found.sum())], 1))
-    sums = resampled(by_key)
-    with np.errstate(invalid="ignore"):  # a round without found faces gives NaN and is ignored
-        means = sums[:, 0] / sums[:, 1]
     worst = float(np.percentile(errors[found], 95))
-    return LandmarkScore(share, rounded(errors[found].mean()), interval(means), rounded(worst))
+    return LandmarkScore(
+        share, rounded(errors[found].mean()), mean_interval(errors, found, keys), rounded(worst)
+    )

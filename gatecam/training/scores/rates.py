@@ -88,6 +88,17 @@ def interval(values: Counts) -> Interval | None:
     return round(float(low), 4), round(float(high), 4)
 
 
+def mean_interval(
+    values: NDArray[np.float64] | NDArray[np.bool_], chosen: NDArray[np.bool_], keys: Ints
+) -> Interval | None:
+    """Return the 95 % interval of the mean of the chosen values (N,). Whole keys (N,) are drawn."""
+    by_key = np.zeros((int(keys.max()) + 1 if len(keys) else 0, 2))
+    np.add.at(by_key, keys[chosen], np.stack([values[chosen], np.ones(chosen.sum())], 1))
+    sums = resampled(by_key)
+    with np.errstate(invalid="ignore"):  # a round without chosen values gives NaN and is ignored
+        return interval(sums[:, 0] / sums[:, 1])
+
+
 def rounded(value: float) -> float | None:
     """Round a rate to four decimals, or return None if it is not finite."""
     return round(float(value), 4) if np.isfinite(value) else None
