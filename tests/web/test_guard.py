@@ -98,14 +98,8 @@ def test_a_login_gives_a_session_and_a_logout_ends_it(browser):
     assert browser.ask("GET", "/api/status").status_code == 401
 
 
-def test_the_screen_at_the_door_comes_to_its_page(browser):
-    assert browser.log_in(TOKENS.door).headers["location"] == "/door"
-    assert browser.ask("GET", "/door/words").status_code == 200
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
+def test_a_login_leads_nowhere_else(browser):
+    for place in (
         "//evil.example",
         "/\\evil.example",
         "https://evil.example",
@@ -113,17 +107,11 @@ def test_the_screen_at_the_door_comes_to_its_page(browser):
         "/\tb",
         "evil",
         "/%0d%0a\x7f",
-    ],
-)
-def test_a_login_leads_nowhere_else(browser, place):
-    assert not is_local(place)
-    answer = browser.log_in(next=place)
-    assert answer.headers["location"] == "/"
-    assert "x" not in answer.cookies
-
-
-def test_a_login_leads_where_it_was_asked_from(browser):
-    assert browser.log_in(next="/door?camera=a%20b").headers["location"] == "/door?camera=a%20b"
+    ):
+        assert not is_local(place)
+        answer = browser.log_in(next=place)
+        assert answer.headers["location"] == "/"
+        assert "x" not in answer.cookies
 
 
 def test_a_second_login_needs_no_more_than_the_first(browser):
@@ -228,18 +216,15 @@ def test_no_forged_cookie_opens_anything(site, browser):
     assert Browser(site).ask("GET", "/door", headers={"Cookie": f"gatecam={real}"}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "others", ['prefs={"a":"b c"}; ', "foo bar; ", "k=a,b c; ", "gatecam=old; ", "é=1;; =; "]
-)
-def test_cookies_of_other_programs_log_nobody_out(site, browser, others):
+def test_cookies_of_other_programs_log_nobody_out(site, browser):
     browser.log_in(TOKENS.door)
-    cookie = f"{others}gatecam={browser.cookies['gatecam']}"
-    assert Browser(site).ask("GET", "/door", headers={"Cookie": cookie.encode()}).status_code == 200
+    for others in ('prefs={"a":"b c"}; ', "foo bar; ", "k=a,b c; ", "gatecam=old; ", "é=1;; =; "):
+        cookie = f"{others}gatecam={browser.cookies['gatecam']}"
+        assert Browser(site).ask("GET", "/door", headers={"Cookie": cookie.encode()}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_no_other_file_can_be_read(browser):
+    for path in (
         "/static/../guard.py",
         "/static/..%2fguard.py",
         "/static/%2e%2e/%2e%2e/config.py",
@@ -248,10 +233,8 @@ def test_cookies_of_other_programs_log_nobody_out(site, browser, others):
         "/static/%00",
         "/static/operator.html",
         "/static/README.md",
-    ],
-)
-def test_no_other_file_can_be_read(browser, path):
-    assert browser.ask("GET", path, headers=BEARER).status_code == 404
+    ):
+        assert browser.ask("GET", path, headers=BEARER).status_code == 404, path
 
 
 def test_a_body_that_is_too_large_is_refused(browser):
@@ -304,9 +287,8 @@ def test_a_body_that_does_not_come_is_given_up(browser, monkeypatch):
     assert browser.ask("POST", "/login", content=chunks()).status_code == 408
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
+def test_names_that_others_give_this_machine_are_refused(browser):
+    for host, status in (
         ("evil.example", 400),
         ("", 400),
         ("127.0.0.1.evil.example", 400),
@@ -315,10 +297,8 @@ def test_a_body_that_does_not_come_is_given_up(browser, monkeypatch):
         ("localhost:1", 200),
         (f"{socket.gethostname().partition('.')[0]}.LOCAL:8790", 200),
         ("other.local", 400),
-    ],
-)
-def test_names_that_others_give_this_machine_are_refused(browser, host, status):
-    assert browser.ask("GET", "/login", headers={"Host": host}).status_code == status
+    ):
+        assert browser.ask("GET", "/login", headers={"Host": host}).status_code == status, host
 
 
 def test_a_file_that_has_not_changed_is_not_sent_again(browser):
