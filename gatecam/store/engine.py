@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -39,28 +39,6 @@ OTHER = 1  # SQLITE_ERROR: no such column, a table that is there already
 CLOSED = (3, 8, 14)  # SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
 HELD = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 LATER = (*HELD, IOERR, 13)  # SQLITE_FULL: no reason not to start
-
-
-class Database(Protocol):
-    """Holds the tables of the store."""
-
-    name: str
-
-    def transaction(self, writing: bool = False) -> Any:
-        """Open a connection for a `with` block. Its end commits, and an error in it takes everything back."""
-        ...
-
-    def used_bytes(self) -> int:
-        """Return the bytes that the tables take, without the space that deleted rows left."""
-        ...
-
-    def shrink(self) -> bool:
-        """Give back the space of deleted rows, also in the log of changes. Return whether that succeeded."""
-        ...
-
-    def close(self) -> None:
-        """Close all connections. The database opens again when it is used again."""
-        ...
 
 
 class SqliteDatabase:
@@ -251,6 +229,10 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+# Holds the tables of the store. An `EventStore` takes either.
+Database = SqliteDatabase | PostgresDatabase
 
 
 def _holder(path: Path) -> str:

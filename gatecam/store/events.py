@@ -182,23 +182,20 @@ class EventStore:
     def waiting(self, event_id: int) -> int:
         """Return how many events come after an id."""
         query = sa.select(sa.func.count()).select_from(events).where(events.c.id > event_id)
-        with self._database.transaction() as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self._rows(query)[0][0])
 
     # Queries -------------------------------------------------------------------------------------
 
     def find(self, asked: EventFilter, limit: int) -> list[StoredEvent]:
         """Return the latest events that a filter selects, newest first."""
         query = _filtered(sa.select(events), asked).order_by(events.c.id.desc()).limit(limit)
-        with self._database.transaction() as connection:
-            return [from_row(row) for row in connection.execute(query)]
+        return [from_row(row) for row in self._rows(query)]
 
     def every(self, asked: EventFilter) -> Iterator[StoredEvent]:
         """Yield all events that a filter selects, oldest first, reading them as needed."""
         query = _filtered(sa.select(events), asked)
         while True:
-            with self._database.transaction() as connection:
-                rows = connection.execute(query.order_by(events.c.id).limit(READ_AT_ONCE)).all()
+            rows = self._rows(query.order_by(events.c.id).limit(READ_AT_ONCE))
             yield from map(from_row, rows)
             if len(rows) < READ_AT_ONCE:
                 return
@@ -207,14 +204,12 @@ class EventStore:
     def count(self, asked: EventFilter | None = None) -> int:
         """Return how many events a filter selects, by default all."""
         query = _filtered(sa.select(sa.func.count()).select_from(events), asked or EventFilter())
-        with self._database.transaction() as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self._rows(query)[0][0])
 
     def span_ms(self) -> tuple[int, int] | None:
         """Return the times of the oldest and the newest event, or None without events."""
         ends = (sa.select(of(events.c.at_ms)).scalar_subquery() for of in (sa.func.min, sa.func.max))
-        with self._database.transaction() as connection:  # each alone is one look-up in the index
-            oldest, newest = connection.execute(sa.select(*ends)).one()
+        ((oldest, newest),) = self._rows(sa.select(*ends))  # each alone is one look-up in the index
         return None if oldest is None else (oldest, newest)
 
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
@@ -222,13 +217,11 @@ class EventStore:
         asked = EventFilter(until_ms=before_ms, cameras=() if camera is None else (camera,))
         latest = _filtered(sa.select(sa.func.max(events.c.id)), asked).group_by(events.c.camera)
         query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
-        with self._database.transaction() as connection:
-            return [from_row(row) for row in connection.execute(query)]
+        return [from_row(row) for row in self._rows(query)]
 
     def cameras(self) -> list[str]:
         """Return the names of all cameras that have events."""
-        with self._database.transaction() as connection:
-            return sorted(connection.execute(sa.select(events.c.camera).distinct()).scalars())
+        return sorted(camera for (camera,) in self._rows(sa.select(events.c.camera).distinct()))
 
     def arrivals(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[Arrivals]:
         """Return the quarter-hours of a period in which people came, in order."""
@@ -265,8 +258,7 @@ class EventStore:
         query = sa.select(totals).where(totals.c.day.between(since_day, until_day)).order_by(*totals.c)
         if camera is not None:
             query = query.where(totals.c.camera == camera)
-        with self._database.transaction() as connection:
-            return [Total(*row) for row in connection.execute(query)]
+        return [Total(*row) for row in self._rows(query)]
 
     # Retention -----------------------------------------------------------------------------------
 
@@ -278,15 +270,13 @@ class EventStore:
         """Return whether there are events before a time, or totals before a day."""
         old = sa.exists().where(events.c.at_ms >= SANE_MS, events.c.at_ms < before_ms)
         old_totals = sa.exists().where(totals.c.day < before_day)
-        with self._database.transaction() as connection:
-            return bool(connection.execute(sa.select(sa.or_(old, old_totals))).scalar_one())
+        return bool(self._rows(sa.select(sa.or_(old, old_totals)))[0][0])
 
     def spans_ms(self, until_ms: int) -> list[tuple[int, int]]:
         """Return the times of the first and the last event of each day (UTC) that has any, oldest first."""
         at, day = events.c.at_ms, events.c.at_ms // DAY_MS
         query = sa.select(sa.func.min(at), sa.func.max(at)).where(at.between(SANE_MS, until_ms))
-        with self._database.transaction() as connection:
-            return [(first, last) for first, last in connection.execute(query.group_by(day).order_by(day))]
+        return [(first, last) for first, last in self._rows(query.group_by(day).order_by(day))]
 
     def delete_before(self, before_ms: int, before_day: str, now_ms: int) -> int:
         """Delete events before a time and totals before a day, and return how many events were deleted.
@@ -335,6 +325,10 @@ class EventStore:
                 "are still on the disk: end that program and erase again."
             )
         return int(gone)
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        with self._database.transaction() as connection:
+            return connection.execute(query).all()
 
 
 def _insert(connection: Connection, table: sa.Table) -> Any:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from gatecam.settings.schema import WebConfig
 from gatecam.web.failures import Client, Failures
@@ -245,7 +245,7 @@ class Guard:
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         if self._proxy is not None and scope["type"] == "http":
             scope["scheme"] = urlsplit(self._proxy).scheme  # used for redirects
-        own = list(HEADERS)
+        own = [*HEADERS, ("cache-control", "no-store")]
         if self._is_secure:
             own.append(("strict-transport-security", "max-age=31536000"))
 
@@ -253,12 +253,10 @@ class Guard:
             if message.get("more_body") and not self._holds(scope):
                 raise _OverError
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                given = {name.lower() for name, _ in message.get("headers", [])}
-                more = [*own, ("cache-control", "no-store")]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    *((n.encode(), v.encode()) for n, v in more if n.encode() not in given),
-                ]
+                headers = MutableHeaders(raw=list(message.get("headers", [])))
+                for name, value in own:
+                    headers.setdefault(name, value)
+                message["headers"] = headers.raw
             await send(message)
 
         return guarded
@@ -335,11 +333,7 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
 
 async def _answer(scope: Scope, receive: Receive, send: Send, refused: RefusedError) -> None:
     if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": refused.text})
-        return
-    body = json.dumps({"detail": refused.text}).encode()
-    headers: list[tuple[str, Any]] = [("content-type", "application/json"), *refused.headers]
-    start = {"type": "http.response.start", "status": refused.status}
-    await send({**start, "headers": [(name.encode(), value.encode()) for name, value in headers]})
-    await send({"type": "http.response.body", "body": body})
+        await WebSocketClose(1008, refused.text)(scope, receive, send)
+    else:
+        answer = JSONResponse({"detail": refused.text}, refused.status, dict(refused.headers))
+        await answer(scope, receive, send)
