@@ -70,7 +70,7 @@ class PlainLoop:
                 ok, image = capture.read()
                 if not ok:
                     break
-                faces.append(self._judge(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)))
+                faces.append(self._analyze(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)))
         seconds = time.perf_counter() - start_s
         capture.release()
         if not faces:
@@ -79,7 +79,7 @@ class PlainLoop:
             )
         return Ran(tuple(faces), seconds)
 
-    def _judge(self, image: cv2.typing.MatLike) -> int:
+    def _analyze(self, image: cv2.typing.MatLike) -> int:
         if min(image.shape[:2]) < SMALLEST_PX:  # the library fails on an empty pyramid
             return 0
         boxes, _ = self._detector.detect(image)

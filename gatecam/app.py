@@ -66,7 +66,7 @@ from gatecam.store.totals import ClassTotals
 from gatecam.types import CameraState, Presence, Round, Step
 
 if TYPE_CHECKING:
-    from gatecam.vision.analyzer import TorchAnalyzer
+    from gatecam.vision.analyzer import NetworkAnalyzer
     from gatecam.web.site import Site
 
 
@@ -113,11 +113,11 @@ def _torch_loads() -> Iterator[None]:
         ) from error
 
 
-def _torch_analyzer(config: Config, telemetry: Telemetry) -> TorchAnalyzer:
+def _torch_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
     """Build the analyzer. Torch is imported only here, so commands that run no model start fast."""
     with _torch_loads():
-        from gatecam.vision.analyzer import TorchAnalyzer
-    return TorchAnalyzer(config, telemetry)
+        from gatecam.vision.analyzer import NetworkAnalyzer
+    return NetworkAnalyzer(config, telemetry)
 
 
 def set_threads() -> None:

@@ -307,7 +307,7 @@ class _View:
         detailed = known.detail >= LEAST_DETAIL
         self._found = None
         if self._learnt_s >= LEARN_S and detailed.sum() >= LEAST_CELLS:
-            self._found = self._judge(known, now, detailed, elapsed_s, may_learn)
+            self._found = self._compare_with(known, now, detailed, elapsed_s, may_learn)
         self._before.append(now)
         if self._strange_s >= ADOPT_S:
             self._known, self._learnt_s, self._strange_s = now, 0.0, 0.0
@@ -319,7 +319,7 @@ class _View:
             self._learnt_s += elapsed_s
             known.learn(now, self._before[0], elapsed_s, self._learnt_s)
 
-    def _judge(
+    def _compare_with(
         self, known: _Scene, now: _Scene, detailed: Flags, elapsed_s: float, may_learn: bool
     ) -> Blindness | None:
         left = now.detail[detailed] / known.detail[detailed]

@@ -46,7 +46,7 @@ _PLAYLIST_PROTOCOLS = ",crypto,http,https,httpproxy,tls,tcp"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 
 
-def open_stream(
+def open_address(
     source: str,
     *,
     timeout_s: tuple[float, float],

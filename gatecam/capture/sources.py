@@ -43,7 +43,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from gatecam.capture.jpegs import JpegScanner
-from gatecam.capture.network import PLAYLIST, open_stream
+from gatecam.capture.network import PLAYLIST, open_address
 from gatecam.capture.newest import MAX_PIXELS
 from gatecam.capture.squared import square_rgb
 from gatecam.errors import CameraError
@@ -169,7 +169,7 @@ def silence() -> None:
 
 
 def _stream_shots(settings: SourceSettings, open_timeout_s: float, method: Method) -> Iterator[Shot]:
-    with _told_failures(_open_stream(settings, open_timeout_s, method)) as container:
+    with _told_failures(_open(settings, open_timeout_s, method)) as container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise CameraError(NO_VIDEO)
@@ -191,7 +191,7 @@ def _jpeg_shots(settings: SourceSettings, open_timeout_s: float) -> Iterator[Sho
     scanner, cap, has_found = JpegScanner(), _Cap(settings.max_fps), False
     decoder, converter = CodecContext.create("mjpeg", "r"), VideoReformatter()
     decoder.options = LIMITS
-    with _told_failures(_open_stream(settings, open_timeout_s, Method.JPEGS)) as container:
+    with _told_failures(_open(settings, open_timeout_s, Method.JPEGS)) as container:
         for packet in container.demux():
             time_s = monotonic()
             for data in scanner.feed(bytes(packet)):
@@ -218,10 +218,10 @@ def _told_failures(container: InputContainer) -> Iterator[InputContainer]:
     raise CameraError(ENDED)
 
 
-def _open_stream(settings: SourceSettings, open_timeout_s: float, method: Method) -> InputContainer:
+def _open(settings: SourceSettings, open_timeout_s: float, method: Method) -> InputContainer:
     is_rtsp = settings.source.lower().startswith("rtsp")
     try:
-        return open_stream(
+        return open_address(
             settings.source,
             timeout_s=(open_timeout_s, settings.read_timeout_s),
             demuxer="data" if method is Method.JPEGS else None,

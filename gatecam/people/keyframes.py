@@ -105,8 +105,8 @@ class KeyFrames:
             self._since_key = 0
             return False
         self._whole = has_lost(self._view.expected, faces)
-        looked = Searched.TRACKS if self._view.expected else Searched.NOTHING
-        self._telemetry.count(Searched.LOST if self._whole else looked)
+        searched = Searched.TRACKS if self._view.expected else Searched.NOTHING
+        self._telemetry.count(Searched.LOST if self._whole else searched)
         return self._whole
 
     def _reason(self, view: _View) -> Searched | None:

@@ -1,4 +1,4 @@
-"""Combine the detector and the classifier in one analyzer, `TorchAnalyzer`."""
+"""Combine the detector and the classifier in one analyzer, `NetworkAnalyzer`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CROP_FACE_PX = 20  # smallest face to search for there, as in training
 log = logging.getLogger(__name__)
 
 
-class TorchAnalyzer:
+class NetworkAnalyzer:
     """Detects and classifies faces with torch or OpenVINO. Implements `FaceAnalyzer`.
 
     Faces are detected only in the region of the settings. They are classified, and returned, in px of the
@@ -110,8 +110,8 @@ class TorchAnalyzer:
             ]
             tracks = [expected[i] if expected else () for i in asked]
             chosen, boxes = [images[i] for i in asked], list(asked.values())
-            looked_at = self._safely(lambda: self._analyze(chosen, boxes, geometry, tracks))
-            for i, of_image in zip(asked, looked_at, strict=True):
+            analyzed = self._safely(lambda: self._analyze(chosen, boxes, geometry, tracks))
+            for i, of_image in zip(asked, analyzed, strict=True):
                 faces[i] = of_image
         return faces
 
@@ -164,9 +164,9 @@ class TorchAnalyzer:
     ) -> list[list[Face]]:
         with self._telemetry.stage("detect", len(images)):
             found = self._detect(images, hints, geometry)
-        return self._judged(images, found, tracks)
+        return self._classify_new(images, found, tracks)
 
-    def _judged(
+    def _classify_new(
         self,
         images: Sequence[Image],
         found: Sequence[Sequence[Detection]],
@@ -175,18 +175,18 @@ class TorchAnalyzer:
         """Return each frame's faces. Faces with a known prediction keep it, all others are classified in one
         batch.
         """
-        lent = [_known(faces, expected) for faces, expected in zip(found, tracks, strict=True)]
+        known = [_known(faces, expected) for faces, expected in zip(found, tracks, strict=True)]
         new = [
             [face for face, old in zip(faces, olds, strict=True) if old is None]
-            for faces, olds in zip(found, lent, strict=True)
+            for faces, olds in zip(found, known, strict=True)
         ]
-        judged = iter(self._classified(images, new))
+        classified = iter(self._classified(images, new))
         return [
             [
-                _face(face, next(judged) if old is None else old, old)
+                _face(face, next(classified) if old is None else old, old)
                 for face, old in zip(faces, olds, strict=True)
             ]
-            for faces, olds in zip(found, lent, strict=True)
+            for faces, olds in zip(found, known, strict=True)
         ]
 
     def _classified(self, images: Sequence[Image], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
@@ -194,10 +194,10 @@ class TorchAnalyzer:
 
         The stage counts only frames in which a face is classified, so its percentiles are about those frames.
         """
-        judging = sum(bool(of_frame) for of_frame in faces)
-        if not judging:
+        count = sum(bool(of_frame) for of_frame in faces)
+        if not count:
             return []
-        with self._telemetry.stage("classify", judging):
+        with self._telemetry.stage("classify", count):
             return self._classifier.classify(
                 [_tensor(image) for image in images], [_corners(of_frame) for of_frame in faces]
             )
@@ -260,9 +260,9 @@ def _after(failed: Backend, error: Exception) -> Backend:
     return chosen
 
 
-def _face(detection: Detection, judged: Prediction, known: Prediction | None) -> Face:
+def _face(detection: Detection, classified: Prediction, known: Prediction | None) -> Face:
     """Return the face with the known prediction, if any, so that all backends give the same result."""
-    return Face(detection, judged) if known is None else Face(detection, known, judged=False)
+    return Face(detection, classified) if known is None else Face(detection, known, judged=False)
 
 
 def _known(faces: Sequence[Detection], tracks: Sequence[Expected]) -> list[Prediction | None]:

@@ -62,15 +62,15 @@ class FaceClassifier:
             images: (H, W, 3) uint8 RGB each, on the CPU.
             boxes: (n, 4) float each, in px of their image.
         """
-        return self._judge(crop_faces(images, boxes, self.spec.crop))
+        return self._predict(crop_faces(images, boxes, self.spec.crop))
 
     @torch.inference_mode()
     def classify_crops(self, images: Sequence[Tensor]) -> list[Prediction]:
         """Return a prediction for each image, which is a face already cropped with the weights' margin."""
         whole = [torch.tensor([[0.0, 0.0, i.shape[1], i.shape[0]]]) for i in images]
-        return self._judge(crop_faces(images, whole, self.spec.crop.without_margin()))
+        return self._predict(crop_faces(images, whole, self.spec.crop.without_margin()))
 
-    def _judge(self, crops: Tensor) -> list[Prediction]:
+    def _predict(self, crops: Tensor) -> list[Prediction]:
         found: list[Prediction] = []
         for chunk in torch.split(crops, CHUNK) if len(crops) else ():
             rows = self.probabilities(chunk.to(self._device)).cpu().numpy()  # the CPU waits here

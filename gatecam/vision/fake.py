@@ -50,9 +50,9 @@ class FakeAnalyzer:
         given = [None] * len(images) if hints is None else hints
         self.hints.extend(given)
         before, self._shown = self._shown, []
-        return [self._look(image, boxes, before) for image, boxes in zip(images, given, strict=True)]
+        return [self._faces(image, boxes, before) for image, boxes in zip(images, given, strict=True)]
 
-    def _look(
+    def _faces(
         self, image: Image, hints: Sequence[Box] | None, before: list[tuple[Image, Sequence[Face]]]
     ) -> list[Face]:
         faces = next((shown for seen, shown in before if hints is None and seen is image), None)

@@ -26,7 +26,7 @@ from gatecam.errors import ConfigError, DeviceError, OutputError, SourceError
 from gatecam.runtime import outputs
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
-from gatecam.vision.analyzer import TorchAnalyzer
+from gatecam.vision.analyzer import NetworkAnalyzer
 from gatecam.vision.device import Backend
 
 PLAN = parts.Plan(("cpu",), 2, 0.6)
@@ -57,8 +57,8 @@ def small(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def analyzer() -> TorchAnalyzer:
-    return TorchAnalyzer(Config(device="cpu"), Telemetry())
+def analyzer() -> NetworkAnalyzer:
+    return NetworkAnalyzer(Config(device="cpu"), Telemetry())
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_the_figures_of_a_backend_that_fails_are_not_told_as_its_own(
 
 
 def torch_analyzer(telemetry):
-    return TorchAnalyzer(Config(device="cpu"), telemetry)
+    return NetworkAnalyzer(Config(device="cpu"), telemetry)
 
 
 def test_a_camera_shows_a_clip_at_its_own_rate(tmp_path):

@@ -12,7 +12,7 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import CameraEntry, Config, DetectorConfig
 from gatecam.types import Box, Detection, Expected, Prediction
 from gatecam.vision import analyzer as analyzer_module
-from gatecam.vision.analyzer import TorchAnalyzer
+from gatecam.vision.analyzer import NetworkAnalyzer
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.device import Backend
 
@@ -45,9 +45,9 @@ def detector(monkeypatch) -> ScriptedDetector:
     return scripted
 
 
-def analyzer_of(region=None, telemetry=None, **detector) -> TorchAnalyzer:
+def analyzer_of(region=None, telemetry=None, **detector) -> NetworkAnalyzer:
     config = Config(device="cpu", detector=DetectorConfig(region=region, **detector))
-    return TorchAnalyzer(config, telemetry)
+    return NetworkAnalyzer(config, telemetry)
 
 
 def noise(width=100, height=80, seed=0):
@@ -142,7 +142,7 @@ def test_each_cameras_door_and_region_hold_for_its_own_pictures(detector):
         CameraEntry(name="right", source="1", min_face_px=50),
     )
     config = Config(device="cpu", cameras=entries)
-    analyzer = TorchAnalyzer(config)
+    analyzer = NetworkAnalyzer(config)
     analyzer.analyze([noise()] * 2, None, ["right", "left"])
     assert [tuple(image.shape) for image in detector.images] == [(80, 100, 3), (80, 50, 3)]
     assert detector.smallest_px == [50, 32]
@@ -151,7 +151,7 @@ def test_each_cameras_door_and_region_hold_for_its_own_pictures(detector):
     assert detector.smallest_px == [20]
 
 
-def failing_once(detector, monkeypatch, text: str) -> TorchAnalyzer:
+def failing_once(detector, monkeypatch, text: str) -> NetworkAnalyzer:
     """An analyzer whose backend fails at its first look, and whose networks load again in no time."""
     analyzer = analyzer_of()
     monkeypatch.setattr(analyzer_module, "FaceClassifier", lambda *given: analyzer._classifier)
@@ -214,11 +214,11 @@ def test_networks_that_do_not_load_where_auto_would_have_them_go_to_torch(monkey
     monkeypatch.setattr(analyzer_module, "FaceClassifier", Failing)
     monkeypatch.setattr(analyzer_module, "pick_backend", lambda setting: Backend(picked))
     monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
-    analyzer = TorchAnalyzer(Config(device="auto"))
+    analyzer = NetworkAnalyzer(Config(device="auto"))
     assert (analyzer.device, analyzer.reason) == ("cpu", "OpenVINO failed: openvino cannot run the networks")
     assert "the networks run on torch on the CPU" in caplog.text
     with pytest.raises(DeviceError, match=f"{picked} cannot run"):
-        TorchAnalyzer(Config(device=picked))
+        NetworkAnalyzer(Config(device=picked))
 
 
 def test_a_gpu_without_memory_for_the_networks_is_told_in_a_sentence(monkeypatch):
@@ -228,7 +228,7 @@ def test_a_gpu_without_memory_for_the_networks_is_told_in_a_sentence(monkeypatch
     monkeypatch.setattr(analyzer_module, "build_detector", full)
     monkeypatch.setattr(analyzer_module, "pick_backend", lambda setting: Backend("cuda"))
     with pytest.raises(DeviceError, match=r"CUDA cannot be used: the GPU's memory is full, end other"):
-        TorchAnalyzer(Config(device="cuda"))
+        NetworkAnalyzer(Config(device="cuda"))
 
 
 def test_what_fails_on_the_cpu_is_no_ones_to_mend(detector, monkeypatch):

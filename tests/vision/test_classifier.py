@@ -14,7 +14,7 @@ from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import ClassifierConfig, Config
 from gatecam.types import Box, Detection, Face, Prediction
-from gatecam.vision.analyzer import TorchAnalyzer
+from gatecam.vision.analyzer import NetworkAnalyzer
 from gatecam.vision.classifier import CHUNK, FaceClassifier, load_classifier
 from gatecam.vision.crops import CropSpec, crop_faces
 from gatecam.vision.device import Backend
@@ -178,8 +178,8 @@ def pictures(astronaut) -> list[np.ndarray]:
 
 
 @pytest.fixture
-def real(save_as) -> TorchAnalyzer:
-    return TorchAnalyzer(Config(device="cpu", classifier=ClassifierConfig(weights=save_as())))
+def real(save_as) -> NetworkAnalyzer:
+    return NetworkAnalyzer(Config(device="cpu", classifier=ClassifierConfig(weights=save_as())))
 
 
 @pytest.fixture(params=["fake", "torch"])
@@ -268,7 +268,7 @@ def test_a_crop_is_judged_by_the_face_in_it_whatever_its_margin(real, astronaut)
 
 def test_stages_are_timed_a_frame_the_classifier_where_a_face_is_judged(astronaut):
     telemetry = Telemetry()
-    analyzer = TorchAnalyzer(Config(device="cpu"), telemetry)
+    analyzer = NetworkAnalyzer(Config(device="cpu"), telemetry)
     analyzer.analyze([np.zeros((200, 200, 3), np.uint8)])
     assert {latency.stage: latency.count for latency in telemetry.latencies()} == {"detect": 1}
     analyzer.analyze([astronaut, np.zeros((200, 200, 3), np.uint8)])

@@ -35,7 +35,7 @@ class Miner(CascadeDetector):
         found = self._handed_on(pictures, BEFORE[network])
         net: RNet | ONet = getattr(self._nets, network)
         size, margin = (R_SIZE, R_MARGIN) if network == "rnet" else (O_SIZE, O_MARGIN)
-        outputs, _ = self._judged(net, pictures, found, size, margin)
+        outputs, _ = self._outputs(net, pictures, found, size, margin)
         return _rows(found.moved(found.boxes, outputs[:, 0]))
 
     def _handed_on(self, pictures: list[Picture], after: str) -> Candidates:

@@ -39,7 +39,7 @@ from gatecam.vision.detector.pyramid import GREY, Picture, Place, normalised, sh
 from gatecam.vision.memory import Trimmer
 from gatecam.vision.ops import nms
 
-PROPOSED, REFINED, FACES = 400, 128, 96  # per frame: candidates for NMS, kept of P-Net, kept of R-Net
+NMS_CANDIDATES, PNET_KEPT, RNET_KEPT = 400, 128, 96  # boxes per frame: before NMS, then after each NMS
 P_IOU, R_IOU = 0.6, 0.6  # NMS removes the weaker of two boxes above this IoU
 FACE_SHARE = 0.6  # the weaker of two faces is removed above this overlap, as a share of the smaller face
 CHUNK = 512  # crops in one forward pass, which bounds memory in a crowd
@@ -185,15 +185,15 @@ class CascadeDetector:
         moves = offsets.flatten(2).permute(0, 2, 1).cpu().numpy()[rows, cells]
         boxes = sheet.squares[cells] + moves * sheet.sides[cells]
         found = Candidates(np.array(frames, np.int64)[rows], boxes, scores[rows, cells])
-        return _thinned(found, PROPOSED, P_IOU, REFINED)
+        return _thinned(found, NMS_CANDIDATES, P_IOU, PNET_KEPT)
 
     def _refine(self, pictures: Sequence[Picture], found: Candidates) -> Candidates:
         """Run R-Net on each candidate. Return those that pass, with corrected boxes."""
-        outputs, squares = self._judged(self._nets.rnet, pictures, found, R_SIZE, R_MARGIN)
+        outputs, squares = self._outputs(self._nets.rnet, pictures, found, R_SIZE, R_MARGIN)
         scores = outputs[:, 0]
         passed = scores >= self._config.rnet_threshold
         moved = found.moved(_moved(squares, outputs[:, 1:5]), scores)
-        return _thinned(moved.at(passed), PROPOSED, R_IOU, FACES)
+        return _thinned(moved.at(passed), NMS_CANDIDATES, R_IOU, RNET_KEPT)
 
     def _output(self, pictures: Sequence[Picture], found: Candidates) -> tuple[Candidates, Floats]:
         """Run O-Net on each candidate. Return the faces, best first in each frame, and their landmarks (N, 5,
@@ -201,18 +201,18 @@ class CascadeDetector:
 
         The candidates include the hints, because those were faces in the frame before.
         """
-        outputs, squares = self._judged(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
+        outputs, squares = self._outputs(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
         side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
         landmarks = squares[:, None, :2] + outputs[:, 5:].reshape(-1, 5, 2) * side
-        judged = found.moved(_moved(squares, outputs[:, 1:5]), outputs[:, 0])
+        scored = found.moved(_moved(squares, outputs[:, 1:5]), outputs[:, 0])
         kept = []
-        for rows in _by_frame(judged):
-            rows = rows[judged.scores[rows] >= self._config.onet_threshold]
-            kept.append(rows[_apart(judged.boxes[rows])])
+        for rows in _by_frame(scored):
+            rows = rows[scored.scores[rows] >= self._config.onet_threshold]
+            kept.append(rows[_apart(scored.boxes[rows])])
         faces = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-        return judged.at(faces), landmarks[faces]
+        return scored.at(faces), landmarks[faces]
 
-    def _judged(
+    def _outputs(
         self,
         net: Network,
         pictures: Sequence[Picture],
