@@ -37,7 +37,6 @@ class ReaderProcess:
 
     Raises:
         OSError: the process cannot be started.
-        OSError: it cannot be started.
     """
 
     def __init__(

@@ -51,33 +51,39 @@ def _entry(
     key: Key, info: FieldInfo, value: object, origins: Mapping[str, str], notes: Mapping[str, str]
 ) -> str:
     """Return the lines of one key: its comments, then the key and its value."""
-    description = info.description or ""
-    sentence = f"{description[:1].upper()}{description[1:]}: {bounds_text(info) or kind_text(info)}."
-    sentences = [sentence, *([notes[".".join(key)]] if ".".join(key) in notes else [])]
-    comments = [textwrap.fill(s, 100, initial_indent="# ", subsequent_indent="# ") for s in sentences]
-    plain = list(value) if isinstance(value, tuple) else value
-    flow = None if isinstance(plain, list) else False  # None: a list in brackets on the line of its key
-    line = yaml.safe_dump({key[-1]: plain}, allow_unicode=True, width=10_000, default_flow_style=flow)
-    origin = origins.get(".".join(key))
-    return "\n".join([*comments, f"{line.rstrip()}{f'  # {origin}' if origin else ''}\n"])
+    name = ".".join(key)
+    sentences = [_sentence(info, f": {bounds_text(info) or kind_text(info)}")]
+    sentences += [notes[name]] if name in notes else []
+    return "\n".join([*map(_comment, sentences), _line(key[-1], value, origins.get(name)) + "\n"])
 
 
 def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins: Mapping[str, str]) -> str:
     """Return the lines of a list of groups: its comment, then the keys that each group sets."""
-    description = info.description or ""
-    comment = textwrap.fill(
-        f"{description[:1].upper()}{description[1:]}.", 100, initial_indent="# ", subsequent_indent="# "
-    )
+    comment = _comment(_sentence(info))
     if not entries:
         return f"{comment}\n{name}: []\n"
     lines = [comment, f"{name}:"]
     for index, entry in enumerate(entries):
         given = [key for key in type(entry).model_fields if key in entry.model_fields_set]
         for key in given:
-            value = getattr(entry, key)
-            plain, flow = (list(value), None) if isinstance(value, tuple) else (value, False)
-            text = yaml.safe_dump({key: plain}, allow_unicode=True, width=10_000, default_flow_style=flow)
-            origin = origins.get(f"{name}.{index}.{key}")
             mark = "-" if key == given[0] else " "
-            lines.append(f"  {mark} {text.rstrip()}{f'  # {origin}' if origin else ''}")
+            lines.append(f"  {mark} {_line(key, getattr(entry, key), origins.get(f'{name}.{index}.{key}'))}")
     return "\n".join(lines) + "\n"
+
+
+def _sentence(info: FieldInfo, more: str = "") -> str:
+    """Return a setting's description as a sentence, with `more` at its end."""
+    description = info.description or ""
+    return f"{description[:1].upper()}{description[1:]}{more}."
+
+
+def _comment(sentence: str) -> str:
+    return textwrap.fill(sentence, 100, initial_indent="# ", subsequent_indent="# ")
+
+
+def _line(key: str, value: object, origin: str | None) -> str:
+    """Return the line of a key, with where its value came from as a comment."""
+    plain = list(value) if isinstance(value, tuple) else value
+    flow = None if isinstance(plain, list) else False  # None: a list in brackets on the line of its key
+    line = yaml.safe_dump({key: plain}, allow_unicode=True, width=10_000, default_flow_style=flow).rstrip()
+    return f"{line}  # {origin}" if origin else line

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 
-import cv2
-import numpy as np
-
 from gatecam.errors import DeviceError
 from gatecam.settings.schema import Config
 from gatecam.types import Box, Image
+from gatecam.vision.bordered import shrunk
 from gatecam.vision.detector.build import build_detector
 from gatecam.vision.device import Backend, first_line
 from gatecam.vision.openvino import describe_openvino
@@ -51,12 +49,8 @@ class LowFaceFinder:
 
     def find(self, image: Image, largest_px: int | None = None) -> list[Box]:
         """Return boxes that may be faces. A picture wider than `largest_px` is searched at that width."""
-        height, width = image.shape[:2]
-        scale = 1.0 if largest_px is None else min(1.0, largest_px / width)
-        if scale < 1:
-            size = (round(width * scale), round(height * scale))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        boxes = self._found(image)
+        scale = 1.0 if largest_px is None else min(1.0, largest_px / image.shape[1])
+        boxes = self._found(shrunk(image, scale))
         return [Box(b.x1 / scale, b.y1 / scale, b.x2 / scale, b.y2 / scale) for b in boxes]
 
     def _found(self, picture: Image) -> list[Box]:

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,10 +155,11 @@ def read_detector_spec(path: Path) -> DetectorSpec:
     return _read_json(path, made)
 
 
-Spec = TypeVar("Spec")
+Spec = TypeVar("Spec", ModelSpec, DetectorSpec)
+Made = TypeVar("Made")
 
 
-def _read_json(path: Path, made: Callable[[dict[str, Any]], Spec]) -> Spec:
+def _read_json(path: Path, made: Callable[[dict[str, Any]], Made]) -> Made:
     spec_path = path.with_suffix(".json")
     try:
         return made(json.loads(spec_path.read_text(encoding="utf-8")))
@@ -184,30 +185,17 @@ def _require_usable(spec: ModelSpec) -> None:
         raise ValueError("the interpolation, architecture or sha256 is of another kind")
 
 
-def save_weights(path: Path, tensors: dict[str, Tensor], spec: ModelSpec) -> ModelSpec:
-    """Write weights and their spec. Return the spec with the hash.
+def save_weights(path: Path, tensors: dict[str, Tensor], spec: Spec) -> Spec:
+    """Write the weights of a classifier or detector, and their spec. Return the spec with the hash.
 
     Each file is replaced at once, so that a reader never sees half of it.
     """
-    _write(path, tensors, asdict(spec))
-    return read_spec(path)
-
-
-def save_detector_weights(path: Path, tensors: dict[str, Tensor], spec: DetectorSpec) -> DetectorSpec:
-    """Write weights and their spec. Return the spec with the hash.
-
-    Each file is replaced at once, so that a reader never sees half of it.
-    """
-    _write(path, tensors, asdict(spec))
-    return read_detector_spec(path)
-
-
-def _write(path: Path, tensors: dict[str, Tensor], spec: dict[str, Any]) -> None:
     with replacing(path) as part:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
         part.chmod(0o644)  # safetensors makes the file readable only for its owner
-        values = {**spec, "sha256": hash_of(part)}
-    write_output(path.with_suffix(".json"), json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        saved = replace(spec, sha256=hash_of(part))
+    write_output(path.with_suffix(".json"), json.dumps(asdict(saved), indent=2, ensure_ascii=False) + "\n")
+    return saved
 
 
 def hash_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
 from gatecam.vision.device import Backend, placed
 from gatecam.vision.openvino import OpenVinoNetwork
-from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_detector_weights
+from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_weights
 
 STOCK = "stock"  # the weights that facenet-pytorch bundles
 
@@ -92,7 +92,7 @@ def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:
 
 def save_detector(path: Path, networks: Networks, spec: DetectorSpec) -> DetectorSpec:
     """Write networks with folded batch norms, and their spec. Return the spec with the hash."""
-    return save_detector_weights(path, _folded(networks).state_dict(), spec)
+    return save_weights(path, _folded(networks).state_dict(), spec)
 
 
 def _folded(networks: Networks) -> Networks:
