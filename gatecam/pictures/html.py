@@ -18,7 +18,7 @@ th, td { padding: .25rem .75rem; border-bottom: 1px solid #8886; text-align: rig
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem }
-:lang(ko) { word-break: keep-all; overflow-wrap: anywhere }
+:lang(ko) { word-break: keep-all; overflow-wrap: break-word }
 tbody th { font-weight: normal } input + label { margin-right: 1rem }
 figure { margin: 0 } figcaption { font-size: .8rem; overflow-wrap: anywhere }
 """
