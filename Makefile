@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := demo-output
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check bench bench-cameras bench-detector bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs weights bench bench-cameras bench-detector bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -28,6 +28,10 @@ check: lint test
 
 docs: .venv/.ready
 	$(BIN)/python -m tests.commands_page
+
+# From archives of pictures, teachers and videos in DATA to weights in OUT. The same command continues a stopped run.
+weights: .venv/.ready
+	$(BIN)/gatecam weights $(DATA) --name $(or $(NAME),gatecam) --out $(or $(OUT),models) $(WORDS)
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg

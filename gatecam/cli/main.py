@@ -32,6 +32,7 @@ from gatecam.cli import (
     token,
     train,
     train_detector,
+    weights,
 )
 from gatecam.errors import GatecamError
 from gatecam.runtime.logs import say, set_up
@@ -55,6 +56,7 @@ app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("train-detector")(train_detector.train_detector)
+app.command("weights")(weights.weights)
 app.command("evaluate")(evaluate.evaluate)
 app.command("evaluate-detector")(evaluate_detector.evaluate_detector)
 app.add_typer(config.app, name="config")

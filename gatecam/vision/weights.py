@@ -37,6 +37,7 @@ class ModelSpec:
     data: list[str] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
+    made: dict[str, Any] = field(default_factory=dict)  # command, commit, data hashes, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class DetectorSpec:
     data: list[str] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
+    made: dict[str, Any] = field(default_factory=dict)  # command, commit, data hashes, seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,13 +77,15 @@ def test_training_leaves_weights_and_a_spec_that_says_how_they_came(whole):
 
 
 def test_the_words_make_the_recipe_and_a_finished_run_only_scores_again(whole, data, gatecam):
-    before = whole.read_bytes(), json.loads(whole.with_suffix(".json").read_text())
+    before = whole.read_bytes(), json.loads(whole.with_suffix(".json").read_text()) | {"made": {}}
     ended = gatecam("train-detector", *data, *CHOICES, "--run-dir", whole.parent / "whole", "--out", whole)
     assert ended.code == 0, ended.err
     lines = ended.out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["P-Net", "R-Net", "O-Net", "weights", "spec"]
     assert "average precision" in lines[2]
-    assert (whole.read_bytes(), json.loads(whole.with_suffix(".json").read_text())) == before
+    made = json.loads(whole.with_suffix(".json").read_text())
+    assert made["made"]["command"].startswith("gatecam train-detector")
+    assert (whole.read_bytes(), made | {"made": {}}) == before
     assert "train:" not in ended.err
     assert "no faces: " in ended.err
     assert "broken.png: picture cannot be read" in ended.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -16,6 +17,7 @@ from gatecam.training.classifier.validation import Validation
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import Collection
+from gatecam.training.provenance import provenance, timed
 from gatecam.training.runs import held_out_by, print_saved, train_with_bar
 from gatecam.training.scores.report import fitted_temperatures
 from gatecam.training.scores.run import evaluate_sets, held_out, judge_all, print_evaluation
@@ -42,6 +44,7 @@ class TrainRequest:
     run: Path
     out: Path
     cache: Path
+    licence: str = LICENCE
 
 
 def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
@@ -57,17 +60,18 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
     workers = Workers.joined()
     with workers.together():
         prepare(recipe, request.start, request.run, workers)
-        loaded = _load(request, workers)
-        train, validation = (
-            held_out(loaded, request.split, part, request.split_seed) for part in ("train", "validation")
-        )
-        judge = Validation([faces for _, faces in validation], recipe.crop)
-        sampler = Sampler([faces for _, faces in train], recipe)
-        trainer = Trainer(sampler, judge, recipe, request.start, request.run, workers)
-        if not _train(trainer, workers):
-            return False
-        if workers.first:
-            _save(trainer, train, validation, request, recipe)
+        with timed(request.run) as seconds:
+            loaded = _load(request, workers)
+            train, validation = (
+                held_out(loaded, request.split, part, request.split_seed) for part in ("train", "validation")
+            )
+            judge = Validation([faces for _, faces in validation], recipe.crop)
+            sampler = Sampler([faces for _, faces in train], recipe)
+            trainer = Trainer(sampler, judge, recipe, request.start, request.run, workers)
+            if not _train(trainer, workers):
+                return False
+            if workers.first:
+                _save(trainer, train, validation, request, recipe, seconds)
     return True
 
 
@@ -100,7 +104,14 @@ def _train(trainer: Trainer, workers: Workers) -> bool:
     return train_with_bar(trainer, trainer.batches, describe)
 
 
-def _save(trainer: Trainer, train: Sets, validation: Sets, request: TrainRequest, recipe: Recipe) -> None:
+def _save(
+    trainer: Trainer,
+    train: Sets,
+    validation: Sets,
+    request: TrainRequest,
+    recipe: Recipe,
+    seconds: Callable[[], int],
+) -> None:
     """Calibrate and score the network, write the weights, and print where they are."""
     model = trainer.model
     sets = judge_all(model, recipe.crop, validation, drawn=False)
@@ -111,7 +122,8 @@ def _save(trainer: Trainer, train: Sets, validation: Sets, request: TrainRequest
         crop=recipe.crop,
         temperature=dict.fromkeys(HEADS, 1.0) | {head: value for head, (value, _) in fitted.items()},
         data=[f"{collection.name} ({collection.layout}): {len(faces)} faces" for collection, faces in train],
-        licence=LICENCE,
+        licence=request.licence,
+        made=provenance(request.data, seconds()),
     )
     split = held_out_by(request.split, request.split_seed)
     parameters: dict[str, object] = {"part": "validation", "split": split}

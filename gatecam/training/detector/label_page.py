@@ -40,6 +40,11 @@ class LabelPage:
         for face in decided:
             self._faces[face.decision].append((_rank(face), path, face))
 
+    @property
+    def faces(self) -> int:
+        """Return the number of faces."""
+        return sum(map(len, self._faces.values()))
+
     def write(self, path: Path) -> None:
         """Write the page.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from gatecam.training.detector.learn import DetectorTrainer, Report, prepare
 from gatecam.training.detector.loading import Loaded, Pictures, load_pictures
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.validation import set_operating_point, validate
+from gatecam.training.provenance import provenance, timed
 from gatecam.training.runs import held_out_by, print_saved, train_with_bar
 from gatecam.vision.detector.build import save_detector
 from gatecam.vision.detector.networks import ARCHITECTURE
@@ -30,6 +31,7 @@ class DetectorTrainRequest:
     start: Path | None
     run: Path
     out: Path
+    licence: str = LICENCE
 
 
 def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> bool:
@@ -49,11 +51,12 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
     ]
     require_apart([request.out], read)
     prepare(request.run, request.start)
-    loaded = load_pictures(pictures, recipe)
-    trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, request.start, request.run)
-    if not _train(trainer):
-        return False
-    _save(trainer, loaded, request, recipe)
+    with timed(request.run) as seconds:
+        loaded = load_pictures(pictures, recipe)
+        trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, request.start, request.run)
+        if not _train(trainer):
+            return False
+        _save(trainer, loaded, request, recipe, seconds)
     return True
 
 
@@ -81,7 +84,11 @@ def _sentence(figures: Mapping[str, float]) -> str:
 
 
 def _save(
-    trainer: DetectorTrainer, loaded: Loaded, request: DetectorTrainRequest, recipe: DetectorRecipe
+    trainer: DetectorTrainer,
+    loaded: Loaded,
+    request: DetectorTrainRequest,
+    recipe: DetectorRecipe,
+    seconds: Callable[[], int],
 ) -> None:
     """Set the thresholds, score the networks, write the weights, and print where they are."""
     networks, device, pictures = trainer.networks, pick_device("auto"), request.pictures
@@ -98,7 +105,14 @@ def _save(
         "recipe": asdict(recipe),
         "held_out": held_out_by(pictures.split, pictures.split_seed),
     }
-    spec = DetectorSpec(request.out.stem, ARCHITECTURE, "", loaded.data, scores, LICENCE)
+    spec = DetectorSpec(
+        request.out.stem,
+        ARCHITECTURE,
+        data=loaded.data,
+        scores=scores,
+        licence=request.licence,
+        made=provenance(pictures.data, seconds()),
+    )
     saved = save_detector(request.out, networks.cpu(), spec)
     for name, values in figures.items():
         print(f"{NETWORKS[name]}: {_sentence(values)}")

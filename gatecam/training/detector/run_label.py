@@ -40,6 +40,7 @@ from gatecam.vision.weights import hash_of
 
 CUT_OUT_PX = 320  # a picture up to this size may be cut out around a face, so it is searched with a border
 MIN_FACE_PX = 10  # smaller faces are not written
+FEWEST = 24  # pictures of a source that are labelled in a trial
 FRAMES_A_VIDEO = 50  # at most, evenly spread
 TABLE, STAMP = "faces.csv", "made_of.txt"
 COLUMNS = (
@@ -60,7 +61,7 @@ class _Picture:
 
 
 def label_and_write(
-    data: Sequence[Path], teachers: Sequence[Path], out: Path, page_file: Path | None
+    data: Sequence[Path], teachers: Sequence[Path], out: Path, page_file: Path | None, share: float = 1.0
 ) -> None:
     """Label pictures, write `OUT/NAME/faces.csv` for each source, and print the number of faces by decision.
 
@@ -70,7 +71,8 @@ def label_and_write(
         data: collections of labelled pictures, and videos.
         teachers: ONNX files of detectors. Without any, facenet-pytorch's MTCNN is the teacher.
         out: the folder to write into.
-        page_file: an HTML file to look through, or None.
+        page_file: an HTML file to look through, or None. It is not written if nothing was labelled.
+        share: share of each source's pictures to label, for a quick trial.
 
     Raises:
         GatecamError: a source or teacher cannot be read, or a file cannot be written.
@@ -88,8 +90,9 @@ def label_and_write(
         folder = out / name
         make_folder(folder)
         pictures, problems = _pictures(path, folder)
+        pictures = _some(pictures, share)
         stamp = _stamp(pictures, teachers)
-        if _made_of(folder) == stamp and page_file is None:
+        if _made_of(folder) == stamp:
             print(f"{folder / TABLE}: is up to date")
             continue
         lines, counts = [], Counter[Decision]()
@@ -101,7 +104,7 @@ def label_and_write(
         write_output(folder / STAMP, stamp)
         tell_problems(name, problems)
         print(f"{folder / TABLE}: " + ", ".join(f"{counts[kind]:,} {kind}" for kind in Decision))
-    if page_file is not None:
+    if page_file is not None and page.faces:
         page.write(page_file)
 
 
@@ -119,6 +122,14 @@ def _pictures(path: Path, folder: Path) -> tuple[list[_Picture], list[Problem]]:
         of_image.setdefault(row.image, []).append(row)
     pictures = [_Picture(image, rows[0].key, rows) for image, rows in of_image.items()]
     return pictures, list(collection.problems)
+
+
+def _some(pictures: list[_Picture], share: float) -> list[_Picture]:
+    """Return a share of the pictures, but at least `FEWEST`. The same ones are chosen every time."""
+    count = max(FEWEST, round(share * len(pictures)))
+    by_hash = sorted(pictures, key=lambda p: hashlib.sha256(p.path.name.encode()).digest())
+    chosen = {picture.path for picture in by_hash[:count]}
+    return [picture for picture in pictures if picture.path in chosen]
 
 
 def _frames(video: Path, folder: Path) -> list[_Picture]:

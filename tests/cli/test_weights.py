@@ -1,0 +1,115 @@
+"""`gatecam weights`: from archives of pictures to both files of weights, on a few pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import cv2
+import pytest
+
+from gatecam.errors import DataError
+from gatecam.training.weights import run as weights_run
+from gatecam.training.weights.sources import find_source, sources_of
+from gatecam.vision.classifier import load_classifier
+from gatecam.vision.detector.build import load_detector
+from tests.portraits import write_portraits
+
+
+@pytest.fixture(scope="module")
+def raw(astronaut, tmp_path_factory) -> Path:
+    """The archives of `gatecam-open`, a video, and the names of two teachers."""
+    root = tmp_path_factory.mktemp("raw")
+    write_portraits(root, astronaut, 30, 96)
+    (root / "masks").rename(root / "medical")
+    (root / "people").rename(root / "fairface")
+    with tarfile.open(root / "medical.tar", "w") as packed:
+        packed.add(root / "medical", "medical")
+    with zipfile.ZipFile(root / "fairface.zip", "w") as zipped:
+        for path in sorted((root / "fairface").rglob("*")):
+            zipped.write(path, path.relative_to(root))
+    for name in ("medical", "fairface"):
+        shutil.rmtree(root / name)
+    for name in ("teachers", "videos"):
+        (root / name).mkdir()
+    (root / "teachers" / "one.onnx").write_bytes(b"teacher")
+    writer = cv2.VideoWriter(
+        str(root / "videos" / "door.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256)
+    )
+    for _ in range(3):
+        writer.write(cv2.cvtColor(astronaut[:256, 96:352], cv2.COLOR_RGB2BGR))
+    writer.release()
+    return root
+
+
+def test_an_archive_is_unpacked_once_and_a_folder_is_used_as_it_is(raw, tmp_path):
+    folder = find_source("medical", raw, tmp_path)
+    assert (folder / "faces.csv").is_file()
+    (folder / "faces.csv").unlink()
+    assert not (find_source("medical", raw, tmp_path) / "faces.csv").exists(), "it is not unpacked again"
+    assert find_source("medical", tmp_path, tmp_path / "other") == tmp_path / "medical"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "has no folder medical, medical.tar or medical.zip"), (b"no archive", "cannot be unpacked")],
+)
+def test_a_missing_or_damaged_archive_is_one_sentence(tmp_path, content, what):
+    if content is not None:
+        (tmp_path / "medical.tar").write_bytes(content)
+    with pytest.raises(DataError, match=what):
+        find_source("medical", tmp_path, tmp_path / "work")
+
+
+def test_the_open_weights_learn_only_from_pictures_that_products_may_use():
+    assert [source.name for source in sources_of("gatecam-open")] == ["medical", "fairface"]
+    assert not any("research" in source.terms for source in sources_of("gatecam-open"))
+    with pytest.raises(DataError, match=r"^other: there are no such weights\. Choose gatecam or"):
+        sources_of("other")
+
+
+def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(
+    raw, gatecam, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("gatecam.training.detector.run_label.load_teacher", _stock_teacher())
+    words = ["weights", raw, "--name", "gatecam-open", "--share", "0.001"]
+    words += ["--out", tmp_path / "models", "--work", tmp_path / "work"]
+    ended = gatecam(*words)
+    assert ended.code == 0, ended.err
+    assert "step 5 of 5: train the classifier" in ended.out
+    _, detector = load_detector(tmp_path / "models" / "gatecam-open-mtcnn.safetensors")
+    _, classifier = load_classifier(str(tmp_path / "models" / "gatecam-open-faces.safetensors"))
+    for spec in (detector, classifier):
+        assert spec.licence.startswith("medical: CC0; fairface: CC BY 4.0")
+        assert spec.made["command"].startswith("gatecam weights ")
+        assert set(spec.made["data_sha256"]) >= {"medical/faces.csv", "fairface/faces.csv"}
+        assert spec.made["seconds"] > 0
+    assert set(json.loads((tmp_path / "work" / "times.json").read_text())) == {
+        "label",
+        "split",
+        "check",
+        "train the detector",
+        "train the classifier",
+    }
+    monkeypatch.setattr(weights_run, "train_classifier", lambda *parts: False)
+    ended = gatecam(*words)
+    assert ended.code == 130, "a training that was stopped stops the command"
+    assert ended.out.count("is up to date") == 3
+
+
+def test_missing_teachers_are_one_sentence(gatecam, tmp_path):
+    ended = gatecam("weights", tmp_path, "--out", tmp_path / "models", "--work", tmp_path / "work")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].endswith("has no teachers/*.onnx. Add CenterFace and YuNet.")
+
+
+def _stock_teacher():
+    from gatecam.settings.schema import DetectorConfig
+    from gatecam.vision.detector.stock import StockDetector
+    from gatecam.vision.device import pick_device
+
+    teacher = StockDetector(DetectorConfig(weights="stock", min_face_px=20), pick_device("auto"))
+    return lambda path: teacher
