@@ -64,6 +64,10 @@ Patience = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything that is random.")]
 
+Detector = Annotated[
+    str, typer.Option(metavar="NAME", help="Detector weights that find the faces to train on.")
+]
+
 
 def train(
     data: DataOption,
@@ -93,11 +97,9 @@ def train(
     seed: Seed = 1,
     split_seed: SplitSeedOption = 0,
     cache: CacheOption = Path("runs/cache"),
+    detector: Detector = "gatecam-mtcnn",
 ) -> None:
-    """Train the mask, gender and age heads, score each epoch on held-out faces, and write the best weights.
-
-    For several processes, GPUs or machines: `torchrun --nproc-per-node 2 -m gatecam train …`.
-    """
+    """Train the mask, gender and age heads, score each epoch, and write the best weights."""
     from gatecam.training.classifier.recipe import Recipe
     from gatecam.training.classifier.run import TrainRequest, train_and_save
 
@@ -123,5 +125,5 @@ def train(
         patience=patience,
         seed=seed,
     )
-    if not train_and_save(TrainRequest(data, split, split_seed, start, run, out, cache), recipe):
+    if not train_and_save(TrainRequest(data, split, split_seed, start, run, out, cache, detector), recipe):
         raise typer.Exit(130)

@@ -68,12 +68,14 @@ def test_training_leaves_weights_and_a_spec_that_says_how_they_came(whole):
 
 
 def test_the_words_make_the_recipe_and_a_finished_run_only_scores_again(whole, data, gatecam):
-    before = whole.read_bytes(), whole.with_suffix(".json").read_bytes()
+    before = whole.read_bytes(), json.loads(whole.with_suffix(".json").read_text()) | {"made": {}}
     ended = gatecam("train", *data, *CHOICES, "--run-dir", whole.parent / "whole", "--out", whole)
     assert ended.code == 0, ended.err
     assert "macro-F1" in ended.out
     assert f"weights: {whole}" in ended.out
-    assert (whole.read_bytes(), whole.with_suffix(".json").read_bytes()) == before
+    made = json.loads(whole.with_suffix(".json").read_text())
+    assert made["made"]["command"].startswith("gatecam train ")
+    assert (whole.read_bytes(), made | {"made": {}}) == before
     assert "train:" not in ended.err
 
 

@@ -15,7 +15,7 @@ from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.classifier.sampler import Sampler
 from gatecam.training.classifier.validation import Validation
 from gatecam.training.data.loading import load_all
-from gatecam.training.data.patches import Faces
+from gatecam.training.data.patches import SHIPPED, Faces
 from gatecam.training.data.rows import Collection
 from gatecam.training.provenance import provenance, timed
 from gatecam.training.runs import held_out_by, print_saved, train_with_bar
@@ -44,6 +44,7 @@ class TrainRequest:
     run: Path
     out: Path
     cache: Path
+    detector: str = SHIPPED  # finds the faces, as in live operation
     licence: str = LICENCE
 
 
@@ -78,12 +79,12 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
 def _load(request: TrainRequest, workers: Workers) -> Sets:
     """Crop all faces. The first process fills the cache and reports problems, the others read the cache."""
     if workers.first:
-        loaded = load_all(request.data, request.cache)
+        loaded = load_all(request.data, request.cache, request.detector)
         workers.wait()
         return loaded
     workers.wait()
     with redirect_stderr(StringIO()):
-        return load_all(request.data, request.cache)
+        return load_all(request.data, request.cache, request.detector)
 
 
 def _train(trainer: Trainer, workers: Workers) -> bool:

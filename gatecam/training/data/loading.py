@@ -9,7 +9,7 @@ from pathlib import Path
 from gatecam.errors import DataError
 from gatecam.runtime.progress import progress
 from gatecam.training.data.layouts import open_collections
-from gatecam.training.data.patches import Faces, load_faces
+from gatecam.training.data.patches import SHIPPED, Faces, load_faces
 from gatecam.training.data.rows import UNKNOWN, Collection, Problem
 from gatecam.training.data.stats import by_kind
 
@@ -28,7 +28,9 @@ def open_all(paths: Sequence[Path]) -> list[Collection]:
     return collections
 
 
-def load_all(paths: Sequence[Path], cache_folder: Path) -> list[tuple[Collection, Faces]]:
+def load_all(
+    paths: Sequence[Path], cache_folder: Path, detector: str = SHIPPED
+) -> list[tuple[Collection, Faces]]:
     """Load every collection with its faces.
 
     The faces come from `NAME.npz` in the cache folder, or are cropped again if that file is outdated.
@@ -45,7 +47,7 @@ def load_all(paths: Sequence[Path], cache_folder: Path) -> list[tuple[Collection
     loaded = []
     for collection in collections:
         with progress(f"crop {collection.name}", None, "pictures") as tick:
-            faces, problems = load_faces(collection, tick, cache_folder / f"{collection.name}.npz")
+            faces, problems = load_faces(collection, tick, cache_folder / f"{collection.name}.npz", detector)
         tell_problems(collection.name, problems)
         loaded.append((collection, faces))
     return loaded

@@ -26,14 +26,18 @@ from gatecam.training.data.rows import Collection, Problem, Progress, Row
 from gatecam.training.data.tables import relative
 from gatecam.types import Box, Detection, Floats, Image
 from gatecam.vision.bordered import Bordered, bordered, largest_face, matching_face, shrunk
+from gatecam.vision.detector.build import Detector, build_detector
 from gatecam.vision.detector.stock import StockDetector
-from gatecam.vision.device import pick_device
+from gatecam.vision.device import pick_backend, pick_device
+from gatecam.vision.weights import find_weights, hash_of
 
 PATCH_PX = 160
 SURROUNDINGS = 0.7  # margin around the face's square for jitter, as a fraction of the square
 CUT_OUT_PX = 2 * PATCH_PX  # pictures up to this size may be face crops and are searched with a border
 SEARCH_PX = 400  # longer side of a large picture when searched for its one face: finds faces from 1/20 of it
+MIN_FACE_PX = 20  # smallest face to search for
 BATCH = 16
+SHIPPED = "gatecam-mtcnn"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,30 +72,35 @@ class Faces:
 
 
 def load_faces(
-    collection: Collection, progress: Progress, cache: Path | None = None
+    collection: Collection, progress: Progress, cache: Path | None = None, detector: str = SHIPPED
 ) -> tuple[Faces, list[Problem]]:
     """Crop the patches of all rows.
 
-    The box of a face comes from the detector if it finds the face, and otherwise from the label. In a picture
-    without a labelled box, the face is the largest detection (score × area). If nothing is detected, the box
-    is the median box of the person's other pictures, or the whole picture.
+    The box of a face comes from the detector if it finds the face, as in live operation, and otherwise from
+    the label. In a picture without a labelled box, the face is the largest detection (score × area). If
+    nothing is detected, the box is the median box of the person's other pictures, or the whole picture. The
+    landmarks of a row are preferred to those of the detector.
 
     Args:
         collection: the faces whose pictures are read.
-        cache: an .npz file. It is read if it was made from the same boxes and unchanged pictures, and written
-            otherwise. Labels are never read from it.
+        progress: called with the number of finished pictures and of all pictures.
+        cache: an .npz file. It is read if it was made from the same boxes, detector and unchanged pictures,
+            and written otherwise. Labels are never read from it.
+        detector: the weights that find the faces, by name or as a .safetensors file.
 
     Returns:
         The faces in the order of their rows, and the pictures that could not be used.
 
     Raises:
         DataError: none of the pictures can be read.
+        ModelError: the detector's weights cannot be used.
     """
-    stamp = _stamp(collection)
+    stamp = _stamp(collection, hash_of(find_weights(detector, "detector.weights")))
     cached = _read_cache(cache, stamp) if cache is not None else None
     if cached is not None:
         return _labelled(cached[0], collection), cached[1]
-    cuts, problems = _cut_all(collection, progress)
+    config = DetectorConfig(weights=detector, min_face_px=MIN_FACE_PX)
+    cuts, problems = _cut_all(collection, build_detector(config, pick_backend("auto")), progress)
     if cache is not None:
         _write_cache(cache, stamp, cuts, problems)
     return _labelled(cuts, collection), problems
@@ -129,14 +138,22 @@ def _labelled(cuts: Cuts, collection: Collection) -> Faces:
     )
 
 
-def _stamp(collection: Collection) -> str:
-    """Hash what the crops depend on: boxes, keys, and the sizes and modification times of the pictures."""
+def _stamp(collection: Collection, detector: str) -> str:
+    """Hash what the crops depend on: detector, boxes, keys, sizes and modification times of the pictures."""
     states = {image: file_state(image) for image in dict.fromkeys(row.image for row in collection.rows)}
     asked = [
-        (relative(row.image, collection.folder), states[row.image], row.box, "" if row.box else row.key)
+        (
+            relative(row.image, collection.folder),
+            states[row.image],
+            row.box,
+            "" if row.box else row.key,
+            row.landmarks,
+        )
         for row in collection.rows
     ]
-    return hashlib.sha256(repr((PATCH_PX, SURROUNDINGS, SEARCH_PX, asked)).encode()).hexdigest()
+    return hashlib.sha256(
+        repr((PATCH_PX, SURROUNDINGS, SEARCH_PX, MIN_FACE_PX, detector, asked)).encode()
+    ).hexdigest()
 
 
 def file_state(image: Path) -> tuple[int, int] | None:
@@ -188,13 +205,11 @@ def _picture(path: Path, one_person: bool) -> _Picture:
     return _Picture(path, image, Bordered(shrunk(image, scale), 0, scale))
 
 
-def _cut_all(collection: Collection, progress: Progress) -> tuple[Cuts, list[Problem]]:
+def _cut_all(collection: Collection, detector: Detector, progress: Progress) -> tuple[Cuts, list[Problem]]:
     by_image: dict[Path, list[int]] = {}
     for index, row in enumerate(collection.rows):
         by_image.setdefault(row.image, []).append(index)
     cutter = _Cutter(collection)
-    device = pick_device("auto")
-    detector = StockDetector(DetectorConfig(min_face_px=20), device)
     images = list(by_image)
     for begin in range(0, len(images), BATCH):
         batch = images[begin : begin + BATCH]
@@ -248,9 +263,12 @@ class _Cutter:
                 self._unfound.append(index)
                 continue
             box, landmarks = match or (row.box or whole, None)
+            detected = match is not None
+            if row.landmarks is not None:
+                landmarks = np.array(row.landmarks, np.float32)
             if row.box is None:
                 self._remember(row, box, picture.image)
-            self._cut(index, picture.image, box, landmarks, labelled or box)
+            self._cut(index, picture.image, box, landmarks, labelled or box, detected)
 
     def cut_unfound(self) -> None:
         """Crop the faces that were not found, at the median place of the person's others if there are any.
@@ -273,14 +291,22 @@ class _Cutter:
                     else "the whole picture is used"
                 )
                 self._note(row.image, "face is not found", "", done)
-            self._cut(index, picture.image, box, None, box)
+            self._cut(index, picture.image, box, None, box, False)
 
     def _remember(self, row: Row, box: Box, image: Image) -> None:
         height, width = image.shape[:2]
         part = np.array([box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height], np.float32)
         self._found.setdefault(row.key, []).append(part)
 
-    def _cut(self, index: int, image: Image, box: Box, landmarks: Floats | None, labelled: Box) -> None:
+    def _cut(
+        self,
+        index: int,
+        image: Image,
+        box: Box,
+        landmarks: Floats | None,
+        labelled: Box,
+        detected: bool,
+    ) -> None:
         height, width = image.shape[:2]
         region = expand(square(box), SURROUNDINGS)
         x1, y1 = max(0, int(region.x1)), max(0, int(region.y1))
@@ -297,7 +323,7 @@ class _Cutter:
         cuts["sizes"][index] = patch.shape[:2]
         cuts["boxes"][index] = ((corners - corner) * scale).reshape(4)
         cuts["face_px"][index] = min(labelled.width, labelled.height)
-        cuts["detected"][index] = landmarks is not None
+        cuts["detected"][index] = detected
         if landmarks is not None:
             cuts["landmarks"][index] = (landmarks - corner) * scale
 
@@ -321,7 +347,7 @@ def portraits(rows: Sequence[Row], notes: list[Problem]) -> Iterator[Portrait]:
     Each row must have a picture of its own.
     """
     device = pick_device("auto")
-    detector = StockDetector(DetectorConfig(min_face_px=20), device)
+    detector = StockDetector(DetectorConfig(min_face_px=MIN_FACE_PX), device)
     for begin in range(0, len(rows), BATCH):
         opened = []
         for row in rows[begin : begin + BATCH]:

@@ -172,6 +172,7 @@ def _train_classifier(request: WeightsRequest) -> bool:
             request.work / "classifier",
             request.out / f"{request.name}-faces.safetensors",
             request.work / "cache",
+            str(request.out / f"{request.name}-mtcnn.safetensors"),
             request.licence,
         ),
         recipe,

@@ -164,9 +164,9 @@ def count_cuts(monkeypatch) -> list[int]:
     cuts: list[int] = []
     cut_all = data._cut_all
 
-    def counted(collection, progress):
+    def counted(collection, detector, progress):
         cuts.append(len(collection.rows))
-        return cut_all(collection, progress)
+        return cut_all(collection, detector, progress)
 
     monkeypatch.setattr(data, "_cut_all", counted)
     return cuts
