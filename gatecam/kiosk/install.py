@@ -20,14 +20,12 @@ from gatecam.kiosk.unit import (
     CONFIG,
     LOGS,
     PAGE,
-    PAGE_SYSUSERS,
     SERVICE,
     STATE,
-    SYSUSERS,
-    TMPFILES,
     page_unit,
     quoted,
     service_unit,
+    template,
 )
 from gatecam.settings.loading import load
 from gatecam.settings.schema import Config
@@ -155,12 +153,12 @@ def _files(base: Path, config: Path | None, page: str | None, in_image: bool) ->
     command = [str(python), "-P", "-m", "gatecam", "run", "--headless", "--config", CONFIG]
     files = [
         File(UNITS / SERVICE, service_unit(command, home)),
-        File(SYSUSERS_FILES[SERVICE], SYSUSERS),
-        File(TMPFILES_FILE, TMPFILES),
+        File(SYSUSERS_FILES[SERVICE], template("sysusers.conf")),
+        File(TMPFILES_FILE, template("tmpfiles.conf")),
     ]
     if page is not None:
         unit = page_unit(page, str(python), home)
-        files += [File(UNITS / PAGE, unit, 0o600), File(SYSUSERS_FILES[PAGE], PAGE_SYSUSERS)]
+        files += [File(UNITS / PAGE, unit, 0o600), File(SYSUSERS_FILES[PAGE], template("sysusers-page.conf"))]
     settings = File(Path(CONFIG).relative_to("/"), _settings(config), 0o640)
     there = base / settings.path
     if not there.exists():
