@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gatecam.app import set_threads
+from gatecam.runtime.cores import set_threads
 
 set_threads()  # both as gatecam runs: OpenMP reads it when torch is loaded
 

@@ -17,8 +17,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-
 from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
@@ -49,7 +47,7 @@ from gatecam.people.policy import AlertPolicy
 from gatecam.people.presence import Presences
 from gatecam.people.tracker import FaceTracker
 from gatecam.ports import CropClassifier, FaceAnalyzer, FaceFinder, Output, Sink
-from gatecam.runtime.cores import set_openmp, usable_cores
+from gatecam.runtime.cores import set_threads
 from gatecam.runtime.folders import STORE, state_folder
 from gatecam.runtime.locks import Turn, camera_lock
 from gatecam.runtime.logs import say
@@ -118,12 +116,6 @@ def _torch_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
     with _torch_loads():
         from gatecam.vision.analyzer import NetworkAnalyzer
     return NetworkAnalyzer(config, telemetry)
-
-
-def set_threads() -> None:
-    """Give torch, OpenVINO and OpenCV one thread for each usable core. Call this before importing torch."""
-    set_openmp()
-    cv2.setNumThreads(usable_cores())
 
 
 def build_pipeline(

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 import gatecam
-from gatecam.app import build_analyzer, set_threads
+from gatecam.app import build_analyzer
 from gatecam.bench import page as pages
 from gatecam.bench.result import CAPTURE, CLIP_PARTS, Clip, Measure, Origin, Result, compare, read_result
 from gatecam.capture.recording import open_recording
 from gatecam.errors import ConfigError, DeviceError, SourceError
 from gatecam.runtime.console import open_console
-from gatecam.runtime.cores import usable_cores
+from gatecam.runtime.cores import set_threads, usable_cores
 from gatecam.runtime.logs import say
 from gatecam.runtime.outputs import require_apart, require_writable
 from gatecam.runtime.progress import Tick, progress

@@ -21,6 +21,8 @@ from gatecam.types import Image
 
 TABLE_SUFFIXES = {".csv", ".json", ".jsonl"}  # labels beside pictures, and files that gatecam writes
 ANIMATED = {"AVIF", "PNG", "WEBP"}  # the pages of other formats are no animation
+BATCH = 8  # pictures read at once ...
+BATCH_PIXELS = 24_000_000  # ... or fewer if they have more pixels, because large photographs take gigabytes
 NAMED = 3  # files named in a sentence; further ones are only counted
 BACKGROUND = (255, 255, 255)  # colour behind transparent pixels, as picture viewers show it
 
@@ -49,6 +51,23 @@ def read_image(path: Path) -> Image:
     with open_image(path) as image:
         image.load()
         return to_rgb(image)
+
+
+def read_batches(
+    pictures: Iterable[tuple[int, Path]], unreadable: dict[int, str]
+) -> Iterator[list[tuple[int, Image]]]:
+    """Yield batches of numbered pictures. `unreadable` gets a sentence per picture that cannot be read."""
+    batch: list[tuple[int, Image]] = []
+    for number, path in pictures:
+        try:
+            batch.append((number, read_image(path)))
+        except SourceError as error:
+            unreadable[number] = str(error)
+        if len(batch) == BATCH or sum(image.size // 3 for _, image in batch) > BATCH_PIXELS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def read_frames(path: Path) -> Iterator[tuple[float, Image]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.inputs import require_there
+from gatecam.cli.options import check_there
 
 app = typer.Typer(
     help="Measure how fast gatecam is on this machine.",
@@ -21,7 +21,9 @@ def bench(
     video: Annotated[
         Path | None,
         typer.Option(
-            metavar="VIDEO", help="Measure replays and cameras with this clip instead of drawn ones."
+            metavar="VIDEO",
+            help="Measure replays and cameras with this clip instead of drawn ones.",
+            callback=check_there,
         ),
     ] = None,
     device: Annotated[
@@ -48,7 +50,6 @@ def bench(
     """Measure gatecam on this machine. This takes minutes, in which nothing else should run."""
     if context.invoked_subcommand is not None:
         return
-    require_there([video])
     from gatecam.bench.run import Asked, measure_all
 
     measure_all(Asked(video, device, parts, 1 if quick else rounds, json, page, chart))
@@ -56,11 +57,15 @@ def bench(
 
 @app.command()
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="A", help="File from `gatecam bench --json`.")],
-    after: Annotated[Path, typer.Argument(metavar="B", help="The same for another version or machine.")],
+    before: Annotated[
+        Path, typer.Argument(metavar="A", help="File from `gatecam bench --json`.", callback=check_there)
+    ],
+    after: Annotated[
+        Path,
+        typer.Argument(metavar="B", help="The same for another version or machine.", callback=check_there),
+    ],
 ) -> None:
     """Compare the figures of B with those of A. Differences within the rounds' spread count as no change."""
-    require_there([before, after])
     from gatecam.bench.run import print_comparison
 
     if not print_comparison(before, after):

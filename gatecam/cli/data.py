@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.inputs import require_there
-from gatecam.cli.options import CacheOption, DataArgument
+from gatecam.cli.options import CacheOption, DataArgument, check_there
 
 app = typer.Typer(no_args_is_help=True, help="Count, check, synthesize or split labelled pictures.")
 
@@ -47,7 +46,10 @@ def stats(
 def check(
     data: DataArgument,
     split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Search for leaks between the parts of this split.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Search for leaks between the parts of this split.", callback=check_there
+        ),
     ] = None,
     page: Annotated[
         Path, typer.Option(metavar="FILE", help="Write the findings as a page with pictures.")
@@ -68,7 +70,6 @@ def check(
 
     The exit code is 1 if damage or a leak between the parts makes scores unreliable.
     """
-    require_there([split])
     from gatecam.training.data.run_check import check_and_print
 
     check_and_print(data, split, page, csv_file, labels, weights, folds, cache)
@@ -79,7 +80,10 @@ def label(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Folders or CSV files of pictures, and videos.", show_default=False
+            metavar="PATH...",
+            help="Folders or CSV files of pictures, and videos.",
+            show_default=False,
+            callback=check_there,
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for NAME/faces.csv of each source.")],
@@ -89,6 +93,7 @@ def label(
             metavar="FILE",
             help="ONNX file of CenterFace or YuNet. Several must agree. Default: MTCNN of facenet-pytorch.",
             show_default=False,
+            callback=check_there,
         ),
     ] = None,
     page: Annotated[
@@ -99,7 +104,6 @@ def label(
 
     The files that it writes are collections, which all other commands read. They train the detector.
     """
-    require_there([*data, *(teacher or [])])
     from gatecam.training.detector.run_label import label_and_write
 
     label_and_write(data, teacher or [], out, page)
@@ -112,7 +116,10 @@ def synthesize(
     people: Annotated[int | None, typer.Option(min=1, help="Maximum number of people.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is random.")] = 0,
     split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Use only the people of one part of this split.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Use only the people of one part of this split.", callback=check_there
+        ),
     ] = None,
     part: Annotated[Part, typer.Option(help="Part of the split.")] = Part.TRAIN,
     sheet: Annotated[
@@ -124,7 +131,6 @@ def synthesize(
     If it was stopped, run it again to continue. All seven pictures show the pose of the one picture that they
     are made from.
     """
-    require_there([split])
     from gatecam.training.data.run_synthesize import synthesize_and_print
 
     synthesize_and_print(data, out, people, seed, split, part, sheet)

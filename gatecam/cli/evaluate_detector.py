@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from gatecam.cli.evaluate import Part
-from gatecam.cli.inputs import require_there
-from gatecam.cli.options import SplitOption, SplitSeedOption
+from gatecam.cli.options import SplitOption, SplitSeedOption, check_there
 
 BoxedDataOption = Annotated[
     list[Path],
@@ -18,6 +17,7 @@ BoxedDataOption = Annotated[
         metavar="PATH",
         help="Folder or CSV file of pictures with a box for each face. May be given several times.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 KnownOption = Annotated[
@@ -26,6 +26,7 @@ KnownOption = Annotated[
         metavar="FILE",
         help="Real faces without a box, found by eye: CSV with image,x1,y1,x2,y2. Finding one is correct.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 EmptyOption = Annotated[
@@ -34,6 +35,7 @@ EmptyOption = Annotated[
         metavar="DIR",
         help="Pictures without a face, where every detection is a false alarm. May be given several times.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 LandmarksOption = Annotated[
@@ -42,6 +44,7 @@ LandmarksOption = Annotated[
         metavar="PATH",
         help="Bare faces, one per picture, to test landmarks under drawn masks. May be given several times.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 ErrorsOption = Annotated[
@@ -81,7 +84,6 @@ def evaluate_detector(
     split_seed: SplitSeedOption = 0,
 ) -> None:
     """Score a face detector beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
-    require_there([*data, known, *(empty or []), *(landmarks or [])])
     from gatecam.training.scores.run_detector import DetectorScoreRequest, evaluate_and_print
 
     request = DetectorScoreRequest(

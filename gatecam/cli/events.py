@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from gatecam.cli.options import Form, StateConfigOption
+from gatecam.cli.options import StateConfigOption
+from gatecam.errors import ConfigError, OutputError
+from gatecam.runtime.console import open_console
+
+if TYPE_CHECKING:
+    from gatecam.store.events import EventFilter, EventStore
+    from gatecam.types import EventKind, StoredEvent
+
+TABLE_ROWS = 50
+AGO = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class Form(StrEnum):
+    """Lists the output formats of events."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
 
 
 def events(
@@ -55,10 +79,111 @@ def events(
     config: StateConfigOption = None,
 ) -> None:
     """Print events from the store, oldest first."""
-    from gatecam.cli.listing import print_events
-    from gatecam.cli.recovering import recover_events
-
     if recover is not None:
-        recover_events(config, recover)
+        _recover(config, recover)
         return
-    print_events(config, since, until, camera or [], kind or [], limit, form)
+    from gatecam.store.events import EventFilter
+
+    since_ms, until_ms = _moment_ms(since, "--since"), _moment_ms(until, "--until")
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise ConfigError(f"--since: expected a time before that of --until, {until!r}, got {since!r}")
+    kinds = tuple(map(_kind, kind or ()))
+    _print(config, EventFilter(since_ms, until_ms, tuple(camera or ()), kinds), limit, form)
+
+
+def _print(config: Path | None, asked: EventFilter, limit: int | None, form: Form) -> None:
+    from gatecam.app import open_store
+    from gatecam.cli.state import expect_cameras, find_state
+    from gatecam.notify.jsonl import stored_to_line
+    from gatecam.notify.table import csv_parts
+
+    with closing(open_store(find_state(config, "gatecam events").config)) as store:
+        expect_cameras(store, asked.cameras)
+        if form is Form.TABLE:
+            _print_table(store, asked, limit or TABLE_ROWS)
+        elif form is Form.JSON:
+            sys.stdout.writelines(map(stored_to_line, _latest(store, asked, limit)))
+        else:
+            sys.stdout.writelines(csv_parts(_latest(store, asked, limit)))
+
+
+def _recover(config: Path | None, file: Path) -> None:
+    """Restore the events of a store that was set aside, and print how many were restored."""
+    from gatecam.app import has_store_file, open_stores, store_path
+    from gatecam.cli.state import find_state
+    from gatecam.store.recover import read_store
+
+    settings = find_state(config, "gatecam events --recover").config
+    path = store_path(settings)
+    if has_store_file(settings) and file.exists() and path.samefile(file):
+        raise OutputError(f"{file}: is the store itself: name a file that was set aside.")
+    found = read_store(file)
+    stores = open_stores(settings, create=True)
+    with closing(stores[0]) as store:
+        back = store.restore(found.events, found.totals)
+    typer.echo(f"{back} events of {file} are back in {path}; {len(found.events) - back} were there already.")
+    for copy in stores[1:]:
+        with closing(copy) as server:
+            server.copy(found.events)
+            typer.echo(f"{server.name} has them too.")
+    typer.echo(f"They are not sent to other outputs again. {file} is unchanged: delete it when all is well.")
+    if found.unreadable:
+        typer.echo(f"{found.unreadable} events could not be read.")
+        raise typer.Exit(1)
+
+
+def _moment_ms(text: str | None, option: str) -> int | None:
+    """Return a time in ms since 1970, from a date, a date and time (local without an offset), or an age.
+
+    Raises:
+        ConfigError: the text is no time.
+    """
+    if text is None:
+        return None
+    now = datetime.now().astimezone()
+    try:
+        if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
+            moment = now - timedelta(**{AGO[ago[2]]: int(ago[1])})
+        else:
+            moment = datetime.fromisoformat(text)
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise ConfigError(
+            f"{option}: expected a time such as 2026-11-24, 2026-11-24T14:30, 90m, 12h or 7d, got {text!r}"
+        ) from None
+
+
+def _kind(text: str) -> EventKind:
+    from gatecam.types import EventKind
+
+    try:
+        return EventKind(text)
+    except ValueError:
+        raise ConfigError(f"--kind: expected one of {', '.join(EventKind)}, got {text!r}") from None
+
+
+def _latest(store: EventStore, asked: EventFilter, limit: int | None) -> Iterator[StoredEvent]:
+    return store.every(asked) if limit is None else reversed(store.find(asked, limit))
+
+
+def _print_table(store: EventStore, asked: EventFilter, limit: int) -> None:
+    from gatecam.pictures.messages import event_label
+
+    console = open_console()
+    table = Table("time", "event", "camera", "person", "why", header_style="bold")
+    found = store.find(asked, limit)
+    for stored in reversed(found):
+        event = stored.event
+        time = f"{datetime.fromisoformat(event.at):%Y-%m-%d %H:%M:%S}"
+        why = event.reason or f"{event.verdict} {event.probability:.2f}"
+        person = "" if event.kind.is_camera else f"#{event.track_id}"
+        table.add_row(
+            *(
+                console.render_str(part, markup=False)
+                for part in (time, event_label(event), event.camera, person, why)
+            )
+        )
+    console.print(table)
+    total = store.count(asked)
+    shown = f"the latest {len(found)} of {total}" if len(found) < total else f"{total}"
+    console.print(f"Events: {shown}, from {store.name}.", markup=False, highlight=False, soft_wrap=True)

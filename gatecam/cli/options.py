@@ -1,28 +1,45 @@
-"""Define the options that several commands share."""
+"""Define the options that several commands share, and check inputs before libraries load.
+
+Loading takes seconds, so this module imports nothing heavy.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatecam.cli.inputs import require_there
+from gatecam.errors import SourceError
+from gatecam.runtime.logs import say
+
+
+def missing_of(paths: Iterable[Path | None]) -> list[str]:
+    """Return a sentence for each path that does not exist. Paths that may not be checked are left out."""
+    missing = []
+    for path in paths:
+        with suppress(OSError):
+            if path is not None and not path.exists():
+                missing.append(f"{path}: there is no such file or folder; check the path.")
+    return missing
+
+
+def say_loading() -> None:
+    """Report on standard error that the networks are loading."""
+    say("loading the networks…")
 
 
 def check_there(value: Path | list[Path] | None) -> Path | list[Path] | None:
-    """Return an option's paths after checking that they exist, for `callback`."""
-    require_there(value if isinstance(value, list) else [value])
+    """Return an option's paths after checking that they exist, for `callback`.
+
+    Raises:
+        SourceError: some do not. The error has a sentence for each.
+    """
+    if missing := missing_of(value if isinstance(value, list) else [value]):
+        raise SourceError("\n".join(missing))
     return value
-
-
-class Form(StrEnum):
-    """Lists the output formats of events."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
 
 
 ConfigOption = Annotated[

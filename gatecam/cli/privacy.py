@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from gatecam.cli.options import StateConfigOption
+from gatecam.runtime.console import open_console
+
+if TYPE_CHECKING:
+    from gatecam.settings.schema import Config
+
+MB = 1_000_000
 
 
 def privacy(
@@ -17,9 +29,107 @@ def privacy(
     config: StateConfigOption = None,
 ) -> None:
     """Print what data about people gatecam keeps, where and how long, and what leaves the machine."""
-    from gatecam.cli.keeping import erase_all, print_kept
+    from gatecam.cli.state import find_state
 
     if erase:
-        erase_all(config, yes)
-    else:
-        print_kept(config)
+        _erase(config, yes)
+        return
+    state = find_state(config, "gatecam privacy")
+    console = open_console()
+    table = Table("what", "where", "how much", "for how long", header_style="bold", expand=False)
+    for row in _kept(state.config, state.folder):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    for line in _leaves(state.config):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _erase(config: Path | None, yes: bool) -> None:
+    """Erase events, totals, the event log and damaged stores that were set aside."""
+    from gatecam.app import open_stores, store_path
+    from gatecam.cli.state import find_state
+    from gatecam.store.kept import kept_files
+
+    settings = find_state(config, "gatecam privacy --erase").config
+    files = kept_files(store_path(settings), settings.notify.log)
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(store)) for store in open_stores(settings)]
+        places = [*(store.name for store in stores), *(str(file.path) for file in files)]
+        typer.echo("\n".join(places) or "There is nothing to erase.")
+        if not places:
+            return
+        if not (yes or typer.confirm("Erase all events and totals in these for good?")):
+            typer.echo("Nothing was erased.")
+            raise typer.Exit(1)
+        for store in stores:
+            typer.echo(f"{store.name}: {store.erase()} events and all totals erased.")
+    for file in files:
+        file.erase()
+        typer.echo(f"{file.path}: erased.")
+
+
+def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]:
+    from gatecam.app import has_store_file, open_stores, store_path
+    from gatecam.store.kept import kept_files
+    from gatecam.web.sessions import FILE as SESSIONS
+    from gatecam.web.tokens import FILE as TOKENS
+
+    keep = f"{settings.store.keep_days} days, at most {settings.store.keep_mb} MB"
+    for store in open_stores(settings):
+        with closing(store):
+            span = store.span_ms()
+            since = "" if span is None else f", since {datetime.fromtimestamp(span[0] / 1000):%Y-%m-%d}"
+            size = f"{store.used_bytes() / MB:.1f} MB"
+            yield "events", store.name, f"{store.count()}{since}, {size}", keep
+            people = sum(total.people for total in store.totals("0000", "9999"))
+            yield "gender and age, totals", store.name, f"{people} people, ten and more at once", keep
+    if not has_store_file(settings):
+        yield "events", str(store_path(settings)), "nothing yet", keep
+    for file in kept_files(store_path(settings), settings.notify.log):
+        kind = "event log" if file.is_log else "damaged store"
+        yield kind, str(file.path), f"{file.path.stat().st_size / MB:.1f} MB", "until you delete it"
+    tokens = folder / TOKENS
+    if tokens.is_file():
+        yield "tokens of the pages", str(tokens), "nothing about people", "until you delete it"
+    for path in sorted(folder.glob(SESSIONS.format(port="*"))):
+        yield "logins to the pages", str(path), "nothing about people", "until they end, 400 days at most"
+    yield "pictures of people", "nowhere", "none", "not kept"
+
+
+def _pages(settings: Config) -> str:
+    web = settings.web
+    if not web.enabled:
+        return "No pictures leave this machine, except on the pages while `gatecam run --web` serves them."
+    reach = "this machine alone" if web.is_local else "the network"
+    return f"Live pictures are served to {reach} (web.host), for everyone with a token. No picture is stored."
+
+
+def _leaves(settings: Config) -> Iterator[str]:
+    outputs = {
+        "PostgreSQL (store.url)": settings.store.url is not None,
+        "MQTT (mqtt.host)": settings.mqtt.host is not None,
+        "webhook.url": settings.webhook.url is not None,
+        "chat.urls_file": settings.chat.urls_file is not None,
+        "command.run": bool(settings.command.run),
+    }
+    sent = [name for name, is_set in outputs.items() if is_set]
+    yield (
+        "An event has a time, a camera, a kind, a verdict with its probability, and a track number that "
+        "starts again with each run. It has no face, name, gender or age."
+    )
+    yield f"Events leave this machine by: {', '.join(sent) or 'nothing'}."
+    yield _pages(settings)
+    for what, name in (
+        ("on the page at the door", "blur_door"),
+        ("on the operator's page", "blur_operator"),
+        ("in videos and pictures that you have gatecam save", "blur_faces"),
+    ):
+        blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
+        yield f"Faces {what} are {blur}."
+    yield (
+        "Without a window `gatecam run` prints each event: a service's lines are in the system's journal for "
+        "as long as it keeps them (`journalctl --vacuum-time`)."
+    )
+    if settings.mqtt.host is not None:
+        yield "The MQTT broker keeps the current state of each camera, but no events."
+    yield "`gatecam privacy --erase` erases events, totals, event logs and damaged stores."

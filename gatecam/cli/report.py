@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gatecam.cli.options import StateConfigOption
+from gatecam.errors import ConfigError
 
 
 def report(
@@ -25,6 +28,31 @@ def report(
     config: StateConfigOption = None,
 ) -> None:
     """Write a page about one day: people by hour, correct masks, outages of cameras, and totals."""
-    from gatecam.cli.reporting import write_report
+    from gatecam.app import open_file, open_store
+    from gatecam.cli.state import expect_cameras, find_state
+    from gatecam.store.day_page import day_page, summary
 
-    write_report(config, day, out, camera)
+    asked = _day(day)
+    path = out or Path(f"report-{asked:%Y-%m-%d}.html")
+    settings = find_state(config, "gatecam report").config
+    with closing(open_store(settings)) as store:
+        expect_cameras(store, [] if camera is None else [camera])
+        totals = []
+        if (file := open_file(settings)) is not None:  # it has the totals even if PostgreSQL has the events
+            with closing(file):
+                totals = file.totals(f"{asked}", f"{asked}", camera)
+        page, sums = day_page(store, totals, asked, camera)
+        name = store.name
+    page.write(path)
+    typer.echo(f"{asked:%Y-%m-%d}: {summary(sums)}")
+    typer.echo(f"The page is {path}, from {name}.")
+
+
+def _day(text: str | None) -> date:
+    try:
+        day = date.today() if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--day: expected a day such as 2026-11-24, got {text!r}") from None
+    if not 1970 <= day.year <= 9998:  # the days before and after are counted as well
+        raise ConfigError(f"--day: expected a day of the years 1970 to 9998, got {text!r}")
+    return day

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatecam.app import has_store_file
-from gatecam.errors import ServiceError
+from gatecam.errors import ConfigError, ServiceError
 from gatecam.runtime import folders
 from gatecam.runtime.logs import say
 from gatecam.settings.loading import load
 from gatecam.settings.schema import Config
+from gatecam.store.events import EventStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,19 @@ def find_state(path: Path | None, command: str) -> State:
         f"{f'settings of {settings}' if settings else 'default settings'} (--config FILE: your own data)"
     )
     return State(_within(load(settings).config, folders.SERVICE_STATE), folders.SERVICE_STATE)
+
+
+def expect_cameras(store: EventStore, names: Sequence[str]) -> None:
+    """Reject names of cameras without events.
+
+    Raises:
+        ConfigError: a camera has no events. The message lists the cameras that have some.
+    """
+    known = store.cameras() if names else []
+    for name in names:
+        if name not in known:
+            some = ", ".join(known) or "no camera yet"
+            raise ConfigError(f"--camera: expected one that events tell of ({some}), got {name!r}")
 
 
 def _has_store(config: Config) -> bool:

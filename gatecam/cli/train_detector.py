@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.inputs import require_there
-from gatecam.cli.options import SplitOption, SplitSeedOption
+from gatecam.cli.options import SplitOption, SplitSeedOption, check_there
 from gatecam.cli.train import Ema, LearningRate, Out, RunDir, Seed
 
 Data = Annotated[
@@ -18,6 +17,7 @@ Data = Annotated[
         metavar="PATH",
         help="Pictures with a box for each face, or of one bare face each. May be given several times.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 NoFaces = Annotated[
@@ -27,11 +27,17 @@ NoFaces = Annotated[
         metavar="DIR",
         help="Folder of pictures without faces, including subfolders. May be given several times.",
         show_default=False,
+        callback=check_there,
     ),
 ]
 Init = Annotated[
     Path | None,
-    typer.Option("--init", metavar="FILE", help="Start from weights of this command (.safetensors)."),
+    typer.Option(
+        "--init",
+        metavar="FILE",
+        help="Start from weights of this command (.safetensors).",
+        callback=check_there,
+    ),
 ]
 PSteps = Annotated[int, typer.Option("--p-steps", min=1, help="Training batches of P-Net.")]
 RSteps = Annotated[int, typer.Option("--r-steps", min=1, help="Training batches of R-Net per round.")]
@@ -75,7 +81,6 @@ def train_detector(
     Each network is validated. Only the train part of the pictures is learnt from. Masks are drawn on copies
     of its bare faces.
     """
-    require_there([*data, *(no_faces or []), start])
     from gatecam.training.detector.loading import Pictures
     from gatecam.training.detector.recipe import DetectorRecipe
     from gatecam.training.detector.run import DetectorTrainRequest, train_and_save

@@ -28,6 +28,14 @@ def set_openmp() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
+def set_threads() -> None:
+    """Give torch, OpenVINO and OpenCV one thread for each usable core. Call this before importing torch."""
+    import cv2
+
+    set_openmp()
+    cv2.setNumThreads(usable_cores())
+
+
 def usable_cores() -> int:
     """Return how many cores this process can keep busy, at least one."""
     quota = granted_cores()

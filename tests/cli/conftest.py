@@ -75,10 +75,6 @@ def analyze(monkeypatch) -> Analyze:
         analyzer, finder = FakeAnalyzer(faces), FakeFinder()
         monkeypatch.setattr("gatecam.app.build_analyzer", lambda *parts: analyzer)
         monkeypatch.setattr("gatecam.app.build_finder", lambda *parts, **options: finder)
-        for command in ("replaying", "predicting", "submitting"):
-            monkeypatch.setattr(f"gatecam.cli.{command}.build_analyzer", lambda *parts: analyzer)
-        for command in ("replaying", "predicting"):
-            monkeypatch.setattr(f"gatecam.cli.{command}.build_finder", lambda *parts, **options: finder)
         return analyzer
 
     return script

@@ -13,7 +13,6 @@ import threading
 import numpy as np
 
 from gatecam import app
-from gatecam.cli import replaying
 from gatecam.cli.main import main
 from gatecam.types import Box, Detection, Face, Prediction
 from gatecam.vision.fake import FakeAnalyzer
@@ -43,5 +42,5 @@ def build_analyzer(*parts):
     return FakeAnalyzer(script())
 
 
-app.build_analyzer = replaying.build_analyzer = build_analyzer
+app.build_analyzer = build_analyzer
 main()

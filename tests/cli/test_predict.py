@@ -11,8 +11,8 @@ import PIL.Image
 import pytest
 
 from gatecam.app import build_finder
+from gatecam.capture import images
 from gatecam.capture.images import read_image
-from gatecam.cli import predicting
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Face, Prediction
 
@@ -79,11 +79,11 @@ def test_pictures_come_in_the_order_given_and_folders_in_natural_order(gatecam, 
     assert (ended.code, ended.out) == (0, "")
     lines = lines_of((save_picture("x.png").parent / "out.jsonl").read_text(encoding="utf-8"))
     assert [line["image"] for line in lines] == ["z.jpg", *names, "a.jpg"]
-    assert max(one_face.batches) == predicting.BATCH
+    assert max(one_face.batches) == images.BATCH
 
 
 def test_large_pictures_are_judged_in_smaller_batches(gatecam, one_face, save_picture, monkeypatch):
-    monkeypatch.setattr(predicting, "BATCH_PIXELS", 2 * 128 * 96)
+    monkeypatch.setattr(images, "BATCH_PIXELS", 2 * 128 * 96)
     for number in range(7):
         save_picture(f"folder/{number}.png")
     gatecam("predict", "folder")
@@ -170,7 +170,7 @@ def test_pictures_of_one_name_are_drawn_side_by_side(gatecam, one_face, save_pic
 def test_drawn_faces_are_blurred_unless_asked_otherwise(
     gatecam, one_face, save_picture, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(predicting, "build_finder", build_finder)  # the real one
+    monkeypatch.setattr("gatecam.app.build_finder", build_finder)  # the real one
     before = read_image(save_picture("a.png")).astype(float)
     gatecam("predict", "a.png", "--annotate", "blurred")
     gatecam("predict", "a.png", "--annotate", "clear", "--no-blur")
@@ -185,7 +185,7 @@ def test_a_crop_is_one_face_as_large_as_the_picture(gatecam, judged, save_pictur
         def classify_crops(self, images):
             return [judged.prediction for _ in images]
 
-    monkeypatch.setattr(predicting, "build_crop_classifier", lambda config: Classifier())
+    monkeypatch.setattr("gatecam.app.build_crop_classifier", lambda config: Classifier())
     save_picture("a.jpg")
     save_picture("dot.png", PIL.Image.new("RGB", (1, 1)))
     first, second = lines_of(gatecam("predict", "a.jpg", "dot.png", "--crops").out)
@@ -209,8 +209,7 @@ def test_any_name_comes_back_as_it_was(gatecam, one_face, save_picture, name):
 def test_the_analyzer_sees_upright_rgb_whatever_the_file(gatecam, one_face, save_picture, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        predicting,
-        "build_analyzer",
+        "gatecam.app.build_analyzer",
         lambda *parts: type(
             "Spy", (), {"analyze": lambda self, images: seen.extend(images) or [[] for _ in images]}
         )(),
@@ -236,11 +235,10 @@ def test_the_cameras_door_and_region_do_not_apply_to_pictures(
     )
     save_picture("0.png")
     given = []
-    for command in ("predicting", "submitting"):
-        monkeypatch.setattr(
-            f"gatecam.cli.{command}.build_analyzer",
-            lambda config, telemetry: given.append(config.detector) or one_face,
-        )
+    monkeypatch.setattr(
+        "gatecam.app.build_analyzer",
+        lambda config, telemetry: given.append(config.detector) or one_face,
+    )
     assert gatecam(*words).code == 0
     assert given == [DetectorConfig(onet_threshold=0.8)]
 

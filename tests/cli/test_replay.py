@@ -18,7 +18,8 @@ import pytest
 from gatecam.app import build_finder
 from gatecam.capture.images import read_image
 from gatecam.capture.video import VideoFile
-from gatecam.cli import replaying
+from gatecam.cli import replay
+from gatecam.pictures import drawn
 from gatecam.pictures.draw import LIGHT
 
 FAKE_GATECAM = Path(__file__).with_name("fake_gatecam.py")
@@ -188,7 +189,7 @@ def face_change(path: Path, source: Path) -> float:
 
 
 def test_faces_are_blurred_unless_asked_otherwise(gatecam, without_mask, make_video, monkeypatch, tmp_path):
-    monkeypatch.setattr(replaying, "build_finder", build_finder)  # the real one
+    monkeypatch.setattr("gatecam.app.build_finder", build_finder)  # the real one
     source = make_video("clip.mp4", frames=3)
     gatecam("replay", "clip.mp4", "--video", "blurred.mp4")
     gatecam("replay", "clip.mp4", "--video", "clear.mp4", "--no-blur")
@@ -268,7 +269,7 @@ def test_the_window_ends_it_and_what_was_done_is_told(
             self.shown += 1
             return self.shown < 5
 
-    monkeypatch.setattr("gatecam.cli.replaying.open_window", lambda stack: Window())
+    monkeypatch.setattr("gatecam.live.window.open_window", lambda stack: Window())
     make_video("a.mp4")
     make_video("b.mp4")
     ended = gatecam("replay", "a.mp4", "b.mp4", "--show", "--video", "out.mp4")
@@ -288,7 +289,7 @@ def test_the_region_that_is_searched_is_outlined_in_the_window_and_in_the_video(
             return True
 
     analyze([])
-    monkeypatch.setattr("gatecam.cli.replaying.open_window", lambda stack: Window())
+    monkeypatch.setattr("gatecam.live.window.open_window", lambda stack: Window())
     monkeypatch.setenv("GATECAM_DETECTOR_REGION", "0.25, 0.5, 0.75, 1")
     make_video("a.mp4", frames=3)
     plain = frames_of(tmp_path / "a.mp4")[0].astype(int)
@@ -321,7 +322,7 @@ def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
-    assert 40 - replaying.STEPS_AHEAD <= len(frames_of(tmp_path / "out.mp4")) <= 40
+    assert 40 - replay.STEPS_AHEAD <= len(frames_of(tmp_path / "out.mp4")) <= 40
     assert [event["kind"] for event in events_of(tmp_path / "events.jsonl")] == ["mask_missing"]
     assert read_image(tmp_path / "sheet.jpg").shape[1] > 400
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -363,7 +364,7 @@ def test_frames_are_analysed_while_others_are_drawn(gatecam, analyze, make_video
 
     analyzer = analyze([[]] * 20)
     monkeypatch.setattr(analyzer, "analyze", note("analysed", analyzer.analyze))
-    monkeypatch.setattr(replaying, "annotate", note("drawn", replaying.annotate))
+    monkeypatch.setattr(drawn, "annotate", note("drawn", drawn.annotate))
     make_video("clip.mp4", frames=20)
     assert gatecam("replay", "clip.mp4", "--video", "out.mp4").code == 0
     assert threads["drawn"] == {"MainThread"}

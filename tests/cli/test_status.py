@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatecam.cli.asking import span
+from gatecam.cli.status import span
 from gatecam.live import status
 from gatecam.live.health import CameraHealth, Health, LastAlert, QueueHealth
 from gatecam.live.status import StatusServer

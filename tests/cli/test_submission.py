@@ -9,9 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from gatecam.capture import images
 from gatecam.capture.images import read_image
-from gatecam.cli import predicting, submitting
 from gatecam.labels import class_parts
+from gatecam.training.scores import submission
 from gatecam.types import Box, Detection, Face, Prediction
 
 ASTRONAUT = Path(__file__).parents[1] / "data" / "astronaut.png"
@@ -41,7 +42,7 @@ def crops_seen(monkeypatch) -> list[np.ndarray]:
             seen.extend(images)
             return [face_of(17).prediction for _ in images]
 
-    monkeypatch.setattr(submitting, "build_crop_classifier", lambda config: Classifier())
+    monkeypatch.setattr("gatecam.app.build_crop_classifier", lambda config: Classifier())
     return seen
 
 
@@ -103,7 +104,7 @@ def test_where_no_face_is_found_the_place_of_the_others_faces_is_judged(
     gatecam, analyze, crops_seen, save_picture, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        submitting, "read_spec", lambda path: type("", (), {"crop": type("", (), {"margin": 0.5})})
+        "gatecam.vision.weights.read_spec", lambda path: type("", (), {"crop": type("", (), {"margin": 0.5})})
     )
     for name in ("a.png", "b.png", "c.png", "e.png"):
         save_picture(name)
@@ -153,7 +154,7 @@ def test_missing_and_unreadable_pictures_get_a_line_are_listed_and_exit_1(gateca
     see(7, 8)
     ended = gatecam("predict", "eval", "--submission", "s.csv")
     assert ended.code == 1
-    unseen = submitting.UNREADABLE_CLASS
+    unseen = submission.UNREADABLE_CLASS
     assert answers(tmp_path / "s.csv") == [
         ("a.jpg", 7),
         ("gone.jpg", unseen),
@@ -177,7 +178,7 @@ def test_pictures_are_judged_in_batches(gatecam, see, lay_out, tmp_path):
     lay_out([f"{number}.jpg" for number in range(20)])
     analyzer = see(*(number % 18 for number in range(20)))
     gatecam("predict", "eval", "--submission", "s.csv")
-    assert max(analyzer.batches) == predicting.BATCH
+    assert max(analyzer.batches) == images.BATCH
     assert [answer for _, answer in answers(tmp_path / "s.csv")] == [number % 18 for number in range(20)]
 
 
