@@ -26,7 +26,7 @@ from gatecam.kiosk.restarts import in_service
 from gatecam.live.board import Board
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.control import Running
-from gatecam.live.parts import Live, LiveSinks, Queue
+from gatecam.live.parts import Live, LiveSinks
 from gatecam.live.reload import Reloading, with_source
 from gatecam.live.reports import CameraLog, Supervised, Troubles, tell_pace
 from gatecam.live.screen import Screen
@@ -236,7 +236,7 @@ def build_live_sinks(
         files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
         keeping = Housekeeping(stores, config.store, totals, now, running_s, on_trouble, files)
         stack.callback(keeping.close)
-        queues: list[Queue] = []
+        queues: list[QueuedSink] = []
         told: Sink = FanOut([])
         if print_events:
             told = QueuedSink(JsonLinesSink(sys.stdout), size, "print", telemetry)

@@ -44,24 +44,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("token")(token.token)
-app.command("status")(status.status)
-app.command("events")(events.events)
-app.command("report")(report.report)
-app.command("privacy")(privacy.privacy)
-app.add_typer(kiosk.app, name="kiosk")
-app.command("replay")(replay.replay)
-app.command("predict")(predict.predict)
-app.add_typer(data.app, name="data")
-app.command("train")(train.train)
-app.command("train-detector")(train_detector.train_detector)
-app.command("weights")(weights.weights)
-app.command("evaluate")(evaluate.evaluate)
-app.command("evaluate-detector")(evaluate_detector.evaluate_detector)
-app.add_typer(config.app, name="config")
-app.command("doctor")(doctor.doctor)
-app.add_typer(bench.app, name="bench")
+for command in (
+    run.run,
+    token.token,
+    status.status,
+    events.events,
+    report.report,
+    privacy.privacy,
+    replay.replay,
+    predict.predict,
+    train.train,
+    train_detector.train_detector,
+    weights.weights,
+    evaluate.evaluate,
+    evaluate_detector.evaluate_detector,
+    doctor.doctor,
+):
+    app.command()(command)
+for name, group in {"kiosk": kiosk, "data": data, "config": config, "bench": bench}.items():
+    app.add_typer(group.app, name=name)
 
 
 def _print_version(wanted: bool) -> None:

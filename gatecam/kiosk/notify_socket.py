@@ -71,9 +71,9 @@ class Notifier:
 class Watchdog:
     """Feeds the manager's watchdog while work is done, so that a program that hangs is restarted.
 
-    It is not fed by a timer. The code that judges frames calls `judged`. While every camera is known to be
-    lost or blind there is nothing to judge, so the live loop calls `idle` at each turn. Otherwise a loose
-    cable would get the program killed. If a camera gives frames but none are judged, the watchdog is not fed.
+    It is not fed by a timer, but by the live loop whenever frames were judged. While every camera is known to
+    be lost or blind there is nothing to judge, so the loop feeds it at each turn. Otherwise a loose cable
+    would get the program killed. If a camera gives frames but none are judged, the watchdog is not fed.
     """
 
     def __init__(self, notifier: Notifier) -> None:
@@ -81,15 +81,8 @@ class Watchdog:
         self._every_s = None if notifier.watchdog_s is None else notifier.watchdog_s / 4
         self._fed_s: float | None = None
 
-    def judged(self, now_s: float) -> None:
-        """Feed the watchdog because frames were judged. `now_s` is monotonic."""
-        self._feed(now_s)
-
-    def idle(self, now_s: float) -> None:
-        """Feed the watchdog because no camera sees. This is known and reported, so nothing hangs."""
-        self._feed(now_s)
-
-    def _feed(self, now_s: float) -> None:
+    def feed(self, now_s: float) -> None:
+        """Feed the watchdog, at most four times within its limit. `now_s` is monotonic."""
         if self._every_s is None:
             return
         if self._fed_s is None or now_s - self._fed_s >= self._every_s:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from gatecam.capture.camera import Cameras
 from gatecam.live.camera_alerts import CameraAlerts
+from gatecam.notify.queue import QueuedSink
 from gatecam.people.pipeline import Pipeline
 from gatecam.people.presence import Presences
 from gatecam.ports import FaceAnalyzer, Sink
 from gatecam.runtime.wall_clock import wall_clock
 from gatecam.settings.schema import Config
+from gatecam.store.outbox import Courier
 from gatecam.store.totals import ClassTotals
 from gatecam.types import CameraState, Event, Round
 
@@ -44,35 +45,6 @@ class Live:
                 pipeline.planner.apply(one.detector)
 
 
-class Queue(Protocol):
-    """Counts the events that wait for one output and the results of the others."""
-
-    @property
-    def name(self) -> str:
-        """Return the output's name."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Return the number of events that wait for the output."""
-        ...
-
-    @property
-    def sent(self) -> int:
-        """Return the number of events that the output has taken."""
-        ...
-
-    @property
-    def failed(self) -> int:
-        """Return the number of failures so far."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """Return the number of events that the output will never get."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class LiveSinks:
     """Passes live events to all sinks except the screen, with the same date and time for all of them.
@@ -81,7 +53,7 @@ class LiveSinks:
     do not wait for the store.
     """
 
-    queues: tuple[Queue, ...]
+    queues: tuple[QueuedSink | Courier, ...]
     sink: Sink
     totals: ClassTotals
     presence: Presences

@@ -62,10 +62,8 @@ class Supervised:
     def note(self, turn: Round, live: Live) -> None:
         """Take a round."""
         states = live.alerts.states
-        if turn.steps:
-            self._watchdog.judged(turn.time_s)
-        elif not any(state.sees for state in states.values()):
-            self._watchdog.idle(turn.time_s)
+        if turn.steps or not any(state.sees for state in states.values()):
+            self._watchdog.feed(turn.time_s)
         blind = [
             f"{name} does not see since {time_of_day(state.since_s)} ({reason})"
             for name, state in states.items()

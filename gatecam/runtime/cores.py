@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -44,7 +44,12 @@ def usable_cores() -> int:
 
 def allowed_cores() -> int:
     """Return how many cores the system lets this process run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(_allowed())
+
+
+def _allowed() -> Collection[int]:
+    """Return the numbers of the cores that this process may run on. macOS cannot limit them."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
 
 def granted_cores(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | None:
@@ -129,8 +134,7 @@ class CoresInUse:
 
 def _busy_ticks(stat: str) -> tuple[float, float]:
     """Return how many ticks the cores that this process may run on were busy, and how many there were."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    names = {f"cpu{core}" for core in allowed}
+    names = {f"cpu{core}" for core in _allowed()}
     busy = total = 0
     for name, *fields in map(str.split, stat.splitlines()):
         if name in names:

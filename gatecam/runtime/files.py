@@ -159,6 +159,6 @@ def _open_in_place(path: str, flags: int) -> int:
     if (stream := _own_stream(Path(path))) is not None:
         stream.flush()
         return os.dup(stream.fileno())
-    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    fd = os.open(path, flags | os.O_NONBLOCK, 0o666)
     os.set_blocking(fd, True)
     return fd

@@ -37,7 +37,6 @@ def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
 
     Raises:
         OSError: none can be created, or other users can write to each of them.
-        OSError: none can be made, or others can write to each of them.
     """
     problem = OSError("no folder for sockets and locks")
     for folder in _candidates(os.environ if env is None else env):
@@ -171,9 +170,7 @@ def is_service_readable() -> bool:
     """
     if os.environ.get("STATE_DIRECTORY", os.fspath(SERVICE_STATE)) != os.fspath(SERVICE_STATE):
         return False
-    if not os.path.isdir(SERVICE_STATE):
-        return False
-    return os.getuid() in (0, SERVICE_STATE.stat().st_uid)
+    return os.path.isdir(SERVICE_STATE) and os.getuid() in (0, SERVICE_STATE.stat().st_uid)
 
 
 def _candidates(env: Mapping[str, str]) -> Iterator[Path]:

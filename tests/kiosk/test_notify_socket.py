@@ -139,19 +139,19 @@ def test_the_watchdog_is_fed_by_judged_frames_a_quarter_of_its_limit_apart(manag
     watchdog = Watchdog(Notifier(env))
     times_s = [100 + frame / 30 for frame in range(30 * 30)]  # 30 s of frames against a limit of 30 s
     for now_s in times_s:
-        watchdog.judged(now_s)
+        watchdog.feed(now_s)
     assert manager.heard() == ["WATCHDOG=1"] * 4
 
 
 def test_cameras_known_to_be_lost_feed_it_too_at_the_same_pace(manager, env):
     watchdog = Watchdog(Notifier(env))
-    watchdog.judged(0.0)
+    watchdog.feed(0.0)
     for now_s in range(1, 16):
-        watchdog.idle(float(now_s))
+        watchdog.feed(float(now_s))
     assert manager.heard() == ["WATCHDOG=1"] * 2
 
 
 def test_without_a_limit_it_is_not_fed(manager, env):
     del env["WATCHDOG_USEC"]
-    Watchdog(Notifier(env)).judged(0.0)
+    Watchdog(Notifier(env)).feed(0.0)
     assert manager.heard() == []
