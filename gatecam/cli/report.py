@@ -30,7 +30,8 @@ def report(
     """Write a page about one day: people by hour, correct masks, outages of cameras, and totals."""
     from gatecam.app import open_file, open_store
     from gatecam.cli.state import expect_cameras, find_state
-    from gatecam.store.day_page import day_page, summary
+    from gatecam.pictures.page_words import page_words
+    from gatecam.store.day_page import summary, write_day_page
 
     asked = _day(day)
     path = out or Path(f"report-{asked:%Y-%m-%d}.html")
@@ -41,10 +42,9 @@ def report(
         if (file := open_file(settings)) is not None:  # it has the totals even if PostgreSQL has the events
             with closing(file):
                 totals = file.totals(f"{asked}", f"{asked}", camera)
-        page, sums = day_page(store, totals, asked, camera)
+        sums = write_day_page(path, store, totals, asked, camera)
         name = store.name
-    page.write(path)
-    typer.echo(f"{asked:%Y-%m-%d}: {summary(sums)}")
+    typer.echo(f"{asked:%Y-%m-%d}: {summary(sums, page_words('en'))}")
     typer.echo(f"The page is {path}, from {name}.")
 
 
