@@ -61,26 +61,28 @@ from gatecam.store.events import EventStore
 from gatecam.store.keeping import Housekeeping
 from gatecam.store.outbox import Courier, DatabaseCopy, close_all
 from gatecam.store.totals import ClassTotals
-from gatecam.types import CameraState, Presence, Round, Step
+from gatecam.types import CameraState, Presence, Step
 
 if TYPE_CHECKING:
     from gatecam.vision.analyzer import NetworkAnalyzer
     from gatecam.web.site import Site
 
 
-def build_analyzer(config: Config, telemetry: Telemetry) -> FaceAnalyzer:
+def build_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
     """Build the detector and classifier on the device from the settings. Loading takes seconds.
 
     Raises:
         DeviceError: the device is missing, or torch and torchvision do not fit together.
         ModelError: the weights are missing, changed or of another kind.
     """
-    return _torch_analyzer(config, telemetry)
+    with _torch_loads():
+        from gatecam.vision.analyzer import NetworkAnalyzer
+    return NetworkAnalyzer(config, telemetry)
 
 
 def build_crop_classifier(config: Config) -> CropClassifier:
     """Build the classifier for cropped faces. It raises the same errors as `build_analyzer`."""
-    return _torch_analyzer(config, Telemetry())
+    return build_analyzer(config, Telemetry())
 
 
 def build_finder(config: Config, thorough: bool = False) -> FaceFinder:
@@ -96,11 +98,7 @@ def build_finder(config: Config, thorough: bool = False) -> FaceFinder:
 
 @contextmanager
 def _torch_loads() -> Iterator[None]:
-    """Set the number of threads before torch may be imported, and explain a failed import.
-
-    Raises:
-        DeviceError: torch and torchvision cannot be loaded.
-    """
+    """Set the number of threads before torch is imported, and explain a failed import."""
     set_threads()
     try:
         yield
@@ -109,13 +107,6 @@ def _torch_loads() -> Iterator[None]:
             f"torch and torchvision do not load ({error}): install a matching pair with "
             "`pip install --upgrade torch torchvision`."
         ) from error
-
-
-def _torch_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
-    """Build the analyzer. Torch is imported only here, so commands that run no model start fast."""
-    with _torch_loads():
-        from gatecam.vision.analyzer import NetworkAnalyzer
-    return NetworkAnalyzer(config, telemetry)
 
 
 def build_pipeline(
@@ -349,19 +340,25 @@ def watch(
         board = Board(live, analyzer, sinks, troubles.sentences, store_path(config).parent)
         stack.enter_context(StatusServer(board.health))
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
-        on_trouble = partial(troubles.note, "web")
-        running = Running(
-            board.health, telemetry.histograms, reloading.settings, reloading.change, on_trouble
-        )
-        pages = _serve_pages(config, running, sinks, reloading, stack) if web or config.web.enabled else None
+        pages = None
+        if web or config.web.enabled:
+            on_trouble = partial(troubles.note, "web")
+            running = Running(
+                board.health, telemetry.histograms, reloading.settings, reloading.change, on_trouble
+            )
+            pages = stack.enter_context(build_site(config, running))
+            sinks.presence.add(pages.tell)
+            reloading.applied = pages.apply
+            _say_where(pages.urls)
         stop.reach(live.stop, reloading.ask)
         say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
         say(f"the networks run on {analyzer.device}: {analyzer.reason}")
         notifier.ready()
         supervised = Supervised(notifier)
         for turn in live.rounds:
-            _take(turn, people, sinks)
-            sinks.note(turn, live.alerts.states, live.alerts.slow)
+            for step in turn.steps:
+                people.add(step)
+            sinks.note(turn, live.alerts)
             tell_pace(turn, live, analyzer, troubles)
             board.note(turn)
             if pages:
@@ -375,23 +372,10 @@ def watch(
     return people, telemetry
 
 
-def _serve_pages(
-    config: Config, running: Running, sinks: LiveSinks, reloading: Reloading, stack: ExitStack
-) -> Site:
-    site = stack.enter_context(build_site(config, running))
-    sinks.presence.add(site.tell)
-    reloading.applied = site.apply
-    own, *others = site.urls
+def _say_where(urls: Sequence[str]) -> None:
+    own, *others = urls
     named = "".join(f", for other machines at {url}" for url in others)
     say(f"the pages are at {own} and {own}door{named}; `gatecam token` prints the access token")
-    return site
-
-
-def _take(turn: Round, people: People, sinks: LiveSinks) -> None:
-    for step in turn.steps:
-        people.add(step)
-    for event in turn.events:
-        sinks.send(event)
 
 
 def store_path(config: Config) -> Path:

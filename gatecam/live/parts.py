@@ -16,7 +16,7 @@ from gatecam.runtime.wall_clock import wall_clock
 from gatecam.settings.schema import Config
 from gatecam.store.outbox import Courier
 from gatecam.store.totals import ClassTotals
-from gatecam.types import CameraState, Event, Round
+from gatecam.types import Event, Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,13 @@ class LiveSinks:
     presence: Presences
     _parts: ExitStack
 
-    def note(self, turn: Round, states: Mapping[str, CameraState], slow: Mapping[str, str]) -> None:
-        """Update the totals and the presence from a round.
-
-        Args:
-            turn: the round.
-            states: the state of each camera by its name.
-            slow: the cameras that are too slow by name, each with its reason.
-        """
+    def note(self, turn: Round, alerts: CameraAlerts) -> None:
+        """Send the events of a round, and update the totals and the presence. This never blocks or raises."""
+        for event in turn.events:
+            self.send(event)
         for step in turn.steps:
             self.totals.note(step)
-        self.presence.note(turn.steps, states, slow)
+        self.presence.note(turn.steps, alerts.states, alerts.slow)
 
     def send(self, event: Event) -> None:
         """Put an event into every queue. This neither blocks nor raises."""

@@ -83,20 +83,10 @@ def folder_lock(folder: Path, patience_s: float = 30.0) -> Iterator[None]:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         end_s = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > end_s:
-                    raise TimeoutError(
-                        errno.ETIMEDOUT, "another gatecam holds the folder", str(folder)
-                    ) from None
-                time.sleep(POLL_S)
-            except OSError as error:
-                log.warning("There are no locks here (%s): let one gatecam alone use it.", error.strerror)
-                break
-            else:
-                break
+        while lock_open_file(fd) is not None:
+            if time.monotonic() > end_s:
+                raise TimeoutError(errno.ETIMEDOUT, "another gatecam holds the folder", str(folder))
+            time.sleep(POLL_S)
         yield
     finally:
         os.close(fd)

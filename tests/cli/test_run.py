@@ -275,11 +275,13 @@ def line_with(process: subprocess.Popen[str], text: str) -> str:
     return next(line for line in process.stderr if text in line)
 
 
-def test_settings_are_read_anew_upon_a_signal_and_broken_ones_are_refused(start, tmp_path):
+def test_settings_are_read_anew_when_saved_or_upon_a_signal_and_broken_ones_are_refused(start, tmp_path):
     settings = tmp_path / "config.yaml"
     settings.write_text("tracker: {confidence: 0.7}\n")
     process = start("100000")
     line_with(process, "watching camera")
+    settings.write_text("tracker: {confidence: 0.8}\n")
+    assert line_with(process, "settings") == "gatecam: settings applied: tracker.confidence\n"
     settings.write_text("tracker: {confidence: 0.9}\nnotify: {queue: 7}\n")
     process.send_signal(signal.SIGHUP)
     applied = line_with(process, "settings applied")
@@ -289,16 +291,6 @@ def test_settings_are_read_anew_upon_a_signal_and_broken_ones_are_refused(start,
     assert "settings rejected, the previous ones stay in use: tracker.confidence" in line_with(
         process, "settings"
     )
-    ends_well(process)
-
-
-def test_a_saved_file_is_applied_by_itself(start, tmp_path):
-    settings = tmp_path / "config.yaml"
-    settings.write_text("policy: {remind_s: 20}\n")
-    process = start("100000")
-    line_with(process, "watching camera")
-    settings.write_text("policy: {remind_s: 30}\n")
-    assert line_with(process, "settings") == "gatecam: settings applied: policy.remind_s\n"
     ends_well(process)
 
 
