@@ -30,9 +30,7 @@ def find_state(path: Path | None, command: str) -> State:
     Root and the service's own user get the service's, unless `path` names another settings file. Everyone
     else gets their own.
 
-    Args:
-        path: the value of `--config`.
-        command: the command, for a message: `gatecam events`.
+    `path` is the value of `--config`. `command` names the command in a message, such as `gatecam events`.
 
     Raises:
         ConfigError: the settings are wrong.
@@ -42,7 +40,9 @@ def find_state(path: Path | None, command: str) -> State:
         return State(load(path).config, folders.state_folder())
     if not folders.is_service_readable():
         state = State(load(path).config, folders.state_folder())
-        if os.path.isdir(folders.SERVICE_STATE) and not (state.folder.is_dir() or _has_store(state.config)):
+        if os.path.isdir(folders.SERVICE_STATE) and not (
+            state.folder.is_dir() or state.config.store.url is not None or has_store_file(state.config)
+        ):
             raise ServiceError(
                 f"gatecam is a service here, and its data are in {folders.SERVICE_STATE}: ask as root, with "
                 f"`sudo {command}`."
@@ -67,10 +67,6 @@ def expect_cameras(store: EventStore, names: Sequence[str]) -> None:
         if name not in known:
             some = ", ".join(known) or "no camera yet"
             raise ConfigError(f"--camera: expected one that events tell of ({some}), got {name!r}")
-
-
-def _has_store(config: Config) -> bool:
-    return config.store.url is not None or has_store_file(config)
 
 
 def _within(config: Config, folder: Path) -> Config:

@@ -28,12 +28,9 @@ def seconds(time_s: float) -> str:
 
 
 def print_people(console: Console, everybody: People, moment: Callable[[float], str]) -> None:
-    """Print a row for each track: first and last seen, verdicts over time, and events.
+    """Print a row for each of the latest tracks: first and last seen, verdicts over time, and events.
 
-    Args:
-        console: where to print.
-        everybody: the people, of whom the latest tracks are shown.
-        moment: formats a time in seconds.
+    `moment` formats a time in seconds.
     """
     people = everybody.latest()
     if not people:

@@ -117,8 +117,6 @@ def uninstall(root: Path | None) -> None:
 def print_status() -> None:
     """Print each unit's state, its restarts, its status text and its last journal lines.
 
-    This needs no special rights, but reading the journal may.
-
     Raises:
         ServiceError: there is no systemd, or the service is not installed.
         typer.Exit: with exit code 1 if the service is not running.
@@ -192,25 +190,17 @@ def python_of_image(root: Path) -> Path:
 
 
 def _settings(config: Path | None) -> str:
+    """Return the settings to install, after checking them without this shell's variables."""
     if config is None:
         return to_yaml(Config())
-    _check(config)
+    log = load(config, env={}).config.notify.log
+    if log is not None and Path(log).is_absolute():  # a relative path is in the service's own folder
+        own = (STATE, LOGS)
+        if not any(Path(os.path.normpath(log)).is_relative_to(folder) for folder in own):
+            raise ConfigError(
+                f"notify.log: the service can write only in {STATE} and {LOGS}, got {log} ({config})."
+            )
     return config.read_text(encoding="utf-8-sig")
-
-
-def _check(path: Path) -> None:
-    """Check settings as the service will load them, without this shell's variables.
-
-    Raises:
-        ConfigError: the settings are wrong, or they name a log that the service cannot write.
-    """
-    log = load(path, env={}).config.notify.log
-    if log is None or not Path(log).is_absolute():
-        return  # a relative path is in the service's own folder
-    if not any(Path(os.path.normpath(log)).is_relative_to(folder) for folder in (STATE, LOGS)):
-        raise ConfigError(
-            f"notify.log: the service can write only in {STATE} and {LOGS}, got {log} ({path})."
-        )
 
 
 def _write(path: Path, file: File) -> None:
@@ -288,11 +278,7 @@ def _require_systemd() -> None:
 
 
 def _require_reachable() -> None:
-    """Check that the service's user could start this gatecam, by starting it as the user nobody.
-
-    Raises:
-        ServiceError: the user nobody cannot start it, or it is in a temporary folder.
-    """
+    """Check that the service's user could start this gatecam, by starting it as the user nobody."""
     package = Path(gatecam.__file__).parent
     for path in (Path(sys.executable), package):
         if any(path.is_relative_to(folder) for folder in ("/tmp", "/var/tmp")):

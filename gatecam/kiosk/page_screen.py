@@ -30,22 +30,14 @@ def show(
 ) -> None:
     """Wait for a graphics card, then replace this program by the browser. Log once if there is no card yet.
 
-    Args:
-        words: the absolute path of the browser and its arguments.
-        cards: the folder of the graphics cards' devices.
-        wait: sleeps for the given number of seconds.
-        become: replaces this program by another one.
+    `words` is the absolute path of the browser and its arguments.
     """
-    if not _has_card(cards):
+    if not any(cards.glob("card*")):
         log.warning("There is no screen (%s/card*): the page waits until there is one.", cards)
-    while not _has_card(cards):
+    while not any(cards.glob("card*")):
         wait(POLL_S)
     hold_back(Notifier(), 0.0, wait, what="shows the page")
     become(words[0], words)
-
-
-def _has_card(cards: Path) -> bool:
-    return any(cards.glob("card*"))
 
 
 if __name__ == "__main__":

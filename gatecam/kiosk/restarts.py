@@ -68,13 +68,7 @@ def hold_back(
 
     The manager is asked to allow `start_limit_s` more after the wait. The starts are kept in the runtime
     folder, which no full disk affects and which a reboot clears, just as it resets the clock. A damaged or
-    unwritable file never delays the start.
-
-    Args:
-        notifier: shows what the program waits for.
-        start_limit_s: how long the start may take after the wait.
-        wait: sleeps for the given number of seconds. A signal's exception may end it.
-        what: says what the program does after the wait.
+    unwritable file never delays the start. `what` says what the program does after the wait.
     """
     path = _memory()
     if path is None:

@@ -33,12 +33,7 @@ FIRST_VERDICTS = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.NONE.v
 class Board:
     """Records each round and summarizes them as health. Any thread may read the health.
 
-    Args:
-        live: the cameras.
-        analyzer: the analyzer, whose device is reported.
-        sinks: the sinks, whose queues are reported.
-        troubles: returns one sentence for each current trouble.
-        folder: the folder of the store, whose free space is reported.
+    `troubles` returns one sentence for each current trouble. `folder` is the folder of the store.
     """
 
     def __init__(

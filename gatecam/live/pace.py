@@ -65,13 +65,7 @@ class Pace:
 
 
 def too_slow(camera: str, pace: Pace, device: str) -> str:
-    """Return a sentence that says that a camera is too slow and what helps.
-
-    Args:
-        camera: the camera's name.
-        pace: the camera's pace.
-        device: the device that runs the networks.
-    """
+    """Return a sentence that says that a camera is too slow and what helps."""
     openvino = (
         ", or use OpenVINO: `pip install 'gatecam[openvino]'` and device: auto" if device == "cpu" else ""
     )

@@ -25,13 +25,6 @@ class Watch:
     The newest frame of every camera is judged before any camera's next frame. The oldest frames are judged
     first, and as many together as probably fit into `TURN_S`. So no decision waits for the frames of all
     cameras.
-
-    Args:
-        analyzer: detects and classifies the faces of several frames together.
-        pipelines: the pipeline of each camera by its name.
-        alerts: returns the cameras' events for each round. The reader of the cameras gives it their states.
-        telemetry: records the time from capture to decision.
-        clock: returns monotonic time in s.
     """
 
     def __init__(

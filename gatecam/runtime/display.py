@@ -12,12 +12,9 @@ from collections.abc import Mapping
 
 
 def display_available(env: Mapping[str, str]) -> tuple[bool, str]:
-    """Check whether a window can be shown. `env` is the environment.
+    """Return whether a window can be shown, and the name of the display or the reason.
 
     Linux needs an X11 display even under Wayland, because OpenCV's wheel supports nothing else.
-
-    Returns:
-        Whether it can, and the name of the display or the reason.
     """
     import cv2
 

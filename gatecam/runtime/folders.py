@@ -33,7 +33,7 @@ def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
     """Return a folder with mode 700 that belongs to this user alone. Create it if needed.
 
     Three places are tried: systemd's `RUNTIME_DIRECTORY`, `gatecam` in `XDG_RUNTIME_DIR`, and
-    `gatecam-<user id>` in the folder for temporary files. `env` is the environment, by default the process's.
+    `gatecam-<user id>` in the folder for temporary files.
 
     Raises:
         OSError: none can be created, or other users can write to each of them.
@@ -53,8 +53,7 @@ def runtime_folder(env: Mapping[str, str] | None = None) -> Path:
 def state_folder(env: Mapping[str, str] | None = None) -> Path:
     """Return the folder of gatecam's own data, which may not exist yet.
 
-    This is systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME`, else `gatecam` in
-    `~/.local/share`. `env` is the environment, by default the process's.
+    This is systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME` or in `~/.local/share`.
     """
     env = os.environ if env is None else env
     if given := env.get("STATE_DIRECTORY", "").split(":")[0]:

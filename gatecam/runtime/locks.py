@@ -96,11 +96,8 @@ def folder_lock(folder: Path, patience_s: float = 30.0) -> Iterator[None]:
 def camera_lock(name: str, source: str, folder: Path | None = None) -> Iterator[None]:
     """Lock a camera for this program while the block runs.
 
-    Args:
-        name: the camera's name, for the message.
-        source: its index, device or address.
-        folder: where lock files are; None means the runtime folder. If the folder cannot be used, for example
-            because the disk is full, that is logged and the block runs without the lock.
+    The lock files are in `folder`, by default the runtime folder. If the folder cannot be used, for example
+    because the disk is full, that is logged and the block runs without the lock.
 
     Raises:
         CameraError: another gatecam uses the camera.
