@@ -346,10 +346,9 @@ def watch(
             running = Running(
                 board.health, telemetry.histograms, reloading.settings, reloading.change, on_trouble
             )
-            pages = stack.enter_context(build_site(config, running))
+            pages = stack.enter_context(_serve(config, running))
             sinks.presence.add(pages.tell)
             reloading.applied = pages.apply
-            _say_where(pages.urls)
         stop.reach(live.stop, reloading.ask)
         say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
         say(f"the networks run on {analyzer.device}: {analyzer.reason}")
@@ -372,10 +371,13 @@ def watch(
     return people, telemetry
 
 
-def _say_where(urls: Sequence[str]) -> None:
-    own, *others = urls
-    named = "".join(f", for other machines at {url}" for url in others)
-    say(f"the pages are at {own} and {own}door{named}; `gatecam token` prints the access token")
+@contextmanager
+def _serve(config: Config, running: Running) -> Iterator[Site]:
+    with build_site(config, running) as site:
+        own, *others = site.urls
+        named = "".join(f", for other machines at {url}" for url in others)
+        say(f"the pages are at {own} and {own}door{named}; `gatecam token` prints the access token")
+        yield site
 
 
 def store_path(config: Config) -> Path:
