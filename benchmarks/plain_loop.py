@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from gatecam.app import set_threads
+from gatecam.runtime.cores import set_threads
 
 if __name__ == "__main__":
     set_threads()  # OpenMP reads it when torch is loaded

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gatecam.app import set_threads
+from gatecam.runtime.cores import set_threads
 
 if __name__ == "__main__":
     set_threads()  # OpenMP reads it when torch is loaded
