@@ -27,7 +27,7 @@ COMMANDS = {
     "train --data . --init nothing": "nothing",
     "train-detector --data nothing": "nothing",
     "train-detector --data . --no-faces nothing": "nothing",
-    "train-detector --data . --unboxed nothing": "nothing",
+    "data label nothing --out out": "nothing",
     "data stats nothing": "nothing",
     "data check nothing": "nothing",
     "data check . --split nothing": "nothing",
