@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.inputs import require_there
+from gatecam.cli.options import check_there
 
 
 def weights(
     data: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of archives or folders, teachers and videos.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder of archives or folders, teachers and videos.", callback=check_there
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the weights and their specs.")] = Path(
         "models"
@@ -26,12 +29,21 @@ def weights(
     no_faces: Annotated[
         list[Path] | None,
         typer.Option(
-            "--no-faces", metavar="DIR", help="Pictures without faces for the detector.", show_default=False
+            "--no-faces",
+            metavar="DIR",
+            help="Pictures without faces for the detector.",
+            show_default=False,
+            callback=check_there,
         ),
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--init", metavar="FILE", help="First weights of the classifier (.safetensors)."),
+        typer.Option(
+            "--init",
+            metavar="FILE",
+            help="First weights of the classifier (.safetensors).",
+            callback=check_there,
+        ),
     ] = None,
     share: Annotated[
         float, typer.Option(min=0.001, max=1, help="Share of the pictures and steps, for a quick trial.")
@@ -41,7 +53,6 @@ def weights(
 
     After a stop the same command continues.
     """
-    require_there([data, *(no_faces or []), start])
     from gatecam.training.weights.run import WeightsRequest, make_weights
 
     if not make_weights(WeightsRequest(data, name, out, work, no_faces or [], start, share)):
