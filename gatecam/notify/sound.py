@@ -12,10 +12,10 @@ import logging
 import threading
 import wave
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from datetime import time
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TypeVar
 
@@ -143,19 +143,15 @@ class SoundSink:
         hung = self._hung.get(name)
         if hung is not None and hung.is_alive():
             raise PlayError(f"{name} hangs")
-        answers: SimpleQueue[T | Exception] = SimpleQueue()
-        thread = threading.Thread(
-            target=lambda: answers.put(_outcome(call)), name=f"sound: {name}", daemon=True
-        )
+        answer: Future[T] = Future()
+        thread = threading.Thread(target=_answer, args=(answer, call), name=f"sound: {name}", daemon=True)
         thread.start()
-        try:
-            answer = answers.get(timeout=self._hang_s)
-        except Empty:
+        if not wait([answer], self._hang_s).done:
             self._hung[name] = thread
-            raise PlayError(f"{name} hangs") from None
-        if isinstance(answer, Exception):
-            raise PlayError(f"{name}: {answer or type(answer).__name__}") from answer
-        return answer
+            raise PlayError(f"{name} hangs")
+        if (error := answer.exception()) is not None:
+            raise PlayError(f"{name}: {error or type(error).__name__}") from error
+        return answer.result()
 
     def _tell(self, reason: str | None) -> None:
         """Log once that alerts are silent, and once that they are heard again."""
@@ -214,9 +210,9 @@ def _samples(path: Path) -> NDArray[np.float64]:
         raise OutputError(f"{path}: the sound cannot be read ({error}): install gatecam again.") from error
 
 
-def _outcome(call: Callable[[], T]) -> T | Exception:
-    """Return what a call returns or raises. Any error is returned, so that the sink never waits in vain."""
+def _answer(answer: Future[T], call: Callable[[], T]) -> None:
+    """Pass on what a call returns or raises. Any error is passed on, so that the sink never waits in vain."""
     try:
-        return call()
+        answer.set_result(call())
     except Exception as error:
-        return error
+        answer.set_exception(error)
