@@ -12,9 +12,9 @@ function show(next) {
   clearTimeout(timer);
   if (next === state) return;
   state = next;
-  shownAt = next === "starting" ? -Infinity : performance.now();
   body.dataset.state = next;
   say(languages.filter((one) => one[next]).map((one) => [one.lang, one[next]]));
+  shownAt = next === "starting" ? -Infinity : performance.now(); // after the words were fitted, which takes time
 }
 
 function say(lines) {
