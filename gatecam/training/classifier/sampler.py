@@ -28,6 +28,7 @@ REAL_SHARE = 0.45  # share of a mixed epoch with known mask states; the rest is 
 MASK_SHARES = (0.38, 0.3, 0.32)  # of the faces with known mask states: correct, incorrect, none
 DRAWN_SHARES = (0.12, 0.5, 0.0)  # how many of each of those are drawn on bare faces of the same collections
 DRESS_SHARES = (0.3, 0.2, 0.5)  # mask states drawn on bare faces that are shown for gender and age
+MASKED = (0, 1)  # mask states with a mask
 DRAWN_WEIGHT = 0.5  # weight of a drawn mask in the mask head's loss, so that real masks count more
 
 
@@ -62,7 +63,7 @@ class Sampler:
         self._plan_of = {"mixed": self._mixed, "weighted": self._weighted, "plain": self._plain}
         if recipe.sampler == "mixed" and not any(self._pools()):
             raise DataError(
-                "the sampler `mixed` needs a collection that shows all three mask states, or faces of known "
+                "the sampler `mixed` needs collections that show all three mask states, or faces of known "
                 "gender and age: add such pictures, or use --sampler plain."
             )
 
@@ -161,19 +162,20 @@ class Sampler:
     def _pools(self) -> tuple[list[Ints], list[Ints]]:
         """Return the usable faces of each mask state, and of each gender and age band.
 
-        Mask states come only from collections that show all three.
+        Mask states come only from collections that show masks. Otherwise every face of a collection of bare
+        people, and its kind of picture, would count as bare.
         """
-        shows_all = [set(range(3)) <= set(faces.mask[~faces.suspect].tolist()) for faces in self._sets]
+        shows_masks = [bool(np.isin(faces.mask[~faces.suspect], MASKED).any()) for faces in self._sets]
         usable = np.zeros(len(self._places), bool)
         usable[self._usable] = True
-        of_all = usable & np.array(shows_all)[self._places[:, 0]]
-        masked = [np.flatnonzero(of_all & (self.labels["mask"] == state)) for state in range(3)]
+        of_masks = usable & np.array(shows_masks)[self._places[:, 0]]
+        masked = [np.flatnonzero(of_masks & (self.labels["mask"] == state)) for state in range(3)]
         known = usable & (self.labels["gender"] != UNKNOWN) & (self.labels["age"] != UNKNOWN)
         if self._recipe.draw:
-            known &= self._bare | of_all
+            known &= self._bare | of_masks
         cells = self.labels["gender"] * 3 + self.labels["age"]
         people = [rows for c in range(6) if len(rows := np.flatnonzero(known & (cells == c)))]
-        return (masked if any(shows_all) else []), people
+        return (masked if all(map(len, masked)) else []), people
 
     def _dressed(self, faces: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
         """Choose a random mask state for each bare face, if the recipe draws masks."""

@@ -72,6 +72,13 @@ def test_a_mixed_epoch_has_its_shares_whatever_the_folders_hold(ilc, utkface):
     assert [of_dress[m] / len(others) for m in range(3)] == pytest.approx(DRESS_SHARES, abs=0.05)
 
 
+def test_masks_of_collections_that_show_one_state_are_shown_too(ilc, make_faces):
+    worn_wrong, masked = make_faces([1] * 4), make_faces([0] * 3, gender=[0, 1, 1])
+    _, plan = plan_of([ilc, worn_wrong, masked], samples=600)
+    shown = Counter(np.digitize(plan.faces, [ILC, ILC + 4]).tolist())
+    assert min(shown[i] for i in range(3)) > 20
+
+
 def test_a_weighted_epoch_shows_every_combination_of_labels_alike(contest):
     sampler, plan = plan_of([contest], samples=3000, sampler="weighted", draw=False)
     columns = (sampler.labels[name][plan.faces] for name in ("mask", "gender", "age"))
