@@ -154,15 +154,33 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """Holds a coarse layout of the colours around a face: hair, mask, shoulders and clothes.
+
+    `colours` is (rows, columns, 3) in CIE Lab. `weights` is (rows, columns), and 0 where a cell lies outside
+    the picture. The cells on the eyes and the nose always have the weight 0, so this is no face template. It
+    stays in memory for seconds and is never stored.
+    """
+
+    colours: Floats
+    weights: Floats
+
+    def __post_init__(self) -> None:
+        _expect_shape("weights", self.weights, self.colours.shape[:2])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """A detection with the classifier's prediction.
 
     If `judged` is False, the prediction is an older one of the same track, which must not count again.
+    `looks` is None if it is not known.
     """
 
     detection: Detection
     prediction: Prediction
     judged: bool = True
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +189,9 @@ class Track:
 
     `hits` counts the frames with a face. `age_s` is the time since the first of them. `missing_s` is the time
     since the last, 0 if the face is in this frame. `probability` is the smoothed probability of `verdict`.
-    `faces` holds the face of this frame, or is empty while the track continues without one.
+    `faces` holds the face of this frame, or is empty while the track continues without one. `is_picture` is
+    True until the face has moved, so pictures on walls and screens keep it. Such a track causes no event, is
+    not counted and is never the nearest person.
     """
 
     id: int
@@ -182,6 +202,7 @@ class Track:
     faces: tuple[Face, ...] = ()
     probability: float = 0.0
     missing_s: float = 0.0
+    is_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
