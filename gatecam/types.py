@@ -257,10 +257,12 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Describes what one camera sees now: the number of people and the verdict of the nearest one.
+    """Describes what one camera sees now: the number of people, and the verdict of the person to speak to.
 
     The verdict is None while nobody is there or the camera is blind. `blindness` is the reason if the camera
     is blind, and `slowness` the reason if its frames are judged too slowly. Otherwise they are empty.
+    `track_id` and `box` are those of the person to speak to. `box` is only where that person was when
+    something else changed, because a step by itself is no news.
     """
 
     camera: str
@@ -268,16 +270,22 @@ class Presence:
     verdict: Verdict | None = None
     blindness: str = ""
     slowness: str = ""
+    track_id: int = 0
+    box: Box | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """Holds the pipeline's result for one frame."""
+    """Holds the pipeline's result for one frame.
+
+    `addressed` is the track of the person whom the screen speaks to, or None if nobody is there.
+    """
 
     frame: Frame
     faces: tuple[Face, ...]
     tracks: tuple[Track, ...]
     events: tuple[Event, ...]
+    addressed: Track | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 `<topic>/status`             online or offline, retained; the broker sends offline if gatecam dies
 `<topic>/<camera>/event`     each event as JSON, QoS 1
 `<topic>/<camera>/presence`  ON or OFF, retained: whether anybody stands before the camera
-`<topic>/<camera>/verdict`   the verdict of the nearest person, or nobody, retained
+`<topic>/<camera>/verdict`   the verdict of the addressed person, or nobody, retained
 `<topic>/<camera>/problem`   ON or OFF, retained: whether the camera is blind or too slow;
                              `<topic>/<camera>/reason` says why
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from gatecam.people.addressee import Addressee
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.types import HELD_PIXELS, Box, Event, Expected, Face, Frame, Step, Track, Verdict
@@ -38,6 +39,7 @@ class Pipeline:
         planner: SearchPlanner | None = None,
     ) -> None:
         self._analyzer, self.tracker, self.policy, self.planner = analyzer, tracker, policy, planner
+        self._addressee = Addressee()
         self._telemetry = telemetry or Telemetry()
         self._batch = batch
 
@@ -65,11 +67,12 @@ class Pipeline:
         return self.planner is not None and self.planner.review(faces)
 
     def step(self, frame: Frame, faces: Sequence[Face]) -> Step:
-        """Update the tracks with a frame's faces and decide its events."""
+        """Update the tracks with a frame's faces, decide its events and choose whom to speak to."""
         with self._telemetry.stage("track"):
             tracks = tuple(self.tracker.update(faces, frame.time_s))
             events = tuple(self.policy.decide(tracks, frame.time_s, frame.index))
-        return Step(frame, tuple(faces), tracks, events)
+            addressed = self._addressee.of(tracks)
+        return Step(frame, tuple(faces), tracks, events, addressed)
 
 
 def advance(analyzer: FaceAnalyzer, frames: Sequence[tuple[Pipeline, Frame]]) -> list[Step]:
@@ -147,9 +150,10 @@ class Person:
 
 
 class People:
-    """Collects a summary of each track from the steps.
+    """Collects a summary of each track from the steps. Pictures are left out.
 
-    `tracks` counts all tracks. `came` counts each person once, even if several tracks followed them.
+    `tracks` counts all tracks of people. `came` counts each person once, even if several tracks followed
+    them.
     """
 
     def __init__(self) -> None:
@@ -161,6 +165,8 @@ class People:
         """Add the tracks and events of one step."""
         now = step.frame.time_s
         for track in step.tracks:
+            if track.is_picture:
+                continue
             key = (step.frame.camera, track.id)
             person = self._people.pop(key, None)
             if person is None:

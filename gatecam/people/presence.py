@@ -1,4 +1,4 @@
-"""Report how many people stand in front of each camera now, and the verdict of the nearest one.
+"""Report how many people stand in front of each camera now, and whom the screen speaks to.
 
 Events report what happened once. Presence describes the current state, for the pages and smart homes.
 """
@@ -8,28 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from gatecam.types import CameraState, Presence, Step, Track
+from gatecam.types import CameraState, Presence, Step
 
 _NONE: Mapping[str, str] = MappingProxyType({})
-NEARER = 1.3  # another face is nearer from this ratio of areas on, so two side by side do not alternate
-
-
-class Nearest:
-    """Chooses the nearest person of one camera: the one with the largest face, with some hysteresis."""
-
-    def __init__(self) -> None:
-        self._track_id = 0
-
-    def of(self, tracks: Sequence[Track]) -> Track | None:
-        """Return the nearest person of a frame, or None if nobody is there."""
-        if not tracks:
-            return None
-        largest = max(tracks, key=lambda track: track.box.area)
-        current = next((track for track in tracks if track.id == self._track_id), None)
-        if current is None or largest.box.area > NEARER * current.box.area:
-            current = largest
-        self._track_id = current.id
-        return current
 
 
 class Presences:
@@ -37,7 +18,6 @@ class Presences:
 
     def __init__(self, observers: Sequence[Callable[[Presence], None]]) -> None:
         self._observers = list(observers)
-        self._nearest: dict[str, Nearest] = {}
         self._told: dict[str, Presence] = {}
 
     def add(self, observer: Callable[[Presence], None]) -> None:
@@ -57,12 +37,20 @@ class Presences:
             camera = step.frame.camera
             if (known := states.get(camera)) is not None and not known.sees:
                 continue
-            nearest = self._nearest.setdefault(camera, Nearest()).of(step.tracks)
-            verdict = None if nearest is None else nearest.verdict
-            self._tell(Presence(camera, len(step.tracks), verdict, slowness=slow.get(camera, "")))
+            self._tell(_presence(step, slow.get(camera, "")))
 
     def _tell(self, presence: Presence) -> None:
         if self._told.get(presence.camera) != presence:
             self._told[presence.camera] = presence
             for observer in self._observers:
                 observer(presence)
+
+
+def _presence(step: Step, slowness: str) -> Presence:
+    people = sum(not track.is_picture for track in step.tracks)
+    meant = step.addressed
+    if meant is None:
+        return Presence(step.frame.camera, people, slowness=slowness)
+    return Presence(
+        step.frame.camera, people, meant.verdict, slowness=slowness, track_id=meant.id, box=meant.box
+    )

@@ -1,10 +1,13 @@
-"""What holds now: the nearest person's verdict, without taking turns, and told only when it changes."""
+"""What holds now: how many people there are and whom the screen means, told only when it changes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from gatecam.people.presence import Nearest, Presences
+from gatecam.people.addressee import Addressee
+from gatecam.people.presence import Presences
 from gatecam.types import CameraCondition, CameraState, Frame, Presence, Step, Track, Verdict
 
 SEES = CameraState(CameraCondition.OPEN, "", 0.0)
@@ -12,19 +15,7 @@ IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 
 def step(*tracks: Track, camera: str = "gate") -> Step:
-    return Step(Frame(camera, 0, 1.0, IMAGE), (), tracks, ())
-
-
-def test_the_nearest_has_the_largest_face_and_stays_it_until_another_is_clearly_larger(make_track):
-    nearest = Nearest()
-    assert nearest.of([]) is None
-    small, large = make_track(1, side=50), make_track(2, side=80)
-    assert nearest.of([small, large]) is large
-    close = make_track(1, side=85)
-    assert nearest.of([close, large]) is large
-    closer = make_track(1, side=95)
-    assert nearest.of([closer, large]) is closer
-    assert nearest.of([large]) is large
+    return Step(Frame(camera, 0, 1.0, IMAGE), (), tracks, (), Addressee().of(tracks))
 
 
 def test_observers_are_told_what_changes_and_nothing_else(make_track):
@@ -35,8 +26,8 @@ def test_observers_are_told_what_changes_and_nothing_else(make_track):
         presences.note([step(*tracks)], {"gate": SEES})
     assert told == [
         Presence("gate"),
-        Presence("gate", 1, Verdict.NONE),
-        Presence("gate", 1, Verdict.CORRECT),
+        Presence("gate", 1, Verdict.NONE, track_id=1),
+        Presence("gate", 1, Verdict.CORRECT, track_id=1),
         Presence("gate"),
     ]
 
@@ -55,4 +46,14 @@ def test_a_camera_that_does_not_see_shows_nobody_but_why(make_track):
     dark = CameraState(CameraCondition.BLIND, "dark", 0.0)
     presences.note([step(make_track(1))], {"gate": dark, "yard": SEES})
     presences.note([step(make_track(1))], {"gate": SEES})
-    assert told == [Presence("gate", blindness="dark"), Presence("gate", 1, Verdict.NONE)]
+    assert told == [Presence("gate", blindness="dark"), Presence("gate", 1, Verdict.NONE, track_id=1)]
+
+
+def test_pictures_are_not_counted_and_another_person_meant_is_news(make_track):
+    told: list[Presence] = []
+    presences = Presences([told.append])
+    picture = replace(make_track(9, side=200), is_picture=True)
+    for tracks in ([picture], [picture, make_track(1)], [make_track(2), picture]):
+        presences.note([step(*tracks)], {"gate": SEES})
+    assert [(presence.people, presence.track_id) for presence in told] == [(0, 0), (1, 1), (1, 2)]
+    assert told[-1].box == make_track(2).box
