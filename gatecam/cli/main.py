@@ -21,6 +21,7 @@ from gatecam.cli import (
     doctor,
     evaluate,
     evaluate_detector,
+    evaluate_events,
     events,
     kiosk,
     predict,
@@ -58,6 +59,7 @@ for command in (
     weights.weights,
     evaluate.evaluate,
     evaluate_detector.evaluate_detector,
+    evaluate_events.evaluate_events,
     doctor.doctor,
 ):
     app.command()(command)

@@ -18,6 +18,7 @@ FONT = 13
 MAX_LABELS = 16
 GAP = 0.25  # between bars, as a part of the space for each bar
 GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # as on the screen: correct, incorrect, none
+LANE = 34  # height of a lane of a timeline: a bar, and the marks below it
 PART_GAP = 2.0  # between the parts of a bar, because their colors alone differ too little
 
 
@@ -28,6 +29,66 @@ class Series:
     name: str
     color: str
     values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Holds a stretch of time in a lane: its start and end in seconds, its CSS color and its title."""
+
+    from_s: float
+    to_s: float
+    color: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Holds a moment in a lane: its time in seconds, a sign of one letter, its CSS color and its title."""
+
+    time_s: float
+    sign: str
+    color: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Holds one lane of a timeline: its name, bars, and marks that are drawn below the bars."""
+
+    name: str
+    bars: Sequence[Bar] = ()
+    marks: Sequence[Mark] = ()
+
+
+def timeline(lanes: Sequence[Lane], title: str) -> str:
+    """Draw lanes over a common axis in seconds as an `<svg>` element, which is as high as its lanes."""
+    ends = [bar.to_s for lane in lanes for bar in lane.bars]
+    ends += [mark.time_s for lane in lanes for mark in lane.marks]
+    end_s = max([1.0, *ends])
+    left, height = LEFT * 2, LANE * len(lanes) + BOTTOM
+    scale = (WIDTH - left - RIGHT) / end_s
+    every = next(step for step in (1, 2, 5, 10, 20, 30, 60, 300, 3600, end_s) if end_s / step <= MAX_LABELS)
+    parts = []
+    for at_s in range(0, math.floor(end_s) + 1, math.ceil(every)):
+        x = left + at_s * scale
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - BOTTOM}" stroke="currentColor" '
+            f'stroke-opacity="0.25"/><text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{at_s}</text>'
+        )
+    for index, lane in enumerate(lanes):
+        y = LANE * index + 2
+        parts.append(f'<text x="{left - 6}" y="{y + 11}" text-anchor="end">{escape(lane.name)}</text>')
+        for bar in lane.bars:
+            x, width = left + bar.from_s * scale, (bar.to_s - bar.from_s) * scale
+            parts.append(_bar(x, y, width, 12, bar.color, bar.said))
+        for mark in lane.marks:
+            parts.append(
+                f'<circle cx="{left + mark.time_s * scale:.1f}" cy="{y + 22}" r="7" fill="{mark.color}" '
+                f'stroke="currentColor"><title>{escape(mark.said)}</title></circle>'
+                f'<text x="{left + mark.time_s * scale:.1f}" y="{y + 26}" text-anchor="middle" '
+                f'pointer-events="none">{escape(mark.sign)}</text>'
+            )
+    return _svg(parts, title, height)
 
 
 def stacked_bars(
@@ -91,9 +152,9 @@ def nice_top(highest: float) -> float:
     return float(next(step * decade for step in (4, 8, 12, 16, 20, 40) if step * decade >= highest))
 
 
-def _svg(parts: Sequence[str], title: str) -> str:
+def _svg(parts: Sequence[str], title: str, height: int = HEIGHT) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}" '
         f'font-size="{FONT}" fill="currentColor">{"".join(parts)}</svg>'
     )
 

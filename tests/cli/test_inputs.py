@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate-detector --data . --known nothing": "nothing",
     "evaluate-detector --data . --empty . --empty nothing": "nothing",
     "evaluate-detector --data . --landmarks nothing": "nothing",
+    "evaluate-events nothing --truth .": "nothing",
+    "evaluate-events . --truth nothing": "nothing",
     "train --data nothing": "nothing",
     "train --data . --init nothing": "nothing",
     "train-detector --data nothing": "nothing",

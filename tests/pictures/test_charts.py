@@ -7,7 +7,22 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gatecam.pictures.charts import AMBER, GREEN, PART_GAP, RED, Series, share_bars, stacked_bars
+from gatecam.pictures.charts import (
+    AMBER,
+    GREEN,
+    LANE,
+    PART_GAP,
+    RED,
+    RIGHT,
+    WIDTH,
+    Bar,
+    Lane,
+    Mark,
+    Series,
+    share_bars,
+    stacked_bars,
+    timeline,
+)
 from gatecam.pictures.draw import COLORS
 from gatecam.pictures.html import table
 from gatecam.types import Verdict
@@ -78,3 +93,16 @@ def test_no_bars_are_a_chart_as_well():
 def test_unequal_series_are_refused():
     with pytest.raises(ValueError, match="right: expected 2 values, got 1"):
         stacked_bars(["a", "b"], [Series("right", "#1", [1])], "People")
+
+
+def test_a_timeline_is_as_high_as_its_lanes_and_ends_with_its_last_part():
+    one = Lane("<ann>", [Bar(0, 4, RED, "none")], [Mark(8, "✓", GREEN, "told")])
+    few, many = (ElementTree.fromstring(timeline([one] * lanes, "door")) for lanes in (1, 3))
+    heights = [float(svg.get("viewBox").split()[3]) for svg in (few, many)]
+    assert heights[1] - heights[0] == 2 * LANE
+    (bar,), (circle,) = few.findall("rect"), few.findall("circle")
+    middle = float(bar.get("x")) + float(bar.get("width"))
+    end = float(circle.get("cx"))
+    assert end == WIDTH - RIGHT
+    assert middle - float(bar.get("x")) == pytest.approx(end - middle, abs=0.2)
+    assert "<ann>" in [text.text for text in few.findall("text")]

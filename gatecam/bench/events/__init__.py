@@ -1,0 +1,1 @@
+"""Measure whether gatecam says the right thing to the right person (`gatecam evaluate-events`)."""
