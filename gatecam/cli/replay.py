@@ -175,7 +175,7 @@ class _Work:
                 if log is not None:
                     for event in step.events:
                         log.send(event)
-                text = banner.update(step.events, step.frame.time_s)
+                text = banner.update(step)
                 if window:  # shows faces as they are, because it stays on this machine
                     picture = annotate(step, banner=text, region=self._config.detector.region)
                     self._is_quit = not window.show(picture)

@@ -63,7 +63,8 @@ class Board:
         for step in turn.steps:
             self._judged_s[step.frame.camera].append(step.frame.time_s)
             self._frames[step.frame.camera] += 1
-            self._faces[step.frame.camera] = sum(track.missing_s == 0 for track in step.tracks)
+            seen = [track for track in step.tracks if track.missing_s == 0 and not track.is_picture]
+            self._faces[step.frame.camera] = len(seen)
         for event in turn.events:
             self._events[event.camera][event.kind.value] += 1
             if event.first:

@@ -72,7 +72,7 @@ class _View:
         corner = f"{self._rate():.0f} frames/s  {age_ms:.0f} ms old"
         if several:
             corner = f"{self._name}  {corner}"
-        banner = self._banner.update(step.events, step.frame.time_s)
+        banner = self._banner.update(step)
         return annotate(step, banner=banner, corner=corner, region=self.region)
 
     def _rate(self) -> float:

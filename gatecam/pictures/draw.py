@@ -21,7 +21,7 @@ from PIL import ImageDraw, ImageFont, ImageOps
 from gatecam.errors import OutputError
 from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
-from gatecam.pictures.messages import CAMERA_MESSAGES, MESSAGES, BannerText
+from gatecam.pictures.messages import CAMERA_MESSAGES, MESSAGES, PICTURE, BannerText
 from gatecam.runtime.files import write_output
 from gatecam.settings.schema import Region
 from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
@@ -53,6 +53,8 @@ BLUR_BLOCKS = 2  # a blurred face has at most this many blocks on each side
 BLUR_BLOCK_PX = 4  # a block has at least this many pixels on each side, so that small faces vanish too
 BLUR_MARGIN = 0.25  # the detector's box leaves out ears and hair
 BANNER_OPACITY = 0.88
+PICTURE_S = 2.0  # a face that has not moved for this long is labeled as a picture
+SETTLED = 0.5  # a verdict with a lower smoothed probability is shown as unsure
 MIN_KOREAN_PX, MIN_ENGLISH_PX = 10, 8  # a line that needs a smaller size is broken in two
 CELL_WIDTH, CELL_HEIGHT, CELL_GAP, CAPTION_PX = 400, 300, 16, 20
 TILED_WIDTH = 1280  # of the picture that shows several cameras
@@ -61,10 +63,12 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Banner:
-    """Chooses the message on the screen: that of the newest event, for `hold_s` seconds of frame time.
+    """Chooses the message on the screen, for `hold_s` seconds of frame time after an event.
 
-    A thank-you does not replace another person's alert that is still shown. Events about the camera are not
-    shown, because they do not concern visitors.
+    The message is for the person whom the step addresses. So "Thank you" is shown only while everybody in
+    view wears a mask. While that person has no verdict, or nobody is in view, the message of the newest event
+    stays. A thank-you does not replace another person's alert that is still shown. Events about the camera
+    are not shown, because they do not concern visitors.
     """
 
     def __init__(self, hold_s: float = 3.0) -> None:
@@ -72,16 +76,25 @@ class Banner:
         self._event: Event | None = None
         self._shown_s = 0.0
 
-    def update(self, events: Iterable[Event], time_s: float) -> BannerText | None:
-        """Update the banner with a frame's events and return its text, or None if there is nothing to say."""
+    def update(self, step: Step) -> BannerText | None:
+        """Update the banner with a step and return its text, or None if there is nothing to say."""
+        time_s = step.frame.time_s
         if not 0 <= time_s - self._shown_s < self._hold_s:
             self._event = None
-        for event in events:
+        for event in step.events:
             if event.kind.is_camera:
                 continue
             if self._event is None or self._gives_way(self._event, event):
                 self._event, self._shown_s = event, time_s
-        return None if self._event is None else MESSAGES[self._event.verdict]
+        return None if self._event is None else self._text(self._event, step.addressed)
+
+    @staticmethod
+    def _text(event: Event, addressed: Track | None) -> BannerText | None:
+        if addressed is None:
+            return MESSAGES[event.verdict]
+        if addressed.verdict is not Verdict.UNKNOWN:
+            return MESSAGES[addressed.verdict]
+        return MESSAGES[event.verdict] if event.kind.is_alert else None
 
     @staticmethod
     def _gives_way(shown: Event, event: Event) -> bool:
@@ -96,7 +109,7 @@ def annotate(
     corner: str = "",
     region: Region | None = None,
 ) -> Image:
-    """Draw a step: a labeled box for each track and the banner across the bottom.
+    """Draw a step: a labeled box for each track, a mark on the addressed person, and the banner.
 
     Args:
         step: the frame and its tracks. The frame's array is not changed.
@@ -108,13 +121,34 @@ def annotate(
     picture = blur_faces(step.frame.image, blur)
     if region is not None:
         _draw_region(picture, region)
+    if step.addressed is not None:
+        _draw_mark(picture, step.addressed)
     for track in step.tracks:
-        _draw_box(picture, track.box, track.verdict, _track_label(track))
+        _draw_box(picture, track.box, *_label(track))
     if corner:
         _paste(picture, _chip(corner, _fit(corner, _label_px(picture), picture.shape[1]), DARK), 0, 0)
     if banner is not None:
         _draw_banner(picture, banner)
     return picture
+
+
+def door_picture(step: Step, blur: Iterable[Box] = ()) -> Image:
+    """Draw a step for visitors. The addressed person is marked, and there is no text.
+
+    The boxes in `blur` are blurred first.
+    """
+    picture = blur_faces(step.frame.image, blur)
+    if step.addressed is not None:
+        _draw_mark(picture, step.addressed)
+    return picture
+
+
+def is_known_picture(track: Track) -> bool:
+    """Check whether a track is old enough to say that it follows a picture.
+
+    Every track begins as a picture, because nobody has moved yet in the first frame.
+    """
+    return track.is_picture and track.age_s >= PICTURE_S
 
 
 def camera_notice(image: Image | None, reason: str, since: str) -> Image:
@@ -156,7 +190,7 @@ def draw_faces(image: Image, faces: Sequence[Face], blur: Iterable[Box] = ()) ->
     for face in faces:
         best = int(face.prediction.mask.argmax())
         label = f"{MASK_LABELS[best]} {face.prediction.mask[best]:.2f}"
-        _draw_box(picture, face.detection.box, Verdict(MASK_LABELS[best]), label)
+        _draw_box(picture, face.detection.box, COLORS[Verdict(MASK_LABELS[best])], [label])
     return picture
 
 
@@ -223,10 +257,18 @@ def save_image(path: Path, image: Image) -> None:
     write_output(path, encoded.getvalue())
 
 
-def _track_label(track: Track) -> str:
-    if track.verdict is Verdict.UNKNOWN:
-        return f"#{track.id} ?"
-    return f"#{track.id} {track.verdict} {track.probability:.2f}"
+def _label(track: Track) -> tuple[Color, Sequence[str]]:
+    """Return the color of a track's box and the lines of its label.
+
+    A verdict that most of the recent faces contradict is settling. Then the label names the state of the last
+    face, in gray and with a question mark.
+    """
+    if is_known_picture(track):
+        return COLORS[Verdict.UNKNOWN], PICTURE
+    if not track.is_picture and track.verdict is not Verdict.UNKNOWN and track.probability >= SETTLED:
+        return COLORS[track.verdict], [f"#{track.id} {track.verdict} {track.probability:.2f}"]
+    latest = "".join(MASK_LABELS[int(face.prediction.mask.argmax())] for face in track.faces)
+    return COLORS[Verdict.UNKNOWN], [f"#{track.id} {latest}?"]
 
 
 def _sheet_note(count: int) -> str:
@@ -241,17 +283,43 @@ def _pixels(box: Box, image: Image) -> tuple[int, int, int, int]:
     return int(inside.x1), int(inside.y1), int(np.ceil(inside.x2)), int(np.ceil(inside.y2))
 
 
-def _draw_box(picture: Image, box: Box, verdict: Verdict, label: str) -> None:
+def _draw_box(picture: Image, box: Box, color: Color, lines: Sequence[str]) -> None:
+    """Draw a box with the lines of its label above it, or inside if there is no room above."""
     x1, y1, x2, y2 = _pixels(box, picture)
     if x1 >= x2 or y1 >= y2:
         return
-    thickness = max(1, round(min(picture.shape[:2]) / 220))
+    thickness = _line_width(picture)
     corners = (x1, y1), (x2 - 1, y2 - 1)
     cv2.rectangle(picture, *corners, BLACK, thickness + 2 * (thickness // 2))
-    cv2.rectangle(picture, *corners, COLORS[verdict], thickness)
-    chip = _chip(label, _fit(label, _label_px(picture), picture.shape[1]), COLORS[verdict])
-    above = y1 - chip.shape[0]
-    _paste(picture, chip, max(0, min(x1, picture.shape[1] - chip.shape[1])), above if above >= 0 else y1)
+    cv2.rectangle(picture, *corners, color, thickness)
+    chips = [_chip(line, _fit(line, _label_px(picture), picture.shape[1]), color) for line in lines]
+    above = y1 - sum(chip.shape[0] for chip in chips)
+    y = above if above >= 0 else y1
+    for chip in chips:
+        _paste(picture, chip, max(0, min(x1, picture.shape[1] - chip.shape[1])), y)
+        y += chip.shape[0]
+
+
+def _draw_mark(picture: Image, track: Track) -> None:
+    """Mark a face with a thick frame and an arrow above its label, in the color of the track's message."""
+    x1, y1, x2, y2 = _pixels(track.box, picture)
+    if x1 >= x2 or y1 >= y2:
+        return
+    color, thickness = COLORS[track.verdict], 2 * _line_width(picture)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), BLACK, 2 * thickness)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), color, thickness)
+    size = round(1.5 * _label_px(picture))
+    x, tip = (x1 + x2) // 2, y1 - size  # leaves room for the label
+    base = tip - size
+    if base < 0:  # there is no room above the face
+        tip, base = y2 + 2 * thickness, y2 + 2 * thickness + size
+    arrow = np.array([(x - size, base), (x + size, base), (x, tip)], np.int32)
+    cv2.polylines(picture, [arrow], True, BLACK, thickness, cv2.LINE_AA)
+    cv2.fillPoly(picture, [arrow], color, cv2.LINE_AA)
+
+
+def _line_width(picture: Image) -> int:
+    return max(1, round(int(min(picture.shape[:2])) / 220))
 
 
 def _draw_region(picture: Image, region: Region) -> None:

@@ -34,6 +34,9 @@ MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
 WEARING = ("마스크 착용", "wearing a mask")
 PUT_ON = ("마스크를 썼습니다", "put a mask on")
 
+# Why a face counts as a picture and not as a person, in both languages.
+PICTURE = ("그림: 움직인 적이 없음", "picture: never moved")
+
 
 def event_label(event: Event) -> str:
     """Return an event's kind for a table of events. `mask_ok` gets a note, because it has two meanings."""

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from gatecam.pictures.blur import AHEAD_S, Veil
-from gatecam.pictures.draw import annotate, blur_faces
+from gatecam.pictures.draw import annotate, door_picture
 from gatecam.ports import FaceFinder
 from gatecam.settings.schema import Config, Region
 from gatecam.types import Box, Image, Presence, Step
@@ -225,10 +225,10 @@ class LivePictures:
 
 
 def draw(step: Step, hidden: Sequence[Box], role: Role, region: Region | None = None) -> bytes:
-    """Draw a step's picture for a role as JPEG. Only the operator's shows boxes and the region."""
+    """Draw a step's picture for a role as JPEG. Only the operator's shows labels and the region."""
     if role is Role.OPERATOR:
         return encode(annotate(step, banner=None, blur=hidden, region=region))
-    return encode(blur_faces(step.frame.image, hidden))
+    return encode(door_picture(step, hidden))
 
 
 def _has_work(scene: _Scene) -> bool:

@@ -23,6 +23,7 @@ from gatecam.pictures.draw import (
     blur_faces,
     camera_notice,
     contact_sheet,
+    door_picture,
     draw_faces,
     save_image,
     thumbnail,
@@ -55,12 +56,18 @@ def face(box, mask=(0.1, 0.2, 0.7)):
     return Face(Detection(box, 0.99), prediction)
 
 
-def step(image, tracks=(), faces=()):
-    return Step(Frame("gate", 0, 0.0, image), tuple(faces), tuple(tracks), ())
+def step(image, tracks=(), faces=(), events=(), time_s=0.0, addressed=None):
+    return Step(Frame("gate", 0, time_s, image), tuple(faces), tuple(tracks), tuple(events), addressed)
 
 
-def track(box, verdict=Verdict.NONE, track_id=3):
-    return Track(track_id, box, 3, 1.0, verdict, probability=0.97)
+def track(box, verdict=Verdict.NONE, track_id=3, probability=0.97, **more):
+    return Track(track_id, box, 3, 5.0, verdict, probability=probability, **more)
+
+
+def updated(banner, events, time_s, verdict=None):
+    """Update a banner with a step that addresses a person with this verdict, or nobody."""
+    addressed = None if verdict is None else track(Box(0, 0, 9, 9), verdict, track_id=7)
+    return banner.update(step(noise(9, 9), events=events, time_s=time_s, addressed=addressed))
 
 
 def event(kind=EventKind.MASK_MISSING, track_id=1):
@@ -206,38 +213,128 @@ def test_an_annotated_frame_costs_a_few_milliseconds():
 
 def test_the_banner_holds_a_message_for_its_time_and_then_falls_silent():
     banner = Banner(hold_s=3.0)
-    assert banner.update([], 0.0) is None
-    assert banner.update([event()], 1.0) is MESSAGES[Verdict.NONE]
-    assert banner.update([], 3.9) is MESSAGES[Verdict.NONE]
-    assert banner.update([], 4.0) is None
+    assert updated(banner, [], 0.0) is None
+    assert updated(banner, [event()], 1.0) is MESSAGES[Verdict.NONE]
+    assert updated(banner, [], 3.9) is MESSAGES[Verdict.NONE]
+    assert updated(banner, [], 4.0) is None
 
 
 def test_a_clock_that_starts_anew_does_not_keep_an_old_message_up():
     banner = Banner(hold_s=3.0)
-    banner.update([event()], 100.0)
-    assert banner.update([], 0.0) is None
+    updated(banner, [event()], 100.0)
+    assert updated(banner, [], 0.0) is None
 
 
 def test_the_newest_message_wins_but_thanks_do_not_hide_another_persons_alert():
     banner = Banner(hold_s=3.0)
-    banner.update([event(EventKind.MASK_MISSING, track_id=1)], 0.0)
-    assert banner.update([event(EventKind.MASK_OK, track_id=2)], 1.0) is MESSAGES[Verdict.NONE]
-    assert banner.update([event(EventKind.MASK_OK, track_id=1)], 2.0) is MESSAGES[Verdict.CORRECT]
-    assert banner.update([event(EventKind.MASK_INCORRECT, track_id=2)], 2.5) is MESSAGES[Verdict.INCORRECT]
-    assert banner.update([event(EventKind.MASK_OK, track_id=9)], 6.0) is MESSAGES[Verdict.CORRECT]
+    updated(banner, [event(EventKind.MASK_MISSING, track_id=1)], 0.0)
+    assert updated(banner, [event(EventKind.MASK_OK, track_id=2)], 1.0) is MESSAGES[Verdict.NONE]
+    assert updated(banner, [event(EventKind.MASK_OK, track_id=1)], 2.0) is MESSAGES[Verdict.CORRECT]
+    assert updated(banner, [event(EventKind.MASK_INCORRECT, track_id=2)], 2.5) is MESSAGES[Verdict.INCORRECT]
+    assert updated(banner, [event(EventKind.MASK_OK, track_id=9)], 6.0) is MESSAGES[Verdict.CORRECT]
 
 
 def test_what_the_camera_says_of_itself_is_no_message_to_a_visitor():
     banner = Banner(hold_s=3.0)
     blind = [Event(kind, "gate", 0, Verdict.UNKNOWN, 0.0) for kind in EventKind if kind.is_camera]
     assert len(blind) == 4
-    assert banner.update(blind, 0.0) is None
-    assert banner.update([event(EventKind.MASK_OK), *blind], 1.0) is MESSAGES[Verdict.CORRECT]
+    assert updated(banner, blind, 0.0) is None
+    assert updated(banner, [event(EventKind.MASK_OK), *blind], 1.0) is MESSAGES[Verdict.CORRECT]
 
 
 def test_a_reminder_says_what_its_verdict_asks_for():
     reminder = Event(EventKind.MASK_REMINDER, "gate", 1, Verdict.INCORRECT, 0.0)
-    assert Banner().update([reminder], 0.0) is MESSAGES[Verdict.INCORRECT]
+    assert updated(Banner(), [reminder], 0.0) is MESSAGES[Verdict.INCORRECT]
+
+
+@pytest.mark.parametrize(
+    ("kind", "addressed", "shown"),
+    [
+        (EventKind.MASK_OK, Verdict.CORRECT, Verdict.CORRECT),
+        (EventKind.MASK_OK, Verdict.NONE, Verdict.NONE),  # somebody else wears no mask
+        (EventKind.MASK_OK, Verdict.INCORRECT, Verdict.INCORRECT),
+        (EventKind.MASK_OK, Verdict.UNKNOWN, None),
+        (EventKind.MASK_INCORRECT, Verdict.NONE, Verdict.NONE),
+        (EventKind.MASK_MISSING, Verdict.UNKNOWN, Verdict.NONE),  # the person turned away for a moment
+        (EventKind.MASK_MISSING, Verdict.CORRECT, Verdict.CORRECT),
+    ],
+)
+def test_the_banner_speaks_to_the_addressed_person(kind, addressed, shown):
+    text = updated(Banner(), [event(kind)], 0.0, addressed)
+    assert text is (None if shown is None else MESSAGES[shown])
+
+
+def colors_of(drawn):
+    return {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
+
+
+def labels_of(tracks, monkeypatch):
+    """Return the texts and colors of the labels that are drawn for tracks."""
+    drawn = []
+    chip = draw._chip
+    monkeypatch.setattr(
+        draw, "_chip", lambda text, size, color: drawn.append((text, color)) or chip(text, size, color)
+    )
+    annotate(step(noise(), tracks), banner=None)
+    return drawn
+
+
+BARE, MASKED = (0.1, 0.0, 0.9), (0.9, 0.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "probability", "faces", "label"),
+    [
+        (Verdict.NONE, 0.97, [BARE], "#3 none 0.97"),
+        (Verdict.NONE, 0.97, [MASKED], "#3 none 0.97"),  # one face alone changes nothing
+        (Verdict.NONE, 0.01, [MASKED], "#3 correct?"),
+        (Verdict.CORRECT, 0.2, [BARE], "#3 none?"),
+        (Verdict.UNKNOWN, 0.0, [BARE], "#3 none?"),
+        (Verdict.UNKNOWN, 0.0, [], "#3 ?"),
+    ],
+)
+def test_a_label_shows_a_verdict_that_settles_as_unsure(verdict, probability, faces, label, monkeypatch):
+    box = Box(200, 200, 300, 320)
+    seen = tuple(face(box, mask) for mask in faces)
+    one = track(box, verdict, probability=probability, faces=seen)
+    assert labels_of([one], monkeypatch) == [(label, COLORS[Verdict.UNKNOWN if "?" in label else verdict])]
+
+
+def test_a_picture_is_gray_with_its_reason_in_both_languages(monkeypatch):
+    poster = track(Box(200, 200, 300, 320), is_picture=True)
+    gray = COLORS[Verdict.UNKNOWN]
+    assert labels_of([poster], monkeypatch) == [
+        ("그림: 움직인 적이 없음", gray),
+        ("picture: never moved", gray),
+    ]
+    assert COLORS[Verdict.NONE] not in colors_of(annotate(step(noise(), [poster]), banner=None))
+
+
+def test_a_person_who_just_came_is_not_called_a_picture(monkeypatch):
+    new = Track(3, Box(200, 200, 300, 320), 3, 0.2, Verdict.NONE, probability=0.97, is_picture=True)
+    assert labels_of([new], monkeypatch) == [("#3 ?", COLORS[Verdict.UNKNOWN])]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("y", [0, 200])
+def test_the_addressed_person_alone_is_marked_in_the_color_of_the_message(verdict, y):
+    image = np.zeros((480, 640, 3), np.uint8)
+    meant, other = track(Box(100, y, 200, y + 120), verdict), track(Box(400, 200, 500, 320), track_id=4)
+    drawn = door_picture(step(image, [meant, other], addressed=meant))
+    assert colors_of(drawn) >= {COLORS[verdict], draw.BLACK}
+    assert not drawn[:, 300:].any()
+    outside = drawn[:y] if y else drawn[y + 130 :]
+    assert (outside == COLORS[verdict]).all(axis=2).sum() > 100  # the arrow
+    labeled = annotate(step(image, [meant, other], addressed=meant), banner=None)
+    plain = annotate(step(image, [meant, other]), banner=None)
+    assert (labeled != plain)[:, :300].any()
+    np.testing.assert_array_equal(labeled[:, 300:], plain[:, 300:])
+
+
+def test_a_picture_for_visitors_without_an_addressed_person_is_only_blurred():
+    box = Box(100, 100, 200, 220)
+    drawn = door_picture(step(noise(), [track(box)]), [box])
+    np.testing.assert_array_equal(drawn, blur_faces(noise(), [box]))
 
 
 @pytest.mark.parametrize("side", [1, 5, 12, 40, 300])

@@ -435,7 +435,7 @@ def test_a_picture_that_is_not_live_says_so(chromium, server, behind):
         item, what = page.locator("#cameras li"), page.locator("#cameras .what")
         expect(what).to_have_text("Nothing judged yet")
         tell(server, behind, STATES["missing"])
-        expect(what).to_have_text("2 people; nearest: no mask")
+        expect(what).to_have_text("2 people; speaking to: no mask")
         server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, jpeg(360, 640)))
         until(page, "document.querySelector('#cameras canvas').width === 360")
         assert page.evaluate("document.querySelector('#cameras canvas').clientHeight <= 0.61 * innerHeight")

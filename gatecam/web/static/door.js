@@ -1,4 +1,4 @@
-// The page at the door: one large message for the nearest person, and a live picture.
+// The page at the door: one large message for the addressed person, and a live picture that marks this person.
 "use strict";
 const HOLD_MS = 1200, UNKNOWN_MS = 2500, LEAST_MS = 200, CALM_MS = 1000;
 const LEAST_SCALE = 0.2, LEAST_UNBROKEN = 0.4;

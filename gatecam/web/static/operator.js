@@ -57,7 +57,7 @@ const live = {
     mark(item, isStill(item));
     item.querySelector(".what").textContent = told.blindness ? word("now.blind", { reason: why(told.blindness) })
       : told.people === null ? word("now.nothing")
-      : told.people ? word("now.nearest", { people: people(told.people), verdict: word(`verdict.${told.verdict}`) }) : word("now.nobody");
+      : told.people ? word("now.addressed", { people: people(told.people), verdict: word(`verdict.${told.verdict}`) }) : word("now.nobody");
   },
   picture(place, picture) {
     const item = $("cameras").children[place];
