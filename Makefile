@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := demo-output
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check docs weights bench bench-cameras bench-detector bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs weights bench bench-cameras bench-detector bench-events bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -41,6 +41,9 @@ bench-cameras: .venv/.ready
 
 bench-detector: .venv/.ready
 	$(BIN)/python benchmarks/detector.py
+
+bench-events: .venv/.ready
+	$(BIN)/python benchmarks/events.py $(WORDS)
 
 bench-live: .venv/.ready
 	$(BIN)/python benchmarks/live.py $(PASSES)
