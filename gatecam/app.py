@@ -125,7 +125,7 @@ def build_pipeline(
     tracker, policy = FaceTracker(config.tracker), AlertPolicy(config.policy, camera)
     whole = whole or config.detector.detect_every == 1
     planner = None if whole else KeyFrames(config.detector, telemetry)
-    return Pipeline(analyzer, tracker, policy, telemetry, batch, planner)
+    return Pipeline(analyzer, tracker, policy, telemetry, batch, planner, config.detector.ignore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,10 +342,7 @@ def watch(
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
         pages = None
         if web or config.web.enabled:
-            on_trouble = partial(troubles.note, "web")
-            running = Running(
-                board.health, telemetry.histograms, reloading.settings, reloading.change, on_trouble
-            )
+            running = _running(board, telemetry, reloading, partial(troubles.note, "web"))
             pages = stack.enter_context(_serve(config, running))
             sinks.presence.add(pages.tell)
             reloading.applied = pages.apply
@@ -369,6 +366,20 @@ def watch(
         notifier.stopping()
         telemetry.count("frames_dropped", live.cameras.dropped)
     return people, telemetry
+
+
+def _running(
+    board: Board, telemetry: Telemetry, reloading: Reloading, on_trouble: Callable[[str], None]
+) -> Running:
+    return Running(
+        board.health,
+        telemetry.histograms,
+        reloading.settings,
+        reloading.change,
+        reloading.ignored,
+        reloading.ignore,
+        on_trouble,
+    )
 
 
 @contextmanager

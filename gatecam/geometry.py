@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.types import Box, Expected
+from gatecam.types import Box, Expected, Image
 
 MAX_SIDE_RATIO = 1.75  # of a track's side and a face's. More means a person behind, or a box in the face.
 REACH = 0.5  # largest distance from the predicted center, in face sides
@@ -65,6 +65,15 @@ def region_box(region: tuple[float, float, float, float], width: int, height: in
     """
     x1, y1, x2, y2 = region
     return Box(math.floor(x1 * width), math.floor(y1 * height), math.ceil(x2 * width), math.ceil(y2 * height))
+
+
+def is_in_any(box: Box, regions: Iterable[tuple[float, float, float, float]], image: Image) -> bool:
+    """Check whether the center of a box lies in one of several regions of an image.
+
+    Each region is x1, y1, x2, y2 as fractions of the picture, 0 to 1.
+    """
+    x, y = box.center[0] / image.shape[1], box.center[1] / image.shape[0]
+    return any(x1 <= x <= x2 and y1 <= y <= y2 for x1, y1, x2, y2 in regions)
 
 
 def iou(a: Box, b: Box) -> float:

@@ -146,8 +146,8 @@ class _Work:
             for job in jobs:
                 try:
                     with open_replay(self._config, job.path, analyzer, self._telemetry, job.camera) as replay:
-                        fps, region = replay.recording.fps, self._config.detector.region
-                        drawn = DrawnSteps(job.drawn, fps, moments, finder, region) if is_drawn else None
+                        fps, geometry = replay.recording.fps, self._config.detector
+                        drawn = DrawnSteps(job.drawn, fps, moments, finder, geometry) if is_drawn else None
                         self._run_one(replay, drawn, log, window)
                         self._note(job, replay.recording.loss)
                 except SourceError as error:
@@ -177,7 +177,7 @@ class _Work:
                         log.send(event)
                 text = banner.update(step)
                 if window:  # shows faces as they are, because it stays on this machine
-                    picture = annotate(step, banner=text, region=self._config.detector.region)
+                    picture = annotate(step, banner=text, geometry=self._config.detector)
                     self._is_quit = not window.show(picture)
                 if drawn is not None:
                     drawn.add(step, text)

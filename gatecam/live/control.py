@@ -8,6 +8,20 @@ from typing import Any
 
 from gatecam.live.health import Health
 from gatecam.runtime.telemetry import StageHistogram
+from gatecam.settings.schema import Region, Regions
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Says whether a change is in the settings file.
+
+    `file` is that file, or empty if there is none. `problem` says why the change is not in it. It is empty if
+    the change was saved. `line` is the line that saves the change.
+    """
+
+    file: str
+    problem: str
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +32,8 @@ class Running:
     - `stages` returns a histogram of the times of each stage.
     - `settings` returns the settings that may be changed, by name, with label, value and bounds.
     - `change` changes one of these settings or raises `ConfigError`.
+    - `ignored` returns the places of each camera in which faces are ignored.
+    - `ignore` ignores faces in a place of a camera, or no longer with False, or raises `ConfigError`.
     - `on_trouble` is called with a sentence when the pages have stopped.
     """
 
@@ -25,4 +41,6 @@ class Running:
     stages: Callable[[], list[StageHistogram]]
     settings: Callable[[], dict[str, dict[str, Any]]]
     change: Callable[[str, float], None]
+    ignored: Callable[[], dict[str, Regions]]
+    ignore: Callable[[str, Region, bool], Saving]
     on_trouble: Callable[[str], None]

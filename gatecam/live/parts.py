@@ -41,6 +41,7 @@ class Live:
             pipeline = self._pipelines[one.camera.name]
             pipeline.tracker.apply(one.tracker)
             pipeline.policy.apply(one.policy)
+            pipeline.ignore = one.detector.ignore
             if pipeline.planner is not None:
                 pipeline.planner.apply(one.detector)
 

@@ -9,18 +9,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatecam.errors import ConfigError
+from pydantic import ValidationError
+
+from gatecam.errors import ConfigError, OutputError
 from gatecam.kiosk.notify_socket import Notifier
+from gatecam.live.control import Saving
 from gatecam.live.parts import Live
 from gatecam.live.reports import Troubles
 from gatecam.live.screen import Screen
 from gatecam.runtime.logs import say
 from gatecam.settings.loading import LoadedConfig, load
-from gatecam.settings.schema import Config
+from gatecam.settings.saving import save_ignored, with_ignored
+from gatecam.settings.schema import Config, DetectorConfig, Region, Regions
+from gatecam.settings.text import line_of
 
 POLL_S = 1.0
 # A running program applies changes to these. All other settings, such as a camera's name, need a restart.
@@ -38,6 +44,7 @@ LIVE_DETECTOR = (
     "door_distance_m",
     "view_deg",
     "region",
+    "ignore",
     "pnet_threshold",
     "rnet_threshold",
     "onet_threshold",
@@ -116,6 +123,24 @@ def with_setting(config: Config, name: str, value: float) -> Config:
     return config.model_copy(update={group: section})
 
 
+def changed_places(config: Config, camera: str, place: Region, is_ignored: bool) -> Regions:
+    """Return the ignored places of a camera with one more, or with one less.
+
+    Raises:
+        ConfigError: there is no such camera, the place is not valid, or the camera has too many places.
+    """
+    before = {one.camera.name: one.detector.ignore for one in config.watched}
+    if camera not in before:
+        raise ConfigError(f"{camera[:60]!r}: expected one of the cameras {', '.join(before)}")
+    places = tuple(one for one in before[camera] if one != place)
+    if not is_ignored:
+        return places
+    try:
+        return DetectorConfig(ignore=(*places, place)).ignore
+    except ValidationError as error:
+        raise ConfigError(f"ignore: {error.errors()[0]['msg']}") from None
+
+
 _MISSING = object()
 
 
@@ -183,6 +208,17 @@ class ConfigWatch:
         except ConfigError as error:
             return error
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Do not read the file again because of what the block writes into it. Any thread may do this.
+
+        If somebody else has also saved the file since it was last read, it is read again.
+        """
+        is_known = _signature(self._path) == self._known
+        yield
+        if is_known:
+            self._known = self._pending = _signature(self._path)
+
 
 def _signature(path: Path | None) -> tuple[int, int, int] | None:
     try:
@@ -212,11 +248,13 @@ class Reloading:
         notifier: Notifier,
         troubles: Troubles,
     ) -> None:
-        self._source = source
+        self._source, self._path = source, loaded.path
         self._running = self._wanted = with_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
         self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
         self._lock = threading.Lock()  # the pages' threads and `poll` both change settings
+        self._saving = threading.Lock()  # one thread at a time writes the file
+        self._applied = self._running
         self._is_asked = False  # by the operator's page
         self.applied: Callable[[Config], None] = lambda config: None
 
@@ -238,12 +276,52 @@ class Reloading:
         """Return the settings that can be changed while running."""
         return live_settings(self._running)
 
+    def ignored(self) -> dict[str, Regions]:
+        """Return the places of each camera in which faces are ignored."""
+        return {one.camera.name: one.detector.ignore for one in self._running.watched}
+
+    def ignore(self, camera: str, place: Region, is_ignored: bool) -> Saving:
+        """Ignore faces in a place of a camera, or no longer, from the next poll on. Safe in any thread.
+
+        The change is also saved into the settings file, if there is one and it can be written.
+
+        Raises:
+            ConfigError: there is no such camera, the place is not valid, or the camera has too many places.
+        """
+        with self._saving:
+            with self._lock:
+                places = changed_places(self._running, camera, place, is_ignored)
+                self._running = with_ignored(self._running, camera, places)
+                self._is_asked = True
+            problem = self._save_ignored(camera, places)
+        if problem:
+            say(f"the ignored places of camera {camera} are not saved: {problem}", level=logging.WARNING)
+        return Saving(str(self._path or ""), problem, line_of("ignore", places))
+
+    def _save_ignored(self, camera: str, places: Regions) -> str:
+        """Save a camera's ignored places. Return why that is impossible, or an empty text."""
+        if self._path is None:
+            return "there is no settings file"
+        if self._source is not None:
+            return "the camera comes from --camera and not from the settings file"
+        try:
+            with self._file.writing():
+                save_ignored(self._path, camera, places)
+        except OutputError as error:
+            cause = error.__cause__
+            return f"{self._path} cannot be written ({getattr(cause, 'strerror', None) or error})"
+        except ConfigError as error:
+            return str(error)
+        with self._lock:
+            self._wanted = with_ignored(self._wanted, camera, places)
+        return ""
+
     def poll(self, now_s: float) -> None:
         """Apply changes from the page, and the file if it was saved or requested. Reject a broken file."""
         with self._lock:
             is_asked, asked, self._is_asked = self._is_asked, self._running, False
         if is_asked:
-            say(str(changes(self._wanted, asked)))
+            say(str(changes(self._applied, asked)))
             self._apply(asked)
         wanted = self._file.poll(now_s)
         if wanted is None:
@@ -266,6 +344,7 @@ class Reloading:
         self._notifier.ready()
 
     def _apply(self, config: Config) -> None:
+        self._applied = config
         self._live.apply(config)
         self.applied(config)
         if self._screen:

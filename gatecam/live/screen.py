@@ -10,7 +10,7 @@ from gatecam.live.parts import Live
 from gatecam.live.window import Window
 from gatecam.pictures.draw import Banner, annotate, camera_notice, tile
 from gatecam.runtime.wall_clock import time_of_day
-from gatecam.settings.schema import Config, Region
+from gatecam.settings.schema import Config, Geometry
 from gatecam.types import CameraState, Image, Round, Step
 
 RATE_FRAMES = 30  # the frame rate on the screen is averaged over this many frames
@@ -26,9 +26,9 @@ class Screen:
         self.apply(config)
 
     def apply(self, config: Config) -> None:
-        """Outline the regions from new settings."""
+        """Outline the regions and ignored places from new settings."""
         for one in config.watched:
-            self._views[one.camera.name].region = one.detector.region
+            self._views[one.camera.name].geometry = one.detector
 
     def show(self, turn: Round, live: Live) -> None:
         """Show the new pictures of a round and handle the window's keys."""
@@ -45,7 +45,7 @@ class _View:
     """Draws one camera's picture, with frame rate and age in the corner."""
 
     def __init__(self, name: str) -> None:
-        self.region: Region | None = None
+        self.geometry: Geometry | None = None
         self.picture: Image | None = None
         self._name = name
         self._banner = Banner()
@@ -73,7 +73,7 @@ class _View:
         if several:
             corner = f"{self._name}  {corner}"
         banner = self._banner.update(step)
-        return annotate(step, banner=banner, corner=corner, region=self.region)
+        return annotate(step, banner=banner, corner=corner, geometry=self.geometry)
 
     def _rate(self) -> float:
         seconds = self._shown_s[-1] - self._shown_s[0]

@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from gatecam.geometry import is_in_any
 from gatecam.people.addressee import Addressee
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.schema import Regions
 from gatecam.types import HELD_PIXELS, Box, Event, Expected, Face, Frame, Step, Track, Verdict
 
 PEOPLE_KEPT = 1000  # a summary lists only the latest people, so that memory stays flat over months
@@ -26,7 +28,8 @@ class Pipeline:
     """Turns one camera's frames into steps.
 
     A planner chooses the boxes to search from the previous frame's result, so frames are analyzed one by one.
-    Without a planner, all frames are searched whole, `batch` at once.
+    Without a planner, all frames are searched whole, `batch` at once. Faces whose middle lies in one of the
+    regions in `ignore` are not tracked. They stay in `Step.faces`, so they are blurred like all others.
     """
 
     def __init__(
@@ -37,9 +40,11 @@ class Pipeline:
         telemetry: Telemetry | None = None,
         batch: int = 1,
         planner: SearchPlanner | None = None,
+        ignore: Regions = (),
     ) -> None:
         self._analyzer, self.tracker, self.policy, self.planner = analyzer, tracker, policy, planner
         self._addressee = Addressee()
+        self.ignore = ignore
         self._telemetry = telemetry or Telemetry()
         self._batch = batch
 
@@ -69,7 +74,8 @@ class Pipeline:
     def step(self, frame: Frame, faces: Sequence[Face]) -> Step:
         """Update the tracks with a frame's faces, decide its events and choose whom to speak to."""
         with self._telemetry.stage("track"):
-            tracks = tuple(self.tracker.update(faces, frame.time_s))
+            wanted = [face for face in faces if not is_in_any(face.detection.box, self.ignore, frame.image)]
+            tracks = tuple(self.tracker.update(wanted, frame.time_s))
             events = tuple(self.policy.decide(tracks, frame.time_s, frame.index))
             addressed = self._addressee.of(tracks)
         return Step(frame, tuple(faces), tracks, events, addressed)

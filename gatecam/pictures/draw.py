@@ -23,7 +23,7 @@ from gatecam.geometry import clip, expand, region_box
 from gatecam.labels import MASK_LABELS
 from gatecam.pictures.messages import CAMERA_MESSAGES, MESSAGES, PICTURE, BannerText
 from gatecam.runtime.files import write_output
-from gatecam.settings.schema import Region
+from gatecam.settings.schema import Geometry, Region
 from gatecam.types import Box, Event, Face, Image, Step, Track, Verdict
 
 Color = tuple[int, int, int]
@@ -107,7 +107,7 @@ def annotate(
     banner: BannerText | None,
     blur: Iterable[Box] = (),
     corner: str = "",
-    region: Region | None = None,
+    geometry: Geometry | None = None,
 ) -> Image:
     """Draw a step: a labeled box for each track, a mark on the addressed person, and the banner.
 
@@ -116,11 +116,11 @@ def annotate(
         banner: the message to show, or None.
         blur: boxes to blur first.
         corner: a line of text for the top left corner, such as frame rate and age.
-        region: the searched part, which is outlined, or None if all of the picture is searched.
+        geometry: the camera's settings, whose region and ignored places are outlined.
     """
     picture = blur_faces(step.frame.image, blur)
-    if region is not None:
-        _draw_region(picture, region)
+    if geometry is not None:
+        _draw_geometry(picture, geometry)
     if step.addressed is not None:
         _draw_mark(picture, step.addressed)
     for track in step.tracks:
@@ -322,12 +322,26 @@ def _line_width(picture: Image) -> int:
     return max(1, round(int(min(picture.shape[:2])) / 220))
 
 
-def _draw_region(picture: Image, region: Region) -> None:
-    """Outline a region with a thin light line between dark ones, which is visible on any background."""
+def _draw_geometry(picture: Image, geometry: Geometry) -> None:
+    """Outline the region in a light color and the ignored places in gray, each place with its number."""
+    if geometry.region is not None:
+        _outline(picture, geometry.region, LIGHT)
+    for number, place in enumerate(geometry.ignore, start=1):
+        x1, y1 = _outline(picture, place, COLORS[Verdict.UNKNOWN])
+        chip = _chip(f"{number}", max(8, _label_px(picture) * 3 // 4), COLORS[Verdict.UNKNOWN])
+        _paste(picture, chip, x1, y1)
+
+
+def _outline(picture: Image, region: Region, color: Color) -> tuple[int, int]:
+    """Outline a region with a thin line between dark ones, which is visible on any background.
+
+    Return its top left corner.
+    """
     height, width = picture.shape[:2]
     x1, y1, x2, y2 = _pixels(region_box(region, width, height), picture)
     cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), DARK, 3)
-    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), LIGHT, 1)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), color, 1)
+    return x1, y1
 
 
 def _draw_banner(picture: Image, banner: BannerText) -> None:

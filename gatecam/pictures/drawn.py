@@ -12,7 +12,7 @@ from gatecam.pictures.draw import MAX_MOMENTS, annotate, contact_sheet, save_ima
 from gatecam.pictures.messages import BannerText
 from gatecam.pictures.video import VideoWriter
 from gatecam.ports import FaceFinder
-from gatecam.settings.schema import Region
+from gatecam.settings.schema import Geometry
 from gatecam.types import Box, Image, Step
 
 Known = tuple[Step, BannerText | None, tuple[Box, ...]]
@@ -59,7 +59,7 @@ class DrawnSteps:
         fps: the frame rate of the recording.
         sheet: the contact sheet, or None.
         finder: finds the faces to blur. None leaves all faces readable.
-        region: the region to outline.
+        geometry: the camera's settings, whose region and ignored places are outlined.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class DrawnSteps:
         fps: float,
         sheet: ContactSheet | None,
         finder: FaceFinder | None,
-        region: Region | None,
+        geometry: Geometry,
     ) -> None:
         self._video = None if video is None else VideoWriter(video, fps)
-        self._sheet, self._region = sheet, region
+        self._sheet, self._geometry = sheet, geometry
         self._cover = Cover[BannerText | None](finder)
         self._stack = ExitStack()
 
@@ -93,7 +93,7 @@ class DrawnSteps:
             is_wanted = self._sheet is not None and self._sheet.wants(step)
             if self._video is None and not is_wanted:
                 continue
-            picture = annotate(step, banner=banner, blur=blur, region=self._region)
+            picture = annotate(step, banner=banner, blur=blur, geometry=self._geometry)
             if self._video is not None:
                 self._video.write(picture, step.frame.time_s)
             if self._sheet is not None and is_wanted:

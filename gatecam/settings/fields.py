@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -66,6 +66,11 @@ def is_list(info: FieldInfo) -> bool:
     return get_origin(takes(info)[0]) is tuple
 
 
+def is_nested(info: FieldInfo) -> bool:
+    """Return whether a setting takes a list of lists."""
+    return is_list(info) and get_origin(next(iter(get_args(takes(info)[0])))) is tuple
+
+
 def range_text(metadata: Iterable[object]) -> str:
     """Return `12 to 2000`, or an empty string without two bounds."""
     metadata = list(metadata)
@@ -89,10 +94,16 @@ def kind_text(info: FieldInfo) -> str:
     or_null = " or null" if nullable and not bounds_text(info) else ""
     if is_list(info):
         items = get_args(kind)
+        if is_nested(info):
+            return f"a list of lists, each of {_numbers_text(get_args(items[0]))}"
         if items[-1] is ...:
             return f"a list of texts{or_null}"
-        bounds = range_text(m for part in get_args(items[0])[1:] for m in getattr(part, "metadata", ()))
-        return f"a list of {len(items)} numbers {bounds}{or_null}"
+        return f"a list of {_numbers_text(items)}{or_null}"
     if is_text(info):
         return f'text such as "{info.examples[0]}"{or_null}' if info.examples else f"non-empty text{or_null}"
     return "true or false" if kind is bool else "a whole number" if kind is int else "a number"
+
+
+def _numbers_text(items: Sequence[Any]) -> str:
+    bounds = range_text(m for part in get_args(items[0])[1:] for m in getattr(part, "metadata", ()))
+    return f"{len(items)} numbers {bounds}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,6 +27,7 @@ from gatecam.settings.fields import (
     bounds_text,
     entries_of,
     is_list,
+    is_nested,
     is_text,
     kind_text,
     leaf,
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PATH = Path("config.yaml")
 ENV_PREFIX = "GATECAM_"
+MAX_INNER = 8  # longest list in a list
 MAX_FILE_BYTES = 64 * 1024  # the full config.yaml has 12 KiB; this stops a log file that is given by mistake
 
 
@@ -69,15 +72,23 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Load
     """
     if path is None:
         _require_own(DEFAULT_PATH)
-    text = _read_text(path or DEFAULT_PATH, required=path is not None)
-    found = None if text is None else path or DEFAULT_PATH
+    text = read_text(path or DEFAULT_PATH, required=path is not None)
+    return parse(text, None if text is None else path or DEFAULT_PATH, env)
+
+
+def parse(text: str | None, path: Path | None, env: Mapping[str, str] | None = None) -> LoadedConfig:
+    """Return the settings from the text of a file and the environment, as `load` does.
+
+    Raises:
+        ConfigError: Settings are wrong.
+    """
     draft = _Draft()
-    if found is not None and text is not None:
-        draft.add_file(_compose(found, text), found)
+    if path is not None and text is not None:
+        draft.add_file(compose(path, text), path)
     draft.add_environment(os.environ if env is None else env)
     if draft.strange:
         _warn(f"variables that are no settings are ignored: {', '.join(draft.strange)}.")
-    return LoadedConfig(draft.finished(), found, draft.origins())
+    return LoadedConfig(draft.finished(), path, draft.origins())
 
 
 @cache
@@ -107,7 +118,12 @@ def _require_own(path: Path) -> None:
         )
 
 
-def _read_text(path: Path, required: bool) -> str | None:
+def read_text(path: Path, required: bool) -> str | None:
+    """Return the text of a settings file, or None if it does not exist and is not required.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -130,8 +146,12 @@ def _read_text(path: Path, required: bool) -> str | None:
         raise ConfigError(f"not UTF-8 text, save the file as UTF-8 ({_place(path, line)})") from None
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
-    """Parse a text into a YAML tree with line numbers, without building objects from it."""
+def compose(path: Path, text: str) -> yaml.Node | None:
+    """Parse a text into a YAML tree with line numbers, without building objects from it.
+
+    Raises:
+        ConfigError: The text is not valid YAML.
+    """
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
@@ -318,7 +338,7 @@ class _Draft:
         got = _got(hide_in_source(value) if key[-1] == "source" and isinstance(value, str) else value)
         expected = f"expected {kind_text(info)} {bounds_text(info)}".strip()
         if is_list(info) and isinstance(given.value, list):
-            got = _short(f"[{', '.join(map(_got, given.value))}]")
+            got = _short(_list_text(given.value))
         if said is not None:
             expected = said
         elif error_type in ("greater_than_equal", "less_than_equal") and not is_list(info):
@@ -378,15 +398,22 @@ def _strange_variable(name: str, known: Iterable[str]) -> str:
 
 
 def _node_value(node: yaml.Node) -> object:
-    """Return the value of a scalar or of a list of scalars. Deeper or tagged values come back empty.
+    """Return the value of a scalar, of a list of scalars, or of a list of short lists of scalars.
 
-    No setting takes them, and with YAML's aliases they could expand to billions of values.
+    Longer, deeper or tagged values come back empty. No setting takes them, and with YAML's aliases they could
+    expand to billions of values.
     """
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style else _scalar(node.value)
     if isinstance(node, yaml.SequenceNode):
-        return [_node_value(item) if _is_plain(item) else [] for item in node.value]
+        return [_node_value(item) if _is_plain(item) else _short_list(item) for item in node.value]
     return {}
+
+
+def _short_list(node: yaml.Node) -> list[object]:
+    if not isinstance(node, yaml.SequenceNode) or _has_tag(node) or len(node.value) > MAX_INNER:
+        return []
+    return [_node_value(item) if _is_plain(item) else [] for item in node.value]
 
 
 def _is_plain(node: yaml.Node) -> bool:
@@ -408,6 +435,7 @@ def _env_value(text: str, info: FieldInfo) -> object:
     if value is None and takes(info)[1]:
         return None
     if is_list(info):
+        text = re.sub(r"[\[\]]", "", text) if is_nested(info) else text
         inner = text.strip().removeprefix("[").removesuffix("]").strip()
         return [_scalar(item.strip()) for item in inner.split(",")] if inner else []
     return text if is_text(info) else value
@@ -420,6 +448,12 @@ def _printable(text: str) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _list_text(values: Iterable[object]) -> str:
+    """Return a list, and the lists in it, in the form in which the author wrote them."""
+    texts = (_list_text(value) if value and isinstance(value, list) else _got(value) for value in values)
+    return f"[{', '.join(texts)}]"
 
 
 def _got(value: object) -> str:

@@ -23,10 +23,12 @@ SMALLEST_FACE_PX = 12  # size of P-Net's input: no smaller face can be found (Zh
 DEFAULT_FACE_PX = 32
 MIN_REGION_SHARE = 0.05
 MOST_CAMERAS = 64
+MOST_IGNORED = 50
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Words = tuple[Annotated[str, Field(min_length=1)], ...]
 Region = tuple[Share, Share, Share, Share]  # x1, y1, x2, y2 as shares of the picture's width and height
+Regions = tuple[Region, ...]
 
 
 class Section(BaseModel):
@@ -37,7 +39,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_it_was_meant(cls, value: object, info: ValidationInfo) -> object:
-        """Return a list as a tuple, because YAML has no tuples.
+        """Return a list as a tuple, also the lists in it, because YAML has no tuples.
 
         A text with a placeholder, outer spaces or curly quotes is rejected. It would not work as meant.
         """
@@ -48,7 +50,9 @@ class Section(BaseModel):
                 raise _problem("expected no spaces before or after it")
             if info.field_name in _ADDRESSES and value[:1] in _CURLY:
                 raise _problem('expected straight quotes, "…", around it')
-        return tuple(value) if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
 
 
 _ADDRESSES = ("source", "url", "host", "proxy")
@@ -155,6 +159,30 @@ class Geometry(Section):
         description="part of the picture that is searched, as [x1, y1, x2, y2] in shares of its width and "
         f"height from the top left, at least {MIN_REGION_SHARE} wide and high (null: the whole picture)",
     )
+
+    ignore: Regions = Field(
+        default=(),
+        max_length=MOST_IGNORED,
+        description="places where faces are ignored, such as a picture on the wall, each as "
+        "[x1, y1, x2, y2] in shares of the picture's width and height from the top left; a face is ignored "
+        "if its middle lies in one",
+    )
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _four_by_four(cls, value: object) -> object:
+        """Return numbers without inner brackets, as a variable has them, in groups of four."""
+        if not isinstance(value, list | tuple) or any(isinstance(item, list | tuple) for item in value):
+            return value
+        return tuple(tuple(value[i : i + 4]) for i in range(0, len(value), 4))
+
+    @field_validator("ignore")
+    @classmethod
+    def _with_areas(cls, places: Regions) -> Regions:
+        for x1, y1, x2, y2 in places:
+            if x1 >= x2 or y1 >= y2:
+                raise _problem("expected x2 above x1 and y2 above y1 in each place")
+        return places
 
     @field_validator("region")
     @classmethod
@@ -638,7 +666,7 @@ class Config(Section):
         default=(),
         max_length=MOST_CAMERAS,
         description="several cameras instead of the one above; each needs a name and a source, and may set "
-        "the keys of camera: and the door, region and smallest face of detector: for itself",
+        "the keys of camera: and the door, region, ignored places and smallest face of detector: for itself",
     )
     detector: DetectorConfig = DetectorConfig()
     classifier: ClassifierConfig = ClassifierConfig()
@@ -705,8 +733,8 @@ class Config(Section):
         return tuple(said)
 
     def for_any_picture(self) -> Self:
-        """Return the settings for pictures from elsewhere, without the camera's door and region."""
-        camera = {"door_width_m": None, "door_distance_m": None, "region": None}
+        """Return the settings for pictures from elsewhere, without the camera's door and places."""
+        camera = {"door_width_m": None, "door_distance_m": None, "region": None, "ignore": ()}
         return self.model_copy(update={"detector": self.detector.model_copy(update=camera)})
 
 

@@ -54,7 +54,7 @@ def _entry(
     name = ".".join(key)
     sentences = [_sentence(info, f": {bounds_text(info) or kind_text(info)}")]
     sentences += [notes[name]] if name in notes else []
-    return "\n".join([*map(_comment, sentences), _line(key[-1], value, origins.get(name)) + "\n"])
+    return "\n".join([*map(_comment, sentences), line_of(key[-1], value, origins.get(name)) + "\n"])
 
 
 def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins: Mapping[str, str]) -> str:
@@ -67,7 +67,9 @@ def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins:
         given = [key for key in type(entry).model_fields if key in entry.model_fields_set]
         for key in given:
             mark = "-" if key == given[0] else " "
-            lines.append(f"  {mark} {_line(key, getattr(entry, key), origins.get(f'{name}.{index}.{key}'))}")
+            lines.append(
+                f"  {mark} {line_of(key, getattr(entry, key), origins.get(f'{name}.{index}.{key}'))}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -81,9 +83,13 @@ def _comment(sentence: str) -> str:
     return textwrap.fill(sentence, 100, initial_indent="# ", subsequent_indent="# ")
 
 
-def _line(key: str, value: object, origin: str | None) -> str:
+def line_of(key: str, value: object, origin: str | None = None) -> str:
     """Return the line of a key, with where its value came from as a comment."""
-    plain = list(value) if isinstance(value, tuple) else value
-    flow = None if isinstance(plain, list) else False  # None: a list in brackets on the line of its key
-    line = yaml.safe_dump({key: plain}, allow_unicode=True, width=10_000, default_flow_style=flow).rstrip()
+    if isinstance(value, tuple):  # in brackets on the line of its key
+        line = (
+            f"{key}: {yaml.safe_dump(list(value), allow_unicode=True, width=10_000, default_flow_style=True)}"
+        )
+    else:
+        line = yaml.safe_dump({key: value}, allow_unicode=True, width=10_000, default_flow_style=False)
+    line = line.rstrip()
     return f"{line}  # {origin}" if origin else line

@@ -24,7 +24,7 @@ import numpy as np
 from gatecam.pictures.blur import AHEAD_S, Veil
 from gatecam.pictures.draw import annotate, door_picture
 from gatecam.ports import FaceFinder
-from gatecam.settings.schema import Config, Region
+from gatecam.settings.schema import Config, Geometry
 from gatecam.types import Box, Image, Presence, Step
 from gatecam.web.tokens import Role
 
@@ -127,7 +127,7 @@ class Hub:
 class _Scene:
     """Holds one camera's faces to blur and the steps that wait to be shown."""
 
-    region: Region | None
+    geometry: Geometry | None
     veil: Veil = field(default_factory=Veil)
     waiting: deque[Step] = field(default_factory=deque)
     to_search: Step | None = None
@@ -156,7 +156,7 @@ class LivePictures:
         """Apply new settings."""
         self._blurs = {Role.DOOR: config.privacy.blur_door, Role.OPERATOR: config.privacy.blur_operator}
         for one in config.watched:
-            self._scenes[one.camera.name].region = one.detector.region
+            self._scenes[one.camera.name].geometry = one.detector
 
     def __enter__(self) -> LivePictures:
         self._thread.start()
@@ -219,15 +219,14 @@ class LivePictures:
         for role in [role for name, role in self._hub.looks_at if name == camera]:
             hidden = boxes if self._blurs[role] else ()
             if hidden is not None:  # otherwise the search is late, and this picture is skipped
-                region = scene.region if role is Role.OPERATOR else None
-                jpeg = draw(step, hidden, role, region)
+                jpeg = draw(step, hidden, role, scene.geometry)
                 self._call_soon(partial(self._hub.show, camera, role, jpeg))
 
 
-def draw(step: Step, hidden: Sequence[Box], role: Role, region: Region | None = None) -> bytes:
-    """Draw a step's picture for a role as JPEG. Only the operator's shows labels and the region."""
+def draw(step: Step, hidden: Sequence[Box], role: Role, geometry: Geometry | None = None) -> bytes:
+    """Draw a step's picture for a role as JPEG. Only the operator's has labels, the region and the places."""
     if role is Role.OPERATOR:
-        return encode(annotate(step, banner=None, blur=hidden, region=region))
+        return encode(annotate(step, banner=None, blur=hidden, geometry=geometry))
     return encode(door_picture(step, hidden))
 
 

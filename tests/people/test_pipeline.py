@@ -222,3 +222,15 @@ def test_large_frames_are_analysed_in_smaller_groups():
     frame = np.broadcast_to(np.zeros(3, np.uint8), (4320, 7680, 3))
     groups = [len(group) for group in _groups([Frame("gate", i, i / 10, frame) for i in range(5)], 8)]
     assert groups == [2, 2, 1]
+
+
+def test_faces_in_an_ignored_place_are_not_tracked_but_stay_in_the_step(make_face, make_track):
+    faces = [make_face(1, 1, 2), make_face(6, 6, 2)]
+    pipeline = Pipeline(
+        FakeAnalyzer([faces, faces]), FakeTracker(make_track), FakePolicy(), ignore=((0.0, 0.0, 0.2, 0.2),)
+    )
+    (one,) = pipeline.steps([frame(0)])
+    assert (one.faces, len(one.tracks)) == (tuple(faces), 1)
+    pipeline.ignore = ()
+    (one,) = pipeline.steps([frame(1)])
+    assert len(one.tracks) == 2

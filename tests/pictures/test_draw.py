@@ -29,6 +29,7 @@ from gatecam.pictures.draw import (
     thumbnail,
     tile,
 )
+from gatecam.settings.schema import DetectorConfig
 from gatecam.types import (
     Blindness,
     Box,
@@ -391,7 +392,7 @@ def test_annotate_blurs_what_it_is_asked_to():
 @pytest.mark.parametrize("background", [0, 255])
 def test_the_region_is_outlined_on_any_background_and_all_else_is_left(background):
     image = np.full((480, 640, 3), background, np.uint8)
-    drawn = annotate(step(image), banner=None, region=(0.25, 0.5, 0.75, 0.9))
+    drawn = annotate(step(image), banner=None, geometry=DetectorConfig(region=(0.25, 0.5, 0.75, 0.9)))
     for edge in (drawn[240, 160:480], drawn[431, 160:480], drawn[240:432, 160], drawn[240:432, 479]):
         assert (edge == draw.LIGHT).all()
     changed = (drawn != image).any(axis=2)
@@ -404,10 +405,23 @@ def test_the_region_is_outlined_on_any_background_and_all_else_is_left(backgroun
 @pytest.mark.parametrize("size", SIZES)
 def test_a_region_of_any_picture_can_be_outlined(size):
     image = noise(*size)
-    whole = annotate(step(image), banner=None, region=(0, 0, 1, 1))
+    whole = annotate(step(image), banner=None, geometry=DetectorConfig(region=(0, 0, 1, 1)))
     assert (whole[0, 0] == draw.LIGHT).all()
     assert (whole[-1, -1] == draw.LIGHT).all()
-    annotate(step(image), banner=None, region=(0.95, 0.95, 1, 1))
+    annotate(step(image), banner=None, geometry=DetectorConfig(region=(0.95, 0.95, 1, 1)))
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_ignored_places_are_outlined_in_gray_with_their_numbers(background):
+    image = np.full((480, 640, 3), background, np.uint8)
+    places = ((0.25, 0.5, 0.75, 0.9), (0.0, 0.0, 0.01, 0.01))
+    drawn = annotate(step(image), banner=None, geometry=DetectorConfig(ignore=places))
+    gray = COLORS[Verdict.UNKNOWN]
+    for edge in (drawn[431, 160:480], drawn[260:432, 160], drawn[260:432, 479]):
+        assert (edge == gray).all()
+    number = drawn[240:255, 160:170].reshape(-1, 3)
+    assert (number == draw.BLACK).all(axis=1).any()
+    assert (drawn[262:420, 180:470] == background).all()
 
 
 def test_draw_faces_marks_each_face_by_its_likeliest_label():

@@ -238,7 +238,22 @@ def test_a_variable_can_say_null(settings):
         (
             "detector: {region: [[0, 0], 0, 1, !!float 1]}",
             "detector.region: expected a list of 4 numbers 0 to 1 or null, "
-            "got [a list, 0, 1, a list] (config.yaml:1)",
+            "got [[0, 0], 0, 1, a list] (config.yaml:1)",
+        ),
+        (
+            "detector: {ignore: [[0, 0, 1, 1], [0, 0, 1, 2]]}",
+            "detector.ignore: expected a list of lists, each of 4 numbers 0 to 1, "
+            "got [[0, 0, 1, 1], [0, 0, 1, 2]] (config.yaml:1)",
+        ),
+        (
+            "detector: {ignore: [[0, 0, 1, 1], [0, 0, [1], &a [1, *a]]]}",
+            "detector.ignore: expected a list of lists, each of 4 numbers 0 to 1, "
+            "got [[0, 0, 1, 1], [0, 0, a list, a list]] (config.yaml:1)",
+        ),
+        (
+            "cameras:\n- name: a\n  source: 0\n  ignore: [[0.5, 0, 0.5, 1]]",
+            "cameras.0.ignore: expected x2 above x1 and y2 above y1 in each place, "
+            "got [[0.5, 0, 0.5, 1]] (config.yaml:4)",
         ),
         (
             "detector: {region: !box [0, 0, 1, 1]}",
@@ -625,6 +640,21 @@ def test_a_variable_takes_a_list_with_or_without_brackets(settings, text):
     expected = DetectorConfig(region=(0.1, 0, 0.9, 1))
     assert settings("", GATECAM_DETECTOR_REGION=text).config.detector == expected
     assert settings(f"detector: {{region: [{text.strip(' []')}]}}").config.detector == expected
+
+
+@pytest.mark.parametrize("text", ["0,0,0.5,1,0.5,0.5,1,1", "[[0, 0, 0.5, 1], [0.5, 0.5, 1, 1]]"])
+def test_ignored_places_may_be_given_with_or_without_brackets(settings, text):
+    places = ((0, 0, 0.5, 1), (0.5, 0.5, 1, 1))
+    assert settings("", GATECAM_DETECTOR_IGNORE=text).config.detector.ignore == places
+    inner = text if text.startswith("[") else f"[{text}]"
+    assert settings(f"detector: {{ignore: {inner}}}").config.detector.ignore == places
+
+
+def test_ignored_places_are_written_as_they_are_read(settings):
+    places = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.5, 1.0, 1.0))
+    camera = {"name": "a", "source": "0", "ignore": places}
+    config = Config.model_validate({"detector": {"ignore": places}, "cameras": (camera,)})
+    assert settings(to_yaml(config)).config == config
 
 
 @pytest.mark.parametrize("text", ["null", "", "~"])

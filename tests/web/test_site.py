@@ -22,7 +22,15 @@ from gatecam.web.tokens import load_tokens
 from tests.cli.conftest import picture
 from tests.streams import free_port
 
-RUNNING = Running(lambda: Health("0", 1, 0.0, "cpu"), list, dict, lambda name, value: None, pytest.fail)
+RUNNING = Running(
+    lambda: Health("0", 1, 0.0, "cpu"),
+    list,
+    dict,
+    lambda name, value: None,
+    dict,
+    lambda *asked: None,
+    pytest.fail,
+)
 
 
 @pytest.fixture
