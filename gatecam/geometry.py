@@ -76,14 +76,23 @@ def is_in_any(box: Box, regions: Iterable[tuple[float, float, float, float]], im
     return any(x1 <= x <= x2 and y1 <= y <= y2 for x1, y1, x2, y2 in regions)
 
 
+def overlap(a: Box, b: Box) -> float:
+    """Return the area that two boxes share, in square pixels.
+
+    >>> overlap(Box(0, 0, 10, 10), Box(5, 0, 20, 4))
+    20
+    """
+    width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
+    return width * height if width > 0 and height > 0 else 0.0
+
+
 def iou(a: Box, b: Box) -> float:
     """Return the intersection over union of two boxes, 0 to 1. It is 0 if both boxes are empty.
 
     >>> iou(Box(0, 0, 10, 10), Box(0, 0, 10, 5))
     0.5
     """
-    overlap = Box(max(a.x1, b.x1), max(a.y1, b.y1), min(a.x2, b.x2), min(a.y2, b.y2))
-    inside = overlap.area if overlap.width > 0 and overlap.height > 0 else 0.0
+    inside = overlap(a, b)
     union = a.area + b.area - inside
     return inside / union if union > 0 else 0.0
 

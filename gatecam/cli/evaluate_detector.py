@@ -20,6 +20,22 @@ BoxedDataOption = Annotated[
         callback=check_there,
     ),
 ]
+TeacherOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--teacher",
+        metavar="FILE",
+        help="ONNX file of CenterFace or YuNet to compare with. May be given several times.",
+        show_default=False,
+        callback=check_there,
+    ),
+]
+ClassifierOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Weights that classify the found faces: a shipped name or a .safetensors file."
+    ),
+]
 KnownOption = Annotated[
     Path | None,
     typer.Option(
@@ -63,6 +79,8 @@ def evaluate_detector(
             metavar="NAME", help="Name of shipped weights, a .safetensors file, or stock (facenet-pytorch's)."
         ),
     ] = "gatecam-mtcnn",
+    teacher: TeacherOption = None,
+    classifier: ClassifierOption = "gatecam-faces",
     split: SplitOption = None,
     part: Annotated[
         Part, typer.Option(help="Part to score. Use all only if none of the pictures was trained on.")
@@ -83,7 +101,11 @@ def evaluate_detector(
     errors: ErrorsOption = None,
     split_seed: SplitSeedOption = 0,
 ) -> None:
-    """Score a face detector beside the stock weights: recall and precision at IoU 0.5, landmarks, speed."""
+    """Score a face detector beside the stock weights and public detectors, by group, with intervals.
+
+    Recall and precision are given at IoU 0.3 and 0.5. The faces that are found are classified as well,
+    because users feel whether a face is found and classified correctly.
+    """
     from gatecam.training.scores.run_detector import DetectorScoreRequest, evaluate_and_print
 
     request = DetectorScoreRequest(
@@ -91,6 +113,8 @@ def evaluate_detector(
         weights=weights,
         split=split,
         part=part.value,
+        teachers=teacher or [],
+        classifier=classifier,
         min_face_px=min_face_px,
         known=known,
         empty=empty or [],

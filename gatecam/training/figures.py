@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # safe for colour blindness (Okabe and Ito 2008)
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00")  # of lines, from the same source
 DPI = 110
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
+from gatecam.training.scores import detector_report
 from gatecam.training.scores import detector_speed as detection_speed
+from gatecam.types import Box, Detection
 
 SIDE = 160
 FACE = (62, 31, 104, 87)  # of the portrait in a scene of SIDE px
@@ -44,28 +46,48 @@ def evaluate(gatecam, scenes: Path, *words: str | Path):
     return gatecam("evaluate-detector", "--data", scenes, "--weights", "stock", "--part", "all", *words)
 
 
-def test_a_detector_is_scored_told_and_written(gatecam, scenes, tmp_path, save_picture):
+class Teacher:
+    """Is sure of the face of the scenes, and not of a place beside it."""
+
+    def detect(self, images):
+        beside = Box(0, 100, 50, 150)
+        return [[Detection(Box(*FACE), 0.6), Detection(beside, 0.4)] for _ in images]
+
+
+def test_a_detector_is_scored_told_and_written(gatecam, scenes, tmp_path, save_picture, monkeypatch):
     pytest.importorskip("matplotlib")
     save_picture("empty/a.png")
+    (tmp_path / "face.onnx").touch()
+    monkeypatch.setattr(detector_report, "load_teacher", lambda path: Teacher())
     words = ["--json", "s.json", "--page", "s.html", "--errors", "false.csv", "--empty", "empty"]
-    ended = evaluate(gatecam, scenes, *words)
+    ended = evaluate(gatecam, scenes, *words, "--teacher", "face.onnx")
     assert ended.code == 0, ended.err
     values = json.loads((tmp_path / "s.json").read_text())
-    (stock,) = values["detectors"]
-    recall = {name: (rate["count"], rate["of"]) for name, rate in stock["score"]["recall"].items()}
-    assert recall["all"] == recall["none"] == (COUNT - 1, COUNT)
-    assert recall["correct"] == (0, 0)
-    assert stock["score"]["precision"]["all"]["share"] == (COUNT - 1) / COUNT
-    assert stock["score"]["average_precision"] > 0.5
+    stock, teacher = values["detectors"]
+    assert teacher["weights"] == "face"
+    precision = teacher["scores"]["0.3"]["precision"]["all"]
+    assert (precision["count"], precision["of"]) == (COUNT - 1, COUNT), "the second one is not sure enough"
+    assert teacher["scores"]["0.3"]["precise"] is None
+    assert teacher["false_alarms"]["detections"] == 1
+    assert "They flatter these teachers" in " ".join(ended.out.split())
+    score = stock["scores"]["0.5"]
+    recall = {name: (rate["count"], rate["of"]) for name, rate in score["recall"].items()}
+    assert recall["all"] == recall["mask: none"] == (COUNT - 1, COUNT)
+    assert recall["mask: correct"] == (0, 0)
+    assert score["precision"]["all"]["share"] == (COUNT - 1) / COUNT
+    assert score["average_precision"] > 0.5
+    joint = stock["joint"]["all"]["mask"]
+    assert joint["found"]["share"] == (COUNT - 1) / COUNT
+    assert joint["recall_found"]["none"]["of"] == COUNT - 1
     assert stock["false_alarms"]["pictures"]["of"] == 1
     assert values["parameters"]["min_face_px"] == 32
     assert values["thresholds"]["pnet_threshold"] > values["lowered_thresholds"]["pnet_threshold"]
     assert values["speed"][0]["times_as_fast"]["stock"] > 0
     assert (tmp_path / "false.csv").read_text().splitlines()[1].startswith("images/0.png,")
     page = (tmp_path / "s.html").read_text()
-    assert "Faces that stock misses: 1" in page
+    assert "Faces that stock misses at IoU 0.3: 1" in page
     assert "images/0.png: 110,110,150,150; none, 40 px" in page
-    assert "False detections of stock: 1" in page
+    assert "False detections of stock at IoU 0.3: 1" in page
     assert page.count("<figure>") == 2 + stock["false_alarms"]["detections"]
     assert max(map(len, ended.out.splitlines())) <= 100
 
@@ -74,7 +96,7 @@ def test_a_face_that_is_known_to_be_real_is_no_error(gatecam, scenes, tmp_path):
     (tmp_path / "known.csv").write_text(f"image,x1,y1,x2,y2\n0.png,{','.join(map(str, FACE))}")
     ended = evaluate(gatecam, scenes, "--known", "known.csv", "--json", "s.json")
     assert ended.code == 0, ended.err
-    score = json.loads((tmp_path / "s.json").read_text())["detectors"][0]["score"]
+    score = json.loads((tmp_path / "s.json").read_text())["detectors"][0]["scores"]["0.5"]
     assert score["precision"]["all"]["share"] == 1.0
     assert score["recall"]["all"]["count"] == COUNT - 1
     assert score["ignored"] == 1
@@ -101,6 +123,8 @@ def test_landmarks_are_told_of_by_mask_state(gatecam, scenes, tmp_path, astronau
         (["--part", "test"], "without a split file there is no test part"),
         (["--weights", "nothing"], "no such weights"),
         (["--known", "missing.csv"], "there is no such file"),
+        (["--teacher", "known.csv"], "is not a network of CenterFace or YuNet"),
+        (["--classifier", "nothing"], "no such weights"),
         (["--known", "known.csv"], "none of its pictures is in the data"),
         (["--empty", "missing"], "there is no such file or folder"),
         (["--min-face-px", "100"], "the part all contains no face of 100 px or more"),

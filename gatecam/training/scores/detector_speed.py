@@ -14,8 +14,8 @@ import torch
 
 from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.rows import Progress
+from gatecam.training.detector.teachers import Teacher
 from gatecam.types import Image
-from gatecam.vision.detector.build import Detector
 
 SIZES_PX = ((640, 480), (1280, 720))
 FRAMES = 6
@@ -40,7 +40,7 @@ class Speed:
 
 
 def measure_speed(
-    detectors: Mapping[str, Detector],
+    detectors: Mapping[str, Teacher],
     min_face_px: int,
     images: Sequence[Image],
     device: torch.device,
@@ -62,9 +62,7 @@ def measure_speed(
         device=device,
     )
     runs: dict[str, Callable[[Image], object]] = {
-        name: partial(_detect, detector)
-        for name, detector in detectors.items()
-        for name, detector in detectors.items()
+        name: partial(_detect, detector) for name, detector in detectors.items()
     }
     runs[LIBRARY] = library.detect
     speeds = []
@@ -100,5 +98,5 @@ def _frame(image: Image, width: int, height: int) -> Image:
     return np.ascontiguousarray(scaled[y : y + height, x : x + width], np.uint8)
 
 
-def _detect(detector: Detector, frame: Image) -> object:
+def _detect(detector: Teacher, frame: Image) -> object:
     return detector.detect([frame])

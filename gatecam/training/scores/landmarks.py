@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from gatecam.labels import MASK_LABELS
 from gatecam.training.data.patches import Portrait, portraits
 from gatecam.training.data.rows import BARE, Problem, Progress, Row
+from gatecam.training.detector.teachers import Teacher
 from gatecam.training.drawing import dress
 from gatecam.training.scores.detector_score import Rate, rate
 from gatecam.training.scores.matching import BATCH
 from gatecam.training.scores.rates import Interval, mean_interval, rounded
 from gatecam.types import Detection, Floats, Image
-from gatecam.vision.detector.build import Detector
 
 FACES = 500  # at most this many faces are used. The error is then known to 0.001 of the eye distance.
 GREY = (127, 127, 127)  # border colour: detection needs surroundings, which a cut-out face lacks
@@ -51,7 +51,7 @@ class _Drawn:
 
 
 def score_landmarks(
-    detectors: Mapping[str, Detector],
+    detectors: Mapping[str, Teacher],
     rows: Sequence[Row],
     problems: list[Problem],
     progress: Progress,

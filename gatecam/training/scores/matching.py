@@ -8,18 +8,18 @@ unmatched face that it overlaps most. A detection on something that is ignored i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gatecam.capture.images import read_image
 from gatecam.errors import DataError, SourceError
-from gatecam.geometry import clip, iou
+from gatecam.geometry import clip, iou, overlap
 from gatecam.runtime.files import write_table
-from gatecam.training.data.rows import Collection, Problem, Progress, Row
+from gatecam.training.data.rows import UNKNOWN, Collection, Landmarks, Problem, Progress, Row
 from gatecam.training.data.split import image_name
 from gatecam.training.data.tables import read_lines
+from gatecam.training.detector.teachers import Teacher
 from gatecam.types import Box, Detection, Image
-from gatecam.vision.detector.build import Detector
 
 SAME_FACE_IOU = 0.5
 IGNORED_SHARE = 0.5  # a detection is ignored if this share of it lies in an ignored box
@@ -31,10 +31,15 @@ KnownFaces = Mapping[str, Sequence[Box]]  # by picture
 
 @dataclass(frozen=True, slots=True)
 class LabelledFace:
-    """Holds a face that should be found. `mask` is an index in `labels.MASK_LABELS`."""
+    """Holds a face that should be found, and what is known about it, as in a `Row`."""
 
     box: Box
     mask: int
+    gender: int = UNKNOWN
+    age: int = UNKNOWN
+    race: str = ""
+    kind: str = ""
+    landmarks: Landmarks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Truth:
     key: str  # pictures of one key show the same person or scene
     faces: tuple[LabelledFace, ...]
     ignored: tuple[Box, ...]  # faces with a doubtful label, small ones, and known ones without a label
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,27 +93,45 @@ def _truth(collection: Collection, rows: Sequence[Row], known: KnownFaces, min_f
         if row.suspect or side_px(row.box) < min_face_px:
             ignored.append(row.box)
         else:
-            faces.append(LabelledFace(row.box, row.mask))
-    return Truth(name, rows[0].image, rows[0].key, tuple(faces), tuple(ignored))
+            labels = (row.mask, row.gender, row.age, row.race, row.kind, row.landmarks)
+            faces.append(LabelledFace(row.box, *labels))
+    return Truth(name, rows[0].image, rows[0].key, tuple(faces), tuple(ignored), collection.name)
 
 
-def match(truth: Truth, detections: Iterable[Detection], min_face_px: int) -> Match:
+def match(
+    truth: Truth,
+    detections: Iterable[Detection],
+    min_face_px: int,
+    at_iou: float = SAME_FACE_IOU,
+    frame: Image | None = None,
+) -> Match:
     """Match detections with a picture's faces to tell which faces are found and which detections are false.
 
     A detection that finds no face is no error in these cases: half of it lies in an ignored box, its IoU with
-    an ignored box is at least 0.5, or its shorter side is below `min_face_px`.
+    an ignored box is at least `at_iou`, or its shorter side is below `min_face_px`.
+
+    Args:
+        truth: what is known about the picture.
+        detections: what the detector found in it.
+        min_face_px: shorter side of the smallest face that counts.
+        at_iou: the IoU from which a detection and a box are the same face.
+        frame: the picture. If it is given, parts of boxes outside of it do not count.
     """
-    found: list[Detection | None] = [None] * len(truth.faces)
+
+    def seen(box: Box) -> Box:
+        return box if frame is None else clip(box, frame.shape[1], frame.shape[0])
+
+    faces = [seen(face.box) for face in truth.faces]
+    ignored = [seen(box) for box in truth.ignored]
+    found: list[Detection | None] = [None] * len(faces)
     false = []
     for detection in sorted(detections, key=lambda detection: -detection.score):
-        overlaps = [
-            iou(detection.box, face.box) if found[index] is None else 0.0
-            for index, face in enumerate(truth.faces)
-        ]
+        box = seen(detection.box)
+        overlaps = [iou(box, face) if hit is None else 0.0 for face, hit in zip(faces, found, strict=True)]
         best = max(range(len(overlaps)), key=overlaps.__getitem__, default=None)
-        if best is not None and overlaps[best] >= SAME_FACE_IOU:
+        if best is not None and overlaps[best] >= at_iou:
             found[best] = detection
-        elif side_px(detection.box) >= min_face_px and not _is_ignored(detection.box, truth.ignored):
+        elif side_px(box) >= min_face_px and not _is_ignored(box, ignored, at_iou):
             false.append(detection)
     return Match(truth, tuple(found), tuple(false))
 
@@ -117,29 +141,21 @@ def side_px(box: Box) -> float:
     return min(box.width, box.height)
 
 
-def _is_ignored(box: Box, ignored: Iterable[Box]) -> bool:
+def _is_ignored(box: Box, ignored: Iterable[Box], at_iou: float) -> bool:
     return any(
-        iou(box, other) >= SAME_FACE_IOU or _overlap(box, other) >= IGNORED_SHARE * box.area
-        for other in ignored
+        iou(box, other) >= at_iou or overlap(box, other) >= IGNORED_SHARE * box.area for other in ignored
     )
 
 
-def _overlap(a: Box, b: Box) -> float:
-    width = min(a.x2, b.x2) - max(a.x1, b.x1)
-    height = min(a.y2, b.y2) - max(a.y1, b.y1)
-    return max(0.0, width) * max(0.0, height)
-
-
 def search(
-    detectors: Sequence[Detector],
+    detectors: Sequence[Teacher],
     paths: Sequence[Path],
     problems: list[Problem],
     progress: Progress,
-) -> Iterator[tuple[int, list[list[Detection]]]]:
-    """Run each detector on each picture, and yield the picture's index and each detector's detections.
+) -> Iterator[tuple[int, Image, list[list[Detection]]]]:
+    """Run each detector on each picture, and yield the picture's index, it, and each detector's detections.
 
-    Boxes are clipped to the picture, like labelled ones. Pictures that cannot be read are added to `problems`
-    and skipped.
+    Pictures that cannot be read are added to `problems` and skipped.
     """
     for begin in range(0, len(paths), BATCH):
         opened = []
@@ -152,13 +168,8 @@ def search(
         images = [image for _, image in opened]
         by_detector = [detector.detect(images) if images else [] for detector in detectors]
         for place, (index, image) in enumerate(opened):
-            yield index, [[_within(image, face) for face in found[place]] for found in by_detector]
+            yield index, image, [found[place] for found in by_detector]
         progress(min(begin + BATCH, len(paths)), len(paths))
-
-
-def _within(image: Image, detection: Detection) -> Detection:
-    height, width = image.shape[:2]
-    return replace(detection, box=clip(detection.box, width, height))
 
 
 def read_known(path: Path) -> dict[str, list[Box]]:

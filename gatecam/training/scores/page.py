@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gatecam.pictures.html import Page
+from gatecam.training.scores.groups import GAP_FACES
 from gatecam.training.scores.plots import confusion_picture, reliability_picture, slices_picture
 from gatecam.training.scores.rates import Interval
 from gatecam.training.scores.report import Evaluation, HeadReport, SetReport
 from gatecam.training.scores.score import LABELS, MIN_FACE_PX
 from gatecam.training.scores.sets import Judged, Pictures
-from gatecam.training.scores.slices import GAP_FACES, Slice
+from gatecam.training.scores.slices import Slice
 from gatecam.training.thumbs import around, fitted, jpeg
 from gatecam.types import Box
 
@@ -84,8 +85,8 @@ def _headline(report: SetReport) -> Iterator[tuple[str, ...]]:
             HEAD_TITLES[head],
             f"{s.faces:,}",
             f"{r.keys:,}",
-            _on_one_line(with_interval(s.macro_f1, r.intervals["macro_f1"])),
-            _on_one_line(with_interval(s.micro_f1, r.intervals["micro_f1"])),
+            on_one_line(with_interval(s.macro_f1, r.intervals["macro_f1"])),
+            on_one_line(with_interval(s.micro_f1, r.intervals["micro_f1"])),
             weakest_recall(r),
             number(s.ece),
             number(r.ece_cross_fitted),
@@ -170,7 +171,8 @@ def _mistakes(r: HeadReport, pictures: Pictures) -> Iterator[tuple[bytes, str]]:
         yield jpeg(fitted(face, MISTAKE_PX)), said
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
+    """Return the text with spaces that do not break lines."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 
-from gatecam.training.figures import BLUE, GREY, ORANGE, plots
+from gatecam.training.figures import BLUE, COLOURS, GREY, plots
 from gatecam.training.scores.calibration import Bin
 from gatecam.training.scores.detector_score import Curve
-from gatecam.training.scores.slices import GAP_FACES, Slice
+from gatecam.training.scores.groups import GAP_FACES
+from gatecam.training.scores.slices import Slice
 
 
 def confusion_picture(names: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes:
@@ -84,7 +86,7 @@ def precision_recall_picture(
 ) -> bytes:
     """Draw the curve of each detector, and a dot for its recall and precision at its own thresholds."""
     with plots((6.4, 4.6)) as ((axes,), out):
-        for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE), strict=False):
+        for (name, curve), colour in zip(curves.items(), cycle(COLOURS)):
             axes.plot(curve.recall, curve.precision, color=colour, linewidth=1.8, label=name)
             if None not in points[name]:
                 axes.plot(*points[name], "o", color=colour, markersize=8, label=f"{name}, at its thresholds")

@@ -50,7 +50,7 @@ def rates_of(counts: Counts) -> Rates:
     )
 
 
-def confusion_by_key(true: Ints, predicted: Ints, labels: int, keys: NDArray[np.str_]) -> Counts:
+def confusion_by_key(true: Ints, predicted: Ints, labels: int, keys: NDArray[np.str_] | Ints) -> Counts:
     """Count confusions (K, C, C) for each of K keys. Their sum is the confusion of all faces."""
     _, which = np.unique(keys, return_inverse=True)
     count = int(which.max()) + 1 if len(which) else 0

@@ -10,10 +10,11 @@ import torch
 
 from gatecam.training.data.rows import HEAD_LABELS
 from gatecam.training.scores.calibration import Bin, cross_fitted_error, fit_temperature, reliability
+from gatecam.training.scores.groups import Gap
 from gatecam.training.scores.rates import Interval, Rates, confusion_by_key, interval, rates_of, resampled
 from gatecam.training.scores.score import LABELS, HeadScore, score_head
 from gatecam.training.scores.sets import Judged
-from gatecam.training.scores.slices import Gap, Slice, gaps_of, slices_of
+from gatecam.training.scores.slices import Slice, gaps_of, slices_of
 
 MISTAKES = 12  # mistakes shown of each head
 MIN_TO_FIT = 100  # minimum number of faces for fitting a temperature

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
 
@@ -20,13 +20,19 @@ from gatecam.training.data.loading import open_all, tell_problems
 from gatecam.training.data.rows import BARE, Collection, Problem, Row
 from gatecam.training.scores.detector_page import (
     ALARMS,
+    GAPS,
+    JOINT,
+    JOINT_LABELS,
     LANDMARKS,
     SPEED,
+    TEACHERS_FLATTERED,
     alarm_rows,
+    gap_rows,
+    joint_label_rows,
+    joint_rows,
     landmark_rows,
     page_of,
-    precision_rows,
-    recall_rows,
+    score_tables,
     speed_rows,
 )
 from gatecam.training.scores.detector_report import (
@@ -34,12 +40,14 @@ from gatecam.training.scores.detector_report import (
     Contestants,
     DetectorEvaluation,
     DetectorReport,
+    SureTeacher,
     contestants,
     false_alarms_of,
     names_of,
 )
-from gatecam.training.scores.detector_score import score_detections
+from gatecam.training.scores.detector_score import IOUS, score_detections
 from gatecam.training.scores.detector_speed import FRAMES, Speed, measure_speed
+from gatecam.training.scores.joint import Said, classify_found, joint_scores
 from gatecam.training.scores.landmarks import LandmarkScore, score_landmarks
 from gatecam.training.scores.matching import (
     Match,
@@ -52,8 +60,10 @@ from gatecam.training.scores.matching import (
     write_false,
 )
 from gatecam.training.scores.request import ScoreRequest, chosen_rows
-from gatecam.types import Image
-from gatecam.vision.detector.build import STOCK, Detector
+from gatecam.types import Detection, Image
+from gatecam.vision.classifier import FaceClassifier
+from gatecam.vision.detector.build import STOCK
+from gatecam.vision.device import Backend, pick_backend
 from gatecam.vision.weights import find_weights, hash_of
 
 
@@ -61,6 +71,8 @@ from gatecam.vision.weights import find_weights, hash_of
 class DetectorScoreRequest(ScoreRequest):
     """Holds the arguments of `gatecam evaluate-detector`."""
 
+    teachers: list[Path]
+    classifier: str
     min_face_px: int
     known: Path | None
     empty: list[Path]
@@ -69,16 +81,17 @@ class DetectorScoreRequest(ScoreRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """Holds one detector's results, with one match per picture."""
+class _Found:
+    """Holds one detector's results, with one entry per picture."""
 
-    at_thresholds: list[Match]
-    lowered: list[Match]
+    usual: dict[float, list[Match]]  # by IoU
+    lowered: dict[float, list[Match]]
+    said: list[Said]  # the classifier's predictions of the faces that are found at `IOUS[0]`
     on_empty: list[Match]
 
 
 def evaluate_and_print(request: DetectorScoreRequest) -> None:
-    """Score a detector and the stock weights on one part of the data.
+    """Score a detector, the stock weights and teachers on one part of the data.
 
     Raises:
         DataError: the part has no faces with boxes, or a list cannot be used.
@@ -87,33 +100,38 @@ def evaluate_and_print(request: DetectorScoreRequest) -> None:
         MissingExtraError: a page is requested, and matplotlib is not installed.
     """
     request.check((*request.landmarks, *request.empty, request.known), [request.errors])
-    contest = contestants(request.weights, request.min_face_px)
     truths = _truths(request)
     empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(request.empty)]
     bare = _bare_faces(request)
-    said = _search_all(contest, truths, empty, request.min_face_px)
+    backend = pick_backend("auto")
+    contest = contestants(request.weights, request.teachers, request.min_face_px, backend)
+    classifier = FaceClassifier(request.classifier, backend)
+    found = _search_all(contest, classifier, truths, empty, request.min_face_px)
     landmarks = _landmarks(contest, bare) if bare else {}
-    speed = _speed(contest, truths, request.min_face_px)
-    evaluation = _evaluation(request, said, landmarks, speed)
+    speed = _speed(contest, truths, request.min_face_px, backend)
+    evaluation = _evaluation(request, found, landmarks, speed)
     print_evaluation(evaluation)
-    first = next(iter(said.values()))
-    request.write(evaluation.as_json(), lambda: page_of(evaluation, first.at_thresholds, first.on_empty))
+    first = next(iter(found.values()))
+    matches = first.usual[IOUS[0]]
+    request.write(evaluation.as_json(), lambda: page_of(evaluation, matches, first.on_empty))
     if request.errors is not None:
-        count = write_false(request.errors, first.at_thresholds)
+        count = write_false(request.errors, matches)
         print(f"false detections: {count} in {request.errors}")
 
 
 def print_evaluation(evaluation: DetectorEvaluation) -> None:
-    """Print tables of recall, precision and speed, and of landmarks and false alarms if requested."""
+    """Print tables of recall, precision, gaps, joint figures and speed, and of what else is requested."""
     console, reports = Console(), evaluation.detectors
-    names = [report.weights for report in reports]
-    score = reports[0].score
+    score = next(iter(reports[0].scores.values()))
     print(f"{score.faces} faces in {score.pictures} pictures. {score.ignored} other faces are ignored.")
+    if evaluation.parameters["teachers"]:
+        console.print(TEACHERS_FLATTERED, markup=False, highlight=False)
+    for title, columns, rows in score_tables(reports):
+        console.print(table(title, columns, rows))
+    console.print(table("Widest gaps in recall between groups", GAPS, gap_rows(reports), 3))
+    console.print(table("Found and classified correctly", JOINT, joint_rows(reports), 3))
     console.print(
-        table("Recall at IoU 0.5, with 95 % intervals", ("faces", "number", *names), recall_rows(reports))
-    )
-    console.print(
-        table("Precision at IoU 0.5, with 95 % intervals", ("detections", *names), precision_rows(reports))
+        table(f"The same by label, {reports[0].weights}", JOINT_LABELS, joint_label_rows(reports[0]), 3)
     )
     if reports[0].landmarks:
         console.print(
@@ -167,36 +185,63 @@ def _of_part(
 
 
 def _search_all(
-    contest: Contestants, truths: Sequence[Truth], empty: Sequence[Truth], min_face_px: int
-) -> dict[str, _Said]:
-    """Run each detector on the pictures, at usual and lowered thresholds, and on the empty pictures."""
-    usual, lowered = list(contest.usual.values()), list(contest.lowered.values())
-    found = _match_all("search", contest, [*usual, *lowered], truths, min_face_px)
-    on_empty = _match_all("search empty pictures", contest, usual, empty, min_face_px)
-    return {name: _Said(found[i], found[len(usual) + i], on_empty[i]) for i, name in enumerate(contest.usual)}
-
-
-def _match_all(
-    what: str,
     contest: Contestants,
-    detectors: Sequence[Detector],
+    classifier: FaceClassifier,
     truths: Sequence[Truth],
+    empty: Sequence[Truth],
     min_face_px: int,
-) -> list[list[Match]]:
-    """Return each detector's matches on the pictures that can be read."""
-    matches: list[list[Match]] = [[] for _ in detectors]
+) -> dict[str, _Found]:
+    """Run each detector on the pictures, at usual and lowered thresholds, and on the empty pictures.
+
+    Raises:
+        DataError: no picture can be read.
+    """
+    found = {name: _Found({at: [] for at in IOUS}, {at: [] for at in IOUS}, [], []) for name in contest.usual}
+    for truth, image, usual, lowered in _searched("search", contest, truths):
+        for name, one in found.items():
+            for at in IOUS:
+                one.usual[at].append(match(truth, usual[name], min_face_px, at, image))
+                one.lowered[at].append(match(truth, lowered[name], min_face_px, at, image))
+            one.said.append(classify_found(classifier, image, one.usual[IOUS[0]][-1]))
+    for truth, image, usual, _ in _searched("search empty pictures", replace(contest, lowered={}), empty):
+        for name, one in found.items():
+            one.on_empty.append(match(truth, usual[name], min_face_px, frame=image))
+    return found
+
+
+Detections = dict[str, list[Detection]]  # in one picture, by detector
+
+
+def _searched(
+    what: str, contest: Contestants, truths: Sequence[Truth]
+) -> Iterator[tuple[Truth, Image, Detections, Detections]]:
+    """Yield each picture that can be read, with the detections at usual and at lowered thresholds.
+
+    A teacher searches a picture once.
+    """
     problems: list[Problem] = []
     paths = [truth.path for truth in truths]
+    again = {
+        name: teacher
+        for name, teacher in contest.usual.items()
+        if isinstance(teacher, SureTeacher) and name in contest.lowered
+    }
+    usual = {name: detector for name, detector in contest.usual.items() if name not in again}
+    readable = False
     with progress(what, len(truths), "pictures") as tick:
-        for index, found in search(detectors, paths, problems, tick):
-            for of_detector, detections in zip(matches, found, strict=True):
-                of_detector.append(match(truths[index], detections, min_face_px))
+        for index, image, found in search(
+            [*usual.values(), *contest.lowered.values()], paths, problems, tick
+        ):
+            readable = True
+            at_usual = dict(zip(usual, found, strict=False))
+            lowered = dict(zip(contest.lowered, found[len(usual) :], strict=True))
+            at_usual |= {name: teacher.sure_of(lowered[name]) for name, teacher in again.items()}
+            yield truths[index], image, at_usual, lowered
     tell_problems(what, problems)
-    if truths and not matches[0]:
+    if truths and not readable:
         raise DataError(
             f"{truths[0].path}: neither this nor any other picture can be read. Choose other pictures."
         )
-    return matches
 
 
 def _landmarks(contest: Contestants, bare: Sequence[Row]) -> dict[str, dict[str, LandmarkScore]]:
@@ -207,10 +252,10 @@ def _landmarks(contest: Contestants, bare: Sequence[Row]) -> dict[str, dict[str,
     return scores
 
 
-def _speed(contest: Contestants, truths: Sequence[Truth], min_face_px: int) -> list[Speed]:
+def _speed(contest: Contestants, truths: Sequence[Truth], min_face_px: int, backend: Backend) -> list[Speed]:
     images = list(islice(_readable(truths), FRAMES))
     with progress("time", None, "rounds") as tick:
-        return measure_speed(contest.usual, min_face_px, images, contest.device, tick)
+        return measure_speed(contest.usual, min_face_px, images, backend.device, tick)
 
 
 def _readable(truths: Sequence[Truth]) -> Iterator[Image]:
@@ -221,20 +266,29 @@ def _readable(truths: Sequence[Truth]) -> Iterator[Image]:
 
 def _evaluation(
     request: DetectorScoreRequest,
-    said: Mapping[str, _Said],
+    found: Mapping[str, _Found],
     landmarks: Mapping[str, dict[str, LandmarkScore]],
     speed: list[Speed],
 ) -> DetectorEvaluation:
     reports = []
-    with progress("resample", len(said), "detectors") as tick:
-        for (name, of_detector), weights in zip(
-            said.items(), names_of(request.weights).values(), strict=True
-        ):
-            score = score_detections(of_detector.at_thresholds, of_detector.lowered, request.min_face_px)
-            alarms = false_alarms_of(of_detector.on_empty) if request.empty else None
-            sha256 = "" if weights == STOCK else hash_of(find_weights(weights, "detector.weights"))
-            reports.append(DetectorReport(name, sha256, score, alarms, landmarks.get(name, {})))
+    files = names_of(request.weights, request.teachers)
+    with progress("resample", len(found), "detectors") as tick:
+        for name, one in found.items():
+            scores = {
+                f"{at:g}": score_detections(one.usual[at], one.lowered[at], request.min_face_px)
+                for at in IOUS
+            }
+            joint = joint_scores(one.usual[IOUS[0]], one.said)
+            alarms = false_alarms_of(one.on_empty) if request.empty else None
+            sha256 = _sha256_of(files[name])
+            reports.append(DetectorReport(name, sha256, scores, joint, alarms, landmarks.get(name, {})))
             tick(len(reports))
     usual = DetectorConfig()
     thresholds = {name: getattr(usual, name) for name in LOWERED}
     return DetectorEvaluation(request.parameters(), thresholds, LOWERED, reports, speed)
+
+
+def _sha256_of(weights: str) -> str:
+    if weights == STOCK:
+        return ""
+    return hash_of(Path(weights) if weights.endswith(".onnx") else find_weights(weights, "detector.weights"))

@@ -52,6 +52,22 @@ def test_a_face_is_found_from_an_overlap_of_a_half(dx, is_found):
     assert len(matched.false) == (0 if is_found else 1)
 
 
+@pytest.mark.parametrize(("at_iou", "is_found"), [(0.3, True), (0.32, False)])
+def test_the_overlap_that_finds_a_face_is_chosen(at_iou, is_found):
+    found = Detection(moved(FACE, 26), 0.9)  # IoU 24 / 76
+    assert (match(truth(FACE), [found], 32, at_iou).found[0] is found) == is_found
+    ignored = match(truth(ignored=(FACE,)), [found], 32, at_iou)
+    assert (ignored.false == ()) == is_found
+
+
+def test_parts_outside_of_the_picture_do_not_count():
+    frame = np.zeros((200, 125, 3), np.uint8)
+    beyond = Detection(Box(100, 100, 250, 160), 0.9)
+    assert match(truth(FACE), [beyond], 20, frame=frame).found == (beyond,)
+    assert match(truth(FACE), [beyond], 20).found == (None,)
+    assert match(truth(), [beyond], 26, frame=frame).false == ()
+
+
 def test_a_face_is_found_once_by_the_best_score():
     better, worse = Detection(moved(FACE, 5), 0.9), Detection(FACE, 0.8)
     matched = match(truth(FACE), [worse, better], 32)
@@ -93,7 +109,7 @@ def test_doubtful_small_and_known_faces_are_ignored():
     known = {"images/a.png": [Box(300, 0, 340, 40)], "a.png": [Box(400, 0, 440, 40)], "b.png": [FACE]}
     (picture,) = truths_of(collection(*rows), rows, known, 32)
     assert picture.image == "images/a.png"
-    assert picture.faces == (LabelledFace(Box(10, 10, 50, 50), 1),)
+    assert (picture.collection, picture.faces) == ("door", (LabelledFace(Box(10, 10, 50, 50), 1),))
     assert sorted(box.x1 for box in picture.ignored) == [100, 200, 300, 400]
 
 
@@ -149,9 +165,8 @@ def test_every_picture_that_can_be_read_is_searched_by_every_detector(tmp_path):
         PIL.Image.fromarray(np.full((20, 20 + value, 3), value, np.uint8)).save(path)
     paths[4].write_bytes(b"no picture")
     problems, ticks = [], []
-    found = dict(search([Brightness(1), Brightness(2)], paths, problems, lambda *done: ticks.append(done)))
-    scores = {index: [faces[0].score for faces in by_detector] for index, by_detector in found.items()}
-    assert scores == {value: [value, 2 * value] for value in range(11) if value != 4}
-    assert found[0][0][0].box == Box(0, 5, 15, 20)  # it ends where the picture does
+    found = search([Brightness(1), Brightness(2)], paths, problems, lambda *done: ticks.append(done))
+    scores = {index: [image[0, 0, 0], *(faces[0].score for faces in of)] for index, image, of in found}
+    assert scores == {value: [value, value, 2 * value] for value in range(11) if value != 4}
     assert [problem.where for problem in problems] == [str(paths[4])]
     assert ticks[-1] == (11, 11)
