@@ -29,6 +29,7 @@ from gatecam.bench.events.report import summarize
 from gatecam.bench.events.run import as_json, evaluate_clips, print_scores
 from gatecam.bench.events.score import ClipScore
 from gatecam.bench.events.truth import Truth, read_truth
+from gatecam.capture.found import list_pictures
 from gatecam.errors import GatecamError
 from gatecam.runtime.progress import progress
 from gatecam.runtime.telemetry import Telemetry
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS))
     made.add_argument("--faces", type=Path, help="faces.csv from `gatecam data label`")
+    made.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="pictures of empty rooms")
     made.add_argument("--keep", type=Path, help="folder for videos and truth")
     made.add_argument("--videos", type=Path, default=VIDEOS, help="folder of the shared clips")
     made.add_argument("--config", type=Path)
@@ -78,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
 
 def draw(folder: Path, asked: argparse.Namespace) -> tuple[list[Path], Truth]:
     """Draw the scenes that the folder lacks."""
-    stage = Stage(read_faces(asked.faces), asked.seed)
+    backgrounds = list_pictures(asked.backgrounds)
+    stage = Stage(read_faces(asked.faces), asked.seed, backgrounds)
     paths, truths = [], []
     numbers = (n for n in range(10**6) if list(KINDS)[n % len(KINDS)] in asked.kinds)
     with progress("draw", asked.scenes, "scenes") as tick:

@@ -7,16 +7,19 @@ cut by the frame, hidden behind somebody nearer, or while a mask is on its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 
 from benchmarks.drawn_people import EYES, FACE_WIDTH, UNIT, FaceFile, Figure, pick_face
 from gatecam.bench.events.truth import State
+from gatecam.capture.images import read_image
 from gatecam.pictures.video import VideoWriter
 from gatecam.types import Floats, Image
 
@@ -286,8 +289,8 @@ def _without_glimpses(spans: list[list]) -> list[list]:
 class Stage:
     """Makes scenes with people from a collection of faces."""
 
-    def __init__(self, faces: list[FaceFile], seed: int) -> None:
-        self._faces, self._seed = faces, seed
+    def __init__(self, faces: list[FaceFile], seed: int, backgrounds: Sequence[Path] = ()) -> None:
+        self._faces, self._seed, self._backgrounds = faces, seed, backgrounds
 
     def name(self, number: int) -> str:
         """The name of the scene with a number. Kinds take turns."""
@@ -309,9 +312,15 @@ class Stage:
             float(rng.choice([10, 12, 15, 20])),
             (rng.uniform(0.55, 1.15) * rng.uniform(0.94, 1.06, 3)).astype(np.float32),
             rng.uniform(1, 6),
-            _wall(rng),
+            self._background(rng),
             int(rng.integers(2**31)),
         )
+
+    def _background(self, rng: np.random.Generator) -> Image:
+        if not self._backgrounds:
+            return _wall(rng)
+        picture = PIL.Image.fromarray(read_image(self._backgrounds[rng.integers(len(self._backgrounds))]))
+        return np.asarray(PIL.ImageOps.fit(picture, SIZE))
 
     def figure(self, rng: np.random.Generator) -> Figure:
         """Somebody new."""

@@ -65,7 +65,8 @@ def timeline(lanes: Sequence[Lane], title: str) -> str:
     ends = [bar.to_s for lane in lanes for bar in lane.bars]
     ends += [mark.time_s for lane in lanes for mark in lane.marks]
     end_s = max([1.0, *ends])
-    left, height = LEFT * 2, LANE * len(lanes) + BOTTOM
+    left = max([LEFT, *(12 + _width(lane.name) for lane in lanes)])
+    height = LANE * len(lanes) + BOTTOM
     scale = (WIDTH - left - RIGHT) / end_s
     every = next(step for step in (1, 2, 5, 10, 20, 30, 60, 300, 3600, end_s) if end_s / step <= MAX_LABELS)
     parts = []
@@ -186,8 +187,13 @@ def _legend(series: Sequence[Series]) -> list[str]:
             f'<rect x="{x:.0f}" y="4" width="12" height="12" fill="{one.color}" stroke="currentColor"/>'
             f'<text x="{x + 17:.0f}" y="15">{escape(one.name)}</text>'
         )
-        x += 40 + FONT * sum(1.0 if unicodedata.east_asian_width(c) == "W" else 0.6 for c in one.name)
+        x += 40 + _width(one.name)
     return parts
+
+
+def _width(text: str) -> float:
+    """Return about how wide a text is in px."""
+    return FONT * sum(1.0 if unicodedata.east_asian_width(c) == "W" else 0.6 for c in text)
 
 
 def _labels(labels: Sequence[str]) -> list[str]:

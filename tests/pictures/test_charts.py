@@ -106,3 +106,11 @@ def test_a_timeline_is_as_high_as_its_lanes_and_ends_with_its_last_part():
     assert end == WIDTH - RIGHT
     assert middle - float(bar.get("x")) == pytest.approx(end - middle, abs=0.2)
     assert "<ann>" in [text.text for text in few.findall("text")]
+
+
+def test_long_names_of_lanes_stay_within_the_picture():
+    name = "the child behind the girl in brown"
+    (text,) = [
+        t for t in ElementTree.fromstring(timeline([Lane(name, [Bar(0, 4, RED, "")])], "")) if t.text == name
+    ]
+    assert float(text.get("x")) > 0.55 * 13 * len(name)

@@ -105,7 +105,7 @@ class ClipScore:
             if one.is_missing:
                 said.append((one.due_s, f"{one.kind} to {one.person}: missing"))
             elif one.is_late:
-                said.append((one.due_s, f"{one.kind} to {one.person}: late by {one.latency_s:.1f} s"))
+                said.append((one.due_s, f"{one.kind} to {one.person}: late, after {one.latency_s:.1f} s"))
         end_s = max((person.spans[-1].to_s for person in self.people), default=0.0)
         said += [(end_s, f"{name}: not counted") for name in self.not_counted]
         said += [(end_s, f"{name}: counted twice") for name in self.counted_twice]

@@ -74,6 +74,12 @@ def test_latency_counts_from_where_a_person_would_say_so():
     assert (summary.alerts_right.count, summary.alerts_late.count, summary.alerts_right.of) == (2, 1, 2)
 
 
+def test_a_late_alert_is_told():
+    assert score([OFF], told(OK, 0.3, first=True), told(MISSING, 5.5)).faults() == [
+        "clip.mp4 4.0 s: mask_missing to 1: late, after 1.5 s"
+    ]
+
+
 def test_a_missing_alert_is_told():
     scored = score([BARE])
     assert scored.faults() == [
