@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from gatecam.live.health import Health
@@ -11,16 +12,25 @@ from gatecam.runtime.telemetry import StageHistogram
 from gatecam.settings.schema import Region, Regions
 
 
+class SavingProblem(StrEnum):
+    """Says why a change is not in the settings file. It is empty if the change was saved."""
+
+    NONE = ""
+    NO_FILE = "no_file"
+    OTHER_CAMERA = "other_camera"
+    NOT_WRITABLE = "not_writable"
+    FORM = "form"
+
+
 @dataclass(frozen=True, slots=True)
 class Saving:
     """Says whether a change is in the settings file.
 
-    `file` is that file, or empty if there is none. `problem` says why the change is not in it. It is empty if
-    the change was saved. `line` is the line that saves the change.
+    `file` is that file, or empty if there is none. `line` is the line that saves the change.
     """
 
     file: str
-    problem: str
+    problem: SavingProblem
     line: str
 
 

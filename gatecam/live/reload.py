@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from gatecam.errors import ConfigError, OutputError
 from gatecam.kiosk.notify_socket import Notifier
-from gatecam.live.control import Saving
+from gatecam.live.control import Saving, SavingProblem
 from gatecam.live.parts import Live
 from gatecam.live.reports import Troubles
 from gatecam.live.screen import Screen
@@ -293,28 +293,27 @@ class Reloading:
                 places = changed_places(self._running, camera, place, is_ignored)
                 self._running = with_ignored(self._running, camera, places)
                 self._is_asked = True
-            problem = self._save_ignored(camera, places)
+            problem, why = self._save_ignored(camera, places)
         if problem:
-            say(f"the ignored places of camera {camera} are not saved: {problem}", level=logging.WARNING)
+            say(f"the ignored places of camera {camera} are not saved: {why}", level=logging.WARNING)
         return Saving(str(self._path or ""), problem, line_of("ignore", places))
 
-    def _save_ignored(self, camera: str, places: Regions) -> str:
-        """Save a camera's ignored places. Return why that is impossible, or an empty text."""
+    def _save_ignored(self, camera: str, places: Regions) -> tuple[SavingProblem, str]:
+        """Save a camera's ignored places. If that is impossible, return why, also as a text for the log."""
         if self._path is None:
-            return "there is no settings file"
+            return SavingProblem.NO_FILE, "there is no settings file"
         if self._source is not None:
-            return "the camera comes from --camera and not from the settings file"
+            return SavingProblem.OTHER_CAMERA, "the camera comes from --camera, not from the settings file"
         try:
             with self._file.writing():
                 save_ignored(self._path, camera, places)
         except OutputError as error:
-            cause = error.__cause__
-            return f"{self._path} cannot be written ({getattr(cause, 'strerror', None) or error})"
+            return SavingProblem.NOT_WRITABLE, str(error)
         except ConfigError as error:
-            return str(error)
+            return SavingProblem.FORM, str(error)
         with self._lock:
             self._wanted = with_ignored(self._wanted, camera, places)
-        return ""
+        return SavingProblem.NONE, ""
 
     def poll(self, now_s: float) -> None:
         """Apply changes from the page, and the file if it was saved or requested. Reject a broken file."""

@@ -17,14 +17,16 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from math import ceil, floor
 
 import cv2
 import numpy as np
 
+from gatecam.geometry import clip
 from gatecam.pictures.blur import AHEAD_S, Veil
-from gatecam.pictures.draw import annotate, door_picture
+from gatecam.pictures.draw import annotate, door_picture, is_known_picture
 from gatecam.ports import FaceFinder
-from gatecam.settings.schema import Config, Geometry
+from gatecam.settings.schema import Config, Geometry, Regions
 from gatecam.types import Box, Image, Presence, Step
 from gatecam.web.tokens import Role
 
@@ -42,6 +44,7 @@ class Viewer:
     cameras: tuple[str, ...]
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     states: dict[str, Presence | None] = field(default_factory=dict)
+    still: dict[str, Regions] = field(default_factory=dict)  # places of pictures, by camera
     seen: dict[str, int] = field(default_factory=dict)  # the number of the last picture, by camera
     is_ready: bool = True
 
@@ -58,6 +61,7 @@ class Hub:
         self._pictures: dict[tuple[str, Role], tuple[int, bytes]] = {}
         self._numbers = count(1)
         self._states: dict[str, Presence | None] = dict.fromkeys(cameras)
+        self._still: dict[str, Regions] = {}
         self._looks: frozenset[tuple[str, Role]] = frozenset()
 
     @property
@@ -68,6 +72,8 @@ class Hub:
     def join(self, viewer: Viewer) -> None:
         """Add a viewer."""
         viewer.states = {camera: self._states[camera] for camera in viewer.cameras}
+        if viewer.role is Role.OPERATOR:
+            viewer.still = {camera: self._still[camera] for camera in viewer.cameras if camera in self._still}
         viewer.wake.set()
         self._viewers.add(viewer)
         self._count()
@@ -82,9 +88,20 @@ class Hub:
         self._states[presence.camera] = presence
         if presence.blindness:
             self._keep({key for key in self._pictures if key[0] != presence.camera})
+            self.tell_still(presence.camera, ())
         for viewer in self._viewers:
             if presence.camera in viewer.cameras:
                 viewer.states[presence.camera] = presence
+                viewer.wake.set()
+
+    def tell_still(self, camera: str, places: Regions) -> None:
+        """Tell operators where a camera shows faces that never moved, unless they know it already."""
+        if self._still.get(camera, ()) == places:
+            return
+        self._still[camera] = places
+        for viewer in self._viewers:
+            if viewer.role is Role.OPERATOR and camera in viewer.cameras:
+                viewer.still[camera] = places
                 viewer.wake.set()
 
     def show(self, camera: str, role: Role, jpeg: bytes) -> None:
@@ -221,6 +238,27 @@ class LivePictures:
             if hidden is not None:  # otherwise the search is late, and this picture is skipped
                 jpeg = draw(step, hidden, role, scene.geometry)
                 self._call_soon(partial(self._hub.show, camera, role, jpeg))
+                if role is Role.OPERATOR:
+                    self._call_soon(partial(self._hub.tell_still, camera, still_places(step)))
+
+
+def still_places(step: Step) -> Regions:
+    """Return the places of faces that never moved, in shares of the picture.
+
+    They are rounded outward to hundredths, so that the noise of the camera changes them seldom.
+    """
+    height, width = step.frame.image.shape[:2]
+    boxes = [clip(track.box, width, height) for track in step.tracks if is_known_picture(track)]
+    return tuple(
+        (
+            floor(100 * box.x1 / width) / 100,
+            floor(100 * box.y1 / height) / 100,
+            ceil(100 * box.x2 / width) / 100,
+            ceil(100 * box.y2 / height) / 100,
+        )
+        for box in boxes
+        if box.area > 0
+    )
 
 
 def draw(step: Step, hidden: Sequence[Box], role: Role, geometry: Geometry | None = None) -> bytes:
@@ -253,3 +291,8 @@ def state_message(camera: str, presence: Presence | None) -> str:
     return json.dumps(
         {"camera": camera, "people": people, "verdict": verdict, "blindness": str(told.blindness)}
     )
+
+
+def still_message(camera: str, places: Regions) -> str:
+    """Return the message for an operator's browser about the faces of a camera that never moved."""
+    return json.dumps({"camera": camera, "still": places})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
@@ -17,13 +17,14 @@ from gatecam.live.control import Running
 from gatecam.notify.table import csv_parts
 from gatecam.pictures.html import table
 from gatecam.pictures.page_words import TEXTS, page_words
+from gatecam.settings.schema import Region
 from gatecam.store.day_page import DAYS, days_chart, hours_chart, summary
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.statistics import by_day, by_hour, day_ms, share_correct, total
 from gatecam.types import EventKind, StoredEvent
 from gatecam.web.guard import Visitor
 from gatecam.web.language import Language, remember_language, tags
-from gatecam.web.live import Hub, Viewer, state_message
+from gatecam.web.live import Hub, Viewer, state_message, still_message
 from gatecam.web.static import Static
 from gatecam.web.tokens import Role
 
@@ -47,6 +48,14 @@ class Change(BaseModel):
 
     name: str
     value: float
+
+
+class IgnoredPlace(BaseModel):
+    """Says whether faces in a place of a camera are ignored. The place is in shares of the picture."""
+
+    camera: str
+    place: Region
+    ignored: bool
 
 
 class Asked(BaseModel):
@@ -118,6 +127,8 @@ async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
             viewer.wake.clear()
             while viewer.states:
                 await socket.send_text(state_message(*viewer.states.popitem()))
+            while viewer.still:
+                await socket.send_text(still_message(*viewer.still.popitem()))
             if viewer.is_ready and (pictures := hub.next_pictures(viewer)):
                 viewer.is_ready = False
                 for picture in pictures:
@@ -176,6 +187,21 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
         """Return charts of today's people by hour and of the share of masks worn right by day."""
         return _answered(lambda: _people(behind.store, camera or None, page_words(language)))
 
+    @router.get("/api/cameras/{name:path}/picture.jpg", response_class=Response)
+    def picture(name: str) -> Response:
+        """Return a camera's newest picture. There is one only while somebody has the operator's page open."""
+        jpeg = behind.hub.picture(name)
+        if jpeg is None:
+            raise HTTPException(404, "There is no picture now.")
+        return Response(jpeg, media_type="image/jpeg")
+
+    return router
+
+
+def settings_router(behind: Behind) -> APIRouter:
+    """Build the routes that show and change settings while gatecam runs."""
+    router = APIRouter()
+
     @router.get("/api/settings")
     def settings() -> Any:
         """Return the settings that may be changed while gatecam runs."""
@@ -190,13 +216,19 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
             raise HTTPException(422, str(error)) from None
         return behind.running.settings()
 
-    @router.get("/api/cameras/{name:path}/picture.jpg", response_class=Response)
-    def picture(name: str) -> Response:
-        """Return a camera's newest picture. There is one only while somebody has the operator's page open."""
-        jpeg = behind.hub.picture(name)
-        if jpeg is None:
-            raise HTTPException(404, "There is no picture now.")
-        return Response(jpeg, media_type="image/jpeg")
+    @router.get("/api/ignored")
+    def ignored() -> Any:
+        """Return the places of each camera in which faces are ignored."""
+        return behind.running.ignored()
+
+    @router.post("/api/ignored")
+    def ignore(wanted: IgnoredPlace) -> Any:
+        """Ignore faces in a place, or no longer. Return all places, and whether the change was saved."""
+        try:
+            saving = behind.running.ignore(wanted.camera, wanted.place, wanted.ignored)
+        except ConfigError as error:
+            raise HTTPException(422, str(error)) from None
+        return {"places": behind.running.ignored(), **asdict(saving)}
 
     return router
 

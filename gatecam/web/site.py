@@ -23,7 +23,7 @@ from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
 from gatecam.web.login import login_router
-from gatecam.web.pages import Behind, door_router, operator_router
+from gatecam.web.pages import Behind, door_router, operator_router, settings_router
 from gatecam.web.places import MOST, Places
 from gatecam.web.server import WebServer
 from gatecam.web.sessions import FILE as SESSIONS
@@ -118,6 +118,7 @@ def build_app(
         static_router(static),
         door_router(behind, static),
         operator_router(behind, static),
+        settings_router(behind),
     ):
         app.include_router(router)
     app.include_router(_metrics_router(behind.running))

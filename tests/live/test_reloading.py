@@ -10,7 +10,7 @@ import pytest
 
 from gatecam.errors import ConfigError
 from gatecam.kiosk.notify_socket import Notifier
-from gatecam.live.control import Saving
+from gatecam.live.control import Saving, SavingProblem
 from gatecam.live.reload import Reloading
 from gatecam.live.reports import Troubles
 from gatecam.settings.loading import load
@@ -91,7 +91,7 @@ def test_an_ignored_place_is_applied_at_once_and_saved(tmp_path):
     file.write_text("# mine\n")
     asked = reloading(file, live)
     asked.change("policy.remind_s", 33)
-    assert asked.ignore("entrance", PLACE, True) == Saving(str(file), "", LINE)
+    assert asked.ignore("entrance", PLACE, True) == Saving(str(file), SavingProblem.NONE, LINE)
     assert asked.ignored() == {"entrance": (PLACE,)}
     for second in range(5):
         asked.poll(time.monotonic() + second)
@@ -118,9 +118,9 @@ def test_what_somebody_else_saved_beside_an_ignored_place_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("source", "has_file", "problem"),
     [
-        (None, False, "there is no settings file"),
-        ("1", True, "the camera comes from --camera and not from the settings file"),
-        (None, True, "config.yaml cannot be written (Read-only file system)"),
+        (None, False, SavingProblem.NO_FILE),
+        ("1", True, SavingProblem.OTHER_CAMERA),
+        (None, True, SavingProblem.NOT_WRITABLE),
     ],
 )
 def test_a_place_that_cannot_be_saved_holds_until_the_restart(

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
+from gatecam.live.control import SavingProblem
 from gatecam.live.reload import PAGE_SETTINGS
 from gatecam.pictures.page_words import LANGUAGES, TEXTS, page_words
 from gatecam.types import Blindness, EventKind, Slowness, Verdict
@@ -18,6 +19,7 @@ NAMES = {
     "verdict": {*Verdict},
     "class": {*MASK_LABELS, *GENDER_LABELS, *AGE_LABELS},
     "setting": {*PAGE_SETTINGS},
+    "unsaved": {*SavingProblem} - {SavingProblem.NONE},
     "count": {"s", "min", "h", "h_min", "person", "people"},
 }
 

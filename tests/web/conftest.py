@@ -14,10 +14,10 @@ pytest.importorskip("fastapi")
 import httpx
 
 from gatecam.errors import ConfigError
-from gatecam.live.control import Running
+from gatecam.live.control import Running, Saving, SavingProblem
 from gatecam.live.health import CameraHealth, Health, QueueHealth
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.schema import Config, WebConfig
+from gatecam.settings.schema import Config, Region, Regions, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Verdict
@@ -50,6 +50,24 @@ def settings() -> dict[str, dict[str, Any]]:
     return {"tracker.confidence": {"label": "Minimum confidence", "value": 0.7, "low": 0.34, "high": 0.999}}
 
 
+class FakeIgnoring:
+    """Keeps the ignored places of two cameras. Nothing is saved for the second one."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Regions] = {"gate": (), "문/앞": ()}
+
+    def ignored(self) -> dict[str, Regions]:
+        return self.places
+
+    def ignore(self, camera: str, place: Region, is_ignored: bool) -> Saving:
+        if camera not in self.places:
+            raise ConfigError(f"{camera[:60]!r}: expected gate")
+        kept = tuple(one for one in self.places[camera] if one != place)
+        self.places[camera] = (*kept, place) if is_ignored else kept
+        problem = SavingProblem.NONE if camera == "gate" else SavingProblem.NO_FILE
+        return Saving("config.yaml", problem, "ignore: [[0.1, 0.2, 0.3, 0.4]]")
+
+
 @pytest.fixture
 def behind(tmp_path) -> Iterator[Behind]:
     """A program with two cameras and five events."""
@@ -66,7 +84,16 @@ def behind(tmp_path) -> Iterator[Behind]:
                 [Event(EventKind.MASK_MISSING, "=gate", hours_ago, Verdict.NONE, 1.0, at=at, first=True)]
             )
         words = door_words(("ko", "en"), None)
-        running = Running(lambda: health, TELEMETRY.histograms, settings, change, print)
+        places = FakeIgnoring()
+        running = Running(
+            lambda: health,
+            TELEMETRY.histograms,
+            settings,
+            change,
+            places.ignored,
+            places.ignore,
+            print,
+        )
         yield Behind(Hub(["gate", "문/앞"]), store, running, words)
 
 

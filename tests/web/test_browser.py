@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 import av
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -31,13 +32,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PageError
 
 from gatecam.errors import OutputError
+from gatecam.live.control import SavingProblem
 from gatecam.live.health import CameraHealth, Health
 from gatecam.pictures.page_words import TEXTS
 from gatecam.settings.schema import Config, WebConfig
-from gatecam.types import Event, EventKind, Presence, Verdict
+from gatecam.types import Box, Event, EventKind, Frame, Presence, Step, Track, Verdict
 from gatecam.web import login, pages
 from gatecam.web.door_words import KEYS
-from gatecam.web.live import Hub
+from gatecam.web.live import Hub, draw
 from gatecam.web.server import WebServer
 from gatecam.web.site import build_app
 from gatecam.web.tokens import Role
@@ -453,6 +455,108 @@ def test_a_picture_that_is_not_live_says_so(chromium, server, behind):
         assert faults(page) == []
 
 
+STILL = ((0.4, 0.3, 0.46, 0.42), (0.7, 0.1, 0.72, 0.13))
+
+
+def still(server, behind, *places) -> None:
+    server.call_soon(lambda: behind.hub.tell_still("gate", places))
+
+
+@pytest.mark.parametrize(
+    ("way", "locale", "words"),
+    [
+        (
+            "mouse",
+            "en-US",
+            ("never moved", "Faces in this place are ignored now. Saved in config.yaml.", "Undo"),
+        ),
+        (
+            "keys",
+            "en-US",
+            ("never moved", "Faces in this place are ignored now. Saved in config.yaml.", "Undo"),
+        ),
+        (
+            "keys",
+            "ko-KR",
+            (
+                "움직인 적이 없음",
+                "이제 이 위치의 얼굴을 무시합니다. 설정 파일에 저장했습니다: config.yaml",
+                "되돌리기",
+            ),
+        ),
+    ],
+)
+def test_one_click_ignores_the_place_of_a_picture_and_undo_takes_it_back(
+    chromium, server, behind, way, locale, words
+):
+    """The button keeps its focus while the face's box trembles."""
+    with chromium.new_context(locale=locale, viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        until(page, HAS_EVENTS)
+        tell(server, behind, STATES["welcome"])
+        show_portraits(server, behind)
+        still(server, behind, *STILL)
+        buttons, undo = page.locator("#cameras .view button"), page.locator("#cameras .undo")
+        expect(buttons).to_have_count(2)
+        until(page, "document.querySelector('#cameras canvas').width === 854")
+        assert words[0] in buttons.first.get_attribute("aria-label")
+        assert faults(page) == []
+        photograph(page, f"ignore-before-{locale}")
+        if way == "mouse":
+            buttons.first.click()
+        else:
+            buttons.first.focus()
+            still(server, behind, (0.41, 0.3, 0.46, 0.43), STILL[1])
+            until(page, "document.activeElement.dataset.place === '0.41,0.3,0.46,0.43'")
+            page.keyboard.press("Enter")
+        still(server, behind, STILL[1])
+        expect(page.locator("#cameras .kept")).to_contain_text(words[1])
+        expect(undo).to_have_text(words[2])
+        expect(undo).to_be_focused()
+        expect(page.locator("#cameras .ignored li")).to_have_count(1)
+        place = STILL[0] if way == "mouse" else (0.41, 0.3, 0.46, 0.43)
+        assert behind.running.ignored()["gate"] == (place,)
+        assert (is_narrow(page), faults(page)) == (True, [])
+        photograph(page, f"ignore-after-{locale}")
+        page.keyboard.press("Enter")
+        expect(page.locator("#cameras .ignored li")).to_have_count(0)
+        assert behind.running.ignored()["gate"] == ()
+        still(server, behind)
+        expect(buttons).to_have_count(0)
+
+
+def show_portraits(server, behind) -> None:
+    """Show a live picture with two faces that never moved."""
+    frame = Frame("gate", 0, 0.0, np.full((480, 854, 3), 120, np.uint8))
+    boxes = [Box(854 * x1, 480 * y1, 854 * x2, 480 * y2) for x1, y1, x2, y2 in STILL]
+    tracks = [Track(i, box, 90, 5.0, Verdict.NONE, is_picture=True) for i, box in enumerate(boxes)]
+    picture = draw(Step(frame, (), tuple(tracks), ()), boxes, Role.OPERATOR)
+    server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, picture))
+
+
+def test_an_ignored_place_is_judged_again_by_its_button_and_what_is_not_saved_says_so(
+    chromium, site, server, behind, monkeypatch
+):
+    ignoring = behind.running.ignore
+    unsaved = lambda *asked: replace(ignoring(*asked), problem=SavingProblem.NOT_WRITABLE)  # noqa: E731
+    running = replace(behind.running, ignore=unsaved)
+    ignoring("gate", STILL[0], True)
+    app = build_app(Config(), TOKENS, replace(behind, running=running))
+    with WebServer(app, WebConfig(port=free_port()), pytest.fail) as own, chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{own.url}login#token={TOKENS.operator}")
+        page.get_by_role("button", name="Judge again in ignored place 1 of gate").click()
+        expect(page.locator("#cameras .kept")).to_contain_text(
+            "Faces in this place are judged again now. This could not be saved, because config.yaml cannot "
+            "be written. It lasts until gatecam restarts. To keep it, add this line to the settings file: "
+            "ignore: [["
+        )
+        assert behind.running.ignored()["gate"] == ()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator("#cameras .ignored li")).to_have_count(1)
+
+
 def test_who_wants_less_motion_begins_with_pictures_paused(chromium, server):
     with chromium.new_context(reduced_motion="reduce") as context:
         page = context.new_page()
@@ -586,7 +690,7 @@ def test_the_operator_filters_events_and_takes_them_along(visit):
 
 
 LATIN = re.compile("[A-Za-z]{2,}")
-DATA = {"gatecam", "gate", "CSV", "English", "MiB", "GB", "cpu", "log", "min", "AM", "PM"}
+DATA = {"gatecam", "gate", "config", "yaml", "CSV", "English", "MiB", "GB", "cpu", "log", "min", "AM", "PM"}
 
 
 def test_no_page_shows_a_word_outside_of_the_table(chromium, server, behind, monkeypatch):
@@ -603,6 +707,9 @@ def test_no_page_shows_a_word_outside_of_the_table(chromium, server, behind, mon
         for presence in (STATES["welcome"], STATES["missing"], STATES["unseen"]):
             tell(server, behind, presence)
         until(page, "document.querySelector('#cameras li.blind')")
+        still(server, behind, *STILL)
+        page.locator(".view button").first.click()
+        until(page, "document.querySelector('.ignored li')")
         page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         until(page, "document.querySelector('#hours svg') && document.querySelector('#settings input')")
         page.get_by_label("가").last.fill("2")
@@ -637,7 +744,7 @@ def test_a_korean_sees_every_page_in_korean_and_may_switch(chromium, server, beh
         page.get_by_role("link", name="한국어").click()
         until(page, f"{HAS_EVENTS} && document.documentElement.lang === 'ko'")
         tell(server, behind, STATES["missing"])
-        expect(page.locator("#cameras .what")).to_have_text("2명, 가장 가까운 사람: 마스크 미착용")
+        expect(page.locator("#cameras .what")).to_have_text("2명, 안내 대상: 마스크 미착용")
         expect(page.locator("#hours svg")).to_be_visible()
         PICTURES.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=PICTURES / f"operator-ko-{size}-whole.png", full_page=True)

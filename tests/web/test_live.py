@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
 
 import numpy as np
@@ -13,8 +14,17 @@ import pytest
 pytest.importorskip("fastapi")
 
 from gatecam.settings.schema import CameraConfig, Config, PrivacyConfig, WebConfig
-from gatecam.types import Frame, Presence, Step, Verdict
-from gatecam.web.live import Hub, LivePictures, Viewer, encode, state_message
+from gatecam.types import Box, Frame, Presence, Step, Track, Verdict
+from gatecam.web.live import (
+    Hub,
+    LivePictures,
+    Viewer,
+    draw,
+    encode,
+    state_message,
+    still_message,
+    still_places,
+)
 from gatecam.web.tokens import Role
 from tests.cli.conftest import picture
 from tests.finder import FakeFinder
@@ -190,3 +200,46 @@ def test_no_picture_outlasts_those_who_looked_or_the_cameras_sight():
     hub.show("gate", Role.OPERATOR, b"before it was covered")
     hub.tell_state(Presence("gate", blindness="covered"))
     assert (hub.next_pictures(later), hub.picture("gate")) == ([], None)
+
+
+def test_operators_learn_where_faces_never_moved_until_the_camera_is_blind():
+    hub = Hub(["gate"])
+    operator, door = Viewer(Role.OPERATOR, ("gate",)), Viewer(Role.DOOR, ("gate",))
+    hub.join(operator)
+    hub.join(door)
+    hub.tell_still("gate", ((0.1, 0.2, 0.3, 0.4),))
+    assert (operator.still, door.still) == ({"gate": ((0.1, 0.2, 0.3, 0.4),)}, {})
+    operator.still.clear()
+    hub.tell_still("gate", ((0.1, 0.2, 0.3, 0.4),))
+    assert operator.still == {}
+    late = Viewer(Role.OPERATOR, ("gate",))
+    hub.join(late)
+    assert late.still == {"gate": ((0.1, 0.2, 0.3, 0.4),)}
+    hub.tell_state(Presence("gate", blindness="dark"))
+    assert operator.still == {"gate": ()}
+
+
+def test_places_of_pictures_are_whole_hundredths_around_the_faces():
+    frame = Frame("gate", 0, 0.0, np.zeros((480, 640, 3), np.uint8))
+    tracks = (
+        Track(1, Box(66, 50, 130, 120), 90, 5.0, Verdict.NONE, is_picture=True),
+        Track(2, Box(66, 50, 130, 120), 90, 5.0, Verdict.NONE),
+        Track(3, Box(66, 50, 130, 120), 3, 0.2, Verdict.NONE, is_picture=True),  # may be about to move
+        Track(4, Box(600, 400, 700, 500), 90, 5.0, Verdict.NONE, is_picture=True),
+        Track(5, Box(700, 400, 800, 500), 90, 5.0, Verdict.NONE, is_picture=True),  # has left the picture
+    )
+    places = still_places(Step(frame, (), tracks, ()))
+    assert places == ((0.1, 0.1, 0.21, 0.25), (0.93, 0.83, 1.0, 1.0))
+    assert json.loads(still_message("gate", places)) == {
+        "camera": "gate",
+        "still": [list(one) for one in places],
+    }
+
+
+def test_the_picture_of_the_door_marks_the_addressed_person_without_words():
+    track = Track(1, Box(40, 60, 80, 100), 90, 5.0, Verdict.NONE)
+    plain = step(0, tracks=[track])
+    meant = Step(plain.frame, (), plain.tracks, (), track)
+    red = np.abs(image_of(draw(meant, (), Role.DOOR)) - (206, 32, 48)).max(axis=2) < 60
+    assert red.sum() > 100
+    assert not (np.abs(image_of(draw(plain, (), Role.DOOR)) - (206, 32, 48)).max(axis=2) < 60).sum() > 20

@@ -63,5 +63,6 @@ def test_the_document_names_all_that_the_operator_may_ask(api):
         "/api/events.csv",
         "/api/people",
         "/api/settings",
+        "/api/ignored",
         "/api/cameras/{name}/picture.jpg",
     }

@@ -140,6 +140,47 @@ def test_a_setting_that_is_none_or_out_of_bounds_is_refused(browser):
         assert answer.status_code == 422, wanted
 
 
+def test_a_place_is_ignored_and_judged_again_by_the_operator_alone(browser):
+    wanted = {"camera": "gate", "place": [0.1, 0.2, 0.3, 0.4], "ignored": True}
+    for headers, status in (({}, 401), (DOOR_BEARER, 403)):
+        assert browser.ask("POST", "/api/ignored", json=wanted, headers=headers).status_code == status
+        assert browser.ask("GET", "/api/ignored", headers=headers).status_code == status
+    browser.log_in()
+    assert browser.ask("POST", "/api/ignored", json=wanted).status_code == 403
+    assert get(browser, "/api/ignored").json() == {"gate": [], "문/앞": []}
+    told = browser.ask("POST", "/api/ignored", json=wanted, headers=browser.csrf()).json()
+    assert (told["places"]["gate"], told["problem"]) == ([[0.1, 0.2, 0.3, 0.4]], "")
+    assert get(browser, "/api/ignored").json()["gate"] == [[0.1, 0.2, 0.3, 0.4]]
+    again = {**wanted, "ignored": False}
+    told = browser.ask("POST", "/api/ignored", json=again, headers=browser.csrf()).json()
+    assert told["places"]["gate"] == []
+
+
+@pytest.mark.parametrize(
+    "changed", [{"camera": "yard"}, {"place": [0, 0, 1]}, {"place": [0, 0, 1, 2]}, {"place": "all"}]
+)
+def test_a_place_that_cannot_be_is_refused(browser, changed):
+    wanted = {"camera": "gate", "place": [0.1, 0.2, 0.3, 0.4], "ignored": True, **changed}
+    assert browser.ask("POST", "/api/ignored", json=wanted, headers=BEARER).status_code == 422
+
+
+def test_only_the_operator_is_told_of_pictures_and_only_when_they_change(server, behind):
+    place = (0.1, 0.2, 0.3, 0.4)
+    with live(server) as operator, live(server, DOOR_BEARER, "?page=door") as door:
+        for socket, cameras in ((operator, 2), (door, 1)):
+            for _ in range(cameras):
+                socket.recv(timeout=10)
+        for places in ((place,), (place,), ()):
+            server.call_soon(lambda places=places: behind.hub.tell_still("gate", places))
+        told = [json.loads(operator.recv(timeout=10))]
+        if told[0]["still"]:  # otherwise both came before it was sent
+            told.append(json.loads(operator.recv(timeout=10)))
+        assert told[-1] == {"camera": "gate", "still": []}
+        server.call_soon(lambda: behind.hub.tell_state(Presence("gate", 1, Verdict.NONE)))
+        assert json.loads(door.recv(timeout=10))["people"] == 1
+        assert json.loads(operator.recv(timeout=10))["people"] == 1
+
+
 def test_a_picture_is_there_while_there_is_one(browser, behind):
     path = "/api/cameras/문/앞/picture.jpg"
     for role in (Role.DOOR, Role.OPERATOR):

@@ -33,12 +33,14 @@ function last(seconds) {
 // Cameras: what they see now. A picture that is not live shows its time.
 function card(name) {
   const item = document.createElement("li");
-  item.innerHTML = "<canvas width=640 height=360 role=img></canvas><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p><a></a></p>";
+  item.innerHTML = "<div class=frame><div class=view><canvas width=640 height=360 role=img></canvas></div></div><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p class=hint></p><ul class=ignored></ul><p class=kept><span role=status></span> <button type=button class=undo hidden></button></p><p><a></a></p>";
   item.querySelector("h3").textContent = name;
   item.querySelector("a").textContent = word("now.door");
   item.querySelector("a").href = `/door?camera=${encodeURIComponent(name)}`;
   item.querySelector("a").setAttribute("aria-label", word("now.door_of", { camera: name }));
   item.querySelector("canvas").setAttribute("aria-label", word("now.picture", { camera: name }));
+  item.querySelector(".ignored").setAttribute("aria-label", word("ignore.places", { camera: name }));
+  item.querySelector(".undo").textContent = word("ignore.undo");
   return item;
 }
 function mark(item, isStill) {
@@ -52,6 +54,7 @@ const live = {
   state(told) {
     const item = $("cameras").children[cameras.indexOf(told.camera)];
     if (!item) return;
+    if (told.still) return showStill(item, told.camera, told.still);
     item.classList.remove("lost");
     item.classList.toggle("blind", Boolean(told.blindness));
     mark(item, isStill(item));
@@ -64,6 +67,7 @@ const live = {
     if (!item || (item.dataset.at && isStill(item))) return picture.close();
     item.dataset.at = Date.now();
     paint(item.querySelector("canvas"), picture);
+    item.style.setProperty("--aspect", item.querySelector("canvas").width / item.querySelector("canvas").height);
     mark(item, isStill(item));
   },
   lost() {
@@ -71,6 +75,7 @@ const live = {
     for (const item of $("cameras").children) {
       item.classList.add("lost");
       mark(item, true);
+      showStill(item, "", []);
       item.querySelector(".what").textContent = word("now.no_connection");
       item.querySelector(".rate").textContent = "";
     }
@@ -80,6 +85,60 @@ const live = {
     refreshCharts();
   },
 };
+
+// Faces that never moved: a button over each ignores its place. The buttons of faces that are still there stay, so that
+// the focus does too.
+function showStill(item, camera, places) {
+  const view = item.querySelector(".view"), old = new Map([...view.querySelectorAll("button")].map((one) => [one.dataset.place, one]));
+  for (const [x1, y1, x2, y2] of places) {
+    const key = [x1, y1, x2, y2].join();
+    if (old.delete(key)) continue;
+    const button = document.createElement("button"), near = [...old].find(([name]) => isNear(name.split(","), [x1, y1, x2, y2]));
+    if (near) { place(near[1], x1, y1, x2, y2); old.delete(near[0]); continue; }
+    Object.assign(button, { type: "button", title: word("ignore.button") });
+    button.setAttribute("aria-label", word("ignore.button"));
+    button.onclick = () => ignore(item, camera, button.dataset.place.split(",").map(Number), true);
+    place(button, x1, y1, x2, y2);
+    view.append(button);
+  }
+  for (const button of old.values()) button.remove();
+  item.querySelector(".hint").textContent = places.length ? word("ignore.hint") : "";
+}
+const isNear = (one, other) => one.every((value, i) => Math.abs(value - other[i]) < 0.025);
+function place(button, x1, y1, x2, y2) {
+  button.dataset.place = [x1, y1, x2, y2].join();
+  const share = (value) => `${100 * value}%`;
+  Object.assign(button.style, { left: share((x1 + x2) / 2), top: share((y1 + y2) / 2), width: share(x2 - x1), height: share(y2 - y1) });
+}
+async function ignore(item, camera, place, ignored) {
+  const said = item.querySelector(".kept span"), undo = item.querySelector(".undo");
+  try {
+    const told = await ask("/api/ignored", { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify({ camera, place, ignored }) });
+    said.textContent = [word(ignored ? "ignore.done" : "ignore.undone"), ...(told.problem ? [word(`unsaved.${told.problem}`, told), word("ignore.until_restart", told)] : [word("ignore.saved", told)])].join(" ");
+    undo.onclick = () => ignore(item, camera, place, !ignored);
+    undo.hidden = false;
+    undo.focus();
+    showIgnored(told.places);
+  } catch (error) {
+    said.textContent = error.message;
+  }
+}
+function showIgnored(places) {
+  cameras.forEach((camera, at) => {
+    const item = $("cameras").children[at], list = item.querySelector(".ignored"), key = JSON.stringify(places[camera]);
+    if (list.dataset.places === key) return;
+    list.dataset.places = key;
+    list.replaceChildren(...(places[camera] ?? []).map((one, index) => {
+      const line = document.createElement("li"), button = document.createElement("button"), n = index + 1;
+      button.type = "button";
+      button.textContent = word("ignore.remove");
+      button.setAttribute("aria-label", word("ignore.remove_of", { n, camera }));
+      button.onclick = () => ignore(item, camera, one, false);
+      line.append(word("ignore.place", { n }), " ", button);
+      return line;
+    }));
+  });
+}
 
 function showPause() {
   $("pause").textContent = word(isPaused ? "page.resume" : "page.pause");
@@ -242,6 +301,7 @@ async function askSettings() {
 function refresh() {
   showHealth().catch(tell("summary"));
   showNewer().catch(tell("found"));
+  ask("/api/ignored").then(showIgnored, () => {}); // showHealth already reports the error
   askSettings().catch(() => {}); // showHealth already reports the error
 }
 const refreshCharts = () => showPeople().catch(tell("people"));
@@ -255,7 +315,7 @@ $("logout").onclick = async () => { await fetch("/logout", { method: "POST", hea
 showPause();
 (async () => {
   csrf = (await session()).csrf_token;
-  await Promise.all([showHealth().catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found")), askSettings().catch(tell("said"))]);
+  await Promise.all([showHealth().then(() => ask("/api/ignored")).then(showIgnored).catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found")), askSettings().catch(tell("said"))]);
   setInterval(refresh, POLL_MS);
   setInterval(refreshCharts, CHARTS_MS);
 })();
