@@ -70,6 +70,9 @@ def test_a_detector_is_scored_told_and_written(gatecam, scenes, tmp_path, save_p
     assert teacher["scores"]["0.3"]["precise"] is None
     assert teacher["false_alarms"]["detections"] == 1
     assert "They flatter these teachers" in " ".join(ended.out.split())
+    assert "mask: none" in ended.out
+    assert "mask: correct" not in ended.out, "no face has that state"
+    assert "Widest gaps" not in ended.out, "no group is large enough"
     score = stock["scores"]["0.5"]
     recall = {name: (rate["count"], rate["of"]) for name, rate in score["recall"].items()}
     assert recall["all"] == recall["mask: none"] == (COUNT - 1, COUNT)

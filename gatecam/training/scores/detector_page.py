@@ -157,7 +157,8 @@ def _usual_rows(scores: Sequence[DetectorScore]) -> Iterator[tuple[str, ...]]:
     yield from _group_rows(scores, [score.recall for score in scores])
     for name in scores[0].precision:
         rates = [score.precision[name] for score in scores]
-        yield f"precision, {name}", "", *(f"{_share(rate)} of {rate.of:,}" for rate in rates)
+        if name == ALL or any(rate.of for rate in rates):
+            yield f"precision, {name}", "", *(f"{_share(rate)} of {rate.of:,}" for rate in rates)
     areas = [with_interval(s.average_precision, s.average_precision_interval) for s in scores]
     yield "average precision", "", *areas
 
@@ -172,8 +173,10 @@ def _precise_rows(scores: Sequence[DetectorScore]) -> Iterator[tuple[str, ...]]:
 def _group_rows(
     scores: Sequence[DetectorScore], recalls: Sequence[Mapping[str, Rate]]
 ) -> Iterator[tuple[str, ...]]:
+    """Yield a row of recalls for each group that has faces."""
     for name, rate in scores[0].recall.items():
-        yield name, f"{rate.of:,}", *(_share(recall[name]) if recall else "–" for recall in recalls)
+        if rate.of:
+            yield name, f"{rate.of:,}", *(_share(recall[name]) if recall else "–" for recall in recalls)
 
 
 GAPS = ("IoU", "detector", "by", "widest gap", "best", "worst")

@@ -128,7 +128,8 @@ def print_evaluation(evaluation: DetectorEvaluation) -> None:
         console.print(TEACHERS_FLATTERED, markup=False, highlight=False)
     for title, columns, rows in score_tables(reports):
         console.print(table(title, columns, rows))
-    console.print(table("Widest gaps in recall between groups", GAPS, gap_rows(reports), 3))
+    if gaps := list(gap_rows(reports)):
+        console.print(table("Widest gaps in recall between groups", GAPS, gaps, 3))
     console.print(table("Found and classified correctly", JOINT, joint_rows(reports), 3))
     console.print(
         table(f"The same by label, {reports[0].weights}", JOINT_LABELS, joint_label_rows(reports[0]), 3)
