@@ -21,7 +21,7 @@ from gatecam.types import Floats
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import Networks
 
-KEPT_SHARE = 0.995  # share of the remaining faces that P-Net and R-Net must each keep
+KEPT_SHARE = 0.998  # share of the remaining faces that P-Net and R-Net must each keep
 PRECISION = 0.98  # precision that O-Net's detections must have
 LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # lower limits of the thresholds
 SLACK = 1e-3  # in logits, so that rounding loses no face that is at the threshold

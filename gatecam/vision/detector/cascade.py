@@ -42,6 +42,7 @@ from gatecam.vision.ops import nms
 NMS_CANDIDATES, PNET_KEPT, RNET_KEPT = 400, 128, 96  # boxes per frame: before NMS, then after each NMS
 P_IOU, R_IOU = 0.6, 0.6  # NMS removes the weaker of two boxes above this IoU
 FACE_SHARE = 0.6  # the weaker of two faces is removed above this overlap, as a share of the smaller face
+UNSURE = (0.1, 0.85)  # scores of O-Net between which a candidate is cut again
 CHUNK = 512  # crops in one forward pass, which bounds memory in a crowd
 SIZES_KEPT = 8  # frame sizes whose sheets stay in the cache
 
@@ -199,9 +200,18 @@ class CascadeDetector:
         """Run O-Net on each candidate. Return the faces, best first in each frame, and their landmarks (N, 5,
         2).
 
-        The candidates include the hints, because those were faces in the frame before.
+        The candidates include the hints, because those were faces in the frame before. A candidate of which
+        O-Net is unsure is cut again at the box that O-Net corrected, and the better result counts.
         """
         outputs, squares = self._outputs(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
+        unsure = np.flatnonzero((outputs[:, 0] > UNSURE[0]) & (outputs[:, 0] < UNSURE[1]))
+        if len(unsure):
+            corrected = found.at(unsure).moved(
+                _moved(squares[unsure], outputs[unsure, 1:5]), outputs[unsure, 0]
+            )
+            again, cut = self._outputs(self._nets.onet, pictures, corrected, O_SIZE, O_MARGIN)
+            better = again[:, 0] > outputs[unsure, 0]
+            outputs[unsure[better]], squares[unsure[better]] = again[better], cut[better]
         side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
         landmarks = squares[:, None, :2] + outputs[:, 5:].reshape(-1, 5, 2) * side
         scored = found.moved(_moved(squares, outputs[:, 1:5]), outputs[:, 0])
