@@ -19,8 +19,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rich.console import Console
-
 from benchmarks.drawn_people import read_faces
 from benchmarks.scenes import COLUMNS, KINDS, Stage
 from gatecam.app import build_analyzer
@@ -31,6 +29,7 @@ from gatecam.bench.events.score import ClipScore
 from gatecam.bench.events.truth import Truth, read_truth
 from gatecam.capture.found import list_pictures
 from gatecam.errors import GatecamError
+from gatecam.runtime.console import open_console
 from gatecam.runtime.progress import progress
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.loading import load
@@ -144,7 +143,7 @@ def print_kinds(of_kind: dict[str, list[ClipScore]]) -> None:
                 "" if s.change.median_s is None else f"{s.change.median_s:.2f} … {s.change.worst_s:.2f}",
             )
         )
-    Console().print(table("By kind of scene", ("kind", *columns), rows))
+    open_console().print(table("By kind of scene", ("kind", *columns), rows))
 
 
 if __name__ == "__main__":

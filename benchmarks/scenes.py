@@ -371,18 +371,18 @@ def _stands(
 
 
 def _queue(stage: Stage, rng: np.random.Generator) -> Cast:
+    """People one after the other on one spot. The next comes 1.2 s after one has left."""
     near, x, start, actors = _size(rng), rng.uniform(0.35, 0.65), 0.3, []
+    move_s, came, left = {0: (0.0, x, x), 1: (0.6, -0.25, -0.25), 2: (0.6, -0.25, 1.25)}[int(rng.integers(3))]
     for index in range(4):
-        path = [
-            Waypoint(start, -0.25, near),
-            Waypoint(start + 0.6, x, near),
-            Waypoint(start + 0.6 + (stand := rng.uniform(1.4, 2.6)), x, near),
-            Waypoint(start + 1.2 + stand, 1.25, near),
-        ]
+        leaves = start + move_s + rng.uniform(1.4, 2.6)
+        path = [Waypoint(start + move_s, x, near), Waypoint(leaves, x, near)]
+        if move_s:
+            path = [Waypoint(start, came, near), *path, Waypoint(leaves + move_s, left, near)]
         look = "bare" if rng.random() < 0.75 else "right"
         actors.append(Actor(f"{index + 1}", stage.figure(rng), path, [(0, look)]))
-        start += stand + 1.2  # 1.2 s after one leaves the spot, the next is there
-    return actors, start + 0.8
+        start = leaves + move_s + 1.2
+    return actors, start
 
 
 def _return(stage: Stage, rng: np.random.Generator) -> Cast:
@@ -413,7 +413,7 @@ def _twins(stage: Stage, rng: np.random.Generator) -> Cast:
 
 
 def _crossing(stage: Stage, rng: np.random.Generator) -> Cast:
-    near, walk = _size(rng), rng.uniform(2.6, 4.0)
+    near, walk = _size(rng), rng.uniform(4.0, 6.5)
     looks = rng.permutation(["bare", str(rng.choice(["bare", "right"]))])
     paths = [
         [Waypoint(0.3, -0.25, near), Waypoint(0.3 + walk, 1.25, near)],

@@ -54,14 +54,17 @@ class Judged:
 class Episode:
     """Holds the time in which a person needs one event.
 
-    `due_s` is when the event is first due. `is_change` says whether the person was in view before, in another
-    state. `told` holds the events of this kind in order.
+    `due_s` is when the event is first due. The event may also come in an open state right before `from_s` or
+    right after `to_s`, which is from `open_s` until `closed_s`. `is_change` says whether the person was in
+    view before, in another state. `told` holds the events of this kind in order.
     """
 
     person: str
     kind: EventKind
     from_s: float
     to_s: float
+    open_s: float
+    closed_s: float
     is_change: bool
     due_s: float = 0.0
     is_required: bool = True
@@ -187,30 +190,33 @@ def _visits(person: Person, cooldown_s: float) -> list[tuple[float, float]]:
 def _episodes(person: Person, cooldown_s: float) -> list[Episode]:
     episodes: list[Episode] = []
     seen_s = -float("inf")  # when the person was last in view
+    open_s = seen_s  # when the open state began in which the person was last in view
     alerted: set[EventKind] = set()  # kinds of alert that are not told again until a mask is worn right
     for span in person.spans:
         kind, back = span.state.kind, span.from_s - seen_s <= cooldown_s
+        is_on = span.from_s == seen_s
         if not back:
             alerted.clear()
-        if kind is not None and back and episodes and episodes[-1].kind is kind:
-            episodes[-1].to_s = span.to_s
-        elif kind is not None:
-            is_new = kind not in alerted
-            episodes.append(
-                Episode(
-                    person.name,
-                    kind,
-                    span.from_s,
-                    span.to_s,
-                    is_change=back and bool(episodes),
-                    is_required=is_new,
-                )
-            )
+        if kind is None:
+            if span.state is State.ANY:
+                open_s = open_s if is_on and open_s < seen_s else span.from_s
+                if is_on and episodes and episodes[-1].closed_s == seen_s:
+                    episodes[-1].closed_s = span.to_s
+        elif back and episodes and episodes[-1].kind is kind:
+            episodes[-1].to_s = episodes[-1].closed_s = span.to_s
+        else:
+            start_s = open_s if is_on and open_s < seen_s else span.from_s
+            is_change = back and bool(episodes)
+            one = Episode(person.name, kind, span.from_s, span.to_s, start_s, span.to_s, is_change)
+            one.is_required = kind not in alerted
+            episodes.append(one)
             if kind is EventKind.MASK_OK:
                 alerted.clear()
             else:
                 alerted.add(kind)
         seen_s = span.to_s
+        if kind is not None:
+            open_s = seen_s
     return episodes
 
 
@@ -226,7 +232,9 @@ def _judge(
         mine = [
             event
             for event in rest
-            if event.kind is one.kind and one.from_s - SLACK_S <= event.time_s <= one.to_s + SLACK_S
+            if event.kind is one.kind
+            and min(one.open_s, one.from_s - SLACK_S) <= event.time_s <= max(one.closed_s, one.to_s + SLACK_S)
+            and event.kind not in _span_at(person, event.time_s).never
         ]
         one.told = mine
         if mine:
@@ -250,3 +258,8 @@ def _judge_other(person: Person, event: Event) -> Judged:
     else:
         mark = Mark.OPEN if span.state is State.ANY else Mark.WRONG
     return Judged(event, person.name, mark, about)
+
+
+def _span_at(person: Person, time_s: float) -> Span:
+    """Return the span of a person at a time, or the nearest one."""
+    return min(person.spans, key=lambda span: max(span.from_s - time_s, time_s - span.to_s, 0.0))

@@ -68,6 +68,23 @@ def test_what_never_may_be_told_is_wrong_in_an_open_state():
     assert marks(score([hidden], told(OK, 1), told(MISSING, 2))) == [Mark.WRONG, Mark.OPEN]
 
 
+@pytest.mark.parametrize(
+    ("time_s", "mark", "missing"),
+    [(1.0, Mark.RIGHT, 0), (5.5, Mark.RIGHT, 0), (7.5, Mark.OPEN, 1)],
+    ids=["before", "after", "in another open state"],
+)
+def test_an_alert_in_the_open_state_beside_an_episode_counts_for_it(time_s, mark, missing):
+    comes = person((0, 2, "any"), (2, 3, "any"), (3, 4, "none"), (4, 6, "any"), (7, 9, "any"))
+    scored = score([comes], told(MISSING, time_s))
+    assert marks(scored) == [mark]
+    assert summarize([scored]).alerts_missing.count == missing
+
+
+def test_what_is_never_to_be_told_counts_for_no_episode():
+    off = Person("1", (Span(0, 2, State.ANY, never=frozenset({MISSING})), Span(2, 9, State.NONE)))
+    assert marks(score([off], told(MISSING, 1), told(MISSING, 2.3))) == [Mark.WRONG, Mark.RIGHT]
+
+
 def test_latency_counts_from_where_a_person_would_say_so():
     summary = summarize([score([OFF], told(OK, 0.3), told(MISSING, 5.5)), score([BARE], told(MISSING, 0.3))])
     assert (summary.arrival.median_s, summary.change.worst_s) == (0.3, 1.5)
