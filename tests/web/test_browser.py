@@ -549,8 +549,8 @@ def test_an_ignored_place_is_judged_again_by_its_button_and_what_is_not_saved_sa
         page.get_by_role("button", name="Judge again in ignored place 1 of gate").click()
         expect(page.locator("#cameras .kept")).to_contain_text(
             "Faces in this place are judged again now. This could not be saved, because config.yaml cannot "
-            "be written. It lasts until gatecam restarts. To keep it, add this line to the settings file: "
-            "ignore: [["
+            "be written. It lasts until gatecam restarts or its settings file is saved. To keep it, add this "
+            "line to the settings file: ignore: [["
         )
         assert behind.running.ignored()["gate"] == ()
         page.get_by_role("button", name="Undo").click()
