@@ -233,7 +233,7 @@ def _judge(
             event
             for event in rest
             if event.kind is one.kind
-            and min(one.open_s, one.from_s - SLACK_S) <= event.time_s <= max(one.closed_s, one.to_s + SLACK_S)
+            and one.open_s - SLACK_S <= event.time_s <= one.closed_s + SLACK_S
             and event.kind not in _span_at(person, event.time_s).never
         ]
         one.told = mine

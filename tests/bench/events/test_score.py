@@ -70,11 +70,11 @@ def test_what_never_may_be_told_is_wrong_in_an_open_state():
 
 @pytest.mark.parametrize(
     ("time_s", "mark", "missing"),
-    [(1.0, Mark.RIGHT, 0), (5.5, Mark.RIGHT, 0), (7.5, Mark.OPEN, 1)],
-    ids=["before", "after", "in another open state"],
+    [(0.8, Mark.RIGHT, 0), (1.5, Mark.RIGHT, 0), (5.5, Mark.RIGHT, 0), (7.5, Mark.OPEN, 1)],
+    ids=["just before", "before", "after", "in another open state"],
 )
 def test_an_alert_in_the_open_state_beside_an_episode_counts_for_it(time_s, mark, missing):
-    comes = person((0, 2, "any"), (2, 3, "any"), (3, 4, "none"), (4, 6, "any"), (7, 9, "any"))
+    comes = person((1, 2, "any"), (2, 3, "any"), (3, 4, "none"), (4, 6, "any"), (7, 9, "any"))
     scored = score([comes], told(MISSING, time_s))
     assert marks(scored) == [mark]
     assert summarize([scored]).alerts_missing.count == missing
