@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,16 +97,28 @@ def iou(a: Box, b: Box) -> float:
     return inside / union if union > 0 else 0.0
 
 
-def pair_faces(tracks: Sequence[Expected], faces: Sequence[Box]) -> dict[int, int]:
+def pair_faces(
+    tracks: Sequence[Expected], faces: Sequence[Box], penalty: Callable[[int, int], float] | None = None
+) -> dict[int, int]:
     """Decide which face belongs to which track. Return the face's index by the track's index.
 
     The cheapest pair comes first, and each track and face is used at most once. The cost falls with overlap
     and rises with distance. The time since a track's last face is added, so that a track seen just now is
     preferred to one that was lost. A face that is too far away or of another size belongs to no track.
+
+    Args:
+        tracks: where the tracks are expected.
+        faces: the boxes of the faces.
+        penalty: returns what is added to the cost of a track and a face, given their indices. It is called
+            only where the place leaves a choice: for contested faces and for tracks without a recent face.
     """
     if not tracks or not faces:
         return {}
     costs = _pair_costs(tracks, faces)
+    if penalty is not None:
+        lost = np.array([[not track.seen] for track in tracks])
+        for track, face in np.argwhere(np.isfinite(costs) & (_contested(costs) | lost)):
+            costs[track, face] += penalty(int(track), int(face))
     pairs: dict[int, int] = {}
     while np.isfinite(costs.min()):
         track, face = divmod(int(costs.argmin()), costs.shape[1])
@@ -114,6 +126,20 @@ def pair_faces(tracks: Sequence[Expected], faces: Sequence[Box]) -> dict[int, in
         costs[track, :] = np.inf
         costs[:, face] = np.inf
     return pairs
+
+
+def contested_faces(tracks: Sequence[Expected], faces: Sequence[Box]) -> set[int]:
+    """Return the indices of the faces that may belong to several tracks."""
+    if not tracks or not faces:
+        return set()
+    return {int(face) for _, face in np.argwhere(_contested(_pair_costs(tracks, faces)))}
+
+
+def _contested(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark the possible pairs whose face has another possible track or whose track has another face."""
+    possible = np.isfinite(costs)
+    several = (possible.sum(axis=0, keepdims=True) > 1) | (possible.sum(axis=1, keepdims=True) > 1)
+    return np.asarray(possible & several, np.bool_)
 
 
 def _pair_costs(tracks: Sequence[Expected], faces: Sequence[Box]) -> NDArray[np.float64]:

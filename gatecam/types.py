@@ -155,18 +155,18 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
-    """Holds a coarse layout of the colours around a face: hair, mask, shoulders and clothes.
+    """Holds a coarse layout of the colors around a face: hair, neck, shoulders and clothes.
 
-    `colours` is (rows, columns, 3) in CIE Lab. `weights` is (rows, columns), and 0 where a cell lies outside
-    the picture. The cells on the eyes and the nose always have the weight 0, so this is no face template. It
-    stays in memory for seconds and is never stored.
+    `colors` is (rows, columns, 3) in CIE Lab. `weights` is (rows, columns), and 0 where a cell lies outside
+    the picture. The cells of the face itself are empty, so this is no face template. It stays in memory for
+    seconds and is never stored.
     """
 
-    colours: Floats
+    colors: Floats
     weights: Floats
 
     def __post_init__(self) -> None:
-        _expect_shape("weights", self.weights, self.colours.shape[:2])
+        _expect_shape("weights", self.weights, self.colors.shape[:2])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +191,7 @@ class Track:
     since the last, 0 if the face is in this frame. `probability` is the smoothed probability of `verdict`.
     `faces` holds the face of this frame, or is empty while the track continues without one. `is_picture` is
     True until the face has moved, so pictures on walls and screens keep it. Such a track causes no event, is
-    not counted and is never the nearest person.
+    not counted and is never the nearest person. `looks` is the mean of the person's recent faces, if known.
     """
 
     id: int
@@ -203,6 +203,7 @@ class Track:
     probability: float = 0.0
     missing_s: float = 0.0
     is_picture: bool = False
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True, slots=True)

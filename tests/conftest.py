@@ -16,7 +16,8 @@ import pytest
 
 from gatecam.capture.images import read_image
 from gatecam.labels import MASK_LABELS
-from gatecam.types import Box, Detection, Face, Floats, Image, Prediction, Track, Verdict
+from gatecam.types import Box, Detection, Face, Floats, Image, Looks, Prediction, Track, Verdict
+from gatecam.vision.looks import WEIGHTS
 
 # OpenVINO reports each network that it converts to its maker, from a forked process that takes seconds.
 # gatecam keeps it from that, but not where a test imports it first.
@@ -24,6 +25,7 @@ sys.modules.setdefault("openvino_telemetry", None)
 
 MakeFace = Callable[..., Face]
 MakeTrack = Callable[..., Track]
+Color = tuple[float, float, float]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,12 +70,25 @@ def make_face() -> MakeFace:
         sure: float = 0.95,
         score: float = 0.99,
         landmarks: Floats | None = None,
+        looks: Looks | None = None,
     ) -> Face:
         probabilities = np.full(3, (1 - sure) / 2, np.float32)
         probabilities[MASK_LABELS.index(mask)] = sure
         box = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
         gender, age = np.full(2, 1 / 2, np.float32), np.full(3, 1 / 3, np.float32)
-        return Face(Detection(box, score, landmarks), Prediction(probabilities, gender, age))
+        return Face(Detection(box, score, landmarks), Prediction(probabilities, gender, age), looks=looks)
+
+    return build
+
+
+@pytest.fixture
+def make_looks() -> Callable[[Color], Looks]:
+    """Builds the looks of a person in clothes of one color (CIE Lab), before a gray wall."""
+
+    def build(clothes: Color) -> Looks:
+        colors = np.tile(np.float32(clothes), (*WEIGHTS.shape, 1))
+        colors[:3] = (60, 0, 0)
+        return Looks(colors, WEIGHTS)
 
     return build
 
@@ -90,9 +105,12 @@ def make_track() -> MakeTrack:
         side: float = 80,
         missing_s: float = 0.0,
         probability: float = 0.9,
+        looks: Looks | None = None,
     ) -> Track:
         box = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-        return Track(track_id, box, 3, 0.1, verdict, probability=probability, missing_s=missing_s)
+        return Track(
+            track_id, box, 3, 0.1, verdict, probability=probability, missing_s=missing_s, looks=looks
+        )
 
     return build
 

@@ -94,6 +94,7 @@ def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]
     for path in sorted(folder.glob(SESSIONS.format(port="*"))):
         yield "logins to the pages", str(path), "nothing about people", "until they end, 400 days at most"
     yield "pictures of people", "nowhere", "none", "not kept"
+    yield "colors of clothes and hair", "memory only", "never a template of a face", "seconds"
 
 
 def _pages(settings: Config) -> str:

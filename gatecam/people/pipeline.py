@@ -1,8 +1,8 @@
 """Turn frames into steps: analyze, track, decide.
 
-Only the planner, the tracker and the policy keep state from frame to frame.
+The planner, the tracker, the policy, `Life` and `Addressee` keep state from frame to frame.
 
-frames ─► FaceAnalyzer ─► faces ─► Tracker ─► tracks ─► Policy ─► events ─► Step
+frames ─► FaceAnalyzer ─► faces ─► Tracker ─► Life ─► tracks ─► Policy ─► events ─► Step
                ▲                      │
                └─── SearchPlanner ◄───┘ where faces are expected
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from gatecam.geometry import is_in_any
 from gatecam.people.addressee import Addressee
+from gatecam.people.life import Life
 from gatecam.ports import FaceAnalyzer, Policy, SearchPlanner, Tracker
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Regions
@@ -43,7 +44,7 @@ class Pipeline:
         ignore: Regions = (),
     ) -> None:
         self._analyzer, self.tracker, self.policy, self.planner = analyzer, tracker, policy, planner
-        self._addressee = Addressee()
+        self._life, self._addressee = Life(), Addressee()
         self.ignore = ignore
         self._telemetry = telemetry or Telemetry()
         self._batch = batch
@@ -75,7 +76,7 @@ class Pipeline:
         """Update the tracks with a frame's faces, decide its events and choose whom to speak to."""
         with self._telemetry.stage("track"):
             wanted = [face for face in faces if not is_in_any(face.detection.box, self.ignore, frame.image)]
-            tracks = tuple(self.tracker.update(wanted, frame.time_s))
+            tracks = self._life.mark(frame.image, self.tracker.update(wanted, frame.time_s), frame.time_s)
             events = tuple(self.policy.decide(tracks, frame.time_s, frame.index))
             addressed = self._addressee.of(tracks)
         return Step(frame, tuple(faces), tracks, events, addressed)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gatecam.geometry import iou
+from gatecam.people.looks import UNLIKE, unlikeness
 from gatecam.settings.schema import PolicyConfig
-from gatecam.types import Box, Event, EventKind, Track, Verdict
+from gatecam.types import Box, Event, EventKind, Looks, Track, Verdict
 
 MAX_REMINDERS = 3  # for each alert: someone who ignores three will ignore a fourth
-SAME_PLACE_IOU = 0.3  # a new track that overlaps an ended track's last box this much is the same person
+SAME_PLACE_IOU = 0.3  # a new track that overlaps an ended track's last box this much is in the same place
+RETURN_SIDES = 2.0  # somebody who looks the same may return this far away, in sides of the smaller face ...
+RETURN_RATIO = 2.0  # ... and this much nearer or farther, as the ratio of the faces' sides
 
 _KINDS = {
     Verdict.NONE: EventKind.MASK_MISSING,
@@ -24,6 +28,7 @@ class _Person:
     """Records the events about one person. `current` holds those since the mask last went on or off."""
 
     box: Box  # where the person was last seen
+    looks: Looks | None
     listed_s: float  # when the tracker last listed the track
     said_s: dict[EventKind, float] = field(default_factory=dict)
     current: frozenset[EventKind] = frozenset()
@@ -41,8 +46,9 @@ class AlertPolicy:
     - While an alert lasts, it causes `mask_reminder` every `remind_s`, at most `MAX_REMINDERS` times.
     - `correct` causes `mask_ok` once. If the mask comes off later, there is a new alert.
     - No kind is repeated within `cooldown_s` for one person.
-    - A track that appears where another one was lost at most `cooldown_s` ago is the same person.
-    - `unknown` and tracks without a face in this frame cause nothing and change nothing.
+    - A track that appears near the place where another one was lost at most `cooldown_s` ago is the same
+      person if the colors of clothes and hair agree. Where these are not known, the place must be the same.
+    - `unknown`, pictures and tracks without a face in this frame cause nothing and change nothing.
     """
 
     def __init__(self, config: PolicyConfig, camera: str) -> None:
@@ -56,12 +62,12 @@ class AlertPolicy:
 
     def decide(self, tracks: Sequence[Track], time_s: float, frame: int) -> list[Event]:
         """Return the events of this frame in the order of its tracks."""
-        seen = [track for track in tracks if track.missing_s == 0]
+        seen = [track for track in tracks if track.missing_s == 0 and not track.is_picture]
         self._meet(seen, time_s)
         events = []
         for track in seen:
             person = self._people[track.id]
-            person.box = track.box
+            person.box, person.looks = track.box, track.looks
             kind = self._due(person, track.verdict, time_s)
             if kind is not None:
                 first = not person.said_s
@@ -83,7 +89,7 @@ class AlertPolicy:
         return events
 
     def _meet(self, seen: Sequence[Track], time_s: float) -> None:
-        """Give every new track a person, either one lost in the same place or a new one."""
+        """Give every new track a person, either one who was lost or a new one."""
         seen_ids = {track.id for track in seen}
         for track in seen:
             if track.id in self._people:
@@ -94,14 +100,14 @@ class AlertPolicy:
                 if track_id not in seen_ids
                 and not person.inherited
                 and time_s - person.listed_s <= self._config.cooldown_s
-                and iou(person.box, track.box) >= SAME_PLACE_IOU
+                and _is_same(person, track)
             ]
             if lost:
-                former = max(lost, key=lambda person: iou(person.box, track.box))
+                former = max(lost, key=lambda person: (iou(person.box, track.box), person.listed_s))
                 self._people[track.id] = replace(former, said_s=dict(former.said_s))
                 former.inherited = True
             else:
-                self._people[track.id] = _Person(track.box, time_s)
+                self._people[track.id] = _Person(track.box, track.looks, time_s)
 
     def _due(self, person: _Person, verdict: Verdict, time_s: float) -> EventKind | None:
         """Return the kind of event that is due for a person now, if any."""
@@ -129,6 +135,22 @@ class AlertPolicy:
             for track_id, person in self._people.items()
             if time_s - person.listed_s <= self._config.cooldown_s
         }
+
+
+def _is_same(person: _Person, track: Track) -> bool:
+    """Check whether a new track may be a person who was lost, from place and looks."""
+    in_place = iou(person.box, track.box) >= SAME_PLACE_IOU
+    unlike = unlikeness(person.looks, track.looks, in_place)
+    if unlike is None:
+        return in_place
+    return unlike <= UNLIKE and (in_place or _is_near(person.box, track.box))
+
+
+def _is_near(before: Box, now: Box) -> bool:
+    sides = math.sqrt(before.area), math.sqrt(now.area)
+    (x, y), (to_x, to_y) = before.center, now.center
+    near = math.hypot(to_x - x, to_y - y) <= RETURN_SIDES * min(sides)
+    return near and max(sides) <= RETURN_RATIO * min(sides)
 
 
 def _note(person: _Person, kind: EventKind, time_s: float) -> None:

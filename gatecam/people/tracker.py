@@ -2,7 +2,9 @@
 
 `FaceTracker.update` takes the faces of one frame and the frame's time:
   1. It predicts every track's box at that time, with a velocity that fades.
-  2. It pairs faces and tracks, best pair first, by overlap and by distance in face sides.
+  2. It pairs faces and tracks, best pair first, by overlap and by distance in face sides. Where that leaves a
+     choice, it compares the colors of clothes and hair. If a face that jumped into a track's place looks
+     unlike it, another person has come, and the track ends.
   3. It starts a track for each other face, unless the face mostly lies in the face of another track.
   4. It confirms a track and gives it an id once it has enough faces, so one false box is never counted.
   5. It lets a track without a face coast, and ends it after `lost_s`.
@@ -19,16 +21,26 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.geometry import pair_faces, shift
+from gatecam.geometry import iou, pair_faces, shift
 from gatecam.labels import MASK_LABELS
+from gatecam.people.looks import STRANGE, MeanLooks, unlikeness
 from gatecam.settings.schema import TrackerConfig
-from gatecam.types import Box, Detection, Expected, Face, Prediction, Track, Verdict
+from gatecam.types import Box, Detection, Expected, Face, Floats, Prediction, Track, Verdict
 
+SAME_PLACE_IOU = 0.3  # two boxes are in the same place if they overlap this much
 DUPLICATE_SHARE = 0.5  # two boxes are on one face if they share more than this part of the smaller one
 
 # Motion.
 VELOCITY_S = 0.3  # time constant of the velocity estimate, averages out jitter of 10 % of a face
 FADE_S = 0.5  # time constant with which a coasting track slows down
+
+# Looks.
+UNLIKE_COST = 1.0  # added to the cost of an unlike pair, about that of a whole face side of distance
+GAP_S = 0.1  # a track without a face for this long takes no unlike face: another person has come
+JUMP_SHARE = 0.35  # a face this far from where it was expected, in face sides, may be another person's
+JUMP_RATIO = 1.3  # ... as may one whose side has changed by this ratio from one frame to the next
+STRANGER_S = 1.0  # after a jump or gap, looks are compared for this long
+STRANGER_FACES = 3  # consecutive unlike faces that end a track
 
 # Life of a track.
 TRUSTED_WEIGHT = 0.8  # with this mean weight of the scores, `min_hits` faces confirm a track
@@ -39,6 +51,8 @@ STALL_S = 2.0  # all tracks end if two frames are further apart than this and `l
 # Verdict.
 MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
+ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is told sooner than one to thanks
+FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
 SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
 APART = 0.618  # golden ratio: shifts each person's turn by this part of `SURE_S`, so that turns spread evenly
@@ -74,16 +88,34 @@ def face_quality(detection: Detection) -> float:
     return size * score_weight(detection.score) * frontal_weight(detection)
 
 
+class _Run:
+    """Sums up the latest faces of one track that agree on the most likely state."""
+
+    def __init__(self, since_s: float) -> None:
+        self.since_s = since_s
+        self.faces = 0
+        self.weight = 0.0
+        self.sums: NDArray[np.float64] = np.zeros(len(_VERDICTS))
+
+    def add(self, mask: Floats, weight: float) -> None:
+        """Add the probabilities of one more face."""
+        self.sums += weight * mask
+        self.weight += weight
+        self.faces += 1
+
+
 class VerdictFilter:
     """Decides the verdict of one track from smoothed probabilities, with a threshold and hysteresis.
 
     Probabilities are averaged with the weights of `face_quality`, which fade to 1/e in `smooth_s`. The most
-    likely state is the candidate if it reaches `confidence`, otherwise the candidate is `unknown`.
+    likely state is the candidate if it reaches `confidence`, otherwise the candidate is `unknown`. If the
+    last faces agree on another state, the average starts again with them, so that a mask that comes off does
+    not wait until the faces before have faded.
 
     A candidate must hold for some time before it becomes the verdict: `settle_s` for a first alert and for
-    the return of the last verdict, `change_s` for all others. A first `correct` takes the longer `change_s`
-    because an alert is urgent but thanks are not, and a hand over the mouth is soon gone. A verdict that
-    faces contradict for twice `change_s` becomes `unknown`.
+    the return of the last verdict, two thirds of `change_s` for another alert, and `change_s` for `correct`.
+    An alert is urgent but thanks are not, and a hand over the mouth is soon gone. A verdict that faces
+    contradict for twice `change_s` becomes `unknown`.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -97,7 +129,9 @@ class VerdictFilter:
         self._candidate_s = 0.0  # since when the candidate holds
         self._candidate_faces = 0
         self._doubt_s: float | None = None  # since when the faces contradict the verdict
+        self._faces = 0.0  # number of faces in the average, faded as their weights are
         self._latest = Verdict.UNKNOWN  # the most likely state of the last face alone
+        self._run = _Run(0.0)
 
     def apply(self, config: TrackerConfig) -> None:
         """Apply new settings without losing the past faces."""
@@ -121,13 +155,29 @@ class VerdictFilter:
         kept = math.exp((self._time_s - time_s) / self._config.smooth_s) if self._weight else 0.0
         self._sums = self._sums * kept + weight * face.prediction.mask
         self._weight = self._weight * kept + weight
+        self._faces = self._faces * kept + 1
         self._time_s = time_s
-        self._latest = _VERDICTS[int(face.prediction.mask.argmax())]
+        latest = _VERDICTS[int(face.prediction.mask.argmax())]
+        if latest is not self._latest:
+            self._latest, self._run = latest, _Run(time_s)
+        self._run.add(face.prediction.mask, weight)
+        self._restart()
         self._note_candidate(time_s)
         self._decide(time_s)
 
     def _mean(self, verdict: Verdict) -> float:
         return float(self._sums[_VERDICTS.index(verdict)] / self._weight)
+
+    def _restart(self) -> None:
+        """Start the average again with the last faces if they agree on another state than it does."""
+        run = self._run
+        if self._latest is self._candidate or run.faces < MIN_FACES:
+            return
+        sure = run.sums[_VERDICTS.index(self._latest)] >= self._config.confidence * run.weight
+        if sure and run.weight / run.faces >= FRESH_WEIGHT * self._weight / self._faces:
+            self._sums, self._weight, self._faces = run.sums.copy(), run.weight, float(run.faces)
+            self._candidate, self._candidate_s = self._latest, run.since_s
+            self._candidate_faces = run.faces - 1  # without the last one, which is still to be noted
 
     def _note_candidate(self, time_s: float) -> None:
         means = self._sums / self._weight
@@ -155,9 +205,14 @@ class VerdictFilter:
     def _has_held(self, time_s: float) -> bool:
         first_alert = self._settled is Verdict.UNKNOWN and self._candidate is not Verdict.CORRECT
         back_again = self._candidate is self._settled
-        hold_s = self._config.settle_s if first_alert or back_again else self._config.change_s
+        hold_s = self._config.change_s
+        if first_alert or back_again:
+            hold_s = self._config.settle_s
+        elif self._candidate is not Verdict.CORRECT:
+            hold_s *= ALERT_SHARE
         return (
             time_s - self._candidate_s >= hold_s
+            and self._latest is self._candidate
             and self._candidate_faces >= MIN_FACES
             and self._mean(self._candidate) >= self._config.confidence
         )
@@ -208,11 +263,17 @@ class FaceTracker:
 
     def _pair(self, faces: Sequence[Face], time_s: float) -> None:
         """Give each track its face and start tracks for the other faces."""
-        pairs = pair_faces(self.expected(time_s), [face.detection.box for face in faces])
+
+        def penalty(person: int, face: int) -> float:
+            return self._people[person].penalty(faces[face], time_s)
+
+        pairs = pair_faces(self.expected(time_s), [face.detection.box for face in faces], penalty)
         for index, person in enumerate(self._people):
             person.face = None
             if index in pairs:
                 person.add(faces[pairs[index]], time_s)
+                if person.is_replaced:
+                    self._people[index] = _Person(faces[pairs[index]], time_s, self._config)
             else:
                 person.misses += 1
         taken = set(pairs.values())
@@ -258,6 +319,10 @@ class _Person:
         self._judged_s = time_s
         self._verdict = VerdictFilter(config)
         self._verdict.add(face, time_s)
+        self._looks = MeanLooks()
+        self._looks.add(face.looks, time_s)
+        self._jump_s = -math.inf  # when a face last came after a gap, or away from where it was expected
+        self._strangers = 0  # consecutive unlike faces since then
 
     def apply(self, config: TrackerConfig) -> None:
         """Apply new settings to the verdict."""
@@ -275,6 +340,7 @@ class _Person:
 
     def add(self, face: Face, time_s: float) -> None:
         """Update the track with the face of this frame."""
+        self._compare_looks(face, time_s)
         self._learn_velocity(face.detection.box, time_s)
         self.face, self.box, self.seen_s, self.misses = face, face.detection.box, time_s, 0
         self._hits += 1
@@ -283,9 +349,46 @@ class _Person:
             self._judged, self._judged_s = face, time_s
             self._verdict.add(face, time_s)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Return whether the latest faces look unlike those before, so they belong to another person."""
+        return self._strangers >= STRANGER_FACES
+
+    def penalty(self, face: Face, time_s: float) -> float:
+        """Return what is added to the cost of pairing this track with a face, because they look unlike."""
+        unlike = self._unlikeness(face)
+        if unlike is None or unlike <= STRANGE:
+            return 0.0
+        return math.inf if time_s - self.seen_s >= GAP_S else UNLIKE_COST
+
+    def _unlikeness(self, face: Face) -> float | None:
+        box = face.detection.box
+        return unlikeness(self._looks.looks, face.looks, iou(self.box, box) >= SAME_PLACE_IOU)
+
+    def _compare_looks(self, face: Face, time_s: float) -> None:
+        """Count the faces that look unlike the track after a jump. Learn the looks of all others."""
+        if self.misses or self._has_jumped(face.detection.box, time_s):
+            self._jump_s = time_s
+        if face.looks is None:
+            return
+        if self._is_doubted(time_s) and (self._unlikeness(face) or 0.0) > STRANGE:
+            self._strangers += 1
+        else:
+            self._strangers = 0
+            self._looks.add(face.looks, time_s)
+
+    def _has_jumped(self, box: Box, time_s: float) -> bool:
+        (x, y), (predicted_x, predicted_y) = box.center, self.predict(time_s).center
+        side, before = _side(box), _side(self.box)
+        moved = math.hypot(x - predicted_x, y - predicted_y) > JUMP_SHARE * min(side, before)
+        return moved or max(side, before) > JUMP_RATIO * min(side, before)
+
+    def _is_doubted(self, time_s: float) -> bool:
+        return time_s - self._jump_s <= STRANGER_S
+
     def known(self, time_s: float) -> Prediction | None:
         """Return the last prediction, or None if the face must be classified again."""
-        if self._verdict.is_sure:
+        if self._verdict.is_sure and not self._strangers and self._judged_s >= self._jump_s:
             is_due = self._turn(time_s) != self._turn(self._judged_s)
         else:
             is_due = time_s - self._judged_s >= UNSURE_S
@@ -330,6 +433,7 @@ class _Person:
             faces=(self.face,) if self.face else (),
             probability=self._verdict.probability,
             missing_s=0.0 if self.face else time_s - self.seen_s,
+            looks=self._looks.looks,
         )
 
 

@@ -342,7 +342,11 @@ class TrackerConfig(Section):
         default=0.25, ge=0, le=10, description="time for which a first verdict must hold to count, in s"
     )
     change_s: float = Field(
-        default=1.0, ge=0, le=10, description="time for which a new verdict must hold to replace one, in s"
+        default=0.9,
+        ge=0,
+        le=10,
+        description="time for which a new verdict must hold to replace one, in s; two thirds of it for a "
+        "mask that comes off or is worn wrong",
     )
 
 
@@ -359,8 +363,8 @@ class PolicyConfig(Section):
         default=3.0,
         ge=0,
         le=600,
-        description="time within which a face that returns to its place is the same person, who gets no "
-        "second alert, in s",
+        description="time within which a face that returns near its place, in the same clothes, is the same "
+        "person, who gets no second alert, in s",
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gatecam.errors import DeviceError
-from gatecam.geometry import pair_faces, region_box
+from gatecam.geometry import contested_faces, pair_faces, region_box
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config, Geometry
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
@@ -27,6 +27,7 @@ from gatecam.vision.device import (
     torch_threads,
     why_cuda_failed,
 )
+from gatecam.vision.looks import looks_of
 from gatecam.vision.windows import window_of
 
 T = TypeVar("T")
@@ -183,10 +184,10 @@ class NetworkAnalyzer:
         classified = iter(self._classified(images, new))
         return [
             [
-                _face(face, next(classified) if old is None else old, old)
+                _face(image, face, next(classified)) if old is None else Face(face, old, judged=False)
                 for face, old in zip(faces, olds, strict=True)
             ]
-            for faces, olds in zip(found, known, strict=True)
+            for image, faces, olds in zip(images, found, known, strict=True)
         ]
 
     def _classified(self, images: Sequence[Image], faces: Sequence[Sequence[Detection]]) -> list[Prediction]:
@@ -260,15 +261,21 @@ def _after(failed: Backend, error: Exception) -> Backend:
     return chosen
 
 
-def _face(detection: Detection, classified: Prediction, known: Prediction | None) -> Face:
-    """Return the face with the known prediction, if any, so that all backends give the same result."""
-    return Face(detection, classified) if known is None else Face(detection, known, judged=False)
+def _face(image: Image, detection: Detection, classified: Prediction) -> Face:
+    """Return a face that was classified in this image, with its looks."""
+    return Face(detection, classified, looks=looks_of(image, detection.box))
 
 
 def _known(faces: Sequence[Detection], tracks: Sequence[Expected]) -> list[Prediction | None]:
-    """Return the known prediction of the track that each face belongs to, or None."""
+    """Return the known prediction of the track that each face belongs to, or None.
+
+    It is None too if the face may belong to several tracks, because then its looks are needed.
+    """
     known: list[Prediction | None] = [None] * len(faces)
     if any(track.known for track in tracks):
-        for track, face in pair_faces(tracks, [face.box for face in faces]).items():
-            known[face] = tracks[track].known
+        boxes = [face.box for face in faces]
+        contested = contested_faces(tracks, boxes)
+        for track, face in pair_faces(tracks, boxes).items():
+            if face not in contested:
+                known[face] = tracks[track].known
     return known

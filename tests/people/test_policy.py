@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -280,6 +281,47 @@ class TestWithTheTracker:
             said += tell(policy, [(t, tracker.update(faces, t))])
         assert [(track_id, kind) for _, track_id, kind in said] == [(n, "mask_missing") for n in range(1, 6)]
         assert [round(t - 2 * n, 1) <= 0.5 for n, (t, _, _) in enumerate(said)] == [True] * 5
+
+
+RED, BLUE, DARK_RED = (50, 60, 40), (50, 0, -40), (46, 58, 38)
+
+
+@pytest.mark.parametrize(
+    ("second", "alerts"),  # the second track as (clothes, x, side)
+    [
+        pytest.param((RED, 100, 80), 1, id="the same clothes in the same place"),
+        pytest.param((DARK_RED, 190, 60), 1, id="the same person somewhat elsewhere and farther away"),
+        pytest.param((RED, 400, 80), 2, id="the same clothes far away"),
+        pytest.param((RED, 100, 200), 2, id="the same clothes much nearer"),
+        pytest.param((BLUE, 100, 80), 2, id="other clothes in the same place"),
+        pytest.param((None, 100, 80), 1, id="unknown clothes in the same place"),
+        pytest.param((None, 190, 60), 2, id="unknown clothes elsewhere"),
+    ],
+)
+def test_the_same_person_again_needs_place_and_looks(
+    policy: AlertPolicy, make_track: MakeTrack, make_looks, second, alerts
+) -> None:
+    clothes, x, side = second
+    looks = None if clothes is None else make_looks(clothes)
+    scene = [
+        (0.0, [make_track(1, looks=make_looks(RED))]),
+        (1.0, []),
+        (2.0, [make_track(2, x=x, side=side, looks=looks)]),
+    ]
+    assert kinds(tell(policy, scene)) == ["mask_missing"] * alerts
+
+
+def test_everyone_in_a_queue_of_unlike_people_on_one_spot_is_alerted(
+    policy: AlertPolicy, make_track: MakeTrack, make_looks
+) -> None:
+    clothes = [(50, 60 * np.cos(turn), 60 * np.sin(turn)) for turn in range(8)]
+    scene = [(1.2 * n, [make_track(n, looks=make_looks(color))]) for n, color in enumerate(clothes, 1)]
+    assert kinds(tell(policy, scene)) == ["mask_missing"] * 8
+
+
+def test_pictures_cause_nothing(policy: AlertPolicy, make_track: MakeTrack) -> None:
+    scene = [(float(second), [replace(make_track(), is_picture=True)]) for second in range(60)]
+    assert tell(policy, scene) == []
 
 
 def test_other_settings_tell_nobody_twice(policy: AlertPolicy, make_track: MakeTrack) -> None:

@@ -13,9 +13,10 @@ import pytest
 from gatecam.people.tracker import FaceTracker, VerdictFilter, face_quality, frontal_weight, score_weight
 from gatecam.ports import Tracker
 from gatecam.settings.schema import TrackerConfig
-from gatecam.types import Expected, Face, Track, Verdict
+from gatecam.types import Expected, Face, Looks, Track, Verdict
 
 MakeFace = Callable[..., Face]
+MakeLooks = Callable[..., Looks]
 CONFIG = TrackerConfig(min_hits=3, lost_s=1.0, confidence=0.7, smooth_s=0.4, settle_s=0.15, change_s=0.7)
 FRONTAL = np.array([[80, 90], [120, 90], [100, 105], [85, 120], [115, 120]], np.float32)
 
@@ -308,6 +309,44 @@ class TestPairing:
         assert len(tracker._people) < 10
 
 
+class TestLooks:
+    def test_whoever_steps_into_the_place_of_another_is_another(
+        self, make_face: MakeFace, make_looks: MakeLooks
+    ) -> None:
+        tracker, red, blue = FaceTracker(CONFIG), make_looks((50, 60, 40)), make_looks((50, 0, -40))
+        follow(tracker, [(t, [make_face(looks=red, mask="correct")]) for t in times(1.5, 30)])
+        seen = follow(tracker, [(t, [make_face(x=135, looks=blue)]) for t in times(0.6, 30, 1.5)])
+        assert [(track.id, track.verdict) for track in seen[-1]] == [(2, Verdict.NONE)]
+
+    def test_after_a_gap_an_unlike_face_is_another_person_at_once(
+        self, make_face: MakeFace, make_looks: MakeLooks
+    ) -> None:
+        tracker, red, blue = FaceTracker(CONFIG), make_looks((50, 60, 40)), make_looks((50, 0, -40))
+        follow(tracker, [(t, [make_face(looks=red)] if t < 0.5 else []) for t in times(0.7, 30)])
+        seen = follow(tracker, [(t, [make_face(looks=blue)]) for t in times(0.2, 30, 0.7)])
+        assert [(track.id, bool(track.faces)) for track in seen[-1]] == [(1, False), (2, True)]
+
+    def test_someone_who_stays_keeps_the_track_whatever_the_clothes_do(
+        self, make_face: MakeFace, make_looks: MakeLooks
+    ) -> None:
+        """Arms before the chest, a coat that is taken off: without a jump nobody else has come."""
+        tracker, red, blue = FaceTracker(CONFIG), make_looks((50, 60, 40)), make_looks((50, 0, -40))
+        scene = [(t, [make_face(looks=red if t < 1 else blue)]) for t in times(2, 30)]
+        assert ids(follow(tracker, scene)) == {1}
+
+    @pytest.mark.parametrize("pause_s", [0.0, 0.3])
+    def test_people_who_cross_keep_their_tracks(
+        self, make_face: MakeFace, make_looks: MakeLooks, pause_s: float
+    ) -> None:
+        """They meet, stay for a moment and turn back, so their paths alone would exchange them."""
+        tracker, red, blue = FaceTracker(CONFIG), make_looks((50, 60, 40)), make_looks((50, 0, -40))
+        for t in times(2 + pause_s, 30):
+            x = 100 + 100 * min(t, 1) - 100 * max(0.0, t - 1 - pause_s)
+            faces = [make_face(x=x, looks=red), make_face(x=410 - x, looks=blue)]
+            tracks = tracker.update(faces, t)
+        assert [(track.id, track.faces[0].looks) for track in tracks] == [(1, red), (2, blue)]
+
+
 class TestVerdict:
     @pytest.mark.parametrize("fps", [5, 10, 30, 60])
     @pytest.mark.parametrize("mask", ["none", "incorrect"])
@@ -333,11 +372,42 @@ class TestVerdict:
         assert verdicts.index(Verdict.CORRECT) == pytest.approx(0.7 * 30, abs=2)
 
     @pytest.mark.parametrize("fps", [5, 30, 60])
-    @pytest.mark.parametrize("hand_s", [0.3, 0.6, 0.9])
+    @pytest.mark.parametrize("hand_s", [0.3, 0.6])
     def test_a_hand_over_the_mouth_is_not_a_mask(self, make_face: MakeFace, fps: int, hand_s: float) -> None:
         verdicts = verdicts_of(make_face, [("none", 2.0), ("correct", hand_s), ("none", 2.0)], fps)
         assert set(verdicts) <= {Verdict.UNKNOWN, Verdict.NONE}
         assert verdicts[-1] is Verdict.NONE
+
+    @pytest.mark.parametrize("fps", [8, 15, 30])
+    @pytest.mark.parametrize(
+        ("parts", "within_s"),
+        [
+            pytest.param([("correct", 2.0), ("none", 1.5)], 0.8, id="off"),
+            pytest.param([("correct", 2.0), ("incorrect", 1.5)], 0.8, id="under the nose"),
+            pytest.param([("none", 2.0), ("correct", 1.5)], 1.0, id="on"),
+        ],
+    )
+    def test_a_change_is_given_soon(
+        self, make_face: MakeFace, fps: float, parts: list[tuple[str, float]], within_s: float
+    ) -> None:
+        verdicts = verdicts_of(make_face, parts, fps, config=TrackerConfig())
+        assert verdicts.index(Verdict(parts[1][0])) / fps - 2.0 <= within_s
+
+    def test_a_mask_that_comes_off_past_the_nose_is_only_off(self, make_face: MakeFace) -> None:
+        """The probabilities of mask-off.mp4: half a second of `incorrect` on the way from on to off."""
+        parts = [("correct", 2.0), ("incorrect", 0.5), ("none", 1.0)]
+        verdicts = verdicts_of(make_face, parts, 25, config=TrackerConfig())
+        assert changes(verdicts) == [Verdict.CORRECT, Verdict.NONE]
+
+    def test_the_probability_of_a_verdict_falls_as_soon_as_the_faces_agree_on_another(
+        self, make_face: MakeFace
+    ) -> None:
+        state = VerdictFilter(TrackerConfig())
+        for t in times(2.0, 30):
+            state.add(make_face(mask="none"), t)
+        for t in times(0.2, 30, 2.0):
+            state.add(make_face(mask="correct"), t)
+        assert (state.verdict, state.probability < 0.1) == (Verdict.NONE, True)
 
     @pytest.mark.parametrize("fps", [5, 30, 60])
     def test_a_mask_put_on_is_correct_within_two_seconds(self, make_face: MakeFace, fps: int) -> None:
@@ -360,7 +430,7 @@ class TestVerdict:
             state.add(make_face(sure=0.4), t)
         assert state.verdict is Verdict.UNKNOWN
         given = [t for t in times(2, 30, 6.0) if _add(state, make_face(mask="incorrect"), t) == "incorrect"]
-        assert given[0] - 6.0 > 0.7
+        assert given[0] - 6.0 > 2 / 3 * 0.7
 
     def test_doubt_that_ends_gives_the_old_verdict_back_soon(self, make_face: MakeFace) -> None:
         state = VerdictFilter(CONFIG)
@@ -453,12 +523,16 @@ def _add(state: VerdictFilter, face: Face, time_s: float) -> Verdict:
 
 
 def verdicts_of(
-    make_face: MakeFace, parts: Sequence[tuple[str, float]], fps: float, then_unsure_s: float = 0.0
+    make_face: MakeFace,
+    parts: Sequence[tuple[str, float]],
+    fps: float,
+    then_unsure_s: float = 0.0,
+    config: TrackerConfig = CONFIG,
 ) -> list[Verdict]:
     """The verdict after each frame of a scene of (mask, seconds), then of faces that say nothing."""
     faces = [make_face(mask=mask) for mask, seconds in parts for _ in times(seconds, fps)]
     faces += [make_face(sure=0.4) for _ in times(then_unsure_s, fps)]
-    state = VerdictFilter(CONFIG)
+    state = VerdictFilter(config)
     return [_add(state, face, index / fps) for index, face in enumerate(faces)]
 
 
@@ -544,7 +618,7 @@ class TestRhythm:
         self.judged_times(make_face, fps, masks)
         by_rhythm_s = self.settled_s
         self.judged_times(make_face, fps, masks, judge_all=True)
-        assert by_rhythm_s <= self.settled_s + 0.1
+        assert by_rhythm_s <= self.settled_s + 0.2, "the first face that differs may be known for that long"
 
     def test_a_face_counts_once_however_often_it_is_lent(self, make_face: MakeFace) -> None:
         verdicts = []
