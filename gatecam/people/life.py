@@ -69,7 +69,9 @@ class Life:
         self._alive &= ids - {track.id for track in tracks if self._is_picture(image, track)}
         self._places = {number: place for number, place in self._places.items() if number in ids}
         for track in tracks:
-            if track.id not in self._alive and track.faces:
+            if track.looks is None:  # its faces were not seen in this image, but are scripted
+                self._alive.add(track.id)
+            elif track.id not in self._alive and track.faces:
                 self._watch(image, track, time_s)
         self._pictures = [place for place in self._pictures if time_s - place.seen_s <= FORGET_S][
             -MOST_PLACES:

@@ -49,8 +49,9 @@ def pictures_of(life: Life, images: Iterator[Image], track: Track, start_s: floa
 
 
 @pytest.fixture
-def track(make_track, make_face) -> Track:
-    return replace(make_track(1, x=240, y=160, side=SIDE), faces=(make_face(),))
+def track(make_track, make_face, make_looks) -> Track:
+    looks = make_looks((50, 20, 20))
+    return replace(make_track(1, x=240, y=160, side=SIDE, looks=looks), faces=(make_face(),))
 
 
 STILL = [(240.0, 160.0)] * 45
