@@ -13,7 +13,8 @@ from gatecam.types import Box, Event, EventKind, Looks, Track, Verdict
 
 MAX_REMINDERS = 3  # for each alert: someone who ignores three will ignore a fourth
 SAME_PLACE_IOU = 0.3  # a new track that overlaps an ended track's last box this much is in the same place
-RETURN_SIDES = 2.0  # somebody who looks the same may return this far away, in sides of the smaller face ...
+ALIKE = UNLIKE / 2  # somebody who looks this much the same may return elsewhere ...
+RETURN_SIDES = 4.0  # ... this far away, in sides of the smaller face ...
 RETURN_RATIO = 2.0  # ... and this much nearer or farther, as the ratio of the faces' sides
 
 _KINDS = {
@@ -143,7 +144,7 @@ def _is_same(person: _Person, track: Track) -> bool:
     unlike = unlikeness(person.looks, track.looks, in_place)
     if unlike is None:
         return in_place
-    return unlike <= UNLIKE and (in_place or _is_near(person.box, track.box))
+    return unlike <= (UNLIKE if in_place else ALIKE) and (in_place or _is_near(person.box, track.box))
 
 
 def _is_near(before: Box, now: Box) -> bool:

@@ -283,7 +283,7 @@ class TestWithTheTracker:
         assert [round(t - 2 * n, 1) <= 0.5 for n, (t, _, _) in enumerate(said)] == [True] * 5
 
 
-RED, BLUE, DARK_RED = (50, 60, 40), (50, 0, -40), (46, 58, 38)
+RED, BLUE, DARK_RED = (50, 60, 40), (50, 0, -40), (47, 58, 38)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,8 @@ RED, BLUE, DARK_RED = (50, 60, 40), (50, 0, -40), (46, 58, 38)
     [
         pytest.param((RED, 100, 80), 1, id="the same clothes in the same place"),
         pytest.param((DARK_RED, 190, 60), 1, id="the same person somewhat elsewhere and farther away"),
-        pytest.param((RED, 400, 80), 2, id="the same clothes far away"),
+        pytest.param((RED, 350, 80), 1, id="the same clothes, seen late on the way back"),
+        pytest.param((RED, 500, 80), 2, id="the same clothes far away"),
         pytest.param((RED, 100, 200), 2, id="the same clothes much nearer"),
         pytest.param((BLUE, 100, 80), 2, id="other clothes in the same place"),
         pytest.param((None, 100, 80), 1, id="unknown clothes in the same place"),
