@@ -10,11 +10,15 @@ brightness of 12 × 12 cells of the face's box, and compares it in every frame:
 Walking, swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the threshold
 of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2.
 
+A face that came lives too: its place looked different in each of the small pictures of the whole scene that
+`Life` keeps of the last seconds. A picture looked the same before, even if it was hidden at times.
+
 Places of pictures are remembered. So a picture that was hidden for a while is known when it is free again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +40,10 @@ SURE_CHANGE = 3.0  # ... unless the change is this many times what noise can cau
 SAME_PLACE_IOU = 0.5
 PICTURE_S = 1.0  # a face without life for this long is remembered as a picture
 MOST_PLACES = 32
+SCENE_ROWS, SCENE_COLUMNS = 90, 160  # of the small pictures of the scene
+SCENE_S, SCENES, LEAST_SCENES = 1.0, 8, 2  # time between two, how many are kept, and how many are needed
+FOUND_LATE_S = 1.5  # a face may have been there this long before it was found
+COME_CHANGE = 10.0  # of half of the cells, 0 to 255
 FORGET_S = 600.0  # a picture's place that shows no face for this long is forgotten
 
 _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5))  # where the noise is measured
@@ -61,6 +69,7 @@ class Life:
     def __init__(self) -> None:
         self._alive: set[int] = set()
         self._places: dict[int, _Place] = {}  # by track
+        self._scenes: deque[tuple[float, Floats]] = deque(maxlen=SCENES)  # times and brightness
         self._pictures: list[_Place] = []  # places of tracks that ended, or are still there
 
     def mark(self, image: Image, tracks: Sequence[Track], time_s: float) -> tuple[Track, ...]:
@@ -73,9 +82,10 @@ class Life:
                 self._alive.add(track.id)
             elif track.id not in self._alive and track.faces:
                 self._watch(image, track, time_s)
-        self._pictures = [place for place in self._pictures if time_s - place.seen_s <= FORGET_S][
-            -MOST_PLACES:
-        ]
+        if not self._scenes or time_s - self._scenes[-1][0] >= SCENE_S:
+            self._scenes.append((time_s, _scene(image)))
+        kept = [place for place in self._pictures if time_s - place.seen_s <= FORGET_S]
+        self._pictures = kept[-MOST_PLACES:]
         return tuple(
             track if track.id in self._alive else replace(track, is_picture=True) for track in tracks
         )
@@ -83,10 +93,13 @@ class Life:
     def _watch(self, image: Image, track: Track, time_s: float) -> None:
         place = self._places.get(track.id)
         if place is None:
-            place = self._known_picture(track.box) or _place(image, track, time_s)
+            known = self._known_picture(track.box)
+            place = known or _place(image, track, time_s)
             place.changed = 0
             self._places[track.id] = place
-            if place.track_id == track.id:
+            if known is None:
+                if self._has_come(image, track, time_s):
+                    self._alive.add(track.id)
                 return
         change = _change_over_noise(image, place)
         place.changed = place.changed + 1 if change > 1 else 0
@@ -99,6 +112,19 @@ class Life:
             if place not in self._pictures and time_s - place.since_s >= PICTURE_S:
                 self._pictures.append(place)
 
+    def _has_come(self, image: Image, track: Track, time_s: float) -> bool:
+        """Check whether a new face's place looked different in each scene from before it came."""
+        before = [scene for at_s, scene in self._scenes if at_s < time_s - track.age_s - FOUND_LATE_S]
+        height, width = image.shape[:2]
+        box = clip(track.box, width, height)
+        x, y = SCENE_COLUMNS / width, SCENE_ROWS / height
+        rows = slice(int(box.y1 * y), int(box.y2 * y) + 1)
+        columns = slice(int(box.x1 * x), int(box.x2 * x) + 1)
+        now = _scene(image)[rows, columns]
+        return len(before) >= LEAST_SCENES and all(
+            float(np.median(_change(scene[rows, columns], now))) > COME_CHANGE for scene in before
+        )
+
     def _is_picture(self, image: Image, track: Track) -> bool:
         """Check whether a track is on a remembered picture that looks as it did, and not before it."""
         place = self._known_picture(track.box) if track.faces and self._pictures else None
@@ -106,6 +132,14 @@ class Life:
 
     def _known_picture(self, box: Box) -> _Place | None:
         return next((place for place in self._pictures if iou(place.box, box) >= SAME_PLACE_IOU), None)
+
+
+def _scene(image: Image) -> Floats:
+    """Return the mean green values of a small picture of the scene, (SCENE_ROWS, SCENE_COLUMNS)."""
+    step = max(1, image.shape[1] // (4 * SCENE_COLUMNS))
+    green = cv2.extractChannel(image[::step, ::step], 1)
+    small = cv2.resize(green, (SCENE_COLUMNS, SCENE_ROWS), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)
 
 
 def _place(image: Image, track: Track, time_s: float) -> _Place:

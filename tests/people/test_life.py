@@ -84,6 +84,17 @@ def test_a_face_that_moves_is_a_person_for_good(head, track, places, within):
     assert not any(seen[seen.index(False) :])
 
 
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_face_that_came_lives_at_once_unless_it_was_there_before(head, track, was_there):
+    """The detector may find a picture only after seconds, but the picture was there."""
+    life, there = Life(), [(240.0, 160.0)]
+    before = (there if was_there else [(900.0, 160.0)]) * 4
+    for second, image in enumerate(camera(head, before)):
+        life.mark(image, [], float(second))
+    (marked,) = life.mark(next(camera(head, there)), [track], 4.2)
+    assert marked.is_picture == was_there
+
+
 def test_somebody_who_then_stands_still_stays_a_person(head, track):
     places = [(200.0 + 4 * i, 160.0) for i in range(10)] + STILL * 2
     assert not any(pictures_of(Life(), camera(head, places), track)[10:])
