@@ -42,7 +42,7 @@ def test_the_plain_loop_tells_of_a_file_that_it_cannot_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "found"), [((320, 240), (1.0, 1.0)), ((216, 108), (0.0, 1.0))], ids=["large", "24 px"]
+    ("size", "found"), [((320, 240), (1.0, 1.0)), ((162, 81), (0.0, 1.0))], ids=["large", "18 px"]
 )
 def test_replays_are_compared_with_the_plain_loop(tmp_path, small, size, found):
     clip = tmp_path / "clip.mp4"
