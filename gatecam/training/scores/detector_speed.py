@@ -70,7 +70,8 @@ def measure_speed(
         frames = [_frame(image, width, height) for image in images[:FRAMES]]
         ms = _medians(runs, frames, index, progress)
         ratios = {name: round(ms[LIBRARY] / ms[name], 2) for name in detectors}
-        speeds.append(Speed(width, height, min_face_px, len(frames), REPEATS, ms, ratios))
+        rounded = {name: round(value, 2) for name, value in ms.items()}
+        speeds.append(Speed(width, height, min_face_px, len(frames), REPEATS, rounded, ratios))
     return speeds
 
 
@@ -86,7 +87,7 @@ def _medians(
                 run(frame)  # the faces arrive on the CPU, so the device has finished as well
             rounds[name].append((time.perf_counter() - begun_s) / len(frames) * 1000)
         progress(size * REPEATS + number, len(SIZES_PX) * REPEATS)
-    return {name: round(float(np.median(times[1:])), 2) for name, times in rounds.items()}
+    return {name: float(np.median(times[1:])) for name, times in rounds.items()}
 
 
 def _frame(image: Image, width: int, height: int) -> Image:
