@@ -167,18 +167,29 @@ class Program:
             return {event_to_line(stored.event) for stored in store.every(EventFilter())}
 
     def readers(self) -> list[int]:
-        """The processes that read the cameras."""
+        """The processes that read the cameras.
+
+        A child that has not begun the reader's program yet is left out. If it is stopped then, `Popen`
+        waits for it for ever, and so does gatecam.
+        """
         found: list[int] = []
         for task in Path(f"/proc/{self.process.pid}/task").glob("*"):
             with suppress(OSError):  # a thread has just ended
                 found += map(int, (task / "children").read_text().split())
-        return found
+        return [pid for pid in found if _runs_reader(pid)]
 
     def sample(self, time_s: float) -> Sample:
         """What it and its readers hold now."""
         pids = [self.process.pid, *self.readers()]
         memory_kib = sum(own_memory_kib(pid) for pid in pids)
         return Sample(time_s, memory_kib / 1024, len(os.listdir(f"/proc/{self.process.pid}/fd")))
+
+
+def _runs_reader(pid: int) -> bool:
+    try:
+        return b"gatecam.capture.reader" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return False
 
 
 class StoreReaders:
