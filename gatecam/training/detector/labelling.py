@@ -17,9 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
-from gatecam.geometry import iou
+from gatecam.geometry import iou, overlap
 from gatecam.training.data.rows import Row
 from gatecam.types import Box, Detection, Floats
 
@@ -117,5 +115,4 @@ def _unlabelled(faces: Iterable[Detection], taken: Sequence[Box]) -> list[Decide
 
 def _shared(a: Box, b: Box) -> float:
     """Return the overlap of two boxes, in parts of the smaller."""
-    width, height = min(a.x2, b.x2) - max(a.x1, b.x1), min(a.y2, b.y2) - max(a.y1, b.y1)
-    return float(np.clip(width, 0, None) * np.clip(height, 0, None) / max(1e-6, min(a.area, b.area)))
+    return overlap(a, b) / max(1e-6, min(a.area, b.area))

@@ -15,14 +15,13 @@ from gatecam.training.data.rows import Progress
 from gatecam.training.detector.candidates import pairwise_iou
 from gatecam.training.detector.mining import BEFORE, Miner
 from gatecam.training.detector.scenes import Scene, is_portrait
-from gatecam.training.scores.detector_score import score_detections
+from gatecam.training.scores.detector_score import precise_score, score_detections
 from gatecam.training.scores.matching import SAME_FACE_IOU, Match, Truth, match
 from gatecam.types import Floats
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import Networks
 
 KEPT_SHARE = 0.998  # share of the remaining faces that P-Net and R-Net must each keep
-PRECISION = 0.98  # precision that O-Net's detections must have
 LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # lower limits of the thresholds
 SLACK = 1e-3  # in logits, so that rounding loses no face that is at the threshold
 
@@ -117,7 +116,7 @@ def set_operating_point(
 
     P-Net's threshold, then R-Net's, is set so that `KEPT_SHARE` of the faces keep a candidate of IoU 0.5.
     Only faces count that the network before kept, and that this network has a candidate for at all. O-Net's
-    threshold is the lowest score of a face at which the precision is `PRECISION`. If there is none, O-Net
+    threshold is the lowest score at which the precision is 0.98, as in evaluation. If there is none, O-Net
     stays unchanged. A network's logit is shifted by its bias, which keeps the order of scores. No threshold
     falls below `LOWEST`.
 
@@ -152,7 +151,8 @@ def set_operating_point(
         before[name] = _kept_threshold(scores, usual[name])
         _shift(networks, name, before[name], usual[name])
     matches = _matches(networks, lowered["onet"], _without_portraits(held_out), device, tick)
-    before["onet"] = _precise_threshold(matches, usual["onet"])
+    precise = precise_score(matches)
+    before["onet"] = usual["onet"] if precise is None else precise
     _shift(networks, "onet", before["onet"], usual["onet"])
     return {name: round(threshold, 4) for name, threshold in before.items()}
 
@@ -168,16 +168,6 @@ def _kept_threshold(scores: Floats, otherwise: float) -> float:
     """Return the score that `KEPT_SHARE` of the scores above 0 reach."""
     found = scores[scores > 0]
     return float(np.quantile(found, 1 - KEPT_SHARE, method="lower")) if len(found) else otherwise
-
-
-def _precise_threshold(matches: Sequence[Match], otherwise: float) -> float:
-    """Return the lowest score of a face from which on the precision is `PRECISION`."""
-    said = [(found.score, True) for m in matches for found in m.found if found is not None]
-    said += [(false.score, False) for m in matches for false in m.false]
-    said.sort(key=lambda pair: -pair[0])
-    is_face = np.array([right for _, right in said], bool)
-    precise = np.flatnonzero(is_face & (is_face.cumsum() >= PRECISION * np.arange(1, len(said) + 1)))
-    return said[precise[-1]][0] if len(precise) else otherwise
 
 
 @torch.no_grad()

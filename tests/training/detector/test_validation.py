@@ -17,11 +17,10 @@ from gatecam.training.detector.validation import (
     SLACK,
     HeldOut,
     _kept_threshold,
-    _precise_threshold,
     set_operating_point,
     validate,
 )
-from gatecam.training.scores.matching import LabelledFace, Match, Truth
+from gatecam.training.scores.matching import LabelledFace, Truth
 from gatecam.types import Box, Detection
 from gatecam.vision.detector.networks import Networks
 from tests.training.portrait_scenes import empty_scene_of
@@ -32,15 +31,6 @@ FACE = Box(40, 40, 100, 100)
 
 def truth(*faces: Box, ignored: tuple[Box, ...] = ()) -> Truth:
     return Truth("a.png", Path("a.png"), "a", tuple(LabelledFace(face, 2) for face in faces), ignored)
-
-
-def matched(found: list[float | None], false: list[float]) -> Match:
-    boxes = [FACE] * len(found)
-    return Match(
-        truth(*boxes),
-        tuple(None if score is None else Detection(FACE, score, None) for score in found),
-        tuple(Detection(FACE, score, None) for score in false),
-    )
 
 
 def nothing(done: int, total: int) -> None:
@@ -76,17 +66,9 @@ def test_the_threshold_keeps_the_share_of_the_faces_that_have_a_candidate():
     assert _kept_threshold(np.zeros(5, np.float32), 0.6) == 0.6
 
 
-def test_the_threshold_is_the_lowest_score_of_enough_precision():
-    matches = [matched([0.99] * 30 + [None], []), matched([0.6] * 20 + [0.3], [0.8, 0.5, 0.4])]
-    assert _precise_threshold(matches, 0.7) == 0.6  # 50 of 51; then 51 of 54
-    assert _precise_threshold([matched([None], [0.9])], 0.7) == 0.7
-    assert _precise_threshold([matched([0.4], [])], 0.7) == 0.4
-    assert _precise_threshold([], 0.7) == 0.7
-
-
 def test_the_networks_scores_are_shifted_to_the_default_thresholds(shouting, held_out, monkeypatch):
     monkeypatch.setattr(detector_validation, "_kept_threshold", lambda scores, otherwise: 0.25)
-    monkeypatch.setattr(detector_validation, "_precise_threshold", lambda matches, otherwise: 0.9)
+    monkeypatch.setattr(detector_validation, "precise_score", lambda matches: 0.9)
     before = set_operating_point(shouting, held_out, CPU, nothing)
     assert before == {"pnet": 0.25, "rnet": 0.25, "onet": 0.9}
     config = DetectorConfig()
