@@ -10,8 +10,8 @@ brightness of 12 × 12 cells of the face's box, and compares it in every frame:
 Walking, swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the threshold
 of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2.
 
-A face that came lives too: its place looked different in each of the small pictures of the whole scene that
-`Life` keeps of the last seconds. A picture looked the same before, even if it was hidden at times.
+A face that has just come lives too. `Life` keeps small pictures of the whole scene from the last seconds. The
+place of such a face looked different in each of them. The place of a picture looked the same in some.
 
 Places of pictures are remembered. So a picture that was hidden for a while is known when it is free again.
 """
@@ -78,7 +78,7 @@ class Life:
         self._alive &= ids - {track.id for track in tracks if self._is_picture(image, track)}
         self._places = {number: place for number, place in self._places.items() if number in ids}
         for track in tracks:
-            if track.looks is None:  # its faces were not seen in this image, but are scripted
+            if track.looks is None:  # a fake analyzer made its faces
                 self._alive.add(track.id)
             elif track.id not in self._alive and track.faces:
                 self._watch(image, track, time_s)
