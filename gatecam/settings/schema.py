@@ -487,6 +487,12 @@ class StoreConfig(Section):
     keep_mb: int = Field(
         default=200, ge=5, le=1_000_000, description="size above which the oldest events are deleted, in MB"
     )
+    audit_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="age at which entries of the audit log are deleted, in days",
+    )
 
 
 class MqttConfig(Section):

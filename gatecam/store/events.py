@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatecam.errors import OutputError
+from gatecam.store.audit import AuditLog
 from gatecam.store.clock import DAY_MS, SANE_MS
 from gatecam.store.engine import Database
 from gatecam.store.tables import cursors, events, totals
@@ -83,13 +84,14 @@ class Backlog:
 
 
 class EventStore:
-    """Keeps events in a database, in the order in which they come.
+    """Keeps events in a database, in the order in which they come, and beside them the log `audit`.
 
     Every method may be called from any thread, and raises `OutputError` if the database fails.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.audit = AuditLog(database)
         self.changed = threading.Condition()  # notified after this program appends events
 
     @property

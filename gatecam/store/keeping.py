@@ -95,7 +95,7 @@ class Housekeeping:
 def tidy(
     stores: Sequence[EventStore], config: StoreConfig, totals: ClassTotals, guard: ClockGuard, now: datetime
 ) -> None:
-    """Write totals that are due, and delete events and totals beyond the maximum age or size.
+    """Write totals that are due, and delete events, totals and audit entries beyond their age or size.
 
     Raises:
         OutputError: a store failed.
@@ -107,6 +107,7 @@ def tidy(
         gone += store.delete_beyond(config.keep_mb * MB)
         if gone:
             log.info("%s: %d events were deleted, as store.keep_days and keep_mb say.", store.name, gone)
+    _delete_old_entries(stores[0], config.audit_days, guard, now)
 
 
 def _delete_old(store: EventStore, keep_days: int, guard: ClockGuard, now: datetime) -> int:
@@ -117,6 +118,16 @@ def _delete_old(store: EventStore, keep_days: int, guard: ClockGuard, now: datet
     oldest_ms = guard.oldest_ms(store.spans_ms(to_ms(now)), keep_days * DAY_MS)
     day = datetime.fromtimestamp(oldest_ms / 1000, tz=now.tzinfo)
     return store.delete_before(oldest_ms, f"{day:%Y-%m-%d}", to_ms(now))
+
+
+def _delete_old_entries(store: EventStore, audit_days: int, guard: ClockGuard, now: datetime) -> None:
+    """Delete entries of the audit log that are certainly older than `audit_days`."""
+    audit = store.audit
+    audit.delete_failures_beyond()
+    if not audit.has_before(to_ms(now - timedelta(days=audit_days))):
+        return
+    spans = sorted([*store.spans_ms(to_ms(now)), *audit.spans_ms(to_ms(now))])  # both show that time passed
+    audit.delete_before(guard.oldest_ms(spans, audit_days * DAY_MS))
 
 
 def _newest(stores: Sequence[EventStore]) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISIONS = ("0001", "0002")  # all migrations, oldest first; a test compares them with the tables
+REVISIONS = ("0001", "0002", "0003")  # all migrations, oldest first; a test compares them with the tables
 
 metadata = MetaData()
 
@@ -49,4 +49,20 @@ totals = Table(
     Column("camera", String, primary_key=True),
     Column("class_id", Integer, primary_key=True),
     Column("people", BigInteger, nullable=False),
+)
+
+# Who logged in, changed a setting, erased or exported what, and when (`audit.py`)
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),  # UTC time of day, in ms since 1970
+    Column("who", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("subject", String, nullable=False),
+    Column("before", String, nullable=False),
+    Column("after", String, nullable=False),
+    Index("audit_at", "at_ms"),
+    sqlite_autoincrement=True,
 )

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from gatecam.settings.schema import WebConfig
+from gatecam.store.audit import Actor
 from gatecam.web.failures import Client, Failures
 from gatecam.web.places import Places
 from gatecam.web.sessions import Session, Sessions
@@ -67,6 +69,18 @@ class Visitor:
 
     role: Role
     session: Session | None
+
+    @property
+    def name(self) -> str:
+        """Return the visitor's name in the audit log."""
+        return f"token:{self.role.value}"
+
+
+def actor_of(connection: HTTPConnection) -> Actor:
+    """Return who sent a request, for the audit log."""
+    visitor: Visitor | None = connection.state.visitor
+    client: Client = connection.state.client
+    return Actor("" if visitor is None else visitor.name, client.address)
 
 
 class RefusedError(Exception):

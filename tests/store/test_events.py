@@ -111,6 +111,7 @@ def test_an_older_store_gets_the_column_and_counts_each_person_once(store, told)
     with store._database.transaction(writing=True) as connection:
         connection.exec_driver_sql("DROP INDEX events_came")
         connection.exec_driver_sql("ALTER TABLE events DROP COLUMN came_ms")
+        connection.exec_driver_sql("DROP TABLE audit")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     database = store._database
     if isinstance(database, PostgresDatabase):
