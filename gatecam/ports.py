@@ -153,6 +153,10 @@ class Output(Protocol):
         """Return why a delivery would fail now, or None if no reason is known."""
         ...
 
+    def wants(self, stored: StoredEvent) -> bool:
+        """Check whether the output sends such an event. All others count as delivered."""
+        ...
+
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Deliver events in order and return how many of them have safely arrived.
 

@@ -232,6 +232,8 @@ class Event:
 
     `came_s` is set only on the first `mask_ok` of a person who had an earlier event. It is the time of that
     person's first event, on the clock of `time_s`.
+
+    `key` is globally unique. Only live events have one, and the store gives one to each of the others.
     """
 
     kind: EventKind
@@ -245,15 +247,33 @@ class Event:
     at: str = ""
     first: bool = field(default=False, compare=False)
     came_s: float | None = field(default=None, compare=False)
+    key: str = field(default="", compare=False)
+
+
+class Answer(StrEnum):
+    """Says what the operator answered about an event: that it is right, or what the camera really showed."""
+
+    RIGHT = "right"
+    NOT_PERSON = "not_person"
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event from the store. `id` increases from event to event, and `key` is globally unique."""
+    """An event from the store. `id` increases from event to event, and `key` is globally unique.
+
+    `answer` is what the operator said about it. `ended_ms` is the time at which what it reports ended, in ms
+    since 1970. `said` lists what was played aloud, such as `tone, ko, en`.
+    """
 
     id: int
     key: str
     event: Event
+    answer: Answer | None = None
+    ended_ms: int | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

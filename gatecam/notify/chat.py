@@ -50,7 +50,7 @@ def chat_outputs(config: ChatConfig) -> list[ChatOutput]:
 class ChatOutput:
     """Sends a message to one address for each event about a camera, and on request for alerts about people.
 
-    Other events are skipped and count as delivered.
+    It wants no other events.
     """
 
     batch = 1
@@ -68,24 +68,24 @@ class ChatOutput:
         self.name = name
         self._chat, self._place, self._people = chat, place, people
 
+    def wants(self, stored: StoredEvent) -> bool:
+        """Check whether the event is about a camera, or an alert about a person if those are sent too."""
+        kind = stored.event.kind
+        return kind.is_camera or (self._people and kind.is_alert)
+
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Send a message for the first event, unless this output skips such events.
+        """Send a message for the first event.
 
         Raises:
             OutputError: the message could not be sent.
         """
-        event = events[0].event
-        if self._is_told(event):
-            title, body = message(event)
-            if not self._chat.notify(title=title, body=body):
-                raise OutputError(f"chat {self._place}: the message could not be sent; gatecam tries again.")
+        title, body = message(events[0].event)
+        if not self._chat.notify(title=title, body=body):
+            raise OutputError(f"chat {self._place}: the message could not be sent; gatecam tries again.")
         return 1
 
     def close(self) -> None:
         """Do nothing: no connection is kept between messages."""
-
-    def _is_told(self, event: Event) -> bool:
-        return event.kind.is_camera or (self._people and event.kind.is_alert)
 
 
 def message(event: Event) -> tuple[str, str]:

@@ -50,15 +50,21 @@ class CommandOutput:
             return None
         return f"command {program}: there is no such program: correct command.run, or install it."
 
+    def wants(self, stored: StoredEvent) -> bool:
+        """Check whether the event is younger than `max_age_s`. The first older one is reported in the log."""
+        limit_s, at_s = self._config.max_age_s, datetime.fromisoformat(stored.event.at).timestamp()
+        late = limit_s is not None and self._clock() - at_s > limit_s
+        if late and not self._late:
+            log.warning("Events older than command.max_age_s are not handed to %s.", self._config.run[0])
+        self._late = late
+        return not late
+
     def deliver(self, events: Sequence[StoredEvent]) -> int:
-        """Run the program for the first event, unless the event is too old.
+        """Run the program for the first event.
 
         Raises:
             OutputError: the program could not be started, failed or took too long.
         """
-        event = events[0].event
-        if self._is_late(event.at):
-            return 1
         line = stored_to_line(events[0])
         try:
             process = subprocess.Popen(
@@ -103,14 +109,6 @@ class CommandOutput:
             raise self._failed(f"it took longer than {self._config.timeout_s:g} s") from None
         if code != 0:
             raise self._failed(f"it ended with {code}{said.last_line()}")
-
-    def _is_late(self, at: str) -> bool:
-        limit_s = self._config.max_age_s
-        late = limit_s is not None and self._clock() - datetime.fromisoformat(at).timestamp() > limit_s
-        if late and not self._late:
-            log.warning("Events older than command.max_age_s are not handed to %s.", self._config.run[0])
-        self._late = late
-        return late
 
     def _failed(self, reason: str) -> OutputError:
         return OutputError(f"command {self._config.run[0]}: {reason}; it is run again.")

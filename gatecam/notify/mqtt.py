@@ -100,6 +100,10 @@ class MqttOutput:
             self._untold.add(presence.camera)
             self._changed.notify_all()
 
+    def wants(self, stored: StoredEvent) -> bool:
+        """Return True, because every event is sent."""
+        return True
+
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Publish events and return how many of the first ones the broker acknowledged.
 

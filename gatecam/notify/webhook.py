@@ -54,6 +54,10 @@ class WebhookOutput:
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
 
+    def wants(self, stored: StoredEvent) -> bool:
+        """Return True, because every event is sent."""
+        return True
+
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Post the first event.
 

@@ -18,8 +18,9 @@ from gatecam.errors import OutputError
 from gatecam.store.audit import AuditLog
 from gatecam.store.clock import DAY_MS, SANE_MS
 from gatecam.store.engine import Database
-from gatecam.store.tables import cursors, events, totals
-from gatecam.types import Event, EventKind, StoredEvent, Verdict
+from gatecam.store.notes import EventNotes, note_sent
+from gatecam.store.tables import cursors, events, sent, totals
+from gatecam.types import Answer, Event, EventKind, StoredEvent, Verdict
 
 QUARTER_MS = 900_000  # every offset of local time is a whole number of quarter-hours
 READ_AT_ONCE = 1000
@@ -86,12 +87,15 @@ class Backlog:
 class EventStore:
     """Keeps events in a database, in the order in which they come, and beside them the log `audit`.
 
+    `notes` adds to events that are there.
+
     Every method may be called from any thread, and raises `OutputError` if the database fails.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.audit = AuditLog(database)
+        self.notes = EventNotes(database)
         self.changed = threading.Condition()  # notified after this program appends events
 
     @property
@@ -108,7 +112,7 @@ class EventStore:
 
         Each event must have its time of day.
         """
-        rows = [to_row(uuid.uuid4().hex, event) for event in given]
+        rows = [to_row(event.key or uuid.uuid4().hex, event) for event in given]
         with self._database.transaction(writing=True) as connection:
             connection.execute(sa.insert(events), rows)
         with self.changed:
@@ -116,7 +120,7 @@ class EventStore:
 
     def copy(self, given: Sequence[StoredEvent]) -> None:
         """Write events from another store. Events that are already there stay unchanged."""
-        rows = [to_row(stored.key, stored.event) for stored in given]
+        rows = [_with_notes(stored) for stored in given]
         with self._database.transaction(writing=True) as connection:
             insert = _insert(connection, events)
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
@@ -129,7 +133,7 @@ class EventStore:
         """
         with self._database.transaction(writing=True) as connection:
             there = set(connection.execute(sa.select(events.c.key)).scalars())
-            new = [to_row(one.key, one.event) for one in given if one.key not in there]
+            new = [_with_notes(one) for one in given if one.key not in there]
             if not new:
                 return 0
             earlier = connection.execute(sa.delete(events).where(events.c.id <= 0).returning(events)).all()
@@ -175,11 +179,15 @@ class EventStore:
             connection.execute(_insert(connection, cursors).on_conflict_do_nothing().values(row))
             return int(connection.execute(query).scalar_one())
 
-    def move_cursor(self, output: str, event_id: int) -> None:
-        """Set the cursor of an output. If there is none, as in a new file, nothing happens."""
+    def move_cursor(self, output: str, event_id: int, sent_ids: Sequence[int] = ()) -> None:
+        """Set the cursor of an output, and note which events it sent since the cursor's last place.
+
+        If there is no cursor, as in a new file, nothing happens.
+        """
         with self._database.transaction(writing=True) as connection:
             where = cursors.c.output == output
-            connection.execute(sa.update(cursors).where(where).values(event_id=event_id))
+            if connection.execute(sa.update(cursors).where(where).values(event_id=event_id)).rowcount:
+                note_sent(connection, output, sent_ids)
 
     def waiting(self, event_id: int) -> int:
         """Return how many events come after an id."""
@@ -296,6 +304,7 @@ class EventStore:
             last = connection.execute(sa.select(sa.func.max(number)).where(old, number < end)).scalar()
             if last is not None:
                 gone = connection.execute(sa.delete(events).where(number <= last)).rowcount
+                connection.execute(sa.delete(sent).where(sent.c.last_id <= last))
             gone_totals = connection.execute(sa.delete(totals).where(totals.c.day < before_day)).rowcount
         if gone or gone_totals:
             self._database.shrink()
@@ -310,6 +319,8 @@ class EventStore:
             oldest = sa.select(events.c.id).order_by(events.c.id).limit(DELETE_AT_ONCE)
             with self._database.transaction(writing=True) as connection:
                 went = connection.execute(sa.delete(events).where(events.c.id.in_(oldest))).rowcount
+                left = sa.select(sa.func.min(events.c.id)).scalar_subquery()
+                connection.execute(sa.delete(sent).where(sent.c.last_id < left))
             if not went:
                 break
             gone, used = gone + went, self.used_bytes()
@@ -321,6 +332,7 @@ class EventStore:
         with self._database.transaction(writing=True) as connection:
             gone = connection.execute(sa.delete(events)).rowcount
             connection.execute(sa.delete(totals))
+            connection.execute(sa.delete(sent))
         if not self._database.shrink():
             raise OutputError(
                 f"{self.name}: {gone} events erased, but another program reads the store, and their bytes "
@@ -389,7 +401,15 @@ def from_row(row: Row[Any]) -> StoredEvent:
         first=row.first,
         came_s=None if row.came_ms is None else row.time_s - (row.at_ms - row.came_ms) / 1000,
     )
-    return StoredEvent(row.id, row.key, event)
+    answer = None if row.answer is None else Answer(row.answer)
+    return StoredEvent(row.id, row.key, event, answer, row.ended_ms, row.said or "")
+
+
+def _with_notes(stored: StoredEvent) -> dict[str, object]:
+    """Return a stored event as the columns of its row, except its id."""
+    answer = None if stored.answer is None else stored.answer.value
+    notes = {"answer": answer, "ended_ms": stored.ended_ms, "said": stored.said or None}
+    return {**to_row(stored.key, stored.event), **notes}
 
 
 def _filtered(query: Select[Any], asked: EventFilter) -> Select[Any]:

@@ -135,12 +135,14 @@ class Courier(Delivering):
     def _deliver(self, events: Sequence[StoredEvent]) -> None:
         is_all = len(events) < self._output.batch
         self._waiting = len(events) if is_all else self._store.waiting(events[0].id - 1)
-        number = self._output.deliver(events)
-        if number:
-            self._store.move_cursor(self.name, events[number - 1].id)
+        wanted = [one for one in events if self._output.wants(one)]
+        number = self._output.deliver(wanted) if wanted else 0
+        done = events if number == len(wanted) else events[: events.index(wanted[number])]
+        if done:
+            self._store.move_cursor(self.name, done[-1].id, [one.id for one in wanted[:number]])
             self._count("sent", number)
-        if number < len(events):
-            raise OutputError(f"{self.name}: took {number} of {len(events)} events: the others come again.")
+        if number < len(wanted):
+            raise OutputError(f"{self.name}: took {number} of {len(wanted)} events: the others come again.")
 
     def _fail(self, error: Exception) -> None:
         self._count("failed")
@@ -180,6 +182,10 @@ class DatabaseCopy:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
+
+    def wants(self, stored: StoredEvent) -> bool:
+        """Return True, because every event is copied."""
+        return True
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Copy events. Events that the other store already has count as delivered."""

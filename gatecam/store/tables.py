@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISIONS = ("0001", "0002", "0003")  # all migrations, oldest first; a test compares them with the tables
+REVISIONS = ("0001", "0002", "0003", "0004")  # all migrations, oldest first, as a test checks
 
 metadata = MetaData()
 
@@ -27,11 +27,16 @@ events = Table(
     Column("reason", String(32), nullable=False),
     Column("first", Boolean, nullable=False),  # whether this is the person's first event; each person has one
     Column("came_ms", BigInteger),  # when a person who put a mask on after an alert had come; once per person
+    Column("ended_ms", BigInteger),  # when what the event reports ended, once that is known
+    Column("said", String(32)),  # what was played aloud, such as "tone, ko, en"
+    Column("answer", String(16)),  # what the operator said about the event, one of `types.Answer`
     Index("events_at", "at_ms"),
     Index("events_came", "came_ms"),
     Index("events_first", "first", "at_ms", "verdict", "camera"),  # the charts read this index alone
     sqlite_autoincrement=True,  # an id is never reused, even after all events were erased
 )
+is_answered = events.c.answer.is_not(None)
+Index("events_answered", events.c.at_ms, sqlite_where=is_answered, postgresql_where=is_answered)
 
 # The last event that each output has delivered
 cursors = Table(
@@ -39,6 +44,15 @@ cursors = Table(
     metadata,
     Column("output", String(64), primary_key=True),
     Column("event_id", BigInteger, nullable=False),
+)
+
+# Which events each output has really sent, as ranges of ids. Events that it skipped or lost are not in them.
+sent = Table(
+    "sent",
+    metadata,
+    Column("output", String(64), primary_key=True),
+    Column("first_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
 )
 
 # People by gender, age and mask, written for at least ten at once (`totals.py`)

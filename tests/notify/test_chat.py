@@ -71,9 +71,8 @@ def test_every_reason_has_words(reason):
         (False, EventKind.FAST_ENOUGH, Verdict.UNKNOWN, True),
     ],
 )
-def test_people_are_told_only_if_asked_and_thanks_never(chat, receiver, people, kind, verdict, told):
-    assert chat(people=people).deliver([stored(kind, verdict)]) == 1
-    assert receiver.requests.qsize() == int(told)
+def test_people_are_told_only_if_asked_and_thanks_never(chat, people, kind, verdict, told):
+    assert chat(people=people).wants(stored(kind, verdict)) is told
 
 
 def test_an_address_that_fails_is_one_sentence_without_it(chat, receiver, caplog):

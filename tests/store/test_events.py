@@ -112,6 +112,10 @@ def test_an_older_store_gets_the_column_and_counts_each_person_once(store, told)
         connection.exec_driver_sql("DROP INDEX events_came")
         connection.exec_driver_sql("ALTER TABLE events DROP COLUMN came_ms")
         connection.exec_driver_sql("DROP TABLE audit")
+        connection.exec_driver_sql("DROP INDEX events_answered")
+        for column in ("answer", "said", "ended_ms"):
+            connection.exec_driver_sql(f"ALTER TABLE events DROP COLUMN {column}")
+        connection.exec_driver_sql("DROP TABLE sent")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     database = store._database
     if isinstance(database, PostgresDatabase):

@@ -16,9 +16,9 @@ from gatecam.runtime.locks import Turn
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.store import outbox
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
-from gatecam.store.events import EventStore
+from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.outbox import Courier, DatabaseCopy
-from gatecam.types import StoredEvent
+from gatecam.types import EventKind, StoredEvent
 from tests.store.conftest import NOON
 
 WAIT_S = 20
@@ -29,6 +29,7 @@ class FakeOutput:
 
     name = "fake"
     trouble: str | None = None
+    skips: tuple[EventKind, ...] = ()
 
     def __init__(self, batch: int = 1, takes: int | None = None, faults: Sequence[Exception] = ()) -> None:
         self.batch = batch
@@ -36,6 +37,9 @@ class FakeOutput:
         self._takes, self._faults = takes, list(faults)
         self._changed = threading.Condition()
         self.closed = False
+
+    def wants(self, stored: StoredEvent) -> bool:
+        return stored.event.kind not in self.skips
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         if self._faults:
@@ -97,6 +101,19 @@ def test_a_new_output_that_wants_all_gets_what_the_store_holds_first(store, star
     start(output, from_start=True)
     store.append([told(after_s=3)])
     assert output.wait_for(4) == [0, 1, 2, 3]
+
+
+def test_an_event_names_the_outputs_that_really_sent_it(store, start, told):
+    output = FakeOutput(batch=5)
+    output.skips = (EventKind.MASK_OK,)
+    courier = start(output, is_our_turn=(turn := threading.Event()).is_set)
+    store.append([told(), told(EventKind.MASK_OK, 1), told(after_s=2), told(after_s=3)])
+    turn.set()
+    assert output.wait_for(3) == [0, 2, 3]
+    courier.close()
+    ids = [stored.id for stored in store.find(EventFilter(), 9)][::-1]
+    assert [store.notes.sent_to(one) for one in ids] == [["fake"], [], ["fake"], ["fake"]]
+    assert store.cursor("fake") == ids[-1]
 
 
 def test_events_go_in_order_as_soon_as_they_come(store, start, told):
