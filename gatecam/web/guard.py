@@ -257,8 +257,6 @@ class Guard:
         return visitor is None or visitor.session is None or self._sessions.holds(visitor.session)
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
-        if self._proxy is not None and scope["type"] == "http":
-            scope["scheme"] = urlsplit(self._proxy).scheme  # used for redirects
         own = [*HEADERS, ("cache-control", "no-store")]
         if self._is_secure:
             own.append(("strict-transport-security", "max-age=31536000"))
@@ -270,6 +268,8 @@ class Guard:
                 headers = MutableHeaders(raw=list(message.get("headers", [])))
                 for name, value in own:
                     headers.setdefault(name, value)
+                if headers.get("location", "").startswith("/"):
+                    headers["location"] = _relative(scope, headers["location"])
                 message["headers"] = headers.raw
             await send(message)
 
@@ -285,6 +285,15 @@ def may_see(role: Role, path: str) -> bool:
         or path == LOGIN_PATH
         or any(path == allowed or path.startswith(f"{allowed}/") for allowed in DOOR_PATHS)
     )
+
+
+def _relative(scope: Scope, location: str) -> str:
+    """Return a location of this site relative to the request's path.
+
+    A proxy may serve the pages below a path of its own, which gatecam need not know.
+    """
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return ("/".join([".."] * (path.count(b"/") - 1)) or ".") + location
 
 
 def _peer(scope: Scope) -> tuple[str, int] | None:

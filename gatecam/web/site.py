@@ -111,7 +111,12 @@ def build_app(
     file = None if folder is None else folder / SESSIONS.format(port=web.port)
     sessions, failures, static = Sessions(tokens, web.is_secure, file), Failures(time.monotonic), Static()
     app = FastAPI(
-        title="gatecam", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+        title="gatecam",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # its redirects lead to the root of the host
     )
     for router in (
         login_router(tokens, sessions, failures, static),

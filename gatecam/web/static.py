@@ -34,10 +34,15 @@ class Static:
         }
 
     def page(self, name: str, words: Mapping[str, str], more: object = None) -> str:
-        """Return the HTML of a page with `{{key}}` replaced by words, and `{{table}}` by `more` as JSON."""
+        """Return the HTML of a page.
+
+        `{{key}}` is replaced by words, `{{table}}` by `more` as JSON, and `{{>NAME}}` by another file.
+        """
         table = json.dumps(more, ensure_ascii=False).replace("<", "\\u003c")  # it must not end the element
         texts = {key: escape(word) for key, word in words.items()} | {"table": table}
-        return re.sub(r"{{(.+?)}}", lambda found: texts[found[1]], self._files[name].decode())
+        texts.setdefault("root", "")  # the way from the page to the first folder, such as `../`
+        html = re.sub(r"{{>(.+?)}}", lambda found: self._files[found[1]].decode(), self._files[name].decode())
+        return re.sub(r"{{(.+?)}}", lambda found: texts[found[1]], html)
 
     def file(self, name: str, known_tag: str | None) -> Response:
         """Return a file other than a page, or 304 if the browser's copy is current.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -131,6 +132,9 @@ class Browser:
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, cookies=self.cookies) as client:
             answer = await client.request(method, path, **words)
             self.cookies = client.cookies
+            if "location" in answer.headers:  # as a browser resolves it
+                place = urljoin(answer.request.url.raw_path.decode(), answer.headers["location"])
+                answer.headers["location"] = place
             return answer
 
 

@@ -93,7 +93,7 @@ function refuse(names) {
 addEventListener("resize", arrange);
 document.fonts.addEventListener("loadingdone", fit);
 arrange();
-Promise.all([session(), fetch("/door/words").then((answer) => answer.json())]).then(([, given]) => {
+Promise.all([session(), fetch(url("/door/words")).then((answer) => answer.json())]).then(([, given]) => {
   languages = given;
   document.documentElement.lang = given[0].lang;
   show("starting");

@@ -1,18 +1,6 @@
 // The live connection of both pages. States are JSON text. A picture is one byte (the camera's index) and a JPEG.
 "use strict";
 const NO_CAMERA = 4404;
-let run = "";
-
-// Go to the login if the session has ended. Reload the page if gatecam has restarted.
-async function session() {
-  const answer = await fetch("/session");
-  if (answer.status === 401) location.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
-  if (!answer.ok) throw new Error(answer.statusText);
-  const told = await answer.json();
-  if (run && run !== told.run) location.reload();
-  run = told.run;
-  return told;
-}
 
 function watchLive(query, take) {
   let pause = 500, wasLost = false;
@@ -21,7 +9,7 @@ function watchLive(query, take) {
     pause = Math.min(pause * 2, 10000);
   }
   function open() {
-    const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/live" + query);
+    const socket = new WebSocket(url(`/live${query}`).replace(/^http/, "ws"));
     socket.binaryType = "arraybuffer";
     let heard = Date.now();
     const guard = setInterval(() => { if (Date.now() - heard > 15000) socket.close(); }, 1000);

@@ -10,11 +10,11 @@ let pause = 1000;
 // A wrong token from a link is reported once. After other failures, and with the kept token of the door, try again.
 async function enter(token) {
   try {
-    const answer = await fetch("/login", { method: "POST", body: new URLSearchParams({ token, next, link: 1 }) });
+    const answer = await fetch("login", { method: "POST", body: new URLSearchParams({ token, next, link: 1 }) });
     const told = await answer.json();
     if (answer.ok) {
       if (told.role === "door") sessionStorage.setItem(KEPT, token);
-      return location.replace(told.place);
+      return location.replace(`.${told.place}`);
     }
     if (told.said) say(told.said);
     if (answer.status === 401 && token !== kept) return;

@@ -1,25 +1,11 @@
 // The operator's page: live pictures, charts, events, health and settings, all from this machine.
 "use strict";
-const $ = (id) => document.getElementById(id);
-const TEXTS = JSON.parse($("table").textContent), LANGUAGE = document.documentElement.lang;
-const LOCALE = navigator.languages.find((tag) => tag.startsWith(LANGUAGE)) || LANGUAGE; // a reader of English may write dates as in India
 const KINDS = ["mask_missing", "mask_incorrect", "mask_reminder", "mask_ok", "camera_blind", "camera_ok", "too_slow", "fast_enough"];
 const POLL_MS = 3000, CHARTS_MS = 30000;
-let csrf = "", cameras = [], asked = new URLSearchParams(), newest = 0, oldest = 0;
+let cameras = [], asked = new URLSearchParams(), newest = 0, oldest = 0;
 let isPaused = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-async function ask(path, options) {
-  const answer = await fetch(path, options).catch(() => { throw new Error(word("page.no_answer")); });
-  if (answer.status === 401) { location.href = "/login?next=/"; throw new Error("logged out"); }
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || answer.statusText);
-  return answer.json();
-}
-function word(key, parts = {}) {
-  return (TEXTS[key] ?? key).replace(/{(\w+)}/g, (_, name) => parts[name]);
-}
-const tell = (place) => (error) => { $(place).textContent = word("page.not_shown", { error: error.message }); };
 const told = (number, unit) => number === null ? word("health.unknown") : `${Math.round(number)} ${unit}`;
-const when = (at) => new Date(at).toLocaleString(LOCALE);
 const count = (n, unit) => word(`count.${unit}`, { n });
 const people = (n) => count(n, n === 1 ? "person" : "people");
 const what = (one) => word(`kind.${one.kind}${one.kind !== "mask_ok" ? "" : one.first ? ".first" : ".later"}`);
@@ -36,7 +22,7 @@ function card(name) {
   item.innerHTML = "<div class=frame><div class=view><canvas width=640 height=360 role=img></canvas></div></div><h3></h3><p class=what></p><p class=rate></p><p class=of></p><p class=hint></p><ul class=ignored></ul><p class=kept><span role=status></span> <button type=button class=undo hidden></button></p><p><a></a></p>";
   item.querySelector("h3").textContent = name;
   item.querySelector("a").textContent = word("now.door");
-  item.querySelector("a").href = `/door?camera=${encodeURIComponent(name)}`;
+  item.querySelector("a").href = `door?camera=${encodeURIComponent(name)}`;
   item.querySelector("a").setAttribute("aria-label", word("now.door_of", { camera: name }));
   item.querySelector("canvas").setAttribute("aria-label", word("now.picture", { camera: name }));
   item.querySelector(".ignored").setAttribute("aria-label", word("ignore.places", { camera: name }));
@@ -113,7 +99,7 @@ function place(button, x1, y1, x2, y2) {
 async function ignore(item, camera, place, ignored) {
   const said = item.querySelector(".kept span"), undo = item.querySelector(".undo");
   try {
-    const told = await ask("/api/ignored", { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify({ camera, place, ignored }) });
+    const told = await send("/api/ignored", { camera, place, ignored });
     said.textContent = [word(ignored ? "ignore.done" : "ignore.undone"), ...(told.problem ? [word(`unsaved.${told.problem}`, told), word("ignore.until_restart", told)] : [word("ignore.saved", told)])].join(" ");
     undo.onclick = () => ignore(item, camera, place, !ignored);
     undo.hidden = false;
@@ -276,7 +262,7 @@ async function change(name, one, input) {
     return;
   }
   try {
-    showSettings(await ask("/api/settings", { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify({ name, value }) }));
+    showSettings(await send("/api/settings", { name, value }));
     input.dataset.held = value;
     $("said").textContent = `${labelOf(name, one)}: ${value}`;
   } catch (error) {
@@ -308,13 +294,12 @@ const refreshCharts = () => showPeople().catch(tell("people"));
 for (const kind of KINDS) $("kind").add(new Option(word(`kind.${kind}`), kind));
 $("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
 $("settings").onsubmit = (event) => event.preventDefault();
-$("filter").oninput = () => { $("csv").href = `/api/events.csv?${query()}`; };
+$("filter").oninput = () => { $("csv").href = `api/events.csv?${query()}`; };
 $("more").onclick = () => showOlder().catch(tell("found"));
 $("pause").onclick = () => { isPaused = !isPaused; showPause(); };
-$("logout").onclick = async () => { await fetch("/logout", { method: "POST", headers: { "X-CSRF-Token": csrf } }); sessionStorage.clear(); location.href = "/login"; };
 showPause();
 (async () => {
-  csrf = (await session()).csrf_token;
+  await session();
   await Promise.all([showHealth().then(() => ask("/api/ignored")).then(showIgnored).catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found")), askSettings().catch(tell("said"))]);
   setInterval(refresh, POLL_MS);
   setInterval(refreshCharts, CHARTS_MS);

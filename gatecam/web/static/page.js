@@ -1,0 +1,46 @@
+// What all pages share: addresses, words, the session, and requests to gatecam.
+"use strict";
+const $ = (id) => document.getElementById(id);
+const ROOT = new URL("..", document.currentScript.src).href; // a proxy may serve the pages below any path
+const url = (path) => ROOT + path.replace(/^\//, "");
+const here = () => location.href.replace(location.hash, "").slice(ROOT.length - 1); // this page, as gatecam knows it
+const TEXTS = JSON.parse($("table").textContent), LANGUAGE = document.documentElement.lang;
+const LOCALE = navigator.languages.find((tag) => tag.startsWith(LANGUAGE)) || LANGUAGE; // a reader of English may write dates as in India
+let csrf = "", run = "";
+
+function word(key, parts = {}) {
+  return (TEXTS[key] ?? key).replace(/{(\w+)}/g, (_, name) => parts[name]);
+}
+const tell = (place) => (error) => { $(place).textContent = word("page.not_shown", { error: error.message }); };
+const when = (at) => new Date(at).toLocaleString(LOCALE);
+const toLogin = () => { location.href = url(`/login?next=${encodeURIComponent(here())}`); };
+
+// Go to the login if the session has ended. Reload the page if gatecam has restarted. Parts of a page with
+// data-for="operator" or "admin" show only to these roles.
+async function session() {
+  const answer = await fetch(url("/session"));
+  if (answer.status === 401) toLogin();
+  if (!answer.ok) throw new Error(answer.statusText);
+  const told = await answer.json();
+  if (run && run !== told.run) location.reload();
+  run = told.run;
+  csrf = told.csrf_token;
+  document.body.dataset.role = told.role;
+  return told;
+}
+
+async function ask(path, options) {
+  const answer = await fetch(url(path), options).catch(() => { throw new Error(word("page.no_answer")); });
+  if (answer.status === 401) { toLogin(); throw new Error("logged out"); }
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || answer.statusText);
+  return answer.status === 204 ? null : answer.json();
+}
+const send = (path, body, method = "POST") =>
+  ask(path, { method, headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify(body) });
+
+for (const link of document.querySelectorAll("nav a")) if (link.href === location.href.split(/[?#]/)[0]) link.setAttribute("aria-current", "page");
+if ($("logout")) $("logout").onclick = async () => {
+  await fetch(url("/logout"), { method: "POST", headers: { "X-CSRF-Token": csrf } });
+  sessionStorage.clear();
+  location.href = url("/login");
+};
