@@ -9,7 +9,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,7 @@ from gatecam.notify.log import DurableSink, LogFile
 from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.sound import SoundSink
+from gatecam.notify.trial import send_test
 from gatecam.notify.webhook import WebhookOutput
 from gatecam.people.keyframes import KeyFrames
 from gatecam.people.pipeline import People, Pipeline, timed
@@ -221,8 +222,10 @@ def build_live_sinks(
         stores = open_stores(config, create=True)
         store = stores[0]
         stack.callback(store.close)
-        observers: list[Callable[[Presence], None]] = []
-        couriers = _start_couriers(config, stores, telemetry, on_trouble, observers, stack)
+        outputs, observers = _build_outputs(config)
+        couriers = _start_couriers(config, stores, outputs, telemetry, on_trouble, stack)
+        camera = config.watched[0].camera.name
+        tests: dict[str, Callable[[], None]] = {one.name: partial(send_test, one, camera) for one in outputs}
         totals = ClassTotals(now())
         files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
         keeping = Housekeeping(stores, config.store, totals, now, running_s, on_trouble, files)
@@ -239,28 +242,19 @@ def build_live_sinks(
         queues.append(told)
         if config.notify.sound:
             player = SoundSink(config.sound, lambda: now().time())
+            tests["sound"] = player.test
             sound = QueuedSink(player, size, "sound", telemetry)
             queues.append(sound)
             told = FanOut([told, sound])
         stack.callback(told.close)  # closes before the couriers, which may still deliver its last events
         presence = Presences(observers)
-        return LiveSinks((*queues, *couriers), told, totals, presence, stack.pop_all())
+        return LiveSinks((*queues, *couriers), told, totals, presence, tests, stack.pop_all())
 
 
-def _start_couriers(
-    config: Config,
-    stores: Sequence[EventStore],
-    telemetry: Telemetry,
-    on_trouble: Callable[[str, str | None], None],
-    observers: list[Callable[[Presence], None]],
-    stack: ExitStack,
-) -> list[Courier]:
-    """Start the couriers that carry events from the first store to its copies and to all outputs.
-
-    Outputs that also need to know who is present are added to `observers`.
-    """
-    store, *copies = stores
+def _build_outputs(config: Config) -> tuple[list[Output], list[Callable[[Presence], None]]]:
+    """Build the outputs of the settings, and list the observers of presence among them."""
     outputs: list[Output] = []
+    observers: list[Callable[[Presence], None]] = []
     if config.mqtt.host is not None:
         mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched], _identity(config))
         observers.append(mqtt.note)
@@ -271,6 +265,19 @@ def _start_couriers(
         outputs.append(CommandOutput(config.command, time.time))
     if config.chat.urls_file is not None:
         outputs += chat_outputs(config.chat)
+    return outputs, observers
+
+
+def _start_couriers(
+    config: Config,
+    stores: Sequence[EventStore],
+    outputs: Sequence[Output],
+    telemetry: Telemetry,
+    on_trouble: Callable[[str, str | None], None],
+    stack: ExitStack,
+) -> list[Courier]:
+    """Start the couriers that carry events from the first store to its copies and to all outputs."""
+    store, *copies = stores
     path = store_path(config)
     turn = Turn(path.with_name(f"{path.name}.lock"))
     stack.callback(turn.end)
@@ -342,7 +349,8 @@ def watch(
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
         pages = None
         if web or config.web.enabled:
-            running = _running(board, telemetry, reloading, partial(troubles.note, "web"))
+            on_trouble = partial(troubles.note, "web")
+            running = _running(board, telemetry, reloading, sinks.tests, on_trouble)
             pages = stack.enter_context(_serve(config, running))
             sinks.presence.add(pages.tell)
             reloading.applied = pages.apply
@@ -369,7 +377,11 @@ def watch(
 
 
 def _running(
-    board: Board, telemetry: Telemetry, reloading: Reloading, on_trouble: Callable[[str], None]
+    board: Board,
+    telemetry: Telemetry,
+    reloading: Reloading,
+    tests: Mapping[str, Callable[[], None]],
+    on_trouble: Callable[[str], None],
 ) -> Running:
     return Running(
         board.health,
@@ -378,6 +390,7 @@ def _running(
         reloading.change,
         reloading.ignored,
         reloading.ignore,
+        tests,
         on_trouble,
     )
 

@@ -57,6 +57,9 @@ _CAMERA_KINDS = (
 )
 
 
+TEST = "test"  # the reason of an event that only tests an output
+
+
 def _expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
@@ -228,7 +231,7 @@ class Event:
     live events have. `first` marks the first event of a person, so each person has one.
 
     An event about a camera has `track_id` 0 and the verdict `UNKNOWN`. Its `reason` is the `Blindness` or
-    `Slowness` that began or ended. `reason` is empty for a track.
+    `Slowness` that began or ended, or `TEST`. `reason` is empty for a track.
 
     `came_s` is set only on the first `mask_ok` of a person who had an earlier event. It is the time of that
     person's first event, on the clock of `time_s`.

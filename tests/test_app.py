@@ -234,6 +234,23 @@ def test_what_the_store_has_goes_to_the_outputs_that_are_set(tmp_path):
     assert [(queue.name, queue.sent) for queue in sinks.queues] == [("store", 1), ("command", 1)]
 
 
+def test_every_output_that_is_set_up_can_be_tested_without_storing_anything(tmp_path):
+    taken = tmp_path / "taken"
+    config = Config(
+        store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
+        command=CommandConfig(run=("sh", "-c", f"cat > {taken}")),
+    )
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    try:
+        assert set(sinks.tests) == {"sound", "command"}
+        sinks.tests["command"]()
+        assert json.loads(taken.read_text())["reason"] == "test"
+    finally:
+        sinks.close()
+    with closing(app.open_store(config)) as store:
+        assert store.count() == 0
+
+
 def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monkeypatch):
     file, server = tmp_path / "events.sqlite3", tmp_path / "server.sqlite3"
     with closing(EventStore(SqliteDatabase(file))) as store:

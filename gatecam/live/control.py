@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from gatecam.live.health import Health
+from gatecam.live.page_settings import Changed
 from gatecam.runtime.telemetry import StageHistogram
 from gatecam.settings.schema import Region, Regions
 
@@ -16,22 +17,23 @@ class SavingProblem(StrEnum):
     """Says why a change is not in the settings file. It is empty if the change was saved."""
 
     NONE = ""
-    NO_FILE = "no_file"
     OTHER_CAMERA = "other_camera"
     NOT_WRITABLE = "not_writable"
+    OVERRIDDEN = "overridden"
     FORM = "form"
 
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Says whether a change is in the settings file.
+    """Says what a change changed, and whether that is in the settings file.
 
-    `file` is that file, or empty if there is none. `line` is the line that saves the change.
+    `file` is that file, and `lines` are the lines in it that save the change.
     """
 
     file: str
     problem: SavingProblem
-    line: str
+    lines: str
+    changed: tuple[Changed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,19 @@ class Running:
 
     - `health` returns the health of the program.
     - `stages` returns a histogram of the times of each stage.
-    - `settings` returns the settings that may be changed, by name, with label, value and bounds.
-    - `change` changes one of these settings or raises `ConfigError`.
+    - `settings` returns the settings that may be changed, as `page_settings` does.
+    - `change` changes some of these settings together, by dotted name, or raises `ConfigError`.
     - `ignored` returns the places of each camera in which faces are ignored.
     - `ignore` ignores faces in a place of a camera, or no longer with False, or raises `ConfigError`.
+    - `tests` sends a test to each output by name, or raises `OutputError`.
     - `on_trouble` is called with a sentence when the pages have stopped.
     """
 
     health: Callable[[], Health]
     stages: Callable[[], list[StageHistogram]]
     settings: Callable[[], dict[str, dict[str, Any]]]
-    change: Callable[[str, float], None]
+    change: Callable[[Mapping[str, object]], Saving]
     ignored: Callable[[], dict[str, Regions]]
     ignore: Callable[[str, Region, bool], Saving]
+    tests: Mapping[str, Callable[[], None]]
     on_trouble: Callable[[str], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -51,13 +51,14 @@ class LiveSinks:
     """Passes live events to all sinks except the screen, with the same date and time for all of them.
 
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
-    do not wait for the store.
+    do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
     """
 
     queues: tuple[QueuedSink | Courier, ...]
     sink: Sink
     totals: ClassTotals
     presence: Presences
+    tests: Mapping[str, Callable[[], None]]
     _parts: ExitStack
 
     def note(self, turn: Round, alerts: CameraAlerts) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,36 +19,23 @@ from pydantic import ValidationError
 from gatecam.errors import ConfigError, OutputError
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.live.control import Saving, SavingProblem
+from gatecam.live.page_settings import (
+    LIVE_DETECTOR,
+    LIVE_GROUPS,
+    differences,
+    lines_of,
+    page_edits,
+    page_settings,
+)
 from gatecam.live.parts import Live
 from gatecam.live.reports import Troubles
 from gatecam.live.screen import Screen
 from gatecam.runtime.logs import say
-from gatecam.settings.loading import LoadedConfig, load
-from gatecam.settings.saving import save_ignored, with_ignored
+from gatecam.settings.loading import DEFAULT_PATH, LoadedConfig, load
+from gatecam.settings.saving import Edits, OverriddenError, camera_key, edited, save
 from gatecam.settings.schema import Config, DetectorConfig, Region, Regions
-from gatecam.settings.text import line_of
 
 POLL_S = 1.0
-# A running program applies changes to these. All other settings, such as a camera's name, need a restart.
-LIVE_GROUPS = ("tracker", "policy", "pace", "privacy", "replay")
-PAGE_SETTINGS = {
-    "tracker.confidence": "Minimum confidence",
-    "tracker.settle_s": "Time until the first verdict (s)",
-    "policy.remind_s": "Time until a reminder (s)",
-    "policy.cooldown_s": "Time until an event is repeated (s)",
-    "detector.onet_threshold": "Minimum face score",
-}
-LIVE_DETECTOR = (
-    "min_face_px",
-    "door_width_m",
-    "door_distance_m",
-    "view_deg",
-    "region",
-    "ignore",
-    "pnet_threshold",
-    "rnet_threshold",
-    "onet_threshold",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,38 +76,6 @@ def merged(running: Config, wanted: Config) -> Config:
     if same_cameras and running.cameras:
         update["cameras"] = wanted.cameras
     return running.model_copy(update=update)
-
-
-def live_settings(config: Config) -> dict[str, dict[str, Any]]:
-    """Return the settings that the operator's page may change, by dotted name: label, value and bounds.
-
-    They only change which events are reported and when. None of them gives access to anything or stores more
-    about people.
-    """
-    found = {}
-    for name, label in PAGE_SETTINGS.items():
-        group, key = name.split(".")
-        section = getattr(config, group)
-        bounds = type(section).model_fields[key].metadata
-        low, high = (next(getattr(m, end) for m in bounds if hasattr(m, end)) for end in ("ge", "le"))
-        found[name] = {"label": label, "value": getattr(section, key), "low": low, "high": high}
-    return found
-
-
-def with_setting(config: Config, name: str, value: float) -> Config:
-    """Return the settings with one of `live_settings` changed.
-
-    Raises:
-        ConfigError: `name` is none of them, or the value is out of bounds.
-    """
-    known = live_settings(config).get(name)
-    if known is None:
-        raise ConfigError(f"{name[:60]!r}: expected one of {', '.join(PAGE_SETTINGS)}")
-    if not known["low"] <= value <= known["high"]:
-        raise ConfigError(f"{known['label']}: expected {known['low']} to {known['high']}, got {value:g}")
-    group, key = name.split(".")
-    section = getattr(config, group).model_copy(update={key: float(value)})
-    return config.model_copy(update={group: section})
 
 
 def changed_places(config: Config, camera: str, place: Region, is_ignored: bool) -> Regions:
@@ -176,7 +131,7 @@ class ConfigWatch:
     """Reads a settings file again when it was saved or when asked to.
 
     Args:
-        loaded: the running settings and their file. Without a file nothing is ever read.
+        loaded: the running settings and their file. Without a file nothing is read.
         now_s: monotonic time.
     """
 
@@ -208,14 +163,21 @@ class ConfigWatch:
         except ConfigError as error:
             return error
 
+    @property
+    def has_file(self) -> bool:
+        """Return whether there is a file to read."""
+        return self._path is not None
+
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, path: Path) -> Iterator[None]:
         """Do not read the file again because of what the block writes into it. Any thread may do this.
 
-        If somebody else has also saved the file since it was last read, it is read again.
+        If somebody else has also saved the file since it was last read, it is read again. Without a file
+        before, the block creates it.
         """
         is_known = _signature(self._path) == self._known
         yield
+        self._path = path
         if is_known:
             self._known = self._pending = _signature(self._path)
 
@@ -248,7 +210,7 @@ class Reloading:
         notifier: Notifier,
         troubles: Troubles,
     ) -> None:
-        self._source, self._path = source, loaded.path
+        self._source, self._path = source, Path.cwd() / (loaded.path or DEFAULT_PATH)
         self._running = self._wanted = with_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
         self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
@@ -262,57 +224,68 @@ class Reloading:
         """Read the file at the next poll. Safe in a signal handler."""
         self._file.ask()
 
-    def change(self, name: str, value: float) -> None:
-        """Change a setting at the next poll. Safe in any thread.
+    def change(self, values: Mapping[str, object]) -> Saving:
+        """Change settings at the next poll, and save them into the settings file. Safe in any thread.
 
         Raises:
-            ConfigError: this setting cannot be changed while running, or the value is out of bounds.
+            ConfigError: a setting cannot be changed while running, or a value is not valid.
         """
-        with self._lock:
-            self._running = with_setting(self._running, name, value)
-            self._is_asked = True
+        return self._edit(lambda config: page_edits(values))
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return the settings that can be changed while running."""
-        return live_settings(self._running)
+        return page_settings(self._running)
 
     def ignored(self) -> dict[str, Regions]:
         """Return the places of each camera in which faces are ignored."""
         return {one.camera.name: one.detector.ignore for one in self._running.watched}
 
     def ignore(self, camera: str, place: Region, is_ignored: bool) -> Saving:
-        """Ignore faces in a place of a camera, or no longer, from the next poll on. Safe in any thread.
-
-        The change is also saved into the settings file, if there is one and it can be written.
+        """Ignore faces in a place of a camera, or no longer. Safe in any thread.
 
         Raises:
             ConfigError: there is no such camera, the place is not valid, or the camera has too many places.
         """
+
+        def edits(config: Config) -> Edits:
+            places = changed_places(config, camera, place, is_ignored)
+            return {camera_key(config, camera, "ignore"): places}
+
+        return self._edit(edits, is_of_camera=True)
+
+    def _edit(self, edits_of: Callable[[Config], Edits], is_of_camera: bool = False) -> Saving:
+        """Apply edits at the next poll, and save them into the settings file if it can be written.
+
+        Raises:
+            ConfigError: a value is not valid.
+        """
         with self._saving:
             with self._lock:
-                places = changed_places(self._running, camera, place, is_ignored)
-                self._running = with_ignored(self._running, camera, places)
+                before, edits = self._running, edits_of(self._running)
+                self._running = edited(before, edits)
                 self._is_asked = True
-            problem, why = self._save_ignored(camera, places)
+                changed = differences(before, self._running)
+            problem, why = self._save(edits, is_of_camera)
         if problem:
-            say(f"the ignored places of camera {camera} are not saved: {why}", level=logging.WARNING)
-        return Saving(str(self._path or ""), problem, line_of("ignore", places))
+            names = ", ".join(one.name for one in changed)
+            say(f"{names} is applied but not saved: {why}", level=logging.WARNING)
+        return Saving(str(self._path), problem, lines_of(edits), changed)
 
-    def _save_ignored(self, camera: str, places: Regions) -> tuple[SavingProblem, str]:
-        """Save a camera's ignored places. If that is impossible, return why, also as a text for the log."""
-        if self._path is None:
-            return SavingProblem.NO_FILE, "there is no settings file"
-        if self._source is not None:
+    def _save(self, edits: Edits, is_of_camera: bool) -> tuple[SavingProblem, str]:
+        """Save edits. If that is impossible, return why, also as a text for the log."""
+        if is_of_camera and self._source is not None:
             return SavingProblem.OTHER_CAMERA, "the camera comes from --camera, not from the settings file"
         try:
-            with self._file.writing():
-                save_ignored(self._path, camera, places)
+            with self._file.writing(self._path):
+                save(self._path, edits, is_new=not self._file.has_file)
         except OutputError as error:
             return SavingProblem.NOT_WRITABLE, str(error)
+        except OverriddenError as error:
+            return SavingProblem.OVERRIDDEN, str(error)
         except ConfigError as error:
             return SavingProblem.FORM, str(error)
         with self._lock:
-            self._wanted = with_ignored(self._wanted, camera, places)
+            self._wanted = edited(self._wanted, edits)
         return SavingProblem.NONE, ""
 
     def poll(self, now_s: float) -> None:

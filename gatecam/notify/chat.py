@@ -13,7 +13,7 @@ from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.secrets import read_secret
 from gatecam.pictures.messages import MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
 from gatecam.settings.schema import ChatConfig
-from gatecam.types import Event, EventKind, StoredEvent
+from gatecam.types import TEST, Event, EventKind, StoredEvent
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -90,7 +90,9 @@ class ChatOutput:
 
 def message(event: Event) -> tuple[str, str]:
     """Return the title and the text of the message for an event, in English and Korean."""
-    if event.kind is EventKind.CAMERA_OK:
+    if event.reason == TEST:
+        korean, english = "시험 메시지입니다", "This is a test"
+    elif event.kind is EventKind.CAMERA_OK:
         korean, english = "카메라가 다시 보입니다", "The camera sees again"
     elif event.kind is EventKind.FAST_ENOUGH:
         korean, english = "영상을 다시 제때 판정합니다", "Frames are judged in time again"

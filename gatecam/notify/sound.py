@@ -109,6 +109,17 @@ class SoundSink:
         self._tell(reason)
         self._silent_s = None if reason is None else event.time_s
 
+    def test(self) -> None:
+        """Play the sound for a missing mask, also during quiet hours.
+
+        Raises:
+            OutputError: nothing can play it, or the settings make it silent.
+        """
+        sound = self._sounds["missing"]
+        reason = self._play(sound) if sound else "sound.volume is 0, or there are neither tones nor voices"
+        if reason is not None:
+            raise OutputError(f"nothing was heard: {reason}.")
+
     def close(self) -> None:
         """Do nothing: nothing is held open between sounds."""
 

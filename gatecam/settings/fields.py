@@ -71,11 +71,27 @@ def is_nested(info: FieldInfo) -> bool:
     return is_list(info) and get_origin(next(iter(get_args(takes(info)[0])))) is tuple
 
 
-def range_text(metadata: Iterable[object]) -> str:
-    """Return `12 to 2000`, or an empty string without two bounds."""
+def bounds_of(metadata: Iterable[object]) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value of a setting, each None if there is no such bound."""
     metadata = list(metadata)
     low = next((m.ge for m in metadata if hasattr(m, "ge")), None)
     high = next((m.le for m in metadata if hasattr(m, "le")), None)
+    return low, high
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a setting, which is the end of its name, or an empty string.
+
+    >>> unit_of("remind_s"), unit_of("max_fps"), unit_of("min_hits")
+    ('s', 'frames/s', '')
+    """
+    ends = {"fps": "frames/s", "deg": "°", "mb": "MB", **{end: end for end in ("s", "px", "m", "days")}}
+    return ends.get(name.rpartition("_")[2], "") if "_" in name or name in ends else ""
+
+
+def range_text(metadata: Iterable[object]) -> str:
+    """Return `12 to 2000`, or an empty string without two bounds."""
+    low, high = bounds_of(metadata)
     return "" if low is None or high is None else f"{low} to {high}"
 
 

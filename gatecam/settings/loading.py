@@ -21,21 +21,17 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from gatecam.errors import ConfigError
-from gatecam.runtime.addresses import hide_in_source, hide_secrets
 from gatecam.settings.fields import (
     Key,
-    bounds_text,
     entries_of,
     is_list,
     is_nested,
     is_text,
-    kind_text,
-    leaf,
     leaves,
-    range_text,
     section_of,
     takes,
 )
+from gatecam.settings.problems import got, key_of, printable, rejected, short
 from gatecam.settings.schema import Config, Section
 
 log = logging.getLogger(__name__)
@@ -282,7 +278,7 @@ class _Draft:
         """Add the `GATECAM_…` variables."""
         known = {ENV_PREFIX + "_".join(key).upper(): (key, info) for key, info in leaves()}
         for name in sorted(name for name in env if name.startswith(ENV_PREFIX)):
-            place, rank = f"environment {_printable(name)}", MAX_FILE_BYTES
+            place, rank = f"environment {printable(name)}", MAX_FILE_BYTES
             if name in known and not _is_service_link(name, env[name]):
                 key, info = known[name]
                 self.values[key] = _Value(_env_value(env[name], info), place, rank)
@@ -321,7 +317,7 @@ class _Draft:
             Config.model_validate(self._tree())
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                key = _key_of(detail["loc"])
+                key = key_of(detail["loc"])
                 if (
                     key in self.values and not key[-1].isdecimal()
                 ):  # not yet reported, and no section, which may still be completed
@@ -333,19 +329,8 @@ class _Draft:
         return {".".join(key): given.place for key, given in self.values.items()}
 
     def _add_invalid(self, key: Key, error_type: str, said: str | None) -> None:
-        info, given = leaf(key), self.values.pop(key)
-        value = given.value
-        got = _got(hide_in_source(value) if key[-1] == "source" and isinstance(value, str) else value)
-        expected = f"expected {kind_text(info)} {bounds_text(info)}".strip()
-        if is_list(info) and isinstance(given.value, list):
-            got = _short(_list_text(given.value))
-        if said is not None:
-            expected = said
-        elif error_type in ("greater_than_equal", "less_than_equal") and not is_list(info):
-            expected = f"expected {range_text(info.metadata)}"
-        elif is_text(info) and not isinstance(given.value, str | list | dict | None):
-            expected += " in quotes"
-        text = f"{'.'.join(key)}: {expected}, got {got} ({given.place})"
+        given = self.values.pop(key)
+        text = f"{'.'.join(key)}: {rejected(key, given.value, error_type, said)} ({given.place})"
         self.problems.append((given.rank, text))
 
     def _problem(self, text: str, path: Path, node: yaml.Node) -> None:
@@ -353,22 +338,18 @@ class _Draft:
         self.problems.append((line, f"{text} ({_place(path, line)})"))
 
 
-def _key_of(location: Iterable[int | str]) -> Key:
-    """Return the path of a setting from pydantic's location, with indices only for lists of groups."""
-    key: list[str] = []
-    for part in location:
-        if isinstance(part, str) or (len(key) == 1 and entries_of(Config.model_fields[key[0]]) is not None):
-            key.append(str(part))
-    return tuple(key)
+def is_plain_text(text: str) -> bool:
+    """Return whether YAML reads a text without quotes as text, and not as a number or a word like `on`."""
+    return _scalar(text) == text and text != ""
 
 
 def _place(path: Path, line: int | None = None) -> str:
-    name = _printable(str(path))
+    name = printable(str(path))
     return name if line is None else f"{name}:{line}"
 
 
 def _dotted(prefix: Key, name: str) -> str:
-    return ".".join((*prefix, _printable(_short(name))))
+    return ".".join((*prefix, printable(short(name))))
 
 
 def _unknown(prefix: Key, name: str, section: type[Section]) -> str:
@@ -394,7 +375,7 @@ def _strange_variable(name: str, known: Iterable[str]) -> str:
     ends = [other.removeprefix(ENV_PREFIX) for other in known]
     end = name.removeprefix(ENV_PREFIX)
     near = [] if end in ends else difflib.get_close_matches(end, ends, n=1, cutoff=0.75)
-    return _printable(_short(name)) + (f" (did you mean {ENV_PREFIX}{near[0]}?)" if near else "")
+    return printable(short(name)) + (f" (did you mean {ENV_PREFIX}{near[0]}?)" if near else "")
 
 
 def _node_value(node: yaml.Node) -> object:
@@ -426,7 +407,7 @@ def _has_tag(node: yaml.Node) -> bool:
 
 
 def _node_got(node: yaml.Node) -> str:
-    return f"the tag {_printable(_short(node.tag))}" if _has_tag(node) else _got(_node_value(node))
+    return f"the tag {printable(short(node.tag))}" if _has_tag(node) else got(_node_value(node))
 
 
 def _env_value(text: str, info: FieldInfo) -> object:
@@ -439,29 +420,3 @@ def _env_value(text: str, info: FieldInfo) -> object:
         inner = text.strip().removeprefix("[").removesuffix("]").strip()
         return [_scalar(item.strip()) for item in inner.split(",")] if inner else []
     return text if is_text(info) else value
-
-
-def _printable(text: str) -> str:
-    """Return text that is safe in a message or comment of one line."""
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _list_text(values: Iterable[object]) -> str:
-    """Return a list, and the lists in it, in the form in which the author wrote them."""
-    texts = (_list_text(value) if value and isinstance(value, list) else _got(value) for value in values)
-    return f"[{', '.join(texts)}]"
-
-
-def _got(value: object) -> str:
-    """Return a rejected value in the form in which its author wrote it."""
-    if isinstance(value, str):
-        return repr(_short(hide_secrets(value)))
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "a mapping"
-    return _short(str(value))

@@ -1,113 +1,164 @@
-"""Save a changed setting into the settings file, and leave everything else in the file as it is.
+"""Change settings, and write the changes into the settings file with its comments kept.
 
-A new value replaces exactly the characters of the old one, so comments, order and layout stay. Libraries that
-write YAML again, such as ruamel.yaml, change lines that nobody touched: `null` becomes an empty value, lists
-are indented anew, and comments move.
+`edited` returns the new settings, and `save` writes the same edits. ruamel.yaml keeps comments, order and
+quotes. The new text must give exactly the new settings before it replaces the file.
 """
 
 from __future__ import annotations
 
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
+from ruamel.yaml.util import load_yaml_guess_indent
 
 from gatecam.errors import ConfigError
-from gatecam.runtime.files import write_output
-from gatecam.settings.loading import compose, parse, read_text
-from gatecam.settings.schema import Config, Regions
+from gatecam.runtime.files import cannot_write, write_output
+from gatecam.settings.fields import Key
+from gatecam.settings.loading import compose, is_plain_text, parse, read_text
+from gatecam.settings.problems import said_of
+from gatecam.settings.schema import CameraConfig, Config
 from gatecam.settings.text import line_of
 
-KEY = "ignore"
+CAMERAS = "cameras"
+
+# New values by path. A camera of several is named: ("cameras", "north", "region"). With ("cameras", "north")
+# the value is a new camera's keys, or None to remove it.
+Edits = Mapping[Key, object]
 
 
-def with_ignored(config: Config, camera: str, places: Regions) -> Config:
-    """Return the settings with the ignored places of a camera changed."""
-    if not config.cameras:
-        return config.model_copy(update={"detector": config.detector.model_copy(update={KEY: places})})
-    cameras = tuple(
-        one.model_copy(update={KEY: places}) if one.name == camera else one for one in config.cameras
-    )
-    return config.model_copy(update={"cameras": cameras})
+class OverriddenError(ConfigError):
+    """An environment variable sets a setting, so a value in the file would have no effect."""
 
 
-def save_ignored(path: Path, camera: str, places: Regions) -> None:
-    """Write the ignored places of a camera into the settings file.
+def camera_key(config: Config, camera: str, name: str) -> Key:
+    """Return the path of a camera's own setting, such as its source or region."""
+    if config.cameras:
+        return (CAMERAS, camera, name)
+    return ("camera" if name in CameraConfig.model_fields else "detector", name)
+
+
+def edited(config: Config, edits: Edits) -> Config:
+    """Return the settings with edits.
 
     Raises:
-        ConfigError: the file cannot be read, is not valid, or has a form in which only a person can change
-            this setting.
+        ConfigError: a value is not valid.
+    """
+    tree = config.model_dump(mode="json", exclude_unset=True)
+    for key, value in edits.items():
+        _put(tree, key, value)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(said_of(error, tree)) from None
+
+
+def save(path: Path, edits: Edits, is_new: bool = False) -> None:
+    """Write edits into the settings file. With `is_new` it is created and must not exist yet.
+
+    Raises:
+        OverriddenError: an environment variable sets one of the settings.
+        ConfigError: the file is not valid, or has a form in which only a person can change it.
         OutputError: the file cannot be written.
     """
-    text = read_text(path, required=True) or ""
-    before = parse(text, path).config
-    names = [one.name for one in before.cameras]
-    if names and camera not in names:
-        raise ConfigError(f"{path}: has no camera {camera}.")
-    node = compose(path, text)
-    line = line_of(KEY, places)
-    if names:
-        changed = _with_line(text, node, ["cameras", names.index(camera)], line)
-    else:
-        changed = _with_line(text, node, ["detector"], line)
-    if not _holds(changed, path, with_ignored(before, camera, places)):
+    text = None if is_new else read_text(path, required=True)
+    if is_new:
+        _create(path)
+    before = parse(text, path)
+    if names := [
+        place for key in edits if (place := before.origins.get(".".join(key), "")).startswith("env")
+    ]:
+        raise OverriddenError(f"the {names[0]} sets this: remove that variable, or change it there.")
+    wanted = edited(before.config, edits)
+    changed = _written(text or "", edits, path)
+    try:
+        is_right = parse(changed, path).config.model_dump() == wanted.model_dump()
+    except ConfigError:
+        is_right = False
+    if not is_right:
         raise ConfigError(f"{path}: has a form that gatecam does not change: edit it yourself.")
     write_output(path, changed)
 
 
-def _holds(text: str, path: Path, wanted: Config) -> bool:
-    """Check whether a text, with the environment's variables, gives the wanted settings."""
+def _create(path: Path) -> None:
+    """Create an empty file that only its owner may read, because addresses of cameras hold passwords."""
     try:
-        config = parse(text, path).config
-    except ConfigError:
-        return False
-    return _dump(config) == _dump(wanted)
+        path.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
-def _dump(config: Config) -> list[dict[str, Any]]:
-    return [one.model_dump() for one in config.watched]
+def _written(text: str, edits: Edits, path: Path) -> str:
+    """Return the text of a settings file with edits.
 
+    Lines of whole cameras are put in and cut out as text, because ruamel.yaml takes a comment after a camera
+    for a part of it.
 
-def _with_line(text: str, node: yaml.Node | None, path: list[str | int], line: str) -> str:
-    """Return a text in which the section at `path` has a line `key: value` instead of its old one, if any."""
-    key, value = line.split(": ", 1)
+    Raises:
+        ConfigError: ruamel.yaml cannot read the text, or finds other sections in it than PyYAML.
+    """
     end = "\r\n" if "\r\n" in text else "\n"
-    after = 0  # where the section's key ends
-    for part in path:
-        after, node = _child(node, part)
-    if node is None:
-        gap = "" if not text or text.endswith("\n") else end
-        return f"{text}{gap}{path[-1]}:{end}  {line}{end}"
-    _, old = _child(node, key)
-    if old is not None:
-        if isinstance(old, yaml.SequenceNode) and not old.flow_style:
-            value = f"  {value}"  # its dashes may stand right below the key, but a value may not
-        return text[: old.start_mark.index] + value + text[_end(old) :]
-    column = 2
-    if isinstance(node, yaml.MappingNode):
-        if node.flow_style:
-            start = text.index("{", node.start_mark.index) + 1  # an anchor may come first
-            return f"{text[:start]}{line}{', ' if node.value else ''}{text[start:]}"
-        column = node.start_mark.column
-        if isinstance(path[-1], int):  # the key of an entry would be its dash
-            after = _end(node.value[0][1])
-    else:  # `null` or nothing
-        text = text[: node.start_mark.index] + text[node.end_mark.index :]
-    start = text.find("\n", after) + 1
-    if start == 0:
-        text, start = text + end, len(text + end)
-    return f"{text[:start]}{' ' * column}{line}{end}{text[start:]}"
+    text = text.replace("\r\n", "\n")
+    rest = dict(edits)
+    for key, value in edits.items():
+        if key[0] == CAMERAS and len(key) == 2 and (entries := _entries(compose(path, text))):
+            text = _with_entry(text, entries, key[1], value)
+            del rest[key]
+    return (_with_values(text, rest, path) if rest else text).replace("\n", end)
 
 
-def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node | None]:
-    """Return where the key of a child ends and the child, or None if there is none."""
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-        return node.value[part].start_mark.index, node.value[part]
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == part:
-                return key.end_mark.index, value
-    return 0, None
+def _with_values(text: str, edits: Edits, path: Path) -> str:
+    out = io.StringIO()
+    try:
+        writer = _round_trip(text, compose(path, text))
+        tree = writer.load(text)
+        is_empty = tree is None
+        tree = CommentedMap() if is_empty else tree
+        for key, value in edits.items():
+            _put(tree, key, _node(value))
+        writer.dump(tree, out)
+    except (YAMLError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{path}: has a form that gatecam does not change: edit it yourself.") from error
+    if is_empty and text:  # it may have comments
+        return text.removesuffix("\n") + "\n" + out.getvalue()
+    return out.getvalue()
+
+
+def _with_entry(text: str, entries: Sequence[yaml.MappingNode], camera: str, value: object) -> str:
+    """Return a text with a camera's entry after the last one, or without its lines. All comments stay."""
+    names = [_name_of(entry) for entry in entries]
+    if not isinstance(value, dict) and camera not in names:
+        return text
+    entry = entries[-1 if isinstance(value, dict) else names.index(camera)]
+    start = text.rfind("\n", 0, entry.start_mark.index) + 1
+    end = text.find("\n", _end(entry)) + 1
+    if end == 0:
+        text, end = f"{text}\n", len(text) + 1
+    if not isinstance(value, dict):
+        return text[:start] + text[end:]
+    column = text.index("-", start) - start
+    lines = textwrap.indent("\n".join(line_of(key, one) for key, one in value.items()), " " * (column + 2))
+    return f"{text[:end]}{' ' * column}- {lines.lstrip()}\n{text[end:]}"
+
+
+def _entries(node: yaml.Node | None) -> list[yaml.MappingNode]:
+    """Return the entries of `cameras:` that have lines of their own."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    lists = [value for key, value in pairs if key.value == CAMERAS and isinstance(value, yaml.SequenceNode)]
+    return [entry for one in lists if not one.flow_style for entry in one.value]
+
+
+def _name_of(entry: yaml.MappingNode) -> str | None:
+    return next((str(value.value) for key, value in entry.value if key.value == "name"), None)
 
 
 def _end(node: yaml.Node) -> int:
@@ -116,3 +167,77 @@ def _end(node: yaml.Node) -> int:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)
     return int(node.end_mark.index)
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes `null` for None instead of nothing."""
+
+
+_Representer.add_representer(
+    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+def _round_trip(text: str, node: yaml.Node | None) -> YAML:
+    """Return a ruamel.yaml that writes with the indents of a text."""
+    writer = YAML()
+    writer.preserve_quotes = True
+    writer.width = 100_000
+    writer.Representer = _Representer
+    sections = node.value if isinstance(node, yaml.MappingNode) and not node.flow_style else []
+    columns = [value.start_mark.column for _, value in sections if _is_block(value, yaml.MappingNode)]
+    _, sequence, offset = load_yaml_guess_indent(text)
+    if offset is None:  # no list has lines of its own
+        sequence, offset = 4, 2
+    writer.indent(mapping=min(columns, default=2), sequence=sequence, offset=offset)
+    return writer
+
+
+def _is_block(node: yaml.Node, kind: type[yaml.CollectionNode]) -> bool:
+    return isinstance(node, kind) and not node.flow_style
+
+
+def _put(tree: Any, key: Key, value: object) -> None:
+    """Set a value in a tree of mappings, and of the list of cameras, whose entries are found by name."""
+    *path, last = key
+    for name in path:
+        if isinstance(tree, list):
+            tree = tree[_index(tree, name)]
+            continue
+        if not tree.get(name):  # missing or null, or an empty list
+            tree[name] = [] if name == CAMERAS else {}
+        tree = tree[name]
+    if not isinstance(tree, list):
+        tree[last] = _with_comments(value, tree.get(last))
+    elif isinstance(value, dict):
+        tree.append(value)
+    elif any(entry.get("name") == last for entry in tree):
+        del tree[_index(tree, last)]
+
+
+def _with_comments(value: Any, old: Any) -> Any:
+    """Return a value. A list gets the layout and comments of the list that it replaces."""
+    is_list = isinstance(value, CommentedSeq) and isinstance(old, CommentedSeq)
+    if is_list and value and old and not old.fa.flow_style():
+        value.fa.set_block_style()
+        value.ca.comment, value.ca.end = old.ca.comment, old.ca.end
+        value.ca.items.update(old.ca.items)
+    return value
+
+
+def _index(cameras: list[Any], name: str) -> int:
+    try:
+        return [entry.get("name") for entry in cameras].index(name)
+    except ValueError:
+        raise ConfigError(f"there is no camera {name[:60]}.") from None
+
+
+def _node(value: object) -> object:
+    """Return a value as ruamel.yaml writes it: lists in brackets, and quotes where YAML 1.1 needs them."""
+    if isinstance(value, tuple | list):
+        items = CommentedSeq([_node(item) for item in value])
+        items.fa.set_flow_style()
+        return items
+    if isinstance(value, dict):
+        return CommentedMap({key: _node(item) for key, item in value.items()})
+    return SingleQuotedScalarString(value) if isinstance(value, str) and not is_plain_text(value) else value

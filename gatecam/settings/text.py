@@ -52,14 +52,14 @@ def _entry(
 ) -> str:
     """Return the lines of one key: its comments, then the key and its value."""
     name = ".".join(key)
-    sentences = [_sentence(info, f": {bounds_text(info) or kind_text(info)}")]
+    sentences = [sentence(info, f": {bounds_text(info) or kind_text(info)}")]
     sentences += [notes[name]] if name in notes else []
     return "\n".join([*map(_comment, sentences), line_of(key[-1], value, origins.get(name)) + "\n"])
 
 
 def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins: Mapping[str, str]) -> str:
     """Return the lines of a list of groups: its comment, then the keys that each group sets."""
-    comment = _comment(_sentence(info))
+    comment = _comment(sentence(info))
     if not entries:
         return f"{comment}\n{name}: []\n"
     lines = [comment, f"{name}:"]
@@ -73,7 +73,7 @@ def _entry_list(name: str, info: FieldInfo, entries: Sequence[Section], origins:
     return "\n".join(lines) + "\n"
 
 
-def _sentence(info: FieldInfo, more: str = "") -> str:
+def sentence(info: FieldInfo, more: str = "") -> str:
     """Return a setting's description as a sentence, with `more` at its end."""
     description = info.description or ""
     return f"{description[:1].upper()}{description[1:]}{more}."
@@ -85,7 +85,7 @@ def _comment(sentence: str) -> str:
 
 def line_of(key: str, value: object, origin: str | None = None) -> str:
     """Return the line of a key, with where its value came from as a comment."""
-    if isinstance(value, tuple):  # in brackets on the line of its key
+    if isinstance(value, tuple | list):  # in brackets on the line of its key
         line = (
             f"{key}: {yaml.safe_dump(list(value), allow_unicode=True, width=10_000, default_flow_style=True)}"
         )

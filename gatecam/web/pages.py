@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
-from gatecam.errors import ConfigError, OutputError
+from gatecam.errors import OutputError
 from gatecam.live.control import Running
 from gatecam.notify.table import csv_parts
 from gatecam.pictures.html import table
 from gatecam.pictures.page_words import TEXTS, page_words
-from gatecam.settings.schema import Region
 from gatecam.store.day_page import DAYS, days_chart, hours_chart, summary
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.statistics import by_day, by_hour, day_ms, share_correct, total
 from gatecam.types import EventKind, StoredEvent
 from gatecam.web.guard import Visitor
-from gatecam.web.language import Language, remember_language, tags
+from gatecam.web.language import Language
 from gatecam.web.live import Hub, Viewer, state_message, still_message
-from gatecam.web.static import Static
+from gatecam.web.static import Static, add_page
 from gatecam.web.tokens import Role
 
 MOST_EVENTS = 500
@@ -41,21 +40,6 @@ class Behind:
     store: EventStore
     running: Running
     door_words: Sequence[Mapping[str, str]]
-
-
-class Change(BaseModel):
-    """Holds the new value of one setting."""
-
-    name: str
-    value: float
-
-
-class IgnoredPlace(BaseModel):
-    """Says whether faces in a place of a camera are ignored. The place is in shares of the picture."""
-
-    camera: str
-    place: Region
-    ignored: bool
 
 
 class Asked(BaseModel):
@@ -154,12 +138,7 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
     """Build the routes of the operator's page and its data."""
     router = APIRouter()
 
-    @router.get("/", include_in_schema=False)
-    def page(request: Request, language: Language) -> Response:
-        words = page_words(language)
-        answer = HTMLResponse(static.page("operator.html", {**words, **tags(language)}, words))
-        remember_language(request, answer)
-        return answer
+    add_page(router, static, "/", "operator.html")
 
     @router.get("/api/status")
     def status() -> Any:
@@ -194,41 +173,6 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
         if jpeg is None:
             raise HTTPException(404, "There is no picture now.")
         return Response(jpeg, media_type="image/jpeg")
-
-    return router
-
-
-def settings_router(behind: Behind) -> APIRouter:
-    """Build the routes that show and change settings while gatecam runs."""
-    router = APIRouter()
-
-    @router.get("/api/settings")
-    def settings() -> Any:
-        """Return the settings that may be changed while gatecam runs."""
-        return behind.running.settings()
-
-    @router.post("/api/settings")
-    def change(wanted: Change) -> Any:
-        """Change one of the settings and return all of them."""
-        try:
-            behind.running.change(wanted.name, wanted.value)
-        except ConfigError as error:
-            raise HTTPException(422, str(error)) from None
-        return behind.running.settings()
-
-    @router.get("/api/ignored")
-    def ignored() -> Any:
-        """Return the places of each camera in which faces are ignored."""
-        return behind.running.ignored()
-
-    @router.post("/api/ignored")
-    def ignore(wanted: IgnoredPlace) -> Any:
-        """Ignore faces in a place, or no longer. Return all places, and whether the change was saved."""
-        try:
-            saving = behind.running.ignore(wanted.camera, wanted.place, wanted.ignored)
-        except ConfigError as error:
-            raise HTTPException(422, str(error)) from None
-        return {"places": behind.running.ignored(), **asdict(saving)}
 
     return router
 

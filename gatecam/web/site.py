@@ -23,11 +23,12 @@ from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
 from gatecam.web.login import login_router
-from gatecam.web.pages import Behind, door_router, operator_router, settings_router
+from gatecam.web.pages import Behind, door_router, operator_router
 from gatecam.web.places import MOST, Places
 from gatecam.web.server import WebServer
 from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.sessions import Sessions
+from gatecam.web.settings_page import settings_router
 from gatecam.web.static import Static, static_router
 from gatecam.web.tokens import Role, Tokens, load_tokens
 
@@ -123,7 +124,7 @@ def build_app(
         static_router(static),
         door_router(behind, static),
         operator_router(behind, static),
-        settings_router(behind),
+        settings_router(behind.running, behind.store.audit, static),
     ):
         app.include_router(router)
     app.include_router(_metrics_router(behind.running))

@@ -10,6 +10,10 @@ from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from gatecam.pictures.page_words import page_words
+from gatecam.web.language import Language, remember_language, tags
 
 FOLDER = Path(__file__).parent / "static"
 FONT = Path(__file__).parents[1] / "assets" / "fonts" / "NanumSquareB.ttf"
@@ -56,6 +60,18 @@ class Static:
         if known_tag == self._tags[name]:
             return Response(status_code=304, headers=headers)
         return Response(data, media_type=TYPES[suffix], headers=headers)
+
+
+def add_page(router: APIRouter, static: Static, path: str, name: str) -> None:
+    """Add the route of one of the operator's pages, in the reader's language."""
+
+    def page(request: Request, language: Language) -> Response:
+        words = page_words(language)
+        answer = HTMLResponse(static.page(name, {**words, **tags(language)}, words))
+        remember_language(request, answer)
+        return answer
+
+    router.add_api_route(path, page, include_in_schema=False)
 
 
 def static_router(static: Static) -> APIRouter:

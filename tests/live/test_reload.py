@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from gatecam.errors import ConfigError
-from gatecam.live.reload import PAGE_SETTINGS, ConfigWatch, changes, live_settings, merged, with_setting
+from gatecam.live.page_settings import differences, lines_of, page_edits, page_settings
+from gatecam.live.reload import ConfigWatch, _is_live, changes, merged
+from gatecam.settings.fields import leaves
 from gatecam.settings.loading import load
+from gatecam.settings.saving import edited
 from gatecam.settings.schema import CameraEntry, Config
 
 
@@ -102,27 +105,59 @@ def test_key_frames_cannot_be_switched_on_and_off_in_between():
     assert merged(Config(), every).detector.detect_every == 5
 
 
-def test_the_settings_of_the_page_are_within_bounds_and_hold_at_once():
-    settings = live_settings(Config())
-    assert set(settings) == set(PAGE_SETTINGS)
-    for name, one in settings.items():
-        assert one["low"] <= one["value"] <= one["high"]
-        changed = with_setting(Config(), name, one["high"])
-        assert live_settings(changed)[name]["value"] == one["high"]
-        assert not changes(Config(), changed).restart, name
+@pytest.mark.parametrize("name", page_settings(Config()))
+def test_every_setting_of_the_page_has_its_meaning_and_holds_at_once(name):
+    one = page_settings(Config())[name]
+    assert one["help"]
+    assert one["value"] == one["default"] or one["value"] is one["default"] is None
+    given = not one["value"] if one["kind"] == "bool" else one["high"]
+    other = {"detector.door_width_m": "door_distance_m", "detector.door_distance_m": "door_width_m"}.get(name)
+    more = {f"detector.{other}": 2.0} if other else {}
+    changed = edited(Config(), page_edits({name: int(given) if one["kind"] == "int" else given, **more}))
+    assert page_settings(changed)[name]["value"] == given
+    assert not changes(Config(), changed).restart
+    assert {change.name for change in differences(Config(), changed)} == {name, *more}
+
+
+def test_every_setting_that_applies_at_once_is_on_the_page_or_drawn_on_the_picture():
+    names = {".".join(key) for key, _ in leaves() if key[0] != "replay"}
+    live = {name for name in names if _is_live(name, Config(), Config())}
+    assert live - set(page_settings(Config())) == {"detector.region", "detector.ignore"}
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "expected"),
+    ("values", "expected"),
     [
-        ("web.host", 0.0, "'web.host': expected one of tracker.confidence"),
-        ("tracker.confidence", 2.0, "Minimum confidence: expected 0.34 to 0.999, got 2"),
-        ("tracker.confidence", float("nan"), "got nan"),
-        ("x" * 10_000, 1.0, "expected one of"),
+        ({"web.host": 0.0}, "'web.host': expected one of detector.min_face_px"),
+        ({"command.run": None}, "'command.run': expected one of"),
+        ({"detector.region": None}, "'detector.region': expected one of"),
+        ({"x" * 10_000: 1.0}, "expected one of"),
+        ({"tracker.confidence": 2.0}, "tracker.confidence: expected 0.34 to 0.999, got 2.0"),
+        ({"tracker.confidence": float("nan")}, "got nan"),
+        ({"tracker.confidence": True}, "got true"),
+        ({"detector.door_width_m": 2.0}, "needs door_distance_m as well"),
     ],
 )
-def test_no_other_setting_can_be_changed_so(name, value, expected):
+def test_no_other_setting_can_be_changed_so(values, expected):
     with pytest.raises(ConfigError) as caught:
-        with_setting(Config(), name, value)
+        edited(Config(), page_edits(values))
     assert expected in str(caught.value)
-    assert len(str(caught.value)) < 300
+    assert len(str(caught.value)) < 700
+
+
+def test_a_change_names_the_camera_and_no_password():
+    one = CameraEntry(name="a", source="rtsp://u:s3cret@10.0.0.5/live")
+    before = Config(cameras=(one,))
+    edits = {("cameras", "a", "region"): (0.0, 0.0, 0.5, 1.0), ("cameras", "b"): {"name": "b", "source": "1"}}
+    changed = [str((it.name, it.before, it.after)) for it in differences(before, edited(before, edits))]
+    assert changed == [
+        "('cameras.a.region', '', '[0.0, 0.0, 0.5, 1.0]')",
+        "('cameras.b.source', '', \"'1'\")",
+        "('cameras.b.name', '', 'b')",
+    ]
+    told = differences(Config(), before)
+    assert ("cameras.a.source", "", "rtsp://***@10.0.0.5/live") in [
+        (it.name, it.before, it.after) for it in told
+    ]
+    source = {("camera", "source"): "rtsp://u:s3cret@10.0.0.5/live"}
+    assert lines_of(source) == "camera: {source: rtsp://***@10.0.0.5/live}"

@@ -11,6 +11,7 @@ import pytest
 from gatecam.errors import ConfigError
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.live.control import Saving, SavingProblem
+from gatecam.live.page_settings import Changed
 from gatecam.live.reload import Reloading
 from gatecam.live.reports import Troubles
 from gatecam.settings.loading import load
@@ -32,17 +33,23 @@ def reloading(path, live: FakeLive, source: str | None = None) -> Reloading:
 
 
 PLACE = (0.1, 0.2, 0.3, 0.4)
-LINE = "ignore: [[0.1, 0.2, 0.3, 0.4]]"
+LINE = "detector: {ignore: [[0.1, 0.2, 0.3, 0.4]]}"
 
 
-def test_a_change_of_the_page_holds_at_the_next_poll(tmp_path):
+def changed_place(before: str) -> Changed:
+    return Changed("detector.ignore", before, "[[0.1, 0.2, 0.3, 0.4]]")
+
+
+def test_a_change_of_the_page_holds_at_the_next_poll_and_after_the_next_start(tmp_path):
     file, live = tmp_path / "config.yaml", FakeLive()
     file.write_text("policy: {remind_s: 20}")
     asked = reloading(file, live)
-    asked.change("policy.remind_s", 33)
-    asked.poll(0.0)
-    assert [config.policy.remind_s for config in live.applied] == [33]
-    assert asked.settings()["policy.remind_s"]["value"] == 33
+    saving = asked.change({"policy.remind_s": 33})
+    assert saving.changed == (Changed("policy.remind_s", "20.0", "33.0"),)
+    for second in range(5):
+        asked.poll(time.monotonic() + second)
+    assert [config.policy.remind_s for config in live.applied] == [33], "the file is not read again"
+    assert asked.settings()["policy.remind_s"]["value"] == load(file, {}).config.policy.remind_s == 33
 
 
 def test_a_file_read_anew_is_not_undone_by_a_change_of_before(tmp_path):
@@ -56,7 +63,7 @@ def test_a_file_read_anew_is_not_undone_by_a_change_of_before(tmp_path):
 
     def change() -> None:
         meanwhile.wait(10)
-        asked.change("policy.cooldown_s", 7)
+        asked.change({"policy.cooldown_s": 7})
         changed.set()
 
     page = threading.Thread(target=change)
@@ -73,7 +80,7 @@ def test_no_change_is_lost_among_many_threads(tmp_path):
     asked = reloading(file, live)
     names = ("policy.remind_s", "policy.cooldown_s", "tracker.settle_s")
     threads = [
-        threading.Thread(target=lambda name=name: [asked.change(name, 1 + i / 1000) for i in range(1000)])
+        threading.Thread(target=lambda name=name: [asked.change({name: 1 + i / 10}) for i in range(10)])
         for name in names
     ]
     for thread in threads:
@@ -82,16 +89,17 @@ def test_no_change_is_lost_among_many_threads(tmp_path):
         asked.poll(0.0)
     asked.poll(0.0)
     told = asked.settings()
-    assert {told[name]["value"] for name in names} == {1.999}
-    assert live.applied[-1].policy.cooldown_s == 1.999
+    assert {told[name]["value"] for name in names} == {1.9}
+    assert live.applied[-1].policy.cooldown_s == load(file, {}).config.policy.cooldown_s == 1.9
 
 
 def test_an_ignored_place_is_applied_at_once_and_saved(tmp_path):
     file, live = tmp_path / "config.yaml", FakeLive()
     file.write_text("# mine\n")
     asked = reloading(file, live)
-    asked.change("policy.remind_s", 33)
-    assert asked.ignore("entrance", PLACE, True) == Saving(str(file), SavingProblem.NONE, LINE)
+    asked.change({"policy.remind_s": 33})
+    saving = asked.ignore("entrance", PLACE, True)
+    assert saving == Saving(str(file), SavingProblem.NONE, LINE, (changed_place("[]"),))
     assert asked.ignored() == {"entrance": (PLACE,)}
     for second in range(5):
         asked.poll(time.monotonic() + second)
@@ -118,9 +126,9 @@ def test_what_somebody_else_saved_beside_an_ignored_place_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("source", "has_file", "problem"),
     [
-        (None, False, SavingProblem.NO_FILE),
         ("1", True, SavingProblem.OTHER_CAMERA),
         (None, True, SavingProblem.NOT_WRITABLE),
+        (None, False, SavingProblem.NOT_WRITABLE),
     ],
 )
 def test_a_place_that_cannot_be_saved_holds_until_the_restart(
@@ -136,10 +144,42 @@ def test_a_place_that_cannot_be_saved_holds_until_the_restart(
 
     monkeypatch.setattr("os.replace", fail)
     asked = reloading(None, live, source)
-    assert asked.ignore("entrance", PLACE, True) == Saving("config.yaml" if has_file else "", problem, LINE)
+    saving = asked.ignore("entrance", PLACE, True)
+    assert saving == Saving(str(file), problem, LINE, (changed_place("[]"),))
     asked.poll(0.0)
     assert live.applied[-1].detector.ignore == (PLACE,)
     assert not has_file or file.read_text() == "web: {}\n"
+
+
+def test_without_a_settings_file_a_change_begins_one_which_is_read_from_then_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    live = FakeLive()
+    asked = reloading(None, live)
+    assert asked.change({"policy.remind_s": 33}).problem is SavingProblem.NONE
+    assert load(None, {}).config.policy.remind_s == 33
+    assert asked.change({"policy.cooldown_s": 7}).problem is SavingProblem.NONE
+    (tmp_path / "config.yaml").write_text("policy: {remind_s: 50}\n")
+    for second in range(5):
+        asked.poll(time.monotonic() + second)
+    assert (live.applied[-1].policy.remind_s, live.applied[-1].policy.cooldown_s) == (50, 3)
+
+
+def test_a_file_that_appeared_since_the_start_is_not_mixed_with_what_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = reloading(None, FakeLive())
+    (tmp_path / "config.yaml").write_text("command: {run: [evil]}\n")
+    assert asked.change({"policy.remind_s": 33}).problem is SavingProblem.NOT_WRITABLE
+    assert (tmp_path / "config.yaml").read_text() == "command: {run: [evil]}\n"
+
+
+def test_a_value_that_the_environment_overrides_holds_but_is_not_saved_in_vain(tmp_path, monkeypatch):
+    monkeypatch.setenv("GATECAM_POLICY_REMIND_S", "20")
+    file, live = tmp_path / "config.yaml", FakeLive()
+    file.write_text("{}")
+    asked = reloading(file, live)
+    assert asked.change({"policy.remind_s": 33}).problem is SavingProblem.OVERRIDDEN
+    asked.poll(0.0)
+    assert live.applied[-1].policy.remind_s == 33
 
 
 @pytest.mark.parametrize(

@@ -369,3 +369,14 @@ def test_without_sounddevice_and_players_the_doctor_says_what_to_install(library
     ok, text = players.sound_available()
     assert not ok
     assert "install the extra [sound]" in text
+
+
+def test_a_test_sounds_even_in_quiet_hours_and_says_why_nothing_is_heard():
+    fake = FakePlayer()
+    sink_of([fake.player], hour=3, quiet_hours="22:00-07:00").test()
+    assert seconds(fake.sounds[0]) > 1
+    with pytest.raises(OutputError, match=r"nothing was heard: sound\.volume is 0"):
+        sink_of([fake.player], volume=0.0).test()
+    fake.broken = True
+    with pytest.raises(OutputError, match="nothing was heard: fake: no speaker"):
+        sink_of([fake.player]).test()

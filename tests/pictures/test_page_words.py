@@ -7,10 +7,12 @@ from pathlib import Path
 
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.live.control import SavingProblem
-from gatecam.live.reload import PAGE_SETTINGS
-from gatecam.pictures.page_words import LANGUAGES, TEXTS, page_words
+from gatecam.live.page_settings import page_settings
+from gatecam.pictures.page_words import LANGUAGES, TEXTS
+from gatecam.settings.schema import Config
 from gatecam.types import Blindness, EventKind, Slowness, Verdict
 
+SETTINGS = page_settings(Config())
 PACKAGE = Path(__file__).parents[2] / "gatecam"
 # The pages put these keys together from a prefix and the name of something.
 NAMES = {
@@ -18,7 +20,10 @@ NAMES = {
     "kind": {*EventKind, "mask_ok.first", "mask_ok.later"},
     "verdict": {*Verdict},
     "class": {*MASK_LABELS, *GENDER_LABELS, *AGE_LABELS},
-    "setting": {*PAGE_SETTINGS},
+    "setting": {*SETTINGS},
+    "help": {*SETTINGS},
+    "group": {name.partition(".")[0] for name in SETTINGS},
+    "output": {"sound", "mqtt", "webhook", "command", "chat"},
     "unsaved": {*SavingProblem} - {SavingProblem.NONE},
     "count": {"s", "min", "h", "h_min", "person", "people"},
 }
@@ -40,9 +45,12 @@ def test_everything_that_has_a_name_has_words():
         assert known == {str(name) for name in names}
 
 
-def test_settings_are_named_alike_on_the_page_and_in_errors():
-    words = page_words("en")
-    assert {name: words[f"setting.{name}"] for name in PAGE_SETTINGS} == PAGE_SETTINGS
+def test_the_help_of_a_setting_is_that_of_the_schema():
+    assert TEXTS["help.policy.remind_s"]["en"] == (
+        "Time between an alert and its reminder if nothing changes, in s."
+    )
+    assert "(needs “Distance of the door” as well)" in TEXTS["help.detector.door_width_m"]["en"]
+    assert "(empty: computed from the door" in TEXTS["help.detector.min_face_px"]["en"]
 
 
 def test_no_text_is_left_that_no_page_uses():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +14,12 @@ import pytest
 pytest.importorskip("fastapi")
 import httpx
 
-from gatecam.errors import ConfigError
+from gatecam.errors import ConfigError, OutputError
 from gatecam.live.control import Running, Saving, SavingProblem
 from gatecam.live.health import CameraHealth, Health, QueueHealth
+from gatecam.live.page_settings import differences, lines_of, page_edits, page_settings
 from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.saving import edited
 from gatecam.settings.schema import Config, Region, Regions, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
@@ -42,13 +44,24 @@ TELEMETRY = Telemetry()
 TELEMETRY.record("capture to decision", 0.02)
 
 
-def change(name: str, value: float) -> None:
-    if name != "tracker.confidence" or not 0 <= value <= 1:
-        raise ConfigError(f"{name[:60]!r}: expected tracker.confidence")
+class FakeSettings:
+    """Keeps changed settings, without a file."""
+
+    def __init__(self) -> None:
+        self.config = Config()
+        self.problem = SavingProblem.NONE
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        return page_settings(self.config)
+
+    def change(self, values: Mapping[str, object]) -> Saving:
+        edits = page_edits(values)
+        before, self.config = self.config, edited(self.config, edits)
+        return Saving("config.yaml", self.problem, lines_of(edits), differences(before, self.config))
 
 
-def settings() -> dict[str, dict[str, Any]]:
-    return {"tracker.confidence": {"label": "Minimum confidence", "value": 0.7, "low": 0.34, "high": 0.999}}
+def refuse() -> None:
+    raise OutputError("webhook http://127.0.0.1: events are not accepted (it answered 500).")
 
 
 class FakeIgnoring:
@@ -86,13 +99,15 @@ def behind(tmp_path) -> Iterator[Behind]:
             )
         words = door_words(("ko", "en"), None)
         places = FakeIgnoring()
+        settings = FakeSettings()
         running = Running(
             lambda: health,
             TELEMETRY.histograms,
-            settings,
-            change,
+            settings.settings,
+            settings.change,
             places.ignored,
             places.ignore,
+            {"mqtt": lambda: None, "webhook": refuse, "chat:0123ab": lambda: None},
             print,
         )
         yield Behind(Hub(["gate", "문/앞"]), store, running, words)

@@ -64,5 +64,7 @@ def test_the_document_names_all_that_the_operator_may_ask(api):
         "/api/people",
         "/api/settings",
         "/api/ignored",
+        "/api/tests",
+        "/api/tests/{name}",
         "/api/cameras/{name}/picture.jpg",
     }

@@ -117,29 +117,6 @@ def test_a_store_that_cannot_be_read_is_told_and_the_pages_live_on(browser, monk
     assert browser.ask("GET", "/api/status", headers=BEARER).status_code == 200
 
 
-def test_a_setting_is_changed_by_who_is_logged_in_and_no_other(browser):
-    wanted = {"name": "tracker.confidence", "value": 0.8}
-    assert "tracker.confidence" in get(browser, "/api/settings").json()
-    assert browser.ask("POST", "/api/settings", json=wanted, headers=BEARER).status_code == 200
-    browser.log_in()
-    assert browser.ask("POST", "/api/settings", json=wanted).status_code == 403
-    assert browser.ask("POST", "/api/settings", json=wanted, headers=browser.csrf()).status_code == 200
-
-
-def test_a_setting_that_is_none_or_out_of_bounds_is_refused(browser):
-    for wanted in (
-        {"name": "web.host", "value": 0},
-        {"name": "tracker.confidence", "value": 2},
-        {"name": "tracker.confidence", "value": "many"},
-        {"name": "tracker.confidence"},
-        {"value": 1},
-        [],
-        None,
-    ):
-        answer = browser.ask("POST", "/api/settings", json=wanted, headers=BEARER)
-        assert answer.status_code == 422, wanted
-
-
 def test_a_place_is_ignored_and_judged_again_by_the_operator_alone(browser):
     wanted = {"camera": "gate", "place": [0.1, 0.2, 0.3, 0.4], "ignored": True}
     for headers, status in (({}, 401), (DOOR_BEARER, 403)):

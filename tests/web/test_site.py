@@ -26,9 +26,10 @@ RUNNING = Running(
     lambda: Health("0", 1, 0.0, "cpu"),
     list,
     dict,
-    lambda name, value: None,
+    lambda values: None,
     dict,
     lambda *asked: None,
+    {},
     pytest.fail,
 )
 

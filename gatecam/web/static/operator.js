@@ -100,7 +100,7 @@ async function ignore(item, camera, place, ignored) {
   const said = item.querySelector(".kept span"), undo = item.querySelector(".undo");
   try {
     const told = await send("/api/ignored", { camera, place, ignored });
-    said.textContent = [word(ignored ? "ignore.done" : "ignore.undone"), ...(told.problem ? [word(`unsaved.${told.problem}`, told), word("ignore.until_restart", told)] : [word("ignore.saved", told)])].join(" ");
+    said.textContent = `${word(ignored ? "ignore.done" : "ignore.undone")} ${saved(told)}`;
     undo.onclick = () => ignore(item, camera, place, !ignored);
     undo.hidden = false;
     undo.focus();
@@ -232,75 +232,21 @@ async function showNewer() {
   sayFound();
 }
 
-// Settings: a field keeps its text while somebody types. The others show the current values.
-const labelOf = (name, one) => TEXTS[`setting.${name}`] ?? one.label;
-let changing = Promise.resolve(), changes = 0;
-function field(name, one) {
-  const box = document.createElement("div"), label = document.createElement("label"), input = document.createElement("input");
-  box.className = "field";
-  label.textContent = labelOf(name, one);
-  label.htmlFor = input.id = `setting-${name}`;
-  Object.assign(input, { type: "number", min: one.low, max: one.high, required: true });
-  input.onchange = () => {
-    changes += 1;
-    changing = changing.then(() => change(name, one, input)).catch((error) => { $("said").textContent = error.message; });
-  };
-  box.append(label, input);
-  return box;
-}
-function put(input, one) {
-  input.dataset.held = one.value;
-  input.value = one.value;
-  input.step = one.high <= 1 ? 0.01 : 0.5;
-  if (input.validity.stepMismatch) input.step = "any"; // accept every value within the bounds
-}
-async function change(name, one, input) {
-  const value = input.valueAsNumber;
-  if (!(value >= one.low && value <= one.high)) {
-    input.value = input.dataset.held;
-    $("said").textContent = word("settings.bounds", { ...one, label: labelOf(name, one), value: input.value });
-    return;
-  }
-  try {
-    showSettings(await send("/api/settings", { name, value }));
-    input.dataset.held = value;
-    $("said").textContent = `${labelOf(name, one)}: ${value}`;
-  } catch (error) {
-    input.value = input.dataset.held;
-    throw error;
-  }
-}
-function showSettings(told) {
-  if (!$("settings").hasChildNodes()) $("settings").append(...Object.entries(told).map(([name, one]) => field(name, one)));
-  for (const [name, one] of Object.entries(told)) {
-    const input = $(`setting-${name}`);
-    if (input !== document.activeElement) put(input, one);
-    else input.dataset.held ??= one.value;
-  }
-}
-async function askSettings() {
-  await changing;
-  const before = changes, told = await ask("/api/settings");
-  if (before === changes) showSettings(told);
-}
-
 function refresh() {
   showHealth().catch(tell("summary"));
   showNewer().catch(tell("found"));
   ask("/api/ignored").then(showIgnored, () => {}); // showHealth already reports the error
-  askSettings().catch(() => {}); // showHealth already reports the error
 }
 const refreshCharts = () => showPeople().catch(tell("people"));
 for (const kind of KINDS) $("kind").add(new Option(word(`kind.${kind}`), kind));
 $("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
-$("settings").onsubmit = (event) => event.preventDefault();
 $("filter").oninput = () => { $("csv").href = `api/events.csv?${query()}`; };
 $("more").onclick = () => showOlder().catch(tell("found"));
 $("pause").onclick = () => { isPaused = !isPaused; showPause(); };
 showPause();
 (async () => {
   await session();
-  await Promise.all([showHealth().then(() => ask("/api/ignored")).then(showIgnored).catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found")), askSettings().catch(tell("said"))]);
+  await Promise.all([showHealth().then(() => ask("/api/ignored")).then(showIgnored).catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found"))]);
   setInterval(refresh, POLL_MS);
   setInterval(refreshCharts, CHARTS_MS);
 })();

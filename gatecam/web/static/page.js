@@ -11,6 +11,8 @@ let csrf = "", run = "";
 function word(key, parts = {}) {
   return (TEXTS[key] ?? key).replace(/{(\w+)}/g, (_, name) => parts[name]);
 }
+// Whether a change was saved, and if not, the lines that save it.
+const saved = (told) => told.problem ? `${word(`unsaved.${told.problem}`, told)} ${word("page.until_restart", told)}` : word("page.saved", told);
 const tell = (place) => (error) => { $(place).textContent = word("page.not_shown", { error: error.message }); };
 const when = (at) => new Date(at).toLocaleString(LOCALE);
 const toLogin = () => { location.href = url(`/login?next=${encodeURIComponent(here())}`); };
@@ -37,6 +39,12 @@ async function ask(path, options) {
 }
 const send = (path, body, method = "POST") =>
   ask(path, { method, headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify(body) });
+
+function make(tag, properties = {}, ...parts) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...parts);
+  return element;
+}
 
 for (const link of document.querySelectorAll("nav a")) if (link.href === location.href.split(/[?#]/)[0]) link.setAttribute("aria-current", "page");
 if ($("logout")) $("logout").onclick = async () => {
