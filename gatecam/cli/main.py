@@ -33,6 +33,7 @@ from gatecam.cli import (
     token,
     train,
     train_detector,
+    user,
     weights,
 )
 from gatecam.errors import GatecamError
@@ -63,7 +64,7 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
-for name, group in {"kiosk": kiosk, "data": data, "config": config, "bench": bench}.items():
+for name, group in {"user": user, "kiosk": kiosk, "data": data, "config": config, "bench": bench}.items():
     app.add_typer(group.app, name=name)
 
 

@@ -73,6 +73,7 @@ def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]
     from gatecam.store.kept import kept_files
     from gatecam.web.sessions import FILE as SESSIONS
     from gatecam.web.tokens import FILE as TOKENS
+    from gatecam.web.users import FILE as USERS
 
     keep = f"{settings.store.keep_days} days, at most {settings.store.keep_mb} MB"
     for store in open_stores(settings):
@@ -83,14 +84,21 @@ def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]
             yield "events", store.name, f"{store.count()}{since}, {size}", keep
             people = sum(total.people for total in store.totals("0000", "9999"))
             yield "gender and age, totals", store.name, f"{people} people, ten and more at once", keep
-    if not has_store_file(settings):
-        yield "events", str(store_path(settings)), "nothing yet", keep
+    place = str(store_path(settings))
+    if has_store_file(settings):
+        days = f"{settings.store.audit_days} days"
+        yield "audit log", place, "names and addresses of those who use the pages", days
+    else:
+        yield "events", place, "nothing yet", keep
     for file in kept_files(store_path(settings), settings.notify.log):
         kind = "event log" if file.is_log else "damaged store"
         yield kind, str(file.path), f"{file.path.stat().st_size / MB:.1f} MB", "until you delete it"
     tokens = folder / TOKENS
     if tokens.is_file():
         yield "tokens of the pages", str(tokens), "nothing about people", "until you delete it"
+    users = folder / USERS
+    if users.is_file():
+        yield "users of the pages", str(users), "names and hashed passwords", "until you remove them"
     for path in sorted(folder.glob(SESSIONS.format(port="*"))):
         yield "logins to the pages", str(path), "nothing about people", "until they end, 400 days at most"
     yield "pictures of people", "nowhere", "none", "not kept"

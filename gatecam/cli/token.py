@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,10 +11,19 @@ from gatecam.cli.options import StateConfigOption
 from gatecam.web.tokens import Role
 
 
+class TokenRole(StrEnum):
+    """Lists the roles that have a token."""
+
+    OPERATOR = Role.OPERATOR.value
+    DOOR = Role.DOOR.value
+    METRICS = Role.METRICS.value
+
+
 def token(
     whose: Annotated[
-        Role, typer.Argument(help="Whose token: the operator's, the screen's at the door, or Prometheus's.")
-    ] = Role.OPERATOR,
+        TokenRole,
+        typer.Argument(help="Whose token: the operator's, the screen's at the door, or Prometheus's."),
+    ] = TokenRole.OPERATOR,
     link: Annotated[
         bool, typer.Option("--link", help="Print a link that logs a browser in, for example on a kiosk.")
     ] = False,
@@ -29,12 +39,13 @@ def token(
     from gatecam.errors import ConfigError
     from gatecam.web.tokens import load_tokens
 
+    role = Role(whose)
     state = find_state(config, "gatecam token")
-    text = load_tokens(state.folder).of(whose)
-    if camera is not None and not (link and whose is Role.DOOR):
+    text = load_tokens(state.folder).of(role)
+    if camera is not None and not (link and role is Role.DOOR):
         raise ConfigError("--camera: chooses the page of a link to the door: `gatecam token door --link`.")
     if link:
-        if whose is Role.METRICS:
+        if role is Role.METRICS:
             raise ConfigError("--link: Prometheus has no browser: give it the token alone.")
         settings = state.config
         web, names = settings.web, [one.camera.name for one in settings.watched]

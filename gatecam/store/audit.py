@@ -34,7 +34,10 @@ class Act(StrEnum):
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
     LOGOUT = "logout"
-    USER = "user"  # a user was added, changed or removed
+    USER_ADDED = "user_added"
+    USER_REMOVED = "user_removed"
+    ROLE = "role"
+    PASSWORD = "password"
     SETTING = "setting"
     ERASURE = "erasure"
     EXPORT = "export"

@@ -24,6 +24,7 @@ from starlette.websockets import WebSocketClose
 from gatecam.settings.schema import WebConfig
 from gatecam.store.audit import Actor
 from gatecam.web.failures import Client, Failures
+from gatecam.web.passwords import Passwords
 from gatecam.web.places import Places
 from gatecam.web.sessions import Session, Sessions
 from gatecam.web.tokens import Role, Tokens
@@ -33,8 +34,10 @@ BODY_S = 10.0
 FOLLOW_S = 1.0  # a WebSocket ends within this time after its session
 SESSION_OVER = 4401  # close code of a WebSocket
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-PUBLIC = ("/login", "/static/login.js", "/static/page.css", "/static/NanumSquareB.ttf")
 LOGIN_PATH = "/login"
+ADMIN_PATHS = ("/users", "/api/users", "/api/audit")
+OWN_PATHS = (LOGIN_PATH, "/logout", "/api/account")  # where a viewer may send changes
+PUBLIC = ("/login", "/static/login.js", "/static/page.css", "/static/NanumSquareB.ttf")
 METRICS_PATH = "/metrics"
 DOOR_PATHS = ("/door", "/live", "/logout", "/session")
 CSP = "; ".join(
@@ -73,7 +76,8 @@ class Visitor:
     @property
     def name(self) -> str:
         """Return the visitor's name in the audit log."""
-        return f"token:{self.role.value}"
+        user = "" if self.session is None else self.session.user
+        return user or f"token:{self.role.value}"
 
 
 def actor_of(connection: HTTPConnection) -> Actor:
@@ -107,12 +111,14 @@ class Guard:
         tokens: Tokens,
         sessions: Sessions,
         failures: Failures,
+        passwords: Passwords,
         config: WebConfig,
         places: Places,
     ) -> None:
         """Wrap `app`. The Host header may be any address, this machine's name, `host` or `proxy`."""
         self.places = places
         self._app, self._tokens, self._sessions, self._failures = app, tokens, sessions, failures
+        self._passwords = passwords
         self._proxy = None if config.proxy is None else config.proxy.lower()
         named = urlsplit(self._proxy or "").hostname or "localhost"
         own = socket.gethostname().lower()
@@ -168,6 +174,7 @@ class Guard:
         state = scope.setdefault("state", {})
         state["client"] = client = Client(self._address(scope, headers), headers.get("user-agent", "")[:200])
         self._failures.tell()
+        self._passwords.tell()
         self._check_host(headers.get("host", ""))
         path = scope["path"]
         visitor = state["visitor"] = self._visitor(client, headers)
@@ -178,7 +185,11 @@ class Guard:
             wanted = RefusedError(401, "A token is needed.", [("www-authenticate", "Bearer")])
             raise _to_login(scope, headers) or wanted
         if visitor is not None and not may_see(visitor.role, path):
-            raise _to_login(scope, headers) or RefusedError(403, "Only the operator may open this.")
+            who = "an admin" if is_for_admin(path) else "the operator"
+            raise _to_login(scope, headers) or RefusedError(403, f"Only {who} may open this.")
+        is_change = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
+        if visitor is not None and is_change and not may_change(visitor.role, path):
+            raise RefusedError(403, "A viewer may not change anything.")
         self._check_origin(scope, headers, visitor)
         return visitor
 
@@ -278,13 +289,25 @@ class Guard:
 
 def may_see(role: Role, path: str) -> bool:
     """Check whether a role may open a path."""
-    if role is not Role.DOOR:
-        return role is Role.OPERATOR or path == METRICS_PATH
-    return (
-        path.startswith("/static/")
-        or path == LOGIN_PATH
-        or any(path == allowed or path.startswith(f"{allowed}/") for allowed in DOOR_PATHS)
-    )
+    if role is Role.METRICS:
+        return path == METRICS_PATH
+    if role is Role.DOOR:
+        return path.startswith("/static/") or path == LOGIN_PATH or _is_below(path, DOOR_PATHS)
+    return role is Role.ADMIN or not is_for_admin(path)
+
+
+def may_change(role: Role, path: str) -> bool:
+    """Check whether a role may send changes to a path that it may open."""
+    return role is not Role.VIEWER or _is_below(path, OWN_PATHS)
+
+
+def is_for_admin(path: str) -> bool:
+    """Check whether only an admin may open a path."""
+    return _is_below(path, ADMIN_PATHS)
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(path == one or path.startswith(f"{one}/") for one in folders)
 
 
 def _relative(scope: Scope, location: str) -> str:

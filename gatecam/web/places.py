@@ -19,7 +19,14 @@ from dataclasses import dataclass, field
 from gatecam.web.failures import network_of
 from gatecam.web.tokens import Role
 
-MOST: Mapping[Role | None, int] = {None: 96, Role.DOOR: 64, Role.METRICS: 16, Role.OPERATOR: 128}
+MOST: Mapping[Role | None, int] = {
+    None: 96,
+    Role.DOOR: 64,
+    Role.METRICS: 16,
+    Role.VIEWER: 64,
+    Role.OPERATOR: 128,
+    Role.ADMIN: 64,
+}
 
 
 @dataclass(eq=False, slots=True)

@@ -22,9 +22,16 @@ from typing import Any
 
 from gatecam.runtime.folders import read_own, replace_own
 from gatecam.web.tokens import Role, Tokens
+from gatecam.web.users import User, Users
 
 FILE = "web-sessions-{port}.json"  # programs that share a folder have different ports
-LIFETIME_S = {Role.OPERATOR: 12 * 3600, Role.DOOR: 400 * 86_400}
+WORKDAY_S = 12 * 3600
+LIFETIME_S = {
+    Role.VIEWER: WORKDAY_S,
+    Role.OPERATOR: WORKDAY_S,
+    Role.ADMIN: WORKDAY_S,
+    Role.DOOR: 400 * 86_400,
+}
 MOST_SESSIONS = 200  # for each role
 MOST_BYTES = 1_000_000
 
@@ -33,11 +40,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Holds the role of a logged-in browser and when its session ends (monotonic, in s)."""
+    """Holds the role of a logged-in browser and when its session ends (monotonic, in s).
+
+    `user` is empty after a login with a token. `stamp` is the user's at the login.
+    """
 
     role: Role
     id: str
     ends_s: float
+    user: str = ""
+    stamp: str = ""
 
 
 class Sessions:
@@ -56,6 +68,7 @@ class Sessions:
         file: Path | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        users: Users | None = None,
     ) -> None:
         """Read the sessions that the file keeps.
 
@@ -65,18 +78,22 @@ class Sessions:
             file: the file that keeps the sessions, or None to keep them only in memory.
             clock: returns the time in s since 1970.
             monotonic: returns the time in s of a clock that nobody can set.
+            users: the users, whose sessions end when they are removed or changed.
         """
         self._key, self._file = tokens.key.encode(), file
+        self._users = Users(None) if users is None else users
         self._is_secure, self._clock, self._monotonic = is_secure, clock, monotonic
         self._lock = threading.Lock()
         self._of: OrderedDict[str, Session] = OrderedDict()  # the least recently used is first
         self.cookie = "__Host-gatecam" if is_secure else "gatecam"
         self._load()
 
-    def issue(self, role: Role) -> str:
-        """Begin a session and return its `Set-Cookie` header."""
+    def issue(self, role: Role, user: User | None = None) -> str:
+        """Begin a session, of a user or of a token's role, and return its `Set-Cookie` header."""
         value = secrets.token_urlsafe(32)
-        session = Session(role, self._sign("session", value), self._monotonic() + LIFETIME_S[role])
+        name, stamp = ("", "") if user is None else (user.name, user.stamp)
+        ends_s = self._monotonic() + LIFETIME_S[role]
+        session = Session(role, self._sign("session", value), ends_s, name, stamp)
         with self._lock:
             self._drop(lambda one: one.ends_s <= self._monotonic())
             same = [one.id for one in self._of.values() if one.role is role]
@@ -92,7 +109,14 @@ class Sessions:
         return session if session is not None and self.holds(session) else None
 
     def holds(self, session: Session) -> bool:
-        """Check that a session is neither over nor revoked, and record that it is in use."""
+        """Check that a session is neither over nor revoked, and record that it is in use.
+
+        A user's session is over once the user is removed or gets another role or password.
+        """
+        if session.user:
+            user = self._users.get(session.user)
+            if user is None or user.stamp != session.stamp:
+                return False
         with self._lock:
             if session.id not in self._of or session.ends_s <= self._monotonic():
                 return False
@@ -133,14 +157,21 @@ class Sessions:
 
     def _read_row(self, row: Mapping[str, Any]) -> Session:
         role, left_s = Role(row["role"]), float(row["expires_s"]) - self._clock()
-        return Session(role, str(row["id"]), self._monotonic() + min(LIFETIME_S[role], left_s))
+        ends_s = self._monotonic() + min(LIFETIME_S[role], left_s)
+        return Session(role, str(row["id"]), ends_s, str(row.get("user", "")), str(row.get("stamp", "")))
 
     def _save(self) -> None:
         if self._file is None:
             return
         shift_s = self._clock() - self._monotonic()
         rows = [
-            {"id": one.id, "role": one.role.value, "expires_s": round(one.ends_s + shift_s)}
+            {
+                "id": one.id,
+                "role": one.role.value,
+                "expires_s": round(one.ends_s + shift_s),
+                "user": one.user,
+                "stamp": one.stamp,
+            }
             for one in self._of.values()
         ]
         try:

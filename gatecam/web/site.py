@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -15,15 +16,18 @@ from gatecam import __version__
 from gatecam.errors import MissingExtraError
 from gatecam.live.control import Running
 from gatecam.ports import FaceFinder
-from gatecam.settings.schema import Config
+from gatecam.settings.schema import Config, WebConfig
+from gatecam.store.audit import Act, Actor, AuditLog
 from gatecam.store.events import EventStore
 from gatecam.types import Presence, Round
+from gatecam.web.accounts import accounts_router, users_router
 from gatecam.web.door_words import door_words
 from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
-from gatecam.web.login import login_router
+from gatecam.web.login import Access, login_router
 from gatecam.web.pages import Behind, door_router, operator_router
+from gatecam.web.passwords import Passwords
 from gatecam.web.places import MOST, Places
 from gatecam.web.server import WebServer
 from gatecam.web.sessions import FILE as SESSIONS
@@ -31,6 +35,8 @@ from gatecam.web.sessions import Sessions
 from gatecam.web.settings_page import settings_router
 from gatecam.web.static import Static, static_router
 from gatecam.web.tokens import Role, Tokens, load_tokens
+from gatecam.web.users import FILE as USERS
+from gatecam.web.users import Users
 
 
 class Site:
@@ -108,9 +114,8 @@ def build_app(
         folder: the folder that keeps sessions over a restart, or None to forget them.
         most: the maximum number of connections of each role.
     """
-    web = config.web
-    file = None if folder is None else folder / SESSIONS.format(port=web.port)
-    sessions, failures, static = Sessions(tokens, web.is_secure, file), Failures(time.monotonic), Static()
+    web, static = config.web, Static()
+    access = _access(web, tokens, behind.store.audit, folder)
     app = FastAPI(
         title="gatecam",
         version=__version__,
@@ -120,7 +125,9 @@ def build_app(
         redirect_slashes=False,  # its redirects lead to the root of the host
     )
     for router in (
-        login_router(tokens, sessions, failures, static),
+        login_router(access, static),
+        accounts_router(access, static),
+        users_router(access),
         static_router(static),
         door_router(behind, static),
         operator_router(behind, static),
@@ -128,7 +135,26 @@ def build_app(
     ):
         app.include_router(router)
     app.include_router(_metrics_router(behind.running))
-    return Guard(app, tokens, sessions, failures, web, Places(most))
+    return Guard(app, tokens, access.sessions, access.failures, access.passwords, web, Places(most))
+
+
+def _access(web: WebConfig, tokens: Tokens, audit: AuditLog, folder: Path | None) -> Access:
+    """Build all that decides who gets in. Failures are noted in a thread, because the guard may not wait."""
+    sessions_file = None if folder is None else folder / SESSIONS.format(port=web.port)
+    users = Users(None if folder is None else folder / USERS)
+    notes = ThreadPoolExecutor(1, "audit")
+
+    def on_line(address: str, about: str, number: int) -> None:
+        notes.submit(audit.note, Actor("", address), Act.LOGIN_FAILED, about, after=str(number))
+
+    return Access(
+        tokens,
+        users,
+        Passwords(users, time.monotonic, on_line),
+        Sessions(tokens, web.is_secure, sessions_file, users=users),
+        Failures(time.monotonic, on_line=on_line),
+        audit,
+    )
 
 
 def _metrics_router(running: Running) -> APIRouter:

@@ -20,16 +20,26 @@ log = logging.getLogger(__name__)
 
 
 class Role(StrEnum):
-    """Says what a visitor may see: the operator everything, the door its page, Prometheus `/metrics`."""
+    """Says what a visitor may do.
 
+    A viewer sees the pages, an operator also changes settings, and an admin also manages users and reads the
+    audit log. The door has only its page, and Prometheus only `/metrics`.
+    """
+
+    VIEWER = "viewer"
     OPERATOR = "operator"
+    ADMIN = "admin"
     DOOR = "door"
     METRICS = "metrics"
 
 
+TOKEN_ROLES = (Role.OPERATOR, Role.DOOR, Role.METRICS)
+USER_ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
-    """Holds one access token for each role, and the key that signs sessions."""
+    """Holds one access token for each of `TOKEN_ROLES`, and the key that signs sessions."""
 
     operator: str
     door: str
@@ -43,7 +53,7 @@ class Tokens:
     def role_of(self, token: str) -> Role | None:
         """Return the role of a token, or None if it is wrong. Wrong tokens take as long as right ones."""
         given = token.encode("utf-8", "surrogateescape")
-        fits = [role for role in Role if hmac.compare_digest(given, self.of(role).encode())]
+        fits = [role for role in TOKEN_ROLES if hmac.compare_digest(given, self.of(role).encode())]
         return fits[0] if fits else None
 
 

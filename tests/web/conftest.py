@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 import pytest
 
 pytest.importorskip("fastapi")
+import argon2
 import httpx
 
 from gatecam.errors import ConfigError, OutputError
@@ -24,6 +25,7 @@ from gatecam.settings.schema import Config, Region, Regions, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.types import Event, EventKind, Verdict
+from gatecam.web import users
 from gatecam.web.door_words import door_words
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub
@@ -83,6 +85,13 @@ class FakeIgnoring:
 
 
 @pytest.fixture
+def quick_hashes(monkeypatch) -> None:
+    """Hashes of passwords that cost next to nothing."""
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(users, "_hasher", lambda: cheap)
+
+
+@pytest.fixture
 def behind(tmp_path) -> Iterator[Behind]:
     """A program with two cameras and five events."""
     gate = CameraHealth(
@@ -138,6 +147,9 @@ class Browser:
 
     def log_in(self, token: str = TOKENS.operator, **words: Any) -> httpx.Response:
         return self.ask("POST", "/login", data={"token": token, **words})
+
+    def change(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return self.ask(method, path, json=body or {}, headers=self.csrf())
 
     def csrf(self) -> dict[str, str]:
         return {"X-CSRF-Token": self.ask("GET", "/session").json()["csrf_token"]}

@@ -160,7 +160,7 @@ def test_headers_cannot_be_split_by_a_path(browser):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_a_session_changes_nothing_without_its_csrf_token(browser, method):
     browser.log_in()
-    change = {"name": "tracker.confidence", "value": 0.8}
+    change = {"values": {"tracker.confidence": 0.8}}
     for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "x" * 64}, {"X-CSRF-Token": b"\xe9"}):
         assert browser.ask(method, "/api/settings", json=change, headers=headers).status_code == 403
     other = Browser(browser._app)
@@ -173,7 +173,7 @@ def test_a_session_changes_nothing_without_its_csrf_token(browser, method):
 def test_another_site_cannot_ask_through_a_browser(browser):
     browser.log_in()
     csrf = browser.csrf()
-    change = {"name": "tracker.confidence", "value": 0.8}
+    change = {"values": {"tracker.confidence": 0.8}}
     for origin in ("https://evil.example", "null", f"https://{HOST}", f"{ORIGIN}.evil.example"):
         headers = {"Origin": origin, **csrf}
         assert browser.ask("POST", "/api/settings", json=change, headers=headers).status_code == 403, origin
@@ -194,7 +194,7 @@ def test_behind_a_proxy_its_address_is_our_own(behind):
     assert answer.headers["strict-transport-security"]
     cookie = {"Cookie": answer.headers["set-cookie"].split(";")[0], "Host": "gate.example"}
     csrf = browser.ask("GET", "/session", headers=cookie).json()["csrf_token"]
-    change = {"name": "tracker.confidence", "value": 0.8}
+    change = {"values": {"tracker.confidence": 0.8}}
     for origin, status in (
         ("https://gate.example", 200),
         ("http://gate.example", 200),

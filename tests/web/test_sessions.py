@@ -21,9 +21,11 @@ from gatecam.settings.schema import WebConfig
 from gatecam.web import guard as guarding
 from gatecam.web.failures import Failures
 from gatecam.web.guard import SESSION_OVER, Guard
+from gatecam.web.passwords import Passwords
 from gatecam.web.places import Places
 from gatecam.web.sessions import Sessions
 from gatecam.web.tokens import Role
+from gatecam.web.users import Users
 from tests.web.conftest import HOST, TOKENS, Browser
 
 HALF_DAY_S = 12 * 3600
@@ -182,7 +184,8 @@ def test_a_download_ends_with_its_session():
     async def send(message) -> None:
         sent.append(message.get("body"))
 
-    guard = Guard(download, TOKENS, sessions, Failures(lambda: 0.0), WebConfig(), Places())
+    passwords = Passwords(Users(None), lambda: 0.0, lambda *line: None)
+    guard = Guard(download, TOKENS, sessions, Failures(lambda: 0.0), passwords, WebConfig(), Places())
     headers = [(b"host", HOST.encode()), (b"cookie", f"gatecam={value}".encode())]
     scope = {"type": "http", "method": "GET", "path": "/api/events.csv", "headers": headers}
     with pytest.raises(guarding._OverError):
