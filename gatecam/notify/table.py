@@ -22,7 +22,7 @@ def csv_parts(events: Iterable[StoredEvent]) -> Iterator[str]:
         event = stored.event
         first = "" if event.kind.is_camera else str(event.first).lower()
         cells = (event.at, event.kind, event.camera, event.track_id, event.verdict, event.probability)
-        writer.writerow([_cell(str(cell)) for cell in (*cells, event.reason, stored.key, first)])
+        writer.writerow([plain(str(cell)) for cell in (*cells, event.reason, stored.key, first)])
         if out.tell() > PART:
             yield out.getvalue()
             out.seek(0)
@@ -30,5 +30,6 @@ def csv_parts(events: Iterable[StoredEvent]) -> Iterator[str]:
     yield out.getvalue()
 
 
-def _cell(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a text that a spreadsheet does not compute."""
     return f"'{text}" if text.startswith(FORMULA) else text

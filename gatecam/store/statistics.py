@@ -44,6 +44,34 @@ def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[
     return [(day, total(quarters)) for day, quarters in days.items()]
 
 
+def by_weekday(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
+    """Return the sums of the seven weekdays by the local clock, from Monday on."""
+    days: list[list[Arrivals]] = [[] for _ in range(7)]
+    for quarter in arrivals:
+        days[datetime.fromtimestamp(quarter.start_ms / 1000).weekday()].append(quarter)
+    return [total(quarters) for quarters in days]
+
+
+def by_month(days: Iterable[tuple[date, Arrivals]]) -> list[tuple[date, Arrivals]]:
+    """Return the sums of the months of days, each with its first day. `days` are in order."""
+    months: dict[date, list[Arrivals]] = {}
+    for day, sums in days:
+        months.setdefault(day.replace(day=1), []).append(sums)
+    return [(month, total(found)) for month, found in months.items()]
+
+
+def hours_of(arrivals: Iterable[Arrivals]) -> list[tuple[datetime, Arrivals]]:
+    """Return the sums of each hour in which people came, with its start in local time and its offset.
+
+    An hour that repeats when clocks are set back is two hours with different offsets.
+    """
+    hours: dict[datetime, list[Arrivals]] = {}
+    for quarter in arrivals:
+        moment = datetime.fromtimestamp(quarter.start_ms / 1000).astimezone()
+        hours.setdefault(moment.replace(minute=0), []).append(quarter)
+    return [(start, total(quarters)) for start, quarters in hours.items()]
+
+
 def total(quarters: Sequence[Arrivals]) -> Arrivals:
     """Return the sum of all arrivals, with the start of the first."""
     return Arrivals(

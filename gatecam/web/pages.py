@@ -148,7 +148,7 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
     @router.get("/api/events")
     def events(asked: Annotated[Asked, Query()]) -> Any:
         """Return the latest of the selected events, newest first."""
-        found = _answered(lambda: behind.store.find(asked.filter(), asked.limit))
+        found = answered(lambda: behind.store.find(asked.filter(), asked.limit))
         return {"events": [_event(stored) for stored in found], "more": len(found) == asked.limit}
 
     @router.get("/api/events.csv")
@@ -156,7 +156,7 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
         """Return all selected events as CSV, oldest first."""
         headers = {"Content-Disposition": 'attachment; filename="gatecam-events.csv"'}
         wanted = asked.filter()
-        _answered(lambda: behind.store.find(wanted, 1))
+        answered(lambda: behind.store.find(wanted, 1))
         return StreamingResponse(
             csv_parts(behind.store.every(wanted)), media_type="text/csv", headers=headers
         )
@@ -164,7 +164,7 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
     @router.get("/api/people")
     def people(language: Language, camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:
         """Return charts of today's people by hour and of the share of masks worn right by day."""
-        return _answered(lambda: _people(behind.store, camera or None, page_words(language)))
+        return answered(lambda: _people(behind.store, camera or None, page_words(language)))
 
     @router.get("/api/cameras/{name:path}/picture.jpg", response_class=Response)
     def picture(name: str) -> Response:
@@ -177,7 +177,8 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
     return router
 
 
-def _answered(ask: Callable[[], Any]) -> Any:
+def answered(ask: Callable[[], Any]) -> Any:
+    """Return what a question to the store gives, or answer 503 with the store's trouble."""
     try:
         return ask()
     except OutputError as error:

@@ -34,6 +34,7 @@ from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.sessions import Sessions
 from gatecam.web.settings_page import settings_router
 from gatecam.web.static import Static, static_router
+from gatecam.web.statistics_page import statistics_router
 from gatecam.web.tokens import Role, Tokens, load_tokens
 from gatecam.web.users import FILE as USERS
 from gatecam.web.users import Users
@@ -128,6 +129,7 @@ def build_app(
         login_router(access, static),
         accounts_router(access, static),
         users_router(access),
+        statistics_router(behind.store, static),
         static_router(static),
         door_router(behind, static),
         operator_router(behind, static),

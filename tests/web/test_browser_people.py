@@ -21,6 +21,7 @@ from tests.web.test_browser import (  # noqa: F401
     is_narrow,
     photograph,
 )
+from tests.web.test_statistics_page import person
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -136,3 +137,49 @@ def test_a_viewer_sees_no_controls_and_changes_the_own_password(chromium, server
         users.remove("lee")
         page.reload()
         page.wait_for_url("**/login?next=/account")
+
+
+@pytest.mark.parametrize(("locale", "size", "scheme"), LOOKS)
+def test_statistics_of_a_range_are_chosen_by_the_keyboard_and_printed(
+    chromium,  # noqa: F811
+    server,
+    behind,
+    users,
+    locale,
+    size,
+    scheme,
+):
+    width, height = SIZES[size]
+    for day in range(1, 29):
+        for number in range(day % 7 + 3):
+            verdict = "cccin"[number % 5]
+            camera = ("gate", "yard")[number % 2]
+            put_on = 5 if verdict == "n" else None
+            for event in person(f"2026-11-{day:02}T{8 + number:02}:10", verdict, camera, put_on):
+                behind.store.append([event])
+    with chromium.new_context(
+        locale=locale, viewport={"width": width, "height": height}, color_scheme=scheme
+    ) as context:
+        page = context.new_page()
+        log_in(server, page, place="statistics")
+        page.goto(f"{server.url}statistics?first=2026-11-01&last=2026-11-28")
+        expect(page.locator("#numbers tbody tr")).to_have_count(28)
+        look(page, f"statistics-{locale}-{size}")
+        page.locator("#by").focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("#numbers tbody tr")).to_have_count(7)
+        page.wait_for_url("**/statistics?first=2026-11-01&last=2026-11-28&by=weekday")
+        look(page, f"statistics-weekday-{locale}-{size}")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+        assert download.value.suggested_filename == "gatecam-2026-11-01-2026-11-28.csv"
+        page.locator("a[hreflang]").click()
+        page.wait_for_url("**by=weekday&language=*")
+        expect(page.locator("#numbers tbody tr")).to_have_count(7)
+        page.emulate_media(media="print")
+        expect(page.locator("nav")).to_be_hidden()
+        expect(page.locator("#filter")).to_be_hidden()
+        page.screenshot(path=PICTURES / f"statistics-print-{locale}.png", full_page=True)

@@ -68,6 +68,8 @@ def test_the_document_names_all_that_the_operator_may_ask(api):
         "/api/tests/{name}",
         "/api/cameras/{name}/picture.jpg",
         "/api/account/password",
+        "/api/statistics",
+        "/api/statistics.csv",
         "/api/users",
         "/api/users/{name}",
         "/api/audit",

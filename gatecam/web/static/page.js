@@ -47,6 +47,12 @@ function make(tag, properties = {}, ...parts) {
 }
 
 for (const link of document.querySelectorAll("nav a")) if (link.href === location.href.split(/[?#]/)[0]) link.setAttribute("aria-current", "page");
+const language = document.querySelector("a[hreflang]");
+if (language) language.onclick = () => { // keeps what is chosen on the page
+  const asked = new URLSearchParams(location.search);
+  asked.set("language", language.hreflang);
+  language.href = `?${asked}`;
+};
 if ($("logout")) $("logout").onclick = async () => {
   await fetch(url("/logout"), { method: "POST", headers: { "X-CSRF-Token": csrf } });
   sessionStorage.clear();

@@ -1,0 +1,99 @@
+"""Define the routes of the statistics page: people of a range of days as a chart, a table and a CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from pydantic import BaseModel
+
+from gatecam.notify.table import plain
+from gatecam.pictures.html import table
+from gatecam.pictures.page_words import page_words
+from gatecam.store.audit import Act
+from gatecam.store.day_page import summary
+from gatecam.store.events import Arrivals, EventStore
+from gatecam.store.range_page import MOST_DAYS, Grouping, Range, range_chart, range_hours
+from gatecam.web.guard import actor_of
+from gatecam.web.language import Language
+from gatecam.web.pages import answered
+from gatecam.web.static import Static, add_page
+
+BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
+
+
+class AskedRange(BaseModel):
+    """Selects local days, both ends included. All cameras count unless one is named."""
+
+    first: date
+    last: date
+    camera: Annotated[str | None, Query(max_length=200)] = None
+
+
+def _range(asked: Annotated[AskedRange, Query()], language: Language) -> Range:
+    found, words = Range(asked.first, asked.last, asked.camera or None), page_words(language)
+    if found.days < 1:
+        raise HTTPException(422, words["statistics.turned"])
+    if found.days > MOST_DAYS:
+        raise HTTPException(422, words["statistics.long"].format(most=MOST_DAYS))
+    return found
+
+
+Wanted = Annotated[Range, Depends(_range)]
+
+
+def statistics_router(store: EventStore, static: Static) -> APIRouter:
+    """Build the statistics page and the data that it loads."""
+    router = APIRouter()
+    add_page(router, static, "/statistics", "statistics.html")
+
+    @router.get("/api/statistics")
+    def statistics(wanted: Wanted, language: Language, by: Grouping = Grouping.DAY) -> Any:
+        """Return a chart and a table of the people of a range of days, and the names of all cameras."""
+        return answered(lambda: _statistics(store, wanted, by, page_words(language)))
+
+    @router.get("/api/statistics.csv")
+    def statistics_csv(request: Request, wanted: Wanted, language: Language) -> Response:
+        """Return the people of each hour and camera as CSV for a spreadsheet, in local time."""
+        text = answered(lambda: _csv(range_hours(store, wanted), page_words(language)))
+        name = f"gatecam-{wanted.first}-{wanted.last}.csv"
+        store.audit.note(actor_of(request), Act.EXPORT, name)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+    return router
+
+
+def _csv(hours: Sequence[tuple[datetime, str, Arrivals]], words: Mapping[str, str]) -> str:
+    """Return a CSV for spreadsheets with a row for each hour and camera with people.
+
+    Spreadsheets read the start as a time. They would take it for text if it had its offset, which therefore
+    stands beside it.
+    """
+    out = io.StringIO()
+    out.write(BYTE_ORDER_MARK)
+    writer = csv.writer(out)
+    keys = ("start", "offset", "weekday", "camera", "people", "right", "wrong", "none", "put_on")
+    writer.writerow(words[f"report.{key}"] for key in keys)
+    for start, name, sums in hours:
+        zone = f"{start:UTC%z}"
+        day, counts = words[f"weekday.{start.weekday()}"], (sums.people, sums.correct, sums.incorrect)
+        cells = (f"{start:%Y-%m-%d %H:%M}", f"{zone[:-2]}:{zone[-2:]}", day, plain(name), *counts)
+        writer.writerow([*cells, sums.none, sums.put_on])
+    return out.getvalue()
+
+
+def _statistics(store: EventStore, wanted: Range, by: Grouping, words: Mapping[str, str]) -> dict[str, Any]:
+    chart, sums = range_chart(store, wanted, by, words)
+    camera = wanted.camera or words["report.all_cameras"]
+    return {
+        "cameras": store.cameras(),
+        "range": words["statistics.range"].format(first=wanted.first, last=wanted.last, camera=camera),
+        "summary": summary(sums, words),
+        "chart": chart.svg,
+        "table": table(chart.header, chart.rows),
+    }
