@@ -26,6 +26,8 @@ from gatecam.kiosk.restarts import in_service
 from gatecam.live.board import Board
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.control import Running
+from gatecam.live.evidence import Recorder
+from gatecam.live.notes import Endings, NoteWriter
 from gatecam.live.parts import Live, LiveSinks
 from gatecam.live.reload import Reloading, with_source
 from gatecam.live.reports import CameraLog, Supervised, Troubles, tell_pace
@@ -59,10 +61,11 @@ from gatecam.settings.loading import LoadedConfig
 from gatecam.settings.schema import Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
+from gatecam.store.evidence import EvidenceFolder
 from gatecam.store.keeping import Housekeeping
 from gatecam.store.outbox import Courier, DatabaseCopy, close_all
 from gatecam.store.totals import ClassTotals
-from gatecam.types import CameraState, Presence, Step
+from gatecam.types import CameraState, Event, Presence, Step
 
 if TYPE_CHECKING:
     from gatecam.vision.analyzer import NetworkAnalyzer
@@ -216,55 +219,125 @@ def build_live_sinks(
         OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
         MissingExtraError: an output needs a library that is not installed.
     """
-    size = config.notify.queue
     file = None if config.notify.log is None else LogFile(Path(config.notify.log))
     with ExitStack() as stack:
         stores = open_stores(config, create=True)
         store = stores[0]
         stack.callback(store.close)
-        outputs, observers = _build_outputs(config)
+        notes = NoteWriter()
+        stack.callback(notes.close)
+        recorder = _start_recorder(config, store, telemetry, partial(on_trouble, "evidence"), stack)
+        outputs, observers = _build_outputs(config, recorder)
         couriers = _start_couriers(config, stores, outputs, telemetry, on_trouble, stack)
         camera = config.watched[0].camera.name
         tests: dict[str, Callable[[], None]] = {one.name: partial(send_test, one, camera) for one in outputs}
         totals = ClassTotals(now())
         files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
-        keeping = Housekeeping(stores, config.store, totals, now, running_s, on_trouble, files)
+        evidence = (evidence_folder(config), config.evidence)
+        keeping = Housekeeping(
+            stores, config.store, totals, now, running_s, on_trouble, files, evidence=evidence
+        )
         stack.callback(keeping.close)
-        queues: list[QueuedSink] = []
-        told: Sink = FanOut([])
-        if print_events:
-            told = QueuedSink(JsonLinesSink(sys.stdout), size, "print", telemetry)
-            queues.append(told)
-        if file is not None:
-            told = DurableSink(file, told, size, "log", telemetry, partial(on_trouble, "log"))
-            queues.append(told)
-        told = DurableSink(store, told, size, "store", telemetry, partial(on_trouble, "store"))
-        queues.append(told)
-        if config.notify.sound:
-            player = SoundSink(config.sound, lambda: now().time())
+        player = _build_player(config, store, notes)
+        queues, told = _start_queues(config, store, file, telemetry, print_events, on_trouble, player)
+        if player is not None:
             tests["sound"] = player.test
-            sound = QueuedSink(player, size, "sound", telemetry)
-            queues.append(sound)
-            told = FanOut([told, sound])
         stack.callback(told.close)  # closes before the couriers, which may still deliver its last events
-        presence = Presences(observers)
-        return LiveSinks((*queues, *couriers), told, totals, presence, tests, stack.pop_all())
+        endings = Endings(lambda key, at_ms: notes.write(partial(store.notes.end, key, at_ms)))
+        recorders = () if recorder is None else (recorder,)
+        parts = (*queues, *couriers, *recorders)
+        return LiveSinks(
+            parts, told, totals, Presences(observers), tests, endings, recorder, stack.pop_all()
+        )
 
 
-def _build_outputs(config: Config) -> tuple[list[Output], list[Callable[[Presence], None]]]:
-    """Build the outputs of the settings, and list the observers of presence among them."""
+def _start_queues(
+    config: Config,
+    store: EventStore,
+    file: LogFile | None,
+    telemetry: Telemetry,
+    print_events: bool,
+    on_trouble: Callable[[str, str | None], None],
+    player: SoundSink | None,
+) -> tuple[list[QueuedSink], Sink]:
+    """Start the queues before the store, the event log, the printing and the sound.
+
+    Return them, and the sink that passes events to all of them. Closing it closes them.
+    """
+    size = config.notify.queue
+    queues: list[QueuedSink] = []
+    told: Sink = FanOut([])
+    if print_events:
+        told = QueuedSink(JsonLinesSink(sys.stdout), size, "print", telemetry)
+        queues.append(told)
+    if file is not None:
+        told = DurableSink(file, told, size, "log", telemetry, partial(on_trouble, "log"))
+        queues.append(told)
+    told = DurableSink(store, told, size, "store", telemetry, partial(on_trouble, "store"))
+    queues.append(told)
+    if player is not None:
+        sound = QueuedSink(player, size, "sound", telemetry)
+        queues.append(sound)
+        told = FanOut([told, sound])
+    return queues, told
+
+
+def _build_player(config: Config, store: EventStore, notes: NoteWriter) -> SoundSink | None:
+    """Build the player of sounds, which notes in the store what it played. None if there is to be no sound."""
+    if not config.notify.sound:
+        return None
+
+    def played(event: Event, said: str) -> None:
+        notes.write(partial(store.notes.say, event.key, said))
+
+    return SoundSink(config.sound, lambda: now().time(), on_played=played)
+
+
+def _start_recorder(
+    config: Config,
+    store: EventStore,
+    telemetry: Telemetry,
+    on_trouble: Callable[[str | None], None],
+    stack: ExitStack,
+) -> Recorder | None:
+    """Start the recorder of pictures of alerts if the settings ask for it."""
+    if not config.evidence.snapshots:
+        return None
+    finders = build_finder(config), build_finder(config, thorough=True)
+    recorder = Recorder(
+        config,
+        evidence_folder(config),
+        finders,
+        lambda key: bool(store.notes.known([key])),
+        telemetry,
+        on_trouble,
+    )
+    stack.callback(recorder.close)
+    return recorder
+
+
+def _build_outputs(
+    config: Config, recorder: Recorder | None
+) -> tuple[list[Output], list[Callable[[Presence], None]]]:
+    """Build the outputs of the settings, and list the observers of presence among them.
+
+    An output that publishes pictures at once gets them from the recorder.
+    """
     outputs: list[Output] = []
     observers: list[Callable[[Presence], None]] = []
+    picture = evidence_folder(config).wait_for
     if config.mqtt.host is not None:
         mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched], _identity(config))
         observers.append(mqtt.note)
         outputs.append(mqtt)
+        if recorder is not None and config.mqtt.snapshots:
+            recorder.saved = mqtt.show
     if config.webhook.url is not None:
-        outputs.append(WebhookOutput(config.webhook, time.time))
+        outputs.append(WebhookOutput(config.webhook, time.time, picture))
     if config.command.run:
         outputs.append(CommandOutput(config.command, time.time))
     if config.chat.urls_file is not None:
-        outputs += chat_outputs(config.chat)
+        outputs += chat_outputs(config.chat, picture)
     return outputs, observers
 
 
@@ -407,6 +480,12 @@ def _serve(config: Config, running: Running) -> Iterator[Site]:
 def store_path(config: Config) -> Path:
     """Return the path of the store's file."""
     return state_folder() / STORE if config.store.path is None else Path(config.store.path)
+
+
+def evidence_folder(config: Config) -> EvidenceFolder:
+    """Return the folder of the pictures and videos of alerts, beside the store's file."""
+    path = store_path(config)
+    return EvidenceFolder(path.with_name(f"{path.name}.evidence"))
 
 
 def has_store_file(config: Config) -> bool:

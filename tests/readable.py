@@ -12,20 +12,25 @@ or facenet-pytorch's cascade on its defaults. It is compared with the picture as
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import numpy as np
+import PIL.Image
 
 from gatecam.app import build_analyzer, build_finder, open_replay
 from gatecam.geometry import iou
+from gatecam.live.evidence import Recorder
 from gatecam.pictures.blur import AHEAD_S, Cover, Veil
 from gatecam.pictures.draw import annotate
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.schema import Config, DetectorConfig
-from gatecam.types import Face, Image, Step
+from gatecam.settings.schema import Config, DetectorConfig, EvidenceConfig
+from gatecam.store.evidence import EvidenceFolder
+from gatecam.types import Event, EventKind, Face, Image, Step, Verdict
 from gatecam.web.live import LARGEST_PX, draw
 from gatecam.web.tokens import Role
 
@@ -109,3 +114,50 @@ def annotated_pictures(path: Path, analyzer: FaceAnalyzer) -> Iterator[tuple[Ste
                 (one, annotate(one, banner=None, blur=boxes)) for one, _, boxes in cover.add(step, None)
             )
         yield from ((one, annotate(one, banner=None, blur=boxes)) for one, _, boxes in cover.rest())
+
+
+def kept_pictures(
+    path: Path, analyzer: FaceAnalyzer, folder: Path, every: int
+) -> Iterator[tuple[Step, Image]]:
+    """What is kept of alerts by default: snapshots, as if each of `every` frames with a person had an alert,
+    and the frames of a video of the first.
+    """
+    evidence = EvidenceConfig(snapshots=True, clip_before_s=1, clip_after_s=2)
+    config, kept = Config(evidence=evidence), EvidenceFolder(folder)
+    finders = build_finder(config), build_finder(config, thorough=True)
+    recorder = Recorder(config, kept, finders, lambda key: True, clock=lambda: 0.0)
+    steps: dict[str, Step] = {}
+    times: list[Step] = []
+    with open_replay(config, path, analyzer, Telemetry(), "entrance") as replay:
+        for i, step in enumerate(replay.steps):
+            events = ()
+            if step.tracks and i % every == 0:
+                key = f"{i:032x}"
+                steps[key] = step
+                at = "2026-11-24T12:00:00+00:00"
+                events = (
+                    Event(
+                        EventKind.MASK_MISSING, "entrance", 1, Verdict.NONE, step.frame.time_s, at=at, key=key
+                    ),
+                )
+            while len(recorder._jobs) > 8 or recorder._frames:
+                threading.Event().wait(0.01)
+            recorder.note(step, events)
+            times.append(step)
+    recorder.close(60)
+    for key, step in steps.items():
+        with PIL.Image.open(kept.snapshot(key)) as picture:
+            yield step, np.array(picture)
+    for key, step in list(steps.items())[:1]:
+        yield from _frames_of(
+            kept.clip(key), [one for one in times if one.frame.time_s >= step.frame.time_s - 1]
+        )
+
+
+def _frames_of(clip: Path, steps: list[Step]) -> Iterator[tuple[Step, Image]]:
+    """Pair each frame of a video with the step of its time. `steps` begin where the video may begin."""
+    with av.open(str(clip)) as video:
+        shown = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in video.decode(video=0)]
+    for time_s, image in shown:
+        near = min(steps, key=lambda one: abs(one.frame.time_s - steps[0].frame.time_s - time_s))
+        yield near, image[: near.frame.image.shape[0], : near.frame.image.shape[1]]

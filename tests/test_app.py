@@ -14,13 +14,16 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 import PIL.Image
 import pytest
 
 from gatecam import app
 from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
+from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.parts import Live
 from gatecam.people.keyframes import Searched
+from gatecam.pictures.snapshots import SnapshotFacts, read_facts
 from gatecam.runtime.locks import camera_lock
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import time_of_day, wall_clock
@@ -31,15 +34,17 @@ from gatecam.settings.schema import (
     CommandConfig,
     Config,
     DetectorConfig,
+    EvidenceConfig,
     NotifyConfig,
     ReplayConfig,
     StoreConfig,
     TrackerConfig,
 )
 from gatecam.store.engine import SqliteDatabase
-from gatecam.store.events import EventStore
-from gatecam.types import Event, EventKind, Step, Verdict
+from gatecam.store.events import EventFilter, EventStore
+from gatecam.types import Box, Event, EventKind, Frame, Round, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
+from tests.finder import FakeFinder
 from tests.streams import MjpegServer
 
 EVENT = Event(EventKind.MASK_MISSING, "door", 1, Verdict.NONE, 1.5, 37, 0.9)
@@ -267,6 +272,47 @@ def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monke
     sinks.close()
 
 
+def test_a_picture_of_an_alert_is_kept_and_the_event_is_told_how_long_it_lasted(tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "build_finder", lambda config, thorough=False: FakeFinder())
+    config = Config(
+        notify=NotifyConfig(sound=False),
+        store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
+        evidence=EvidenceConfig(snapshots=True),
+    )
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    image, alerts = np.zeros((48, 64, 3), np.uint8), CameraAlerts()
+    for time_s, events, tracks in ((1.5, (EVENT,), (1,)), (2.5, (), (1,)), (3.5, (), ())):
+        people = tuple(Track(one, Box(8, 8, 24, 24), 9, 1.0, Verdict.NONE) for one in tracks)
+        step = Step(Frame("entrance", 0, time_s, image), (), people, events)
+        sinks.note(Round(time_s, (step,), ()), alerts)
+    sinks.close()
+    with closing(app.open_store(config)) as store:
+        (stored,) = store.find(EventFilter(), 2)
+    began_ms = datetime.fromisoformat(stored.event.at).timestamp() * 1000
+    assert stored.ended_ms == pytest.approx(began_ms + 1000, abs=2)
+    assert read_facts(app.evidence_folder(config).snapshot(stored.key)) == SnapshotFacts(Box(8, 8, 24, 24))
+    assert [(one.name, one.sent) for one in sinks.queues] == [("store", 1), ("evidence", 1)]
+
+
+def test_what_was_played_is_noted_at_the_event(tmp_path, monkeypatch):
+    monkeypatch.setattr("gatecam.notify.sound.find_players", lambda: [SilentPlayer()])
+    config = Config(store=StoreConfig(path=str(tmp_path / "events.sqlite3")))
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    sinks.send(replace(EVENT, time_s=time.monotonic()))
+    sinks.close()
+    with closing(app.open_store(config)) as store:
+        assert store.find(EventFilter(), 1)[0].said == "tone, ko, en"
+
+
+class SilentPlayer:
+    """Plays everything at once and unheard."""
+
+    name = "silence"
+
+    def play(self, sound: bytes) -> None:
+        pass
+
+
 def test_outputs_are_closed_at_the_same_time(tmp_path, monkeypatch):
     """Each waits for the others' ends, which never come where one is closed after another."""
     ends = threading.Barrier(4)
@@ -280,7 +326,8 @@ def test_outputs_are_closed_at_the_same_time(tmp_path, monkeypatch):
         def close(self):
             ends.wait(30)
 
-    monkeypatch.setattr(app, "chat_outputs", lambda config: [Slow(f"chat {number}") for number in range(4)])
+    slow = [Slow(f"chat {number}") for number in range(4)]
+    monkeypatch.setattr(app, "chat_outputs", lambda config, picture_of: slow)
     config = Config(
         notify=NotifyConfig(sound=False),
         store=StoreConfig(path=str(tmp_path / "events.sqlite3")),

@@ -22,7 +22,7 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
 from gatecam.types import Image
 from gatecam.web.tokens import Role
-from tests.readable import Reader, annotated_pictures, live_pictures
+from tests.readable import Reader, annotated_pictures, kept_pictures, live_pictures
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
 
@@ -85,6 +85,25 @@ def test_no_face_can_be_read_in_an_annotated_video(clip, shared_data, analyzer, 
         faces += len(there)
         assert list(reader.readable(sent, step.frame.image, there)) == [], step.frame.index
     assert faces >= 8
+
+
+def check_kept(path: Path, analyzer: FaceAnalyzer, reader: Reader, folder: Path, every: int) -> None:
+    faces = 0
+    for step, kept in kept_pictures(path, analyzer, folder, every):
+        there = reader.faces(step.frame.image)
+        faces += len(there)
+        assert list(reader.readable(kept, step.frame.image, there)) == [], step.frame.index
+    assert faces >= 8
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("clip", CLIPS)
+def test_no_face_can_be_read_in_the_pictures_of_alerts(clip, shared_data, analyzer, reader, tmp_path):
+    check_kept(shared_data / "videos" / clip, analyzer, reader, tmp_path / "kept", every=3)
+
+
+def test_no_face_of_the_demo_can_be_read_in_the_pictures_of_alerts(demo, analyzer, reader, tmp_path):
+    check_kept(demo, analyzer, reader, tmp_path / "kept", every=14)
 
 
 def test_no_face_can_be_read_in_a_drawn_picture(astronaut, analyzer, reader):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from gatecam.capture.camera import Cameras
 from gatecam.live.camera_alerts import CameraAlerts
+from gatecam.live.evidence import Recorder
+from gatecam.live.notes import Endings
 from gatecam.notify.queue import QueuedSink
 from gatecam.people.pipeline import Pipeline
 from gatecam.people.presence import Presences
@@ -51,27 +54,36 @@ class LiveSinks:
     """Passes live events to all sinks except the screen, with the same date and time for all of them.
 
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
-    do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
+    do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`. `recorder`
+    keeps pictures of alerts, if the settings say so.
     """
 
-    queues: tuple[QueuedSink | Courier, ...]
+    queues: tuple[QueuedSink | Courier | Recorder, ...]
     sink: Sink
     totals: ClassTotals
     presence: Presences
     tests: Mapping[str, Callable[[], None]]
+    endings: Endings
+    recorder: Recorder | None
     _parts: ExitStack
 
     def note(self, turn: Round, alerts: CameraAlerts) -> None:
         """Send the events of a round, and update the totals and the presence. This never blocks or raises."""
-        for event in turn.events:
-            self.send(event)
         for step in turn.steps:
+            events = [self.send(event) for event in step.events]
+            self.endings.note(step, events)
+            if self.recorder is not None:
+                self.recorder.note(step, events)
             self.totals.note(step)
+        for event in turn.camera_events:
+            self.endings.note_camera(self.send(event))
         self.presence.note(turn.steps, alerts.states, alerts.slow)
 
-    def send(self, event: Event) -> None:
-        """Put an event into every queue. This neither blocks nor raises."""
-        self.sink.send(replace(event, at=wall_clock()))
+    def send(self, event: Event) -> Event:
+        """Put an event into every queue, and return it with its date and key. This never blocks or raises."""
+        dated = replace(event, at=wall_clock(), key=uuid.uuid4().hex)
+        self.sink.send(dated)
+        return dated
 
     def close(self) -> None:
         """Deliver the remaining events, for some seconds at most."""

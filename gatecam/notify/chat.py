@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from apprise import Apprise
 
 
-def chat_outputs(config: ChatConfig) -> list[ChatOutput]:
+PictureOf = Callable[[StoredEvent], Path | None]
+
+
+def chat_outputs(config: ChatConfig, picture_of: PictureOf = lambda stored: None) -> list[ChatOutput]:
     """Create one output per address, so that an address that fails does not hold up the others.
+
+    `picture_of` returns the path of an alert's picture, or None. It may wait for some seconds.
 
     Raises:
         MissingExtraError: Apprise is not installed.
@@ -41,7 +46,8 @@ def chat_outputs(config: ChatConfig) -> list[ChatOutput]:
         if not chat.add(address):
             raise OutputError(f"{path}:{number}: Apprise does not know this kind of address: correct it.")
         name = f"chat:{hashlib.sha256(address.encode()).hexdigest()[:6]}"
-        found.setdefault(name, ChatOutput(chat, name, f"{path}:{number}", config.people))
+        output = ChatOutput(chat, name, f"{path}:{number}", config, picture_of)
+        found.setdefault(name, output)
     if not found:
         raise OutputError(f"{path}: holds no address: write one per line, or set chat.urls_file to null.")
     return list(found.values())
@@ -56,17 +62,26 @@ class ChatOutput:
     batch = 1
     trouble = None
 
-    def __init__(self, chat: Apprise, name: str, place: str, people: bool) -> None:
+    def __init__(
+        self,
+        chat: Apprise,
+        name: str,
+        place: str,
+        config: ChatConfig,
+        picture_of: PictureOf = lambda stored: None,
+    ) -> None:
         """Keep the address. Nothing is sent yet.
 
         Args:
             chat: sends to the address.
             name: names this output. It stays the same as long as the address does.
             place: the file and line of the address, for messages. The address may hold a password.
-            people: whether alerts about people are sent as well.
+            config: says whether alerts about people are sent as well, and their pictures.
+            picture_of: returns the path of an alert's picture, or None.
         """
         self.name = name
-        self._chat, self._place, self._people = chat, place, people
+        self._chat, self._place, self._people = chat, place, config.people
+        self._picture_of = picture_of if config.snapshots else None
 
     def wants(self, stored: StoredEvent) -> bool:
         """Check whether the event is about a camera, or an alert about a person if those are sent too."""
@@ -80,7 +95,9 @@ class ChatOutput:
             OutputError: the message could not be sent.
         """
         title, body = message(events[0].event)
-        if not self._chat.notify(title=title, body=body):
+        picture = None if self._picture_of is None else self._picture_of(events[0])
+        attached = None if picture is None else str(picture)
+        if not self._chat.notify(title=title, body=body, attach=attached):
             raise OutputError(f"chat {self._place}: the message could not be sent; gatecam tries again.")
         return 1
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from gatecam.errors import OutputError
@@ -48,9 +50,9 @@ def event_to_line(event: Event) -> str:
     return json.dumps(event_to_dict(event)) + "\n"
 
 
-def stored_to_line(stored: StoredEvent) -> str:
-    """Return a stored event as in `event_to_line`, with its key as the first field, `id`."""
-    return json.dumps({"id": stored.key, **event_to_dict(stored.event)}) + "\n"
+def stored_to_line(stored: StoredEvent, more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a stored event as in `event_to_line`, with its key as the first field, `id`, and `more` last."""
+    return json.dumps({"id": stored.key, **event_to_dict(stored.event), **more}) + "\n"
 
 
 class JsonLinesSink:

@@ -6,6 +6,7 @@
 `<topic>/<camera>/verdict`   the verdict of the addressed person, or nobody, retained
 `<topic>/<camera>/problem`   ON or OFF, retained: whether the camera is blind or too slow;
                              `<topic>/<camera>/reason` says why
+`<topic>/<camera>/snapshot`  the picture of each alert about a person as JPEG, if the settings ask for it
 
 Discovery: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
 """
@@ -100,6 +101,11 @@ class MqttOutput:
             self._untold.add(presence.camera)
             self._changed.notify_all()
 
+    def show(self, camera: str, jpeg: bytes) -> None:
+        """Publish the picture of an alert, unless there is no connection. The broker does not keep it."""
+        if self._client.is_connected():
+            self._client.publish(self._topic(camera, "snapshot"), jpeg, qos=1)
+
     def wants(self, stored: StoredEvent) -> bool:
         """Return True, because every event is sent."""
         return True
@@ -192,7 +198,7 @@ class MqttOutput:
 
     def _introduce(self) -> None:
         for topic, payload in self._discovery():
-            self._client.publish(topic, json.dumps(payload), qos=1, retain=True)
+            self._client.publish(topic, json.dumps(payload) if payload else "", qos=1, retain=True)
         self._client.publish(self._status, "online", qos=1, retain=True)
         with self._changed:
             self._untold.update(self._newest)
@@ -262,6 +268,16 @@ class MqttOutput:
                 if what == "problem":
                     entity["json_attributes_topic"] = self._topic(camera, "reason")
                 found.append((f"{self._config.discovery}/{kind}/{base}/{what}/config", entity))
+            picture = {
+                "name": "Last alert",
+                "unique_id": f"{base}_snapshot",
+                "image_topic": self._topic(camera, "snapshot"),
+                "content_type": "image/jpeg",
+                **shared,
+            }
+            # Home Assistant removes an entity whose payload is empty.
+            image = picture if self._config.snapshots else {}
+            found.append((f"{self._config.discovery}/image/{base}/snapshot/config", image))
         return found
 
 

@@ -60,6 +60,7 @@ class SoundSink:
         players: Sequence[Player] | None = None,
         retry_s: float = 10.0,
         hang_s: float = HANG_S,
+        on_played: Callable[[Event, str], None] = lambda event, said: None,
     ) -> None:
         """Read the sounds.
 
@@ -70,6 +71,7 @@ class SoundSink:
             players: players to try in order. None searches for players at the first event.
             retry_s: time of silence after which players are searched for again.
             hang_s: time after which a player counts as hanging.
+            on_played: called with an event and what was played for it, such as `tone, ko, en`.
 
         Raises:
             OutputError: gatecam's own sounds are missing.
@@ -82,7 +84,7 @@ class SoundSink:
         self._hung: dict[str, threading.Thread] = {}
         self._silent_s: float | None = None  # event time from which on nothing could play
         self._retry_s = retry_s
-        self._hang_s = hang_s
+        self._hang_s, self._on_played = hang_s, on_played
         self._ended_s: dict[bool, float] = {}  # when the last sound ended, by whether it was an alert
 
     def send(self, event: Event) -> None:
@@ -106,6 +108,7 @@ class SoundSink:
         reason = self._play(sound)
         if reason is None:
             self._ended_s[alert] = self._clock()
+            self._on_played(event, self._said(event))
         self._tell(reason)
         self._silent_s = None if reason is None else event.time_s
 
@@ -119,6 +122,11 @@ class SoundSink:
         reason = self._play(sound) if sound else "sound.volume is 0, or there are neither tones nor voices"
         if reason is not None:
             raise OutputError(f"nothing was heard: {reason}.")
+    def _said(self, event: Event) -> str:
+        """Return what an event's sound consists of."""
+        if event.kind.is_camera:
+            return "tone"
+        return ", ".join([*(["tone"] if self._config.tones else []), *self._config.voices])
 
     def close(self) -> None:
         """Do nothing: nothing is held open between sounds."""

@@ -36,12 +36,18 @@ class WebhookOutput:
     batch = 1
     trouble = None
 
-    def __init__(self, config: WebhookConfig, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: WebhookConfig,
+        clock: Callable[[], float],
+        picture_of: Callable[[StoredEvent], Path | None] = lambda stored: None,
+    ) -> None:
         """Read the secret. Nothing is sent yet.
 
         Args:
             config: the address, the secret's file and the time-out.
             clock: returns the time of day in s since 1970.
+            picture_of: returns the path of an alert's picture, or None. It may wait for some seconds.
 
         Raises:
             OutputError: the secret cannot be read.
@@ -50,6 +56,7 @@ class WebhookOutput:
         self._url = urlsplit(config.url)
         self._port = self._url.port
         self._timeout_s, self._clock = config.timeout_s, clock
+        self._picture_of = picture_of if config.snapshots else None
         self._secret = None if config.secret_file is None else read_secret(Path(config.secret_file)).encode()
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
@@ -64,7 +71,7 @@ class WebhookOutput:
         Raises:
             OutputError: the event was not accepted.
         """
-        body = stored_to_line(events[0]).encode("ascii")
+        body = self._body(events[0])
         with closing(self._connect()) as connection:
             self._connection = connection
             in_time = threading.Timer(self._timeout_s, _cut, [connection])
@@ -89,6 +96,15 @@ class WebhookOutput:
         """Cut a request that is under way. Its event is sent again later."""
         if (connection := self._connection) is not None:
             _cut(connection)
+
+    def _body(self, stored: StoredEvent) -> bytes:
+        """Return an event as JSON, with its picture in base64 if there is one and the settings ask for it."""
+        path = None if self._picture_of is None else self._picture_of(stored)
+        fields: dict[str, str] = {}
+        if path is not None:
+            with suppress(OSError):  # retention may have deleted it
+                fields["snapshot_jpeg"] = base64.b64encode(path.read_bytes()).decode("ascii")
+        return stored_to_line(stored, fields).encode("ascii")
 
     def _connect(self) -> http.client.HTTPConnection:
         host = self._url.hostname or ""

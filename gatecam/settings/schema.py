@@ -495,6 +495,44 @@ class StoreConfig(Section):
     )
 
 
+class EvidenceConfig(Section):
+    """Pictures and videos of alerts about people. None is kept unless you ask for it."""
+
+    snapshots: bool = Field(
+        default=False, description="whether a picture of each alert about a person is kept"
+    )
+    clip_before_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=5,
+        description="time before the alert that a video of it shows, in s (both times 0: no videos)",
+    )
+    clip_after_s: float = Field(
+        default=0.0, ge=0, le=10, description="time after the alert that a video of it shows, in s"
+    )
+    keep_days: int = Field(
+        default=7, ge=1, le=365, description="age at which pictures and videos are deleted, in days"
+    )
+    keep_mb: int = Field(
+        default=500,
+        ge=10,
+        le=1_000_000,
+        description="size above which the oldest pictures and videos are deleted, in MB",
+    )
+
+    @property
+    def has_clips(self) -> bool:
+        """Return whether a video of each alert is kept."""
+        return self.clip_before_s + self.clip_after_s > 0
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> Self:
+        for name in ("clip_before_s", "clip_after_s"):
+            if getattr(self, name) and not self.snapshots:
+                raise _problem("needs snapshots: true as well", name)
+        return self
+
+
 class MqttConfig(Section):
     """The MQTT broker that gets events and the state of the cameras, with discovery for Home Assistant."""
 
@@ -521,6 +559,10 @@ class MqttConfig(Section):
         pattern=r"^[^#+/\s]+(/[^#+/\s]+)*$",
         examples=["homeassistant"],
         description="topic prefix of Home Assistant's discovery (null: no discovery)",
+    )
+    snapshots: bool = Field(
+        default=False,
+        description="whether pictures of alerts are published too (needs evidence.snapshots as well)",
     )
 
     _one_host = field_validator("host")(_host)
@@ -549,6 +591,10 @@ class WebhookConfig(Section):
         description="path of a file that holds the secret with which requests are signed",
     )
     timeout_s: float = Field(default=10.0, ge=0.5, le=120, description="maximum wait for an answer, in s")
+    snapshots: bool = Field(
+        default=False,
+        description="whether pictures of alerts are sent with them (needs evidence.snapshots as well)",
+    )
 
     @field_validator("url")
     @classmethod
@@ -586,6 +632,17 @@ class ChatConfig(Section):
         default=False,
         description="whether alerts about people are sent too, not only those about cameras",
     )
+    snapshots: bool = Field(
+        default=False,
+        description="whether pictures are sent with alerts about people (needs people and "
+        "evidence.snapshots as well)",
+    )
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> Self:
+        if self.snapshots and not self.people:
+            raise _problem("needs people: true as well", "snapshots")
+        return self
 
 
 class WebConfig(Section):
@@ -659,6 +716,10 @@ class PrivacyConfig(Section):
     blur_operator: bool = Field(
         default=True, description="whether faces are made unreadable on the operator's page"
     )
+    blur_evidence: bool = Field(
+        default=True,
+        description="whether faces are made unreadable in the pictures and videos of alerts that are kept",
+    )
 
 
 Device = Literal["auto", "cpu", "cuda", "openvino"]
@@ -687,6 +748,7 @@ class Config(Section):
     notify: NotifyConfig = NotifyConfig()
     sound: SoundConfig = SoundConfig()
     store: StoreConfig = StoreConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     mqtt: MqttConfig = MqttConfig()
     webhook: WebhookConfig = WebhookConfig()
     command: CommandConfig = CommandConfig()
@@ -705,6 +767,13 @@ class Config(Section):
                 if value in seen:
                     raise _problem(f"expected another {key} for each camera", f"cameras.{index}.{key}")
                 seen.append(value)
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_that_exist(self) -> Self:
+        for name in ("mqtt", "webhook", "chat"):
+            if getattr(self, name).snapshots and not self.evidence.snapshots:
+                raise _problem("needs evidence.snapshots: true as well", f"{name}.snapshots")
         return self
 
     @property

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gatecam.errors import OutputError
-from gatecam.settings.schema import StoreConfig
+from gatecam.settings.schema import EvidenceConfig, StoreConfig
 from gatecam.store.clock import DAY_MS, ClockGuard, to_ms
 from gatecam.store.events import EventStore
+from gatecam.store.evidence import EvidenceFolder
 from gatecam.store.totals import ClassTotals
 
 PERIOD_S = 60.0
@@ -34,6 +35,7 @@ class Housekeeping:
         on_trouble: Callable[[str, str | None], None] = lambda name, text: None,
         files: Sequence[Path] = (),
         period_s: float = PERIOD_S,
+        evidence: tuple[EvidenceFolder, EvidenceConfig] | None = None,
     ) -> None:
         """Start the thread, which does a first round at once.
 
@@ -46,10 +48,12 @@ class Housekeeping:
             on_trouble: called with `clock` and what is wrong with it, or None when that has ended.
             files: files that gatecam writes. A file newer than the clock shows that the clock is behind.
             period_s: time from round to round.
+            evidence: the pictures of the first store's alerts, and their maximum age and size.
         """
         self._stores, self._config, self._totals = stores, config, totals
         self._clock, self._running_s, self._period_s = clock, running_s, period_s
         self._guard, self._files, self._on_trouble = ClockGuard(clock(), running_s()), files, on_trouble
+        self._evidence = evidence
         self._trouble = ""
         self._clock_trouble: str | None = None
         self._closing = threading.Event()
@@ -76,9 +80,13 @@ class Housekeeping:
 
     def _turn(self) -> None:
         now = self._clock()
-        newest_ms = max((*_newest(self._stores), *_written(self._files)), default=0)
-        self._guard.tick(now, self._running_s(), newest_ms)
-        tidy(self._stores, self._config, self._totals, self._guard, now)
+        try:
+            newest_ms = max((*_newest(self._stores), *_written(self._files)), default=0)
+            self._guard.tick(now, self._running_s(), newest_ms)
+            tidy(self._stores, self._config, self._totals, self._guard, now)
+        finally:  # a store that fails because the disk is full gets the space of pictures
+            if self._evidence is not None:
+                tidy_evidence(*self._evidence, self._stores[0], self._guard, now)
         self._tell(self._guard.trouble())
 
     def _tell(self, trouble: str | None) -> None:
@@ -108,6 +116,22 @@ def tidy(
         if gone:
             log.info("%s: %d events were deleted, as store.keep_days and keep_mb say.", store.name, gone)
     _delete_old_entries(stores[0], config.audit_days, guard, now)
+
+
+def tidy_evidence(
+    folder: EvidenceFolder, config: EvidenceConfig, store: EventStore, guard: ClockGuard, now: datetime
+) -> None:
+    """Delete pictures of alerts beyond their age or size, or without an event, or whose space events need.
+
+    Raises:
+        OutputError: the store failed.
+    """
+    before_ms, files = 0, folder.files()
+    if files and files[0].at_ms < to_ms(now - timedelta(days=config.keep_days)):
+        before_ms = guard.oldest_ms(store.spans_ms(to_ms(now)), config.keep_days * DAY_MS)
+    gone = folder.tidy(before_ms, config.keep_mb * MB, to_ms(now), store.notes.known)
+    if gone:
+        log.info("%s: %d pictures and videos were deleted.", folder.path, gone)
 
 
 def _delete_old(store: EventStore, keep_days: int, guard: ClockGuard, now: datetime) -> int:

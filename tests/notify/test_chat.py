@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Iterator
 
+import PIL.Image
 import pytest
 
 from gatecam.errors import OutputError
@@ -51,6 +53,20 @@ def test_a_camera_that_does_not_see_is_told_in_both_languages(chat, receiver):
     assert said["message"].startswith(
         "The camera is covered / 카메라가 가려져 있습니다\ngate, 2026-11-24 12:00:00"
     )
+
+
+def test_the_picture_of_an_alert_is_attached_if_asked(receiver, tmp_path):
+    urls, picture = tmp_path / "urls", tmp_path / "a.jpg"
+    urls.write_text(f"json://127.0.0.1:{receiver.port}/\n")
+    urls.chmod(0o600)
+    PIL.Image.new("RGB", (8, 8)).save(picture)
+    alert = stored(EventKind.MASK_MISSING, Verdict.NONE)
+    for asked in (True, False):
+        config = ChatConfig(urls_file=str(urls), people=True, snapshots=asked)
+        (output,) = chat_outputs(config, lambda stored: picture)
+        assert output.deliver([alert]) == 1
+        sent = json.loads(receiver.requests.get(timeout=10).body)["attachments"]
+        assert [base64.b64decode(one["base64"]) for one in sent] == [picture.read_bytes()] * asked
 
 
 @pytest.mark.parametrize("reason", [*Blindness, *Slowness])

@@ -185,6 +185,35 @@ def test_home_assistant_finds_three_entities_a_camera_and_again_after_its_restar
         listener.wait(f"homeassistant/sensor/{base}/verdict/config")
 
 
+IMAGE_KEYS = {  # of the image entity: https://www.home-assistant.io/integrations/image.mqtt/
+    "availability_topic",
+    "content_type",
+    "device",
+    "image_topic",
+    "name",
+    "unique_id",
+}
+
+
+def test_home_assistant_shows_the_picture_of_the_last_alert_if_asked(broker, listener):
+    base, jpeg = f"gatecam_gatecam_{NAME}", b"picture"
+    with closing(mqtt(broker, snapshots=True)) as output:
+        deliver(output, 1)
+        entity = json.loads(listener.wait(f"homeassistant/image/{base}/snapshot/config")[1])
+        assert set(entity) == IMAGE_KEYS
+        assert (entity["image_topic"], entity["content_type"]) == (f"gatecam/{NAME}/snapshot", "image/jpeg")
+        assert entity["unique_id"] == f"{base}_snapshot"
+        output.show("문 앞", jpeg)
+        assert listener.wait(entity["image_topic"]) == ("0", "picture")
+        later = Listener(broker.port)
+        later.wait("gatecam/status")
+        later.end()
+        assert entity["image_topic"] not in [topic for _, topic, _ in later._lines]  # the broker keeps none
+    with closing(mqtt(broker)) as output:
+        deliver(output, 2)
+        assert listener.wait(f"homeassistant/image/{base}/snapshot/config") == ("0", "")
+
+
 def test_without_discovery_there_is_none(broker, listener):
     with closing(mqtt(broker, discovery=None, topic="house/door")) as output:
         deliver(output, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -62,6 +63,19 @@ def test_an_event_is_posted_with_its_key_and_a_signature_that_others_can_check(r
     signed = hmac.new(b"sesame", b"1795521600." + request.body, hashlib.sha256).hexdigest()
     assert request.headers["gatecam-signature"] == f"v1={signed}"
     assert request.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+
+
+def test_the_picture_of_an_alert_comes_with_it_if_asked(receiver, tmp_path):
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(b"\xff\xd8jpeg")
+    for asked in (True, False):
+        config = WebhookConfig(url=receiver.url, snapshots=asked)
+        WebhookOutput(config, lambda: NOW_S, lambda stored: picture).deliver([STORED])
+        body = json.loads(receiver.requests.get(timeout=5).body)
+        assert body.get("snapshot_jpeg") == (base64.b64encode(b"\xff\xd8jpeg").decode() if asked else None)
+    picture.unlink()
+    config = WebhookConfig(url=receiver.url, snapshots=True)
+    assert WebhookOutput(config, lambda: NOW_S, lambda stored: picture).deliver([STORED]) == 1
 
 
 def test_without_a_secret_nothing_is_signed(receiver):
