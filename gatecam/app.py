@@ -509,7 +509,12 @@ def open_store(config: Config) -> EventStore:
         OutputError: there is no file yet, or it cannot be opened.
         MissingExtraError: the library for PostgreSQL is not installed.
     """
-    store = _open_server(config) or open_file(config)
+    return _open_server(config) or open_local_store(config)
+
+
+def open_local_store(config: Config) -> EventStore:
+    """Open the store's file, which alone has the operator's answers. It raises as `open_store` does."""
+    store = open_file(config)
     if store is None:
         raise OutputError(
             f"{store_path(config)}: there is no store yet: `gatecam run` begins one, or choose another "

@@ -68,6 +68,18 @@ def events(
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
+    feedback: Annotated[
+        bool,
+        typer.Option("--feedback", help="Only events that the operator answered, with the answers."),
+    ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --feedback: write pictures and answers as a data set for `gatecam train`.",
+            show_default=False,
+        ),
+    ] = None,
     recover: Annotated[
         Path | None,
         typer.Option(
@@ -87,17 +99,24 @@ def events(
     since_ms, until_ms = _moment_ms(since, "--since"), _moment_ms(until, "--until")
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise ConfigError(f"--since: expected a time before that of --until, {until!r}, got {since!r}")
+    if export is not None and not feedback:
+        raise ConfigError("--export: expected --feedback as well, whose pictures and answers it writes")
     kinds = tuple(map(_kind, kind or ()))
-    _print(config, EventFilter(since_ms, until_ms, tuple(camera or ()), kinds), limit, form)
+    asked = EventFilter(since_ms, until_ms, tuple(camera or ()), kinds, answered=feedback)
+    if export is not None:
+        _export(config, asked, export)
+    else:
+        _print(config, asked, limit, form)
 
 
 def _print(config: Path | None, asked: EventFilter, limit: int | None, form: Form) -> None:
-    from gatecam.app import open_store
+    from gatecam.app import open_local_store, open_store
     from gatecam.cli.state import expect_cameras, find_state
     from gatecam.notify.jsonl import stored_to_line
     from gatecam.notify.table import csv_parts
 
-    with closing(open_store(find_state(config, "gatecam events").config)) as store:
+    settings = find_state(config, "gatecam events").config
+    with closing(open_local_store(settings) if asked.answered else open_store(settings)) as store:
         expect_cameras(store, asked.cameras)
         if form is Form.TABLE:
             _print_table(store, asked, limit or TABLE_ROWS)
@@ -105,6 +124,31 @@ def _print(config: Path | None, asked: EventFilter, limit: int | None, form: For
             sys.stdout.writelines(map(stored_to_line, _latest(store, asked, limit)))
         else:
             sys.stdout.writelines(csv_parts(_latest(store, asked, limit)))
+
+
+def _export(config: Path | None, asked: EventFilter, out: Path) -> None:
+    """Write the answered events as a data set, and print what was written."""
+    from gatecam.app import evidence_folder, open_local_store
+    from gatecam.cli.state import expect_cameras, find_state
+    from gatecam.store.audit import Act, command_actor
+    from gatecam.store.feedback import export_feedback
+
+    settings = find_state(config, "gatecam events --feedback").config
+    with closing(open_local_store(settings)) as store:
+        expect_cameras(store, asked.cameras)
+        made = export_feedback(store.every(asked), evidence_folder(settings), out)
+        store.audit.note(command_actor(), Act.EXPORT, "feedback", after=f"{made.answers} answers to {out}")
+    typer.echo(
+        f"{out}: {made.answers} answers, {made.faces} faces and {made.not_people} pictures without a person."
+    )
+    if made.blurred:
+        typer.echo(
+            f"{made.blurred} of the faces are blurred and marked as doubtful, so training leaves them out. "
+            "To keep readable ones, set privacy.blur_evidence to false."
+        )
+    if not made.faces:
+        typer.echo("There is no face to learn from: set evidence.snapshots to true, and answer alerts.")
+        raise typer.Exit(1)
 
 
 def _recover(config: Path | None, file: Path) -> None:
@@ -176,6 +220,7 @@ def _print_table(store: EventStore, asked: EventFilter, limit: int) -> None:
         event = stored.event
         time = f"{datetime.fromisoformat(event.at):%Y-%m-%d %H:%M:%S}"
         why = event.reason or f"{event.verdict} {event.probability:.2f}"
+        why += f" (answer: {stored.answer})" if stored.answer else ""
         person = "" if event.kind.is_camera else f"#{event.track_id}"
         table.add_row(
             *(

@@ -23,7 +23,8 @@ MB = 1_000_000
 
 def privacy(
     erase: Annotated[
-        bool, typer.Option("--erase", help="Erase all events, totals and logs for good, after asking.")
+        bool,
+        typer.Option("--erase", help="Erase all events, pictures, totals and logs for good, after asking."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
     config: StateConfigOption = None,
@@ -45,31 +46,34 @@ def privacy(
 
 
 def _erase(config: Path | None, yes: bool) -> None:
-    """Erase events, totals, the event log and damaged stores that were set aside."""
-    from gatecam.app import open_stores, store_path
+    """Erase events, pictures, totals, the event log and damaged stores that were set aside."""
+    from gatecam.app import evidence_folder, open_stores, store_path
     from gatecam.cli.state import find_state
     from gatecam.store.kept import kept_files
 
     settings = find_state(config, "gatecam privacy --erase").config
-    files = kept_files(store_path(settings), settings.notify.log)
+    files, pictures = kept_files(store_path(settings), settings.notify.log), evidence_folder(settings)
     with ExitStack() as stack:
         stores = [stack.enter_context(closing(store)) for store in open_stores(settings)]
         places = [*(store.name for store in stores), *(str(file.path) for file in files)]
+        places += [str(pictures.path)] if pictures.files() else []
         typer.echo("\n".join(places) or "There is nothing to erase.")
         if not places:
             return
-        if not (yes or typer.confirm("Erase all events and totals in these for good?")):
+        if not (yes or typer.confirm("Erase all events, pictures and totals in these for good?")):
             typer.echo("Nothing was erased.")
             raise typer.Exit(1)
         for store in stores:
             typer.echo(f"{store.name}: {store.erase()} events and all totals erased.")
+    if pictures.files():
+        typer.echo(f"{pictures.path}: {pictures.erase()} pictures and videos of alerts erased.")
     for file in files:
         file.erase()
         typer.echo(f"{file.path}: erased.")
 
 
-def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    from gatecam.app import has_store_file, open_stores, store_path
+def _kept(settings: Config, state: Path) -> Iterator[tuple[str, str, str, str]]:
+    from gatecam.app import evidence_folder, has_store_file, open_stores, store_path
     from gatecam.store.kept import kept_files
     from gatecam.web.sessions import FILE as SESSIONS
     from gatecam.web.tokens import FILE as TOKENS
@@ -93,15 +97,21 @@ def _kept(settings: Config, folder: Path) -> Iterator[tuple[str, str, str, str]]
     for file in kept_files(store_path(settings), settings.notify.log):
         kind = "event log" if file.is_log else "damaged store"
         yield kind, str(file.path), f"{file.path.stat().st_size / MB:.1f} MB", "until you delete it"
-    tokens = folder / TOKENS
+    tokens = state / TOKENS
     if tokens.is_file():
         yield "tokens of the pages", str(tokens), "nothing about people", "until you delete it"
-    users = folder / USERS
+    users = state / USERS
     if users.is_file():
         yield "users of the pages", str(users), "names and hashed passwords", "until you remove them"
-    for path in sorted(folder.glob(SESSIONS.format(port="*"))):
+    for path in sorted(state.glob(SESSIONS.format(port="*"))):
         yield "logins to the pages", str(path), "nothing about people", "until they end, 400 days at most"
-    yield "pictures of people", "nowhere", "none", "not kept"
+    evidence, folder = settings.evidence, evidence_folder(settings)
+    if (pictures := folder.files()) or evidence.snapshots:
+        size = f"{len(pictures)} pictures and videos, {sum(one.size for one in pictures) / MB:.1f} MB"
+        keep = f"{evidence.keep_days} days, at most {evidence.keep_mb} MB"
+        yield "pictures of alerts", str(folder.path), size, keep
+    else:
+        yield "pictures of people", "nowhere", "none", "not kept"
     yield "colors of clothes and hair", "memory only", "never a template of a face", "seconds"
 
 
@@ -110,7 +120,8 @@ def _pages(settings: Config) -> str:
     if not web.enabled:
         return "No pictures leave this machine, except on the pages while `gatecam run --web` serves them."
     reach = "this machine alone" if web.is_local else "the network"
-    return f"Live pictures are served to {reach} (web.host), for everyone with a token. No picture is stored."
+    kept = "" if settings.evidence.snapshots else " No picture is stored."
+    return f"Live pictures are served to {reach} (web.host), for everyone with a token.{kept}"
 
 
 def _leaves(settings: Config) -> Iterator[str]:
@@ -127,11 +138,15 @@ def _leaves(settings: Config) -> Iterator[str]:
         "starts again with each run. It has no face, name, gender or age."
     )
     yield f"Events leave this machine by: {', '.join(sent) or 'nothing'}."
+    carried = [name for name in ("mqtt", "webhook", "chat") if getattr(settings, name).snapshots]
+    if carried:
+        yield f"Pictures of alerts leave it by: {', '.join(carried)}."
     yield _pages(settings)
     for what, name in (
         ("on the page at the door", "blur_door"),
         ("on the operator's page", "blur_operator"),
         ("in videos and pictures that you have gatecam save", "blur_faces"),
+        ("in the pictures of alerts that are kept", "blur_evidence"),
     ):
         blur = "unreadable" if getattr(settings.privacy, name) else f"READABLE, as privacy.{name} is false"
         yield f"Faces {what} are {blur}."
@@ -141,4 +156,4 @@ def _leaves(settings: Config) -> Iterator[str]:
     )
     if settings.mqtt.host is not None:
         yield "The MQTT broker keeps the current state of each camera, but no events."
-    yield "`gatecam privacy --erase` erases events, totals, event logs and damaged stores."
+    yield "`gatecam privacy --erase` erases events, pictures, totals, event logs and damaged stores."

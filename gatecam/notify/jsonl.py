@@ -51,8 +51,12 @@ def event_to_line(event: Event) -> str:
 
 
 def stored_to_line(stored: StoredEvent, more: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return a stored event as in `event_to_line`, with its key as the first field, `id`, and `more` last."""
-    return json.dumps({"id": stored.key, **event_to_dict(stored.event), **more}) + "\n"
+    """Return a stored event as in `event_to_line`, with its key as the first field, `id`, and `more` last.
+
+    An event that the operator answered also has `answer`.
+    """
+    answer = {} if stored.answer is None else {"answer": stored.answer.value}
+    return json.dumps({"id": stored.key, **event_to_dict(stored.event), **answer, **more}) + "\n"
 
 
 class JsonLinesSink:

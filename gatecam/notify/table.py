@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from gatecam.types import StoredEvent
 
-COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id", "first")
+COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id", "first", "answer")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins with one of these
 PART = 16_384
 
@@ -22,7 +22,8 @@ def csv_parts(events: Iterable[StoredEvent]) -> Iterator[str]:
         event = stored.event
         first = "" if event.kind.is_camera else str(event.first).lower()
         cells = (event.at, event.kind, event.camera, event.track_id, event.verdict, event.probability)
-        writer.writerow([plain(str(cell)) for cell in (*cells, event.reason, stored.key, first)])
+        more = (event.reason, stored.key, first, stored.answer or "")
+        writer.writerow([plain(str(cell)) for cell in (*cells, *more)])
         if out.tell() > PART:
             yield out.getvalue()
             out.seek(0)

@@ -19,7 +19,7 @@ from gatecam.store.audit import AuditLog
 from gatecam.store.clock import DAY_MS, SANE_MS
 from gatecam.store.engine import Database
 from gatecam.store.notes import EventNotes, note_sent
-from gatecam.store.tables import cursors, events, sent, totals
+from gatecam.store.tables import cursors, events, is_answered, sent, totals
 from gatecam.types import Answer, Event, EventKind, StoredEvent, Verdict
 
 QUARTER_MS = 900_000  # every offset of local time is a whole number of quarter-hours
@@ -37,7 +37,7 @@ class EventFilter:
     """Selects events. All conditions that are given must hold.
 
     Times are in ms since 1970, from `since_ms` to just before `until_ms`. `before_id` continues a list after
-    its last event.
+    its last event. `answered` selects events that the operator answered.
     """
 
     since_ms: int | None = None
@@ -45,6 +45,7 @@ class EventFilter:
     cameras: tuple[str, ...] = ()
     kinds: tuple[EventKind, ...] = ()
     before_id: int | None = None
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,4 +424,6 @@ def _filtered(query: Select[Any], asked: EventFilter) -> Select[Any]:
         query = query.where(events.c.kind.in_([kind.value for kind in asked.kinds]))
     if asked.before_id is not None:
         query = query.where(events.c.id < asked.before_id)
+    if asked.answered:
+        query = query.where(is_answered)
     return query

@@ -14,12 +14,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gatecam.labels import MASK_LABELS
+from gatecam.pictures.snapshots import snapshot_jpeg
 from gatecam.runtime.folders import state_folder
+from gatecam.store.audit import Act
 from gatecam.store.engine import SqliteDatabase
-from gatecam.store.events import EventStore
-from gatecam.types import Event, EventKind, Verdict
+from gatecam.store.events import EventFilter, EventStore
+from gatecam.store.evidence import EvidenceFolder
+from gatecam.training.data.layouts import BOXES, open_collection
+from gatecam.types import Answer, Box, Event, EventKind, Verdict
 
 NOW = datetime.now().astimezone()
 
@@ -248,3 +254,72 @@ def test_who_came_with_a_mask_has_another_word_than_who_put_one_on(gatecam, kept
     assert json.loads(line)["first"] is first
     (row,) = csv.DictReader(io.StringIO(gatecam("events", "--format", "csv", "--limit", "1").out))
     assert row["first"] == str(first).lower()
+
+
+def answered(path: Path) -> EvidenceFolder:
+    """Answer the three events of a store. The alerts have pictures, the second of them a readable face."""
+    folder, image = EvidenceFolder(path.with_name(f"{path.name}.evidence")), np.zeros((96, 128, 3), np.uint8)
+    folder.make_ready()
+    with closing(EventStore(SqliteDatabase(path))) as store:
+        store.append([event(EventKind.MASK_MISSING, 0.5)])
+        first, _, other, last = store.every(EventFilter())
+        for stored, answer, hidden in (
+            (first, Answer.RIGHT, ()),
+            (other, Answer.INCORRECT, None),
+            (last, Answer.NOT_PERSON, ()),
+        ):
+            assert store.notes.answer(stored.id, answer)
+            folder.save_snapshot(stored.key, snapshot_jpeg(image, Box(10, 20, 40, 60), hidden))
+    return folder
+
+
+def test_answers_are_exported_as_a_data_set_that_training_opens(gatecam, kept, tmp_path):
+    answered(kept)
+    out = tmp_path / "door"
+    ended = gatecam("events", "--feedback", "--export", str(out))
+    assert ended.code == 0
+    assert f"{out}: 3 answers, 2 faces and 1 pictures without a person." in ended.out
+    assert "1 of the faces are blurred and marked as doubtful" in ended.out
+    found = open_collection(out)
+    assert (found.layout, found.problems) == (BOXES, [])
+    rows = {(MASK_LABELS[row.mask], row.suspect, row.box) for row in found.rows}
+    box = Box(10, 20, 40, 60)
+    assert rows == {("none", True, box), ("incorrect", False, box)}
+    assert len({row.key for row in found.rows}) == 2
+    assert len(list((out / "not_a_person").iterdir())) == 1
+    answers = list(csv.DictReader(io.StringIO((out / "answers.csv").read_text())))
+    assert [row["answer"] for row in answers] == ["right", "incorrect", "not_person"]
+    with closing(EventStore(SqliteDatabase(kept))) as store:
+        assert store.audit.latest(1)[0].act == Act.EXPORT
+    assert gatecam("events", "--feedback", "--export", str(out)).err.endswith("Choose another folder.\n")
+
+
+def test_feedback_lists_the_answered_events_alone(gatecam, kept, tmp_path):
+    with closing(EventStore(SqliteDatabase(kept))) as store:
+        store.notes.answer(2, Answer.NOT_PERSON)
+    (line,) = gatecam("events", "--feedback", "--format", "json").out.splitlines()
+    assert json.loads(line)["answer"] == "not_person"
+    assert "answer: not_person" in gatecam("events").out.replace("\n", " ")
+    ended = gatecam("events", "--feedback", "--export", str(tmp_path / "out"))
+    assert (ended.code, "There is no face to learn from" in ended.out) == (1, True)
+    ended = gatecam("events", "--export", str(tmp_path / "other"))
+    assert (ended.code, "--export: expected --feedback as well" in ended.err) == (2, True)
+
+
+def test_privacy_lists_pictures_of_alerts_and_erases_them(gatecam, kept, tmp_path):
+    folder = answered(kept)
+    said = gatecam("privacy").out
+    assert "3 pictures and videos" in said
+    assert "pictures of people" not in said
+    assert (
+        f"{folder.path}: 3 pictures and videos of alerts erased."
+        in gatecam("privacy", "--erase", "--yes").out
+    )
+    assert not folder.path.exists()
+    (tmp_path / "config.yaml").write_text(
+        "evidence: {snapshots: true}\nmqtt: {host: localhost, snapshots: true}\n"
+        "privacy: {blur_evidence: false}\n"
+    )
+    said = gatecam("privacy").out
+    assert "Faces in the pictures of alerts that are kept are READABLE" in said
+    assert "Pictures of alerts leave it by: mqtt." in said
