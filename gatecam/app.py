@@ -246,9 +246,7 @@ def build_live_sinks(
         endings = Endings(lambda key, at_ms: notes.write(partial(store.notes.end, key, at_ms)))
         recorders = () if recorder is None else (recorder,)
         parts = (*queues, *couriers, *recorders)
-        return LiveSinks(
-            parts, told, totals, Presences(observers), tests, endings, recorder, stack.pop_all()
-        )
+        return LiveSinks(parts, told, totals, Presences(observers), tests, endings, recorder, stack.pop_all())
 
 
 def _start_queues(
@@ -283,7 +281,7 @@ def _start_queues(
 
 
 def _build_player(config: Config, store: EventStore, notes: NoteWriter) -> SoundSink | None:
-    """Build the player of sounds, which notes in the store what it played. None if there is to be no sound."""
+    """Build the player of sounds, or return None if there is to be no sound. It notes what it played."""
     if not config.notify.sound:
         return None
 
@@ -386,7 +384,7 @@ def build_site(config: Config, running: Running) -> Site:
     except ImportError as error:
         raise MissingExtraError("Serving pages", "web") from error
     store = EventStore(SqliteDatabase(store_path(config)))
-    return Site(config, state_folder(), store, running, build_finder(config))
+    return Site(config, state_folder(), store, evidence_folder(config), running, build_finder(config))
 
 
 def watch(

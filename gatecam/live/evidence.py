@@ -10,8 +10,6 @@ Both queues are bounded. What does not fit is dropped and counted, as nothing wa
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -43,7 +41,6 @@ FRAMES_WAITING = 12  # frames that may wait to be compressed
 ALERTS_WAITING = 16
 JPEG_QUALITY = 95  # of frames in memory
 STORED_S, POLL_S = 5.0, 0.2  # longest wait until an alert's event is in the store
-NICENESS = 10
 NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
 
 log = logging.getLogger(__name__)
@@ -171,7 +168,6 @@ class Recorder(Delivering):
     # In the thread that compresses frames --------------------------------------------------------
 
     def _compress_all(self) -> None:
-        _be_nice()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._frames, AHEAD_S)
@@ -234,7 +230,6 @@ class Recorder(Delivering):
     # In the thread that keeps pictures -----------------------------------------------------------
 
     def _keep_all(self) -> None:
-        _be_nice()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._has_all)
@@ -316,10 +311,3 @@ class Recorder(Delivering):
 def _face(step: Step, event: Event) -> Box | None:
     """Return the box of an event's person."""
     return next((track.box for track in step.tracks if track.id == event.track_id), None)
-
-
-def _be_nice() -> None:
-    """Lower this thread's priority, so that the live loop goes first. Only Linux does this for a thread."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

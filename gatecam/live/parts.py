@@ -54,8 +54,8 @@ class LiveSinks:
     """Passes live events to all sinks except the screen, with the same date and time for all of them.
 
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
-    do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`. `recorder`
-    keeps pictures of alerts, if the settings say so.
+    do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
+    `recorder` keeps pictures of alerts, if the settings say so.
     """
 
     queues: tuple[QueuedSink | Courier | Recorder, ...]

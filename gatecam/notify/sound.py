@@ -122,6 +122,7 @@ class SoundSink:
         reason = self._play(sound) if sound else "sound.volume is 0, or there are neither tones nor voices"
         if reason is not None:
             raise OutputError(f"nothing was heard: {reason}.")
+
     def _said(self, event: Event) -> str:
         """Return what an event's sound consists of."""
         if event.kind.is_camera:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
-from pydantic import BaseModel
+from fastapi.responses import HTMLResponse, JSONResponse
 
-from gatecam.errors import OutputError
 from gatecam.live.control import Running
-from gatecam.notify.table import csv_parts
 from gatecam.pictures.html import table
 from gatecam.pictures.page_words import TEXTS, page_words
 from gatecam.store.day_page import DAYS, days_chart, hours_chart, summary
-from gatecam.store.events import EventFilter, EventStore
+from gatecam.store.events import EventStore
+from gatecam.store.evidence import EvidenceFolder
 from gatecam.store.statistics import by_day, by_hour, day_ms, share_correct, total
-from gatecam.types import EventKind, StoredEvent
+from gatecam.web.events import answered
 from gatecam.web.guard import Visitor
 from gatecam.web.language import Language
 from gatecam.web.live import Hub, Viewer, state_message, still_message
 from gatecam.web.static import Static, add_page
 from gatecam.web.tokens import Role
 
-MOST_EVENTS = 500
 PING_S = 5.0
 NO_CAMERA = 4404  # close code of a WebSocket
 
@@ -38,25 +35,9 @@ class Behind:
 
     hub: Hub
     store: EventStore
+    evidence: EvidenceFolder
     running: Running
     door_words: Sequence[Mapping[str, str]]
-
-
-class Asked(BaseModel):
-    """Selects events. Times are in ms since 1970."""
-
-    since_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
-    until_ms: Annotated[int | None, Query(ge=0, le=10**14)] = None
-    camera: Annotated[str | None, Query(max_length=200)] = None
-    kind: EventKind | None = None
-    before_id: Annotated[int | None, Query(ge=-(2**62), le=2**62)] = None
-    limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100
-
-    def filter(self) -> EventFilter:
-        """Return the filter for the store."""
-        cameras = (self.camera,) if self.camera else ()
-        kinds = (self.kind,) if self.kind else ()
-        return EventFilter(self.since_ms, self.until_ms, cameras, kinds, self.before_id)
 
 
 def door_router(behind: Behind, static: Static) -> APIRouter:
@@ -145,22 +126,6 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
         """Return the state of the cameras, the outputs and the machine, and all troubles."""
         return behind.running.health().to_dict()
 
-    @router.get("/api/events")
-    def events(asked: Annotated[Asked, Query()]) -> Any:
-        """Return the latest of the selected events, newest first."""
-        found = answered(lambda: behind.store.find(asked.filter(), asked.limit))
-        return {"events": [_event(stored) for stored in found], "more": len(found) == asked.limit}
-
-    @router.get("/api/events.csv")
-    def events_csv(asked: Annotated[Asked, Query()]) -> Response:
-        """Return all selected events as CSV, oldest first."""
-        headers = {"Content-Disposition": 'attachment; filename="gatecam-events.csv"'}
-        wanted = asked.filter()
-        answered(lambda: behind.store.find(wanted, 1))
-        return StreamingResponse(
-            csv_parts(behind.store.every(wanted)), media_type="text/csv", headers=headers
-        )
-
     @router.get("/api/people")
     def people(language: Language, camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:
         """Return charts of today's people by hour and of the share of masks worn right by day."""
@@ -175,29 +140,6 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
         return Response(jpeg, media_type="image/jpeg")
 
     return router
-
-
-def answered(ask: Callable[[], Any]) -> Any:
-    """Return what a question to the store gives, or answer 503 with the store's trouble."""
-    try:
-        return ask()
-    except OutputError as error:
-        raise HTTPException(503, str(error)) from None
-
-
-def _event(stored: StoredEvent) -> dict[str, Any]:
-    event = stored.event
-    return {
-        "id": stored.id,
-        "at": event.at,
-        "kind": event.kind.value,
-        "camera": event.camera,
-        "person": event.track_id,
-        "verdict": event.verdict.value,
-        "probability": event.probability,
-        "reason": event.reason,
-        "first": event.first,
-    }
 
 
 def _people(store: EventStore, camera: str | None, words: Mapping[str, str]) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from gatecam.ports import FaceFinder
 from gatecam.settings.schema import Config, WebConfig
 from gatecam.store.audit import Act, Actor, AuditLog
 from gatecam.store.events import EventStore
+from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Presence, Round
 from gatecam.web.accounts import accounts_router, users_router
 from gatecam.web.door_words import door_words
+from gatecam.web.events import Kept, events_router
 from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
@@ -44,7 +46,13 @@ class Site:
     """Serves the pages while its context is open. Passing it frames costs the live loop little time."""
 
     def __init__(
-        self, config: Config, folder: Path, store: EventStore, running: Running, finder: FaceFinder
+        self,
+        config: Config,
+        folder: Path,
+        store: EventStore,
+        evidence: EvidenceFolder,
+        running: Running,
+        finder: FaceFinder,
     ) -> None:
         """Read the tokens, texts, sessions and certificate, and build the server.
 
@@ -52,6 +60,7 @@ class Site:
             config: the settings.
             folder: the folder of the tokens and sessions.
             store: provides the events. The pages close it.
+            evidence: provides the pictures of alerts.
             running: gives access to the running program.
             finder: finds the faces to blur.
 
@@ -63,7 +72,7 @@ class Site:
         cameras = [one.camera.name for one in config.watched]
         words = door_words(config.web.languages, config.web.words_file)
         self._hub = Hub(cameras)
-        behind = Behind(self._hub, self._store, running, words)
+        behind = Behind(self._hub, self._store, evidence, running, words)
         self._server = WebServer(
             build_app(config, load_tokens(folder), behind, folder), config.web, running.on_trouble
         )
@@ -133,6 +142,7 @@ def build_app(
         static_router(static),
         door_router(behind, static),
         operator_router(behind, static),
+        events_router(Kept(behind.store, behind.evidence)),
         settings_router(behind.running, behind.store.audit, static),
     ):
         app.include_router(router)

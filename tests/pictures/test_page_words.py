@@ -10,7 +10,7 @@ from gatecam.live.control import SavingProblem
 from gatecam.live.page_settings import page_settings
 from gatecam.pictures.page_words import LANGUAGES, TEXTS
 from gatecam.settings.schema import Config
-from gatecam.types import Blindness, EventKind, Slowness, Verdict
+from gatecam.types import Answer, Blindness, EventKind, Slowness, Verdict
 
 SETTINGS = page_settings(Config())
 PACKAGE = Path(__file__).parents[2] / "gatecam"
@@ -19,6 +19,7 @@ NAMES = {
     "reason": {*Blindness, *Slowness},
     "kind": {*EventKind, "mask_ok.first", "mask_ok.later"},
     "verdict": {*Verdict},
+    "answer": {*Answer},
     "class": {*MASK_LABELS, *GENDER_LABELS, *AGE_LABELS},
     "setting": {*SETTINGS},
     "help": {*SETTINGS},

@@ -24,6 +24,7 @@ from gatecam.settings.saving import edited
 from gatecam.settings.schema import Config, Region, Regions, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
+from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Event, EventKind, Verdict
 from gatecam.web import users
 from gatecam.web.door_words import door_words
@@ -119,7 +120,8 @@ def behind(tmp_path) -> Iterator[Behind]:
             {"mqtt": lambda: None, "webhook": refuse, "chat:0123ab": lambda: None},
             print,
         )
-        yield Behind(Hub(["gate", "문/앞"]), store, running, words)
+        evidence = EvidenceFolder(tmp_path / "evidence")
+        yield Behind(Hub(["gate", "문/앞"]), store, evidence, running, words)
 
 
 @pytest.fixture

@@ -748,7 +748,7 @@ def event(number: int) -> Event:
 
 
 def test_new_events_come_without_asking_and_what_fails_is_told(chromium, server, behind, monkeypatch):
-    persons = "[...document.querySelectorAll('#events tr')].map(row => row.cells[3].textContent)"
+    persons = "[...document.querySelectorAll('#events tr')].map(row => row.cells[4].textContent)"
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(f"{server.url}login#token={TOKENS.operator}")

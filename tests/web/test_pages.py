@@ -58,7 +58,8 @@ def test_older_events_follow_on_those_that_are_there(browser):
 
 def test_an_event_tells_no_gender_and_no_age(browser):
     (event, *_) = get(browser, "/api/events").json()["events"]
-    assert set(event) == {"id", "at", "kind", "camera", "person", "verdict", "probability", "reason", "first"}
+    known = {"id", "at", "kind", "camera", "person", "verdict", "probability", "reason", "first"}
+    assert set(event) == known | {"lasted_s", "answer", "picture"}
 
 
 def test_what_cannot_be_asked_is_refused(browser):

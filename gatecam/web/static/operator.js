@@ -1,20 +1,11 @@
 // The operator's page: live pictures, charts, events, health and settings, all from this machine.
 "use strict";
-const KINDS = ["mask_missing", "mask_incorrect", "mask_reminder", "mask_ok", "camera_blind", "camera_ok", "too_slow", "fast_enough"];
 const POLL_MS = 3000, CHARTS_MS = 30000;
-let cameras = [], asked = new URLSearchParams(), newest = 0, oldest = 0;
+let cameras = [];
 let isPaused = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 const told = (number, unit) => number === null ? word("health.unknown") : `${Math.round(number)} ${unit}`;
-const count = (n, unit) => word(`count.${unit}`, { n });
 const people = (n) => count(n, n === 1 ? "person" : "people");
-const what = (one) => word(`kind.${one.kind}${one.kind !== "mask_ok" ? "" : one.first ? ".first" : ".later"}`);
-const ENDS = new Set(["camera_ok", "fast_enough"]); // their reason is that of what has ended
-const why = (reason) => word(`reason.${reason}`);
-function last(seconds) {
-  if (seconds < 90) return count(Math.round(seconds), "s");
-  return seconds < 5400 ? count(Math.round(seconds / 60), "min") : count(Math.round(seconds / 3600), "h");
-}
 
 // Cameras: what they see now. A picture that is not live shows its time.
 function card(name) {
@@ -179,69 +170,15 @@ async function showPeople() {
   for (const name of told.cameras) if (!known.has(name)) $("camera").add(new Option(name));
 }
 
-// Events.
-function cell(row, text) { row.insertCell().textContent = text; }
-function query() {
-  const asked = new URLSearchParams();
-  for (const name of ["camera", "kind"]) if ($(name).value) asked.set(name, $(name).value);
-  for (const name of ["since", "until"]) if ($(name).value) asked.set(`${name}_ms`, new Date($(name).value).getTime());
-  return asked;
-}
-function fill(row, one) {
-  const isCamera = Boolean(one.reason);
-  row.dataset.kind = one.kind;
-  [when(one.at), what(one), one.camera, isCamera ? "" : `#${one.person}`, isCamera ? ENDS.has(one.kind) ? word("events.before", { reason: why(one.reason) }) : why(one.reason) : word(`verdict.${one.verdict}`)].forEach((value) => cell(row, value));
-}
-async function showEvents() {
-  const wanted = asked = query(), told = await ask(`/api/events?${wanted}`);
-  if (wanted === asked) replace(told);
-}
-function replace(told) {
-  newest = 0;
-  $("events").replaceChildren();
-  append(told);
-}
-function append(told) {
-  for (const one of told.events) {
-    fill($("events").insertRow(), one);
-    newest = Math.max(newest, one.id);
-    oldest = one.id;
-  }
-  $("more").hidden = !told.more;
-  sayFound();
-}
-function sayFound() {
-  const isTurned = asked.has("since_ms") && asked.has("until_ms") && Number(asked.get("since_ms")) > Number(asked.get("until_ms"));
-  $("found").textContent = $("events").rows.length ? "" : word(isTurned ? "events.turned" : "events.none");
-}
-async function showOlder() {
-  const wanted = asked, told = await ask(`/api/events?${wanted}&before_id=${oldest}`);
-  if (wanted === asked) append(told);
-}
-// New events go on top if older ones are shown too. Otherwise all rows are replaced, so that a page that is open for
-// months does not grow.
-async function showNewer() {
-  const wanted = asked, told = await ask(`/api/events?${wanted}`);
-  if (wanted !== asked) return;
-  const fresh = told.events.filter((one) => one.id > newest);
-  if (fresh.length && ($("events").rows.length <= told.events.length || fresh.length === told.events.length)) { replace(told); return; }
-  for (const one of fresh.reverse()) {
-    fill($("events").insertRow(0), one);
-    newest = one.id;
-  }
-  sayFound();
-}
-
 function refresh() {
   showHealth().catch(tell("summary"));
   showNewer().catch(tell("found"));
   ask("/api/ignored").then(showIgnored, () => {}); // showHealth already reports the error
 }
-const refreshCharts = () => showPeople().catch(tell("people"));
-for (const kind of KINDS) $("kind").add(new Option(word(`kind.${kind}`), kind));
-$("filter").onsubmit = (event) => { event.preventDefault(); showEvents().catch(tell("found")); };
-$("filter").oninput = () => { $("csv").href = `api/events.csv?${query()}`; };
-$("more").onclick = () => showOlder().catch(tell("found"));
+function refreshCharts() {
+  showWeeks().catch(() => {}); // showPeople reports the error
+  return showPeople().catch(tell("people"));
+}
 $("pause").onclick = () => { isPaused = !isPaused; showPause(); };
 showPause();
 (async () => {
@@ -249,4 +186,6 @@ showPause();
   await Promise.all([showHealth().then(() => ask("/api/ignored")).then(showIgnored).catch(tell("summary")), refreshCharts(), showEvents().catch(tell("found"))]);
   setInterval(refresh, POLL_MS);
   setInterval(refreshCharts, CHARTS_MS);
+  const linked = location.hash.match(/^#event-(-?\d+)$/);
+  if (linked) openEvent(Number(linked[1])).catch(tell("found"));
 })();
