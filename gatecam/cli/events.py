@@ -26,6 +26,16 @@ TABLE_ROWS = 50
 AGO = {"m": "minutes", "h": "hours", "d": "days"}
 
 
+ExportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="With --feedback: write pictures and answers as a data set for `gatecam train`.",
+        show_default=False,
+    ),
+]
+
+
 class Form(StrEnum):
     """Lists the output formats of events."""
 
@@ -69,17 +79,9 @@ def events(
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.TABLE,
     feedback: Annotated[
-        bool,
-        typer.Option("--feedback", help="Only events that the operator answered, with the answers."),
+        bool, typer.Option("--feedback", help="Only events that the operator answered, with the answers.")
     ] = False,
-    export: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="With --feedback: write pictures and answers as a data set for `gatecam train`.",
-            show_default=False,
-        ),
-    ] = None,
+    export: ExportOption = None,
     recover: Annotated[
         Path | None,
         typer.Option(
@@ -96,11 +98,9 @@ def events(
         return
     from gatecam.store.events import EventFilter
 
-    since_ms, until_ms = _moment_ms(since, "--since"), _moment_ms(until, "--until")
-    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise ConfigError(f"--since: expected a time before that of --until, {until!r}, got {since!r}")
     if export is not None and not feedback:
         raise ConfigError("--export: expected --feedback as well, whose pictures and answers it writes")
+    since_ms, until_ms = _period_ms(since, until)
     kinds = tuple(map(_kind, kind or ()))
     asked = EventFilter(since_ms, until_ms, tuple(camera or ()), kinds, answered=feedback)
     if export is not None:
@@ -174,6 +174,18 @@ def _recover(config: Path | None, file: Path) -> None:
     if found.unreadable:
         typer.echo(f"{found.unreadable} events could not be read.")
         raise typer.Exit(1)
+
+
+def _period_ms(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """Return the start and end of a period in ms since 1970.
+
+    Raises:
+        ConfigError: a text is no time, or the period ends before it begins.
+    """
+    since_ms, until_ms = _moment_ms(since, "--since"), _moment_ms(until, "--until")
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise ConfigError(f"--since: expected a time before that of --until, {until!r}, got {since!r}")
+    return since_ms, until_ms
 
 
 def _moment_ms(text: str | None, option: str) -> int | None:
