@@ -36,6 +36,14 @@ ExportOption = Annotated[
 ]
 
 
+RecoverOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Instead, restore the events of a store that was set aside.", show_default=False
+    ),
+]
+
+
 class Form(StrEnum):
     """Lists the output formats of events."""
 
@@ -82,14 +90,7 @@ def events(
         bool, typer.Option("--feedback", help="Only events that the operator answered, with the answers.")
     ] = False,
     export: ExportOption = None,
-    recover: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Instead, restore the events of a store that was set aside.",
-            show_default=False,
-        ),
-    ] = None,
+    recover: RecoverOption = None,
     config: StateConfigOption = None,
 ) -> None:
     """Print events from the store, oldest first."""
