@@ -144,7 +144,7 @@ def kept_pictures(
                 threading.Event().wait(0.01)
             recorder.note(step, events)
             times.append(step)
-    recorder.close(60)
+    recorder.close(600)
     for key, step in steps.items():
         with PIL.Image.open(kept.snapshot(key)) as picture:
             yield step, np.array(picture)

@@ -18,9 +18,9 @@ from gatecam.store.audit import Act
 from gatecam.store.day_page import summary
 from gatecam.store.events import Arrivals, EventStore
 from gatecam.store.range_page import MOST_DAYS, Grouping, Range, range_chart, range_hours
+from gatecam.web.events import answered
 from gatecam.web.guard import actor_of
 from gatecam.web.language import Language
-from gatecam.web.events import answered
 from gatecam.web.static import Static, add_page
 
 BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
