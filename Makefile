@@ -31,7 +31,8 @@ docs: .venv/.ready
 
 # From archives of pictures, teachers and videos in DATA to weights in OUT. The same command continues a stopped run.
 weights: .venv/.ready
-	$(BIN)/gatecam weights $(DATA) --name $(or $(NAME),gatecam) --out $(or $(OUT),models) $(WORDS)
+	$(BIN)/gatecam weights $(DATA) --name $(or $(NAME),gatecam) --out $(or $(OUT),models) \
+		--corrections docs/label-corrections.csv $(WORDS)
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg

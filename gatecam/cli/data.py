@@ -99,6 +99,10 @@ def label(
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the faces as a page, doubtful ones first.")
     ] = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Labels that a person corrected (CSV).", callback=check_there),
+    ] = None,
 ) -> None:
     """Let public detectors box every face alike, find faces without a box, and give landmarks.
 
@@ -106,7 +110,7 @@ def label(
     """
     from gatecam.training.detector.run_label import label_and_write
 
-    label_and_write(data, teacher or [], out, page)
+    label_and_write(data, teacher or [], out, page, corrections)
 
 
 @app.command()

@@ -20,7 +20,7 @@ Init = Annotated[
     typer.Option(
         "--init",
         metavar="FILE",
-        help="Start from these weights of the same backbone (.safetensors).",
+        help="Start from these weights of the same backbone (.safetensors, or dlib's .dat).",
         callback=check_there,
     ),
 ]
@@ -58,6 +58,9 @@ Dropout = Annotated[float, typer.Option(min=0.0, max=0.9, help="Dropout before t
 Ema = Annotated[
     float, typer.Option(min=0.0, max=0.9999, help="Decay of the averaged weights. 0: no average.")
 ]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Let torch compile the network first. Needs a C++ compiler.")
+]
 Precision = Annotated[str, typer.Option(help="bf16, fp16 (only with CUDA), or fp32.")]
 Patience = Annotated[
     int, typer.Option(min=0, help="End after this many epochs without a better score. 0: never early.")
@@ -93,6 +96,7 @@ def train(
     dropout: Dropout = 0.2,
     ema: Ema = 0.995,
     precision: Precision = "bf16",
+    compiled: Compile = False,
     patience: Patience = 0,
     seed: Seed = 1,
     split_seed: SplitSeedOption = 0,
@@ -122,6 +126,7 @@ def train(
         dropout=dropout,
         ema_decay=ema,
         precision=precision,
+        compiled=compiled,
         patience=patience,
         seed=seed,
     )

@@ -41,9 +41,13 @@ def weights(
         typer.Option(
             "--init",
             metavar="FILE",
-            help="First weights of the classifier (.safetensors).",
+            help="First weights of the classifier (.safetensors, or dlib's .dat).",
             callback=check_there,
         ),
+    ] = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Labels that a person corrected (CSV).", callback=check_there),
     ] = None,
     share: Annotated[
         float, typer.Option(min=0.001, max=1, help="Share of the pictures and steps, for a quick trial.")
@@ -55,5 +59,5 @@ def weights(
     """
     from gatecam.training.weights.run import WeightsRequest, make_weights
 
-    if not make_weights(WeightsRequest(data, name, out, work, no_faces or [], start, share)):
+    if not make_weights(WeightsRequest(data, name, out, work, no_faces or [], start, corrections, share)):
         raise typer.Exit(130)

@@ -1,4 +1,4 @@
-"""Build backbones, which turn crops into features: MobileFaceNet or one of torchvision's networks.
+"""Build backbones, which turn crops into features: MobileFaceNet, ResNet-29 or one of torchvision's networks.
 
 MobileFaceNet follows table 1 of Chen et al. 2018 (arXiv 1804.07573). Global average pooling replaces the
 global depthwise convolution, so that inputs of any size work.
@@ -6,12 +6,21 @@ global depthwise convolution, so that inputs of any size work.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, fx, nn
 
 from gatecam.errors import ModelError
+from gatecam.vision import resnet29
 
-MOBILEFACENET = "mobilefacenet"
-SUGGESTED = (MOBILEFACENET, "resnet18", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0")
+MOBILEFACENET, RESNET29 = "mobilefacenet", "resnet29"
+SUGGESTED = (
+    MOBILEFACENET,
+    RESNET29,
+    "resnet18",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+)
 UNFIT = ("maxvit", "squeezenet", "vit")  # their input size is fixed, or their last layer is not linear
 # without second outputs, and without initialising, which takes minutes
 BARE = {"aux_logits": False, "init_weights": False}
@@ -90,7 +99,7 @@ def backbone_names() -> list[str]:
     import torchvision  # takes a second, and the shipped network does not need it
 
     known = torchvision.models.list_models(module=torchvision.models)
-    return [MOBILEFACENET, *(name for name in known if not name.startswith(UNFIT))]
+    return [MOBILEFACENET, RESNET29, *(name for name in known if not name.startswith(UNFIT))]
 
 
 def build_backbone(name: str) -> tuple[nn.Module, int]:
@@ -104,6 +113,8 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
     """
     if name == MOBILEFACENET:
         return MobileFaceNet(), FEATURES
+    if name == RESNET29:
+        return resnet29.ResNet29(), resnet29.FEATURES
     if name not in backbone_names():
         raise ModelError(
             f"{name}: no such backbone; give {', '.join(SUGGESTED)}, or another of torchvision's "
@@ -132,14 +143,44 @@ def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
 def early_layers(backbone: nn.Module) -> list[nn.Module]:
     """Return the first layers, whose weights suit any picture.
 
-    For MobileFaceNet these are the layers up to the first stage, for other networks the first half.
+    For MobileFaceNet and ResNet-29 these are the layers up to the first stage, for other networks the first
+    half.
     """
+    if isinstance(backbone, resnet29.ResNet29):
+        return [backbone.conv1, backbone.bn1, *backbone.blocks[: resnet29.EARLY_BLOCKS]]
     if isinstance(backbone, MobileFaceNet):
         return [backbone.conv1, backbone.dw_conv1, *backbone.blocks[: STAGES[0][2]]]
     layers: list[nn.Module] = []
     for name, child in backbone.named_children():
         layers.extend(child if name in TRUNKS and isinstance(child, nn.Sequential) else [child])
     return layers[: len(layers) // 2]
+
+
+def match_norms(network: nn.Module, crops: Tensor) -> None:
+    """Set the statistics of every batch norm to those of crops (B, 3, S, S), without changing the outputs.
+
+    Training normalises with the statistics of its batches. Where these differ from the stored ones, a network
+    that is trained further would begin with other outputs than those it was trained for.
+    """
+
+    def match(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.add_(scale * (mean - norm.running_mean))
+        norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(match) for norm in norms]
+    network.eval()
+    with torch.no_grad():
+        network(crops)
+    for hook in hooks:
+        hook.remove()
 
 
 def fold_batch_norms(backbone: nn.Module) -> None:

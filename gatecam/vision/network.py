@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from gatecam.errors import ModelError
 from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS
 from gatecam.vision import backbone as backbones
+from gatecam.vision.resnet29 import read_dlib
 
 HEADS = {"mask": len(MASK_LABELS), "gender": len(GENDER_LABELS), "age": len(AGE_LABELS)}
 JOINT = "joint"
@@ -98,21 +100,30 @@ def fold_batch_norms(network: FaceNetwork) -> FaceNetwork:
 
 
 def served_weights(network: FaceNetwork) -> dict[str, Tensor]:
-    """Return the tensors to save, without heads that only training uses."""
+    """Return copies of the tensors to save, without heads that only training uses.
+
+    Kernels are rounded to 16 bits, which halves the file. Norms and biases keep 32 bits.
+    """
     _, _, heads = network.architecture.partition("/")
     extra = tuple(f"heads.{name}." for name in network.heads if name not in LAYERS[heads])
-    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(extra)}
+    return {
+        name: tensor.detach().to(torch.float16 if tensor.dim() > 1 else tensor.dtype, copy=True)
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(extra)
+    }
 
 
 def load_start(network: FaceNetwork, path: Path) -> list[str]:
     """Load initial weights from a file, which is ours or has only a backbone. Return the missing heads'
     tensors.
 
+    A file that ends in .dat is dlib's, for ResNet-29.
+
     Raises:
         ModelError: the file is missing, no safetensors, or of another backbone.
     """
     try:
-        tensors = load_file(path)
+        tensors = read_dlib(path) if path.suffix == ".dat" else load_file(path)
         ours = ("backbone.", "heads.")
         named = {name if name.startswith(ours) else f"backbone.{name}": t for name, t in tensors.items()}
         missing, _ = network.load_state_dict(named, strict=False)

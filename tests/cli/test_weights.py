@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import tarfile
@@ -12,6 +13,7 @@ import cv2
 import pytest
 
 from gatecam.errors import DataError
+from gatecam.training.data.corrections import COLUMNS
 from gatecam.training.weights import run as weights_run
 from gatecam.training.weights.sources import find_source, sources_of
 from gatecam.vision.classifier import load_classifier
@@ -75,11 +77,15 @@ def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(
     raw, gatecam, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("gatecam.training.detector.run_label.load_teacher", _stock_teacher())
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text(",".join(COLUMNS) + "\nmedical,images/0.png,,,,,none,\n")
     words = ["weights", raw, "--name", "gatecam-open", "--share", "0.001"]
-    words += ["--out", tmp_path / "models", "--work", tmp_path / "work"]
+    words += ["--out", tmp_path / "models", "--work", tmp_path / "work", "--corrections", corrections]
     ended = gatecam(*words)
     assert ended.code == 0, ended.err
     assert "step 5 of 5: train the classifier" in ended.out
+    labelled = csv.DictReader((tmp_path / "work" / "labelled" / "medical" / "faces.csv").open())
+    assert {row["label"] for row in labelled if row["image"].endswith("/0.png")} == {"none"}
     _, detector = load_detector(tmp_path / "models" / "gatecam-open-mtcnn.safetensors")
     _, classifier = load_classifier(str(tmp_path / "models" / "gatecam-open-faces.safetensors"))
     for spec in (detector, classifier):

@@ -35,6 +35,7 @@ from gatecam.training.runs import (
     schedule,
 )
 from gatecam.training.workers import Workers
+from gatecam.vision.backbone import match_norms
 from gatecam.vision.device import pick_device
 from gatecam.vision.network import FaceNetwork, build_network, load_start, served_weights, stem
 from gatecam.vision.weights import hash_of
@@ -119,7 +120,8 @@ class Trainer:
         begun_with = hash_of(start) if start is not None else ""
         self._made_of = json.dumps([asdict(recipe), sampler.fingerprint, begun_with])
         self._net = self._built(start)
-        self._shared = workers.share(self._net)
+        shared = workers.share(self._net)
+        self._shared = torch.compile(shared) if recipe.compiled else shared
         self._average = AveragedModel(
             self._net,
             multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay),  # type: ignore[no-untyped-call]
@@ -136,6 +138,8 @@ class Trainer:
 
     def _built(self, start: Path | None) -> FaceNetwork:
         net = _begun(self._recipe, start)
+        if start is not None:
+            match_norms(net, next(self._sampler.epoch(0)).crops)
         some_head = next(iter(net.heads.values()))
         assert isinstance(some_head, nn.Linear)
         # helps the backbone to learn age; never saved
@@ -143,6 +147,8 @@ class Trainer:
         if self._recipe.freeze_stem:
             for part in stem(net):
                 part.requires_grad_(False)
+        if self._device.type == "cpu":
+            _hasten(net)
         return net.to(self._device).to(memory_format=torch.channels_last)
 
     def _optimizer_of(self, body_scale: float) -> torch.optim.Optimizer:
@@ -255,7 +261,7 @@ class Trainer:
         """Copy the averaged weights, without heads that only training uses."""
         average = self._average.module
         assert isinstance(average, FaceNetwork)
-        return {name: tensor.detach().clone() for name, tensor in served_weights(average).items()}
+        return served_weights(average)
 
     def _scored(self) -> list[EpochScore]:
         """Return the validation scores of the first process, so that all processes decide the same."""
@@ -304,6 +310,24 @@ class Trainer:
         self._optimizer.load_state_dict(stored["optimizer"])
         self._scaler.load_state_dict(stored["scaler"])
         self._best, self._state = stored["best"], _State(**stored["state"])
+
+
+def _hasten(net: FaceNetwork) -> None:
+    """Let depthwise convolutions that skip pixels compute all of them, and drop some of the results.
+
+    The results are the same. On a processor, torch computes the gradients of such a convolution three times
+    as fast without the stride, though there are four times as many.
+    """
+
+    def drop(conv: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor:
+        return outputs[:, :, ::2, ::2]
+
+    for module in net.modules():
+        if not isinstance(module, nn.Conv2d) or module.groups == 1 or module.stride != (2, 2):
+            continue
+        if module.padding == tuple(side // 2 for side in module.kernel_size):
+            module.stride = (1, 1)
+            module.register_forward_hook(drop)
 
 
 def _device(workers: Workers) -> torch.device:

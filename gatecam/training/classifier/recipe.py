@@ -54,6 +54,7 @@ class Recipe:
     ema_decay: float = 0.995
     dropout: float = 0.2
     precision: str = "bf16"
+    compiled: bool = False  # let torch compile the network, which needs a C++ compiler
     patience: int = 0  # stop after this many epochs without a better validation score; 0 never stops early
     seed: int = 1
 

@@ -17,10 +17,11 @@ from gatecam.pictures.draw import save_image
 from gatecam.runtime.files import write_output, write_table
 from gatecam.runtime.progress import progress
 from gatecam.settings.schema import DetectorConfig
+from gatecam.training.data.corrections import Corrections, corrected, read_corrections
 from gatecam.training.data.layouts import open_collection
 from gatecam.training.data.loading import tell_problems
 from gatecam.training.data.patches import file_state
-from gatecam.training.data.rows import POINTS, UNKNOWN, Collection, Problem, Row
+from gatecam.training.data.rows import POINTS, UNKNOWN, Problem, Row
 from gatecam.training.data.tables import relative
 from gatecam.training.detector.label_page import LabelPage
 from gatecam.training.detector.labelling import (
@@ -61,7 +62,12 @@ class _Picture:
 
 
 def label_and_write(
-    data: Sequence[Path], teachers: Sequence[Path], out: Path, page_file: Path | None, share: float = 1.0
+    data: Sequence[Path],
+    teachers: Sequence[Path],
+    out: Path,
+    page_file: Path | None,
+    corrections: Path | None = None,
+    share: float = 1.0,
 ) -> None:
     """Label pictures, write `OUT/NAME/faces.csv` for each source, and print the number of faces by decision.
 
@@ -72,6 +78,7 @@ def label_and_write(
         teachers: ONNX files of detectors. Without any, facenet-pytorch's MTCNN is the teacher.
         out: the folder to write into.
         page_file: an HTML file to look through, or None. It is not written if nothing was labelled.
+        corrections: a table of labels that a person corrected, or None.
         share: share of each source's pictures to label, for a quick trial.
 
     Raises:
@@ -81,6 +88,7 @@ def label_and_write(
     if not loaded:
         config = DetectorConfig(weights="stock", min_face_px=20)
         loaded = [StockDetector(config, pick_device("auto"))]
+    known_better = read_corrections(corrections) if corrections is not None else {}
     names = [_name(path) for path in data]
     for path, name in zip(data, names, strict=True):
         if names.count(name) > 1:
@@ -89,7 +97,7 @@ def label_and_write(
     for path, name in zip(data, names, strict=True):
         folder = out / name
         make_folder(folder)
-        pictures, problems = _pictures(path, folder)
+        pictures, problems = _pictures(path, folder, known_better)
         pictures = _some(pictures, share)
         stamp = _stamp(pictures, teachers)
         if _made_of(folder) == stamp:
@@ -112,11 +120,11 @@ def _name(path: Path) -> str:
     return path.stem if path.is_file() else path.resolve().name
 
 
-def _pictures(path: Path, folder: Path) -> tuple[list[_Picture], list[Problem]]:
+def _pictures(path: Path, folder: Path, corrections: Corrections) -> tuple[list[_Picture], list[Problem]]:
     """Return the pictures of a collection, or some frames of a video, written as pictures to `folder`."""
     if path.is_file() and path.suffix.casefold() != ".csv":
         return _frames(path, folder / "images"), []
-    collection: Collection = open_collection(path)
+    collection = corrected(open_collection(path), corrections)
     of_image: dict[Path, list[Row]] = {}
     for row in collection.rows:
         of_image.setdefault(row.image, []).append(row)

@@ -25,9 +25,19 @@ from gatecam.training.detector.run import DetectorTrainRequest
 from gatecam.training.detector.run import train_and_save as train_detector
 from gatecam.training.detector.run_label import TABLE, label_and_write
 from gatecam.training.runs import make_folder
-from gatecam.training.weights.sources import find_source, find_teachers, find_videos, sources_of
+from gatecam.training.weights.sources import (
+    STARTS,
+    find_source,
+    find_start,
+    find_teachers,
+    find_videos,
+    sources_of,
+)
+from gatecam.vision.backbone import RESNET29
 
 SPLIT_SEED = 0
+# how each pair's classifier learns: from MobileFaceNet, and from dlib's ResNet-29, whose terms are clear
+RECIPES = {"gatecam": Recipe(), "gatecam-open": Recipe(backbone=RESNET29, size=144)}
 FEWEST_STEPS = 2
 
 
@@ -40,7 +50,8 @@ class WeightsRequest:
     out: Path
     work: Path
     no_faces: list[Path]
-    start: Path | None  # the classifier's first weights
+    start: Path | None  # the classifier's first weights, or None for those in the data
+    corrections: Path | None  # labels that a person corrected
     share: float  # of the pictures and of the training steps
 
     @cached_property
@@ -50,8 +61,9 @@ class WeightsRequest:
 
     @property
     def licence(self) -> str:
-        """Return what the terms of all pictures say."""
-        return "; ".join(f"{source.name}: {source.terms}" for source in sources_of(self.name)) + "."
+        """Return what the terms of all pictures and of the first weights say."""
+        terms = [f"{source.name}: {source.terms}" for source in sources_of(self.name)]
+        return "; ".join([*terms, f"first weights: {STARTS[self.name].terms}"]) + "."
 
     def tables(self, of_classifier: bool) -> list[Path]:
         """Return the labelled collections for one of the trainings."""
@@ -104,7 +116,12 @@ def _label(request: WeightsRequest) -> bool:
     ]
     sources = [*folders, *find_videos(request.data)]
     label_and_write(
-        sources, find_teachers(request.data), request.labelled, request.work / "labels.html", request.share
+        sources,
+        find_teachers(request.data),
+        request.labelled,
+        request.work / "labels.html",
+        request.corrections,
+        request.share,
     )
     return True
 
@@ -157,7 +174,7 @@ def _train_detector(request: WeightsRequest) -> bool:
 
 
 def _train_classifier(request: WeightsRequest) -> bool:
-    usual = Recipe()
+    usual = RECIPES[request.name]
     recipe = replace(
         usual,
         epochs=_steps(usual.epochs, request.share),
@@ -168,7 +185,7 @@ def _train_classifier(request: WeightsRequest) -> bool:
             request.tables(True),
             None,
             SPLIT_SEED,
-            request.start,
+            request.start or find_start(request.data, request.name),
             request.work / "classifier",
             request.out / f"{request.name}-faces.safetensors",
             request.work / "cache",

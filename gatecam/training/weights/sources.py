@@ -34,6 +34,20 @@ SOURCES = (
     Source("masked_gender", True, True, f"no terms stated: {RESEARCH}"),
     Source("utkface", False, True, f"UTKFace, non-commercial research: {RESEARCH}"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Says which file in `weights/` a classifier starts from."""
+
+    suffix: str
+    terms: str
+
+
+STARTS = {
+    "gatecam": Start(".safetensors", f"MobileFaceNet, no terms stated: {RESEARCH}"),
+    "gatecam-open": Start(".dat", "dlib's face recognition network, CC0"),
+}
 OPEN = ("medical", "fairface")  # their terms allow use in products
 
 
@@ -92,6 +106,11 @@ def _unpack(archive: Path, folder: Path) -> None:
 def find_teachers(data: Path) -> list[Path]:
     """Return the ONNX files of the teachers in `data`. CenterFace, whose boxes are used, comes first."""
     return sorted((data / "teachers").glob("*.onnx"))
+
+
+def find_start(data: Path, name: str) -> Path | None:
+    """Return the file in `data` that the classifier `NAME-faces` starts from, or None."""
+    return next(iter(sorted((data / "weights").glob(f"*{STARTS[name].suffix}"))), None)
 
 
 def find_videos(data: Path) -> list[Path]:
