@@ -661,8 +661,16 @@ class WebConfig(Section):
     key: str | None = Field(default=None, min_length=1, description="path of the certificate's private key")
     proxy: str | None = Field(
         default=None,
-        pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]+)?$",
-        description="address that browsers use if a reverse proxy on this machine serves the pages",
+        pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]+)?(/[A-Za-z0-9._~\-]+)*/?$",
+        examples=["https://gate.example/entrance"],
+        description="address that browsers use if a reverse proxy on this machine serves the pages, with the "
+        "path below which it does so",
+    )
+    framed_by: Words = Field(
+        default=(),
+        max_length=8,
+        description="addresses of the sites that may show the pages in a frame, such as "
+        "https://home.example:8123 for a dashboard of Home Assistant",
     )
     fps: float = Field(default=10.0, ge=0.5, le=30, description="rate of the live pictures, in frames/s")
     languages: Words = Field(
@@ -673,6 +681,28 @@ class WebConfig(Section):
         min_length=1,
         description="path of a YAML file with texts for the page in more languages",
     )
+
+    @field_validator("framed_by")
+    @classmethod
+    def _whole_origins(cls, framed_by: tuple[str, ...]) -> tuple[str, ...]:
+        for one in framed_by:
+            if not re.fullmatch(r"https?://([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?", one):
+                raise _problem("expected addresses without a path, such as https://home.example:8123")
+        return framed_by
+
+    @property
+    def proxy_origin(self) -> str | None:
+        """Return the proxy's address without a path, as browsers send it."""
+        return None if self.proxy is None else "/".join(self.proxy.lower().split("/")[:3])
+
+    @property
+    def cookie(self) -> str:
+        """Return the name of the cookie of a session.
+
+        It contains the proxy's path, because browsers send a cookie to all paths of a host.
+        """
+        path = urlsplit(self.proxy or "").path.strip("/")
+        return f"gatecam-{path.replace('/', '-')}" if path else "gatecam"
 
     @property
     def is_secure(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,6 +41,7 @@ OWN_PATHS = (LOGIN_PATH, "/logout", "/api/account")  # where a viewer may send c
 PUBLIC = ("/login", "/static/login.js", "/static/page.css", "/static/NanumSquareB.ttf")
 METRICS_PATH = "/metrics"
 DOOR_PATHS = ("/door", "/live", "/logout", "/session")
+NO_FRAME = "frame-ancestors 'none'"
 CSP = "; ".join(
     (
         "default-src 'none'",
@@ -51,7 +53,7 @@ CSP = "; ".join(
         "font-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
-        "frame-ancestors 'none'",
+        NO_FRAME,
     )
 )
 # referrer-policy is not the stricter no-referrer, because browsers would then send the login form with the
@@ -120,13 +122,14 @@ class Guard:
         self.places = places
         self._app, self._tokens, self._sessions, self._failures = app, tokens, sessions, failures
         self._passwords = passwords
-        self._proxy = None if config.proxy is None else config.proxy.lower()
+        self._proxy = config.proxy_origin
         named = urlsplit(self._proxy or "").hostname or "localhost"
         own = socket.gethostname().lower()
-        local = f"{own.partition('.')[0]}.local"  # this machine's name in multicast DNS (RFC 6762)
-        self._hosts = {"localhost", own, local, config.host.lower(), named}
+        self._hosts = {"localhost", own, config.host.lower(), named}
+        # This machine's name in multicast DNS (RFC 6762), with a number if another machine has the name too
+        self._local = re.compile(rf"{re.escape(own.partition('.')[0])}(-\d{{1,3}})?\.local\.?")
         self._scheme = "http" if config.certificate is None else "https"
-        self._is_secure = config.is_secure
+        self._headers = headers_of(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the application, or refuse it."""
@@ -203,7 +206,7 @@ class Guard:
             name = (urlsplit(f"//{host}").hostname or "").lower()
         except ValueError:
             name = ""
-        if name in self._hosts:
+        if name in self._hosts or self._local.fullmatch(name):
             return
         try:
             ipaddress.ip_address(name)
@@ -269,9 +272,7 @@ class Guard:
         return visitor is None or visitor.session is None or self._sessions.holds(visitor.session)
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
-        own = [*HEADERS, ("cache-control", "no-store")]
-        if self._is_secure:
-            own.append(("strict-transport-security", "max-age=31536000"))
+        own = self._headers
 
         async def guarded(message: Message) -> None:
             if message.get("more_body") and not self._holds(scope):
@@ -305,6 +306,20 @@ def may_change(role: Role, path: str) -> bool:
 def is_for_admin(path: str) -> bool:
     """Check whether only an admin may open a path."""
     return _is_below(path, ADMIN_PATHS)
+
+
+def headers_of(config: WebConfig) -> list[tuple[str, str]]:
+    """Return the headers of every answer."""
+    found = dict(HEADERS)
+    found["cache-control"] = "no-store"
+    if config.framed_by:
+        del found["x-frame-options"]  # it can name no other site
+        found["content-security-policy"] = CSP.replace(
+            NO_FRAME, f"frame-ancestors {' '.join(config.framed_by)}"
+        )
+    if config.is_secure:
+        found["strict-transport-security"] = "max-age=31536000"
+    return list(found.items())
 
 
 def _is_below(path: str, folders: Sequence[str]) -> bool:

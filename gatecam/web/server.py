@@ -153,9 +153,10 @@ class WebServer:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Return the pages' addresses, first for this machine, then for others if they are served too."""
+        """Return the pages' addresses: for this machine, then those for others and of the proxy, if any."""
         scheme = "http" if self._config.certificate is None else "https"
-        return tuple(f"{scheme}://{host}:{self.port}/" for host in self._config.link_hosts)
+        own = [f"{scheme}://{host}:{self.port}/" for host in self._config.link_hosts]
+        return tuple(own if self._config.proxy is None else [*own, f"{self._config.proxy.rstrip('/')}/"])
 
     def __enter__(self) -> Self:
         """Listen and start the thread.

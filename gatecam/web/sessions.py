@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecam.runtime.folders import read_own, replace_own
+from gatecam.settings.schema import WebConfig
 from gatecam.web.tokens import Role, Tokens
 from gatecam.web.users import User, Users
 
@@ -64,7 +65,7 @@ class Sessions:
     def __init__(
         self,
         tokens: Tokens,
-        is_secure: bool,
+        config: WebConfig,
         file: Path | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -74,7 +75,7 @@ class Sessions:
 
         Args:
             tokens: the tokens, whose key signs the cookies.
-            is_secure: whether browsers connect over TLS.
+            config: the settings of the pages, which decide about the cookie.
             file: the file that keeps the sessions, or None to keep them only in memory.
             clock: returns the time in s since 1970.
             monotonic: returns the time in s of a clock that nobody can set.
@@ -82,10 +83,13 @@ class Sessions:
         """
         self._key, self._file = tokens.key.encode(), file
         self._users = Users(None) if users is None else users
-        self._is_secure, self._clock, self._monotonic = is_secure, clock, monotonic
+        self._clock, self._monotonic = clock, monotonic
         self._lock = threading.Lock()
         self._of: OrderedDict[str, Session] = OrderedDict()  # the least recently used is first
-        self.cookie = "__Host-gatecam" if is_secure else "gatecam"
+        self.cookie = f"__Host-{config.cookie}" if config.is_secure else config.cookie
+        # A frame of another site only gets a cookie that belongs to the pair of both sites.
+        framed = "SameSite=None; Secure; Partitioned" if config.framed_by else "SameSite=Strict; Secure"
+        self._attributes = framed if config.is_secure else "SameSite=Strict"
         self._load()
 
     def issue(self, role: Role, user: User | None = None) -> str:
@@ -191,5 +195,4 @@ class Sessions:
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
     def _header(self, value: str, age_s: int) -> str:
-        secure = "; Secure" if self._is_secure else ""
-        return f"{self.cookie}={value}; Max-Age={age_s}; Path=/; HttpOnly; SameSite=Strict{secure}"
+        return f"{self.cookie}={value}; Max-Age={age_s}; Path=/; HttpOnly; {self._attributes}"

@@ -163,7 +163,7 @@ def _access(web: WebConfig, tokens: Tokens, audit: AuditLog, folder: Path | None
         tokens,
         users,
         Passwords(users, time.monotonic, on_line),
-        Sessions(tokens, web.is_secure, sessions_file, users=users),
+        Sessions(tokens, web, sessions_file, users=users),
         Failures(time.monotonic, on_line=on_line),
         audit,
     )

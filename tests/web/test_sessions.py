@@ -40,7 +40,9 @@ class Table:
         self.restart()
 
     def restart(self, tokens=TOKENS) -> None:
-        self.sessions = Sessions(tokens, False, self.file, lambda: self.clock_s, lambda: self.monotonic_s)
+        self.sessions = Sessions(
+            tokens, WebConfig(), self.file, lambda: self.clock_s, lambda: self.monotonic_s
+        )
 
     def log_in(self, role: Role = Role.OPERATOR) -> str:
         return self.sessions.issue(role).split(";")[0].partition("=")[2]
@@ -144,7 +146,7 @@ def test_a_logout_that_cannot_be_written_is_none_that_a_restart_forgets(table, c
 
 
 def test_with_tls_the_cookie_is_bound_to_it():
-    cookie = Sessions(TOKENS, True).issue(Role.DOOR)
+    cookie = Sessions(TOKENS, WebConfig(proxy="https://gate.example")).issue(Role.DOOR)
     assert cookie.startswith("__Host-gatecam=")
     assert "; Secure" in cookie
 
@@ -170,7 +172,7 @@ def test_live_pictures_end_with_their_session(server, site, monkeypatch, way):
 
 
 def test_a_download_ends_with_its_session():
-    sessions = Sessions(TOKENS, False)
+    sessions = Sessions(TOKENS, WebConfig())
     value = sessions.issue(Role.OPERATOR).split(";")[0].partition("=")[2]
 
     async def download(scope, receive, send) -> None:

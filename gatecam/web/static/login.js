@@ -4,7 +4,7 @@
 const KEPT = "door-token", LONGEST_MS = 60000;
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 const next = new URLSearchParams(location.search).get("next") || "";
-const kept = next.startsWith("/door") ? sessionStorage.getItem(KEPT) : null;
+const kept = next.startsWith("/door") ? stored((storage) => storage.getItem(KEPT)) : null;
 let pause = 1000;
 
 // A wrong token from a link is reported once. After other failures, and with the kept token of the door, try again.
@@ -13,7 +13,7 @@ async function enter(token) {
     const answer = await fetch("login", { method: "POST", body: new URLSearchParams({ token, next, link: 1 }) });
     const told = await answer.json();
     if (answer.ok) {
-      if (told.role === "door") sessionStorage.setItem(KEPT, token);
+      if (told.role === "door") stored((storage) => storage.setItem(KEPT, token));
       return location.replace(`.${told.place}`);
     }
     if (told.said) say(told.said);
@@ -21,6 +21,11 @@ async function enter(token) {
   } catch { /* gatecam does not answer */ }
   setTimeout(enter, pause, token);
   pause = Math.min(pause * 2, LONGEST_MS);
+}
+
+// A browser may refuse storage to a page in another site's frame.
+function stored(act) {
+  try { return act(sessionStorage); } catch { return null; }
 }
 
 function say(text) {

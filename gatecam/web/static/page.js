@@ -55,6 +55,6 @@ if (language) language.onclick = () => { // keeps what is chosen on the page
 };
 if ($("logout")) $("logout").onclick = async () => {
   await fetch(url("/logout"), { method: "POST", headers: { "X-CSRF-Token": csrf } });
-  sessionStorage.clear();
+  try { sessionStorage.clear(); } catch { /* refused in another site's frame */ }
   location.href = url("/login");
 };
