@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := demo-output
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check docs weights bench bench-cameras bench-detector bench-events bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs graphs weights bench bench-cameras bench-detector bench-events bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -33,6 +33,10 @@ docs: .venv/.ready
 weights: .venv/.ready
 	$(BIN)/gatecam weights $(DATA) --name $(or $(NAME),gatecam) --out $(or $(OUT),models) \
 		--corrections docs/label-corrections.csv $(WORDS)
+
+# Stores in the shipped weights the graphs by which OpenVINO computes them, if they were made without.
+graphs: .venv/.ready
+	$(BIN)/python -m gatecam.vision.graphs models/*.safetensors
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg

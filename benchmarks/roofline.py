@@ -21,6 +21,7 @@ from gatecam.runtime.cores import set_threads
 if __name__ == "__main__":
     set_threads()  # OpenMP reads it when torch is loaded
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,13 +30,13 @@ from gatecam.bench.parts import Figures
 from gatecam.bench.result import Measure
 from gatecam.runtime.console import open_console
 from gatecam.settings.schema import Config
-from gatecam.vision.classifier import ByHead, load_classifier
-from gatecam.vision.detector.build import load_detector
-from gatecam.vision.detector.cascade import sheet_of
-from gatecam.vision.detector.networks import O_SIZE, R_SIZE
-from gatecam.vision.device import Backend, describe_cuda, placed
-from gatecam.vision.network import fold_batch_norms
-from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
+from gatecam.vision.classifier import FaceClassifier, load_classifier
+from gatecam.vision.detector.build import build_detector, load_detector
+from gatecam.vision.detector.cascade import CascadeDetector, sheet_of
+from gatecam.vision.detector.sizes import O_SIZE, R_SIZE, Network
+from gatecam.vision.device import Backend, describe_cuda
+from gatecam.vision.network import ByHead, fold_batch_norms
+from gatecam.vision.openvino import describe_openvino
 from gatecam.vision.weights import find_weights
 
 MATRIX = {"cpu": 1536, "cuda": 8192}  # rows: large enough for the full rate
@@ -70,13 +71,13 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Holds a network and an input."""
+    """Holds a network, as a module and on its backend, and the shape (n, H, W) of an input."""
 
     name: str
-    network: nn.Module
-    pixels: Tensor
-    any_size: bool = False
-    is_small: bool = False  # as `OpenVinoNetwork` takes it
+    module: nn.Module
+    network: Network
+    shape: tuple[int, int, int]
+    kind: type[np.generic] = np.uint8  # of the input's numbers
 
 
 class Rates:
@@ -103,17 +104,13 @@ class Runner:
 
     def __init__(self, case: Case, backend: Backend) -> None:
         self.name, self.backend = case.name, backend
-        self.layers = layers_of(case.network, case.pixels, 2 if backend.name == "cuda" else 4)
-        self._pixels = case.pixels.to(backend.device).contiguous(memory_format=torch.channels_last)
-        if backend.name == "openvino":
-            self._network: Callable[[Tensor], Any] = OpenVinoNetwork(
-                case.network, case.pixels, case.any_size, is_small=case.is_small
-            )
-        else:
-            self._network = placed(case.network, backend)
-        with torch.inference_mode():
-            for _ in range(WARM_UPS):
-                self._network(self._pixels)
+        count, height, width = case.shape
+        example = torch.zeros(count, 3, height, width)
+        self.layers = layers_of(case.module, example, 2 if backend.name == "cuda" else 4)
+        self._pixels = np.ones((*case.shape, 3), case.kind)
+        self._network = case.network
+        for _ in range(WARM_UPS):
+            self._network(self._pixels)
 
     def measure(self) -> float:
         """Return the mean seconds per call in one round."""
@@ -137,8 +134,10 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def cases(config: Config) -> Iterator[Case]:
+def cases(config: Config, backend: Backend) -> Iterator[Case]:
     """Yield the networks of the settings: P-Net on the sheet of a 720p picture, the others on 1 and 16 crops.
+
+    They take and return arrays, so on a GPU the transfer of these counts too.
 
     Raises:
         ModelError: weights are missing, or are not gatecam's own.
@@ -146,16 +145,17 @@ def cases(config: Config) -> Iterator[Case]:
     networks, _ = load_detector(find_weights(config.detector.weights, "detector.weights"))
     classifier, spec = load_classifier(config.classifier.weights)
     judge = ByHead(fold_batch_norms(classifier)).eval()
+    detector = build_detector(config.detector, backend)
+    assert isinstance(detector, CascadeDetector)
+    nets, judging = detector._nets, FaceClassifier(config.classifier.weights, backend)._network
     sheet = sheet_of(*WHOLE, config.detector.smallest_face_px(WHOLE[1]))
-    yield Case("P-Net, a 720p picture", networks.pnet, torch.rand(1, 3, sheet.height, sheet.width), True)
+    yield Case("P-Net, a 720p picture", networks.pnet, nets.pnet, (1, sheet.height, sheet.width))
     for count in (1, 16):
         faces = "1 face" if count == 1 else f"{count} faces"
-        for name, network, side, is_small in (
-            ("R-Net", networks.rnet, R_SIZE, True),
-            ("O-Net", networks.onet, O_SIZE, True),
-            ("classifier", judge, spec.crop.size, False),
-        ):
-            yield Case(f"{name}, {faces}", network, torch.rand(count, 3, side, side), is_small=is_small)
+        yield Case(f"R-Net, {faces}", networks.rnet, nets.rnet, (count, R_SIZE, R_SIZE))
+        yield Case(f"O-Net, {faces}", networks.onet, nets.onet, (count, O_SIZE, O_SIZE))
+        size = spec.crop.size
+        yield Case(f"classifier, {faces}", judge, judging, (count, size, size), np.float32)
 
 
 def layers_of(network: nn.Module, pixels: Tensor, item_bytes: int = 4) -> list[Layer]:
@@ -194,7 +194,7 @@ def networks(backends: list[Backend], rounds: int) -> list[Measure]:
     """Measure each network on each backend, and its bound at the rates of the same round."""
     figures = Figures("networks")
     rates = {device: Rates(device) for device in dict.fromkeys(one.device for one in backends)}
-    runners = [Runner(case, backend) for backend in backends for case in cases(Config())]
+    runners = [Runner(case, backend) for backend in backends for case in cases(Config(), backend)]
     for _ in range(rounds):
         for device, rate in rates.items():
             machine = rate.measure()

@@ -81,7 +81,8 @@ def build_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
     """
     with _torch_loads():
         from gatecam.vision.analyzer import NetworkAnalyzer
-    return NetworkAnalyzer(config, telemetry)
+
+        return NetworkAnalyzer(config, telemetry)
 
 
 def build_crop_classifier(config: Config) -> CropClassifier:
@@ -97,16 +98,19 @@ def build_finder(config: Config, thorough: bool = False) -> FaceFinder:
     """
     with _torch_loads():
         from gatecam.vision.finder import LowFaceFinder
-    return LowFaceFinder(config, thorough)
+
+        return LowFaceFinder(config, thorough)
 
 
 @contextmanager
 def _torch_loads() -> Iterator[None]:
-    """Set the number of threads before torch is imported, and explain a failed import."""
+    """Set the number of threads before the networks load, and explain a torch that cannot be imported."""
     set_threads()
     try:
         yield
     except (ImportError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "torchvision" not in str(error):
+            raise
         raise DeviceError(
             f"torch and torchvision do not load ({error}): install a matching pair with "
             "`pip install --upgrade torch torchvision`."

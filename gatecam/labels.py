@@ -5,6 +5,7 @@ from __future__ import annotations
 MASK_LABELS = ("correct", "incorrect", "none")
 GENDER_LABELS = ("male", "female")
 AGE_LABELS = ("<30", "30-59", ">=60")
+HEADS = {"mask": len(MASK_LABELS), "gender": len(GENDER_LABELS), "age": len(AGE_LABELS)}  # outputs of each
 CLASS_COUNT = len(MASK_LABELS) * len(GENDER_LABELS) * len(AGE_LABELS)
 
 

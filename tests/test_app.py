@@ -380,7 +380,7 @@ def test_torch_is_loaded_with_threads_that_sleep_rather_than_spin() -> None:
         "from gatecam.app import build_crop_classifier\n"
         "from gatecam.settings.schema import Config\n"
         "assert 'torch' not in sys.modules\n"
-        "build_crop_classifier(Config())\n"
+        "build_crop_classifier(Config(device='cpu'))\n"
         "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)\n"
     )
     env = {name: value for name, value in os.environ.items() if "OMP_" not in name}

@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING
 
 from gatecam import __version__
 from gatecam.errors import ConfigError, GatecamError
-from gatecam.runtime.cores import allowed_cores, granted_cores, set_openmp, set_threads, usable_cores
+from gatecam.runtime.cores import (
+    allowed_cores,
+    granted_cores,
+    openmp_threads,
+    set_openmp,
+    set_threads,
+    usable_cores,
+)
 from gatecam.runtime.display import display_available
 
 if TYPE_CHECKING:
@@ -218,14 +225,12 @@ def _device(config_path: Path | None, build: Callable[[Config], FaceAnalyzer]) -
 def _cpu() -> Iterator[Row]:
     import cv2
 
-    from gatecam.vision.device import cpu_threads
-
     set_threads()
     granted = granted_cores()
     quota = (
         "" if granted is None else f" (of {allowed_cores()}; the container grants the time of {granted:g})"
     )
-    threads = f"threads of torch and OpenVINO {cpu_threads()}, of OpenCV {cv2.getNumThreads()}"
+    threads = f"threads of torch and OpenVINO {openmp_threads()}, of OpenCV {cv2.getNumThreads()}"
     cores = usable_cores()
     yield Row("CPU", True, f"{cores} core{'s' * (cores != 1)} for this process{quota}: {threads}")
 

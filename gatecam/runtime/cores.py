@@ -36,6 +36,12 @@ def set_threads() -> None:
     cv2.setNumThreads(usable_cores())
 
 
+def openmp_threads() -> int:
+    """Return how many threads the networks compute with: `OMP_NUM_THREADS`, or one for each usable core."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(given) if given.isdecimal() and int(given) > 0 else usable_cores()
+
+
 def usable_cores() -> int:
     """Return how many cores this process can keep busy, at least one."""
     quota = granted_cores()

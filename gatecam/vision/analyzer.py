@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gatecam.errors import DeviceError
 from gatecam.geometry import contested_faces, pair_faces, region_box
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config, Geometry
-from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
+from gatecam.types import Box, Detection, Expected, Face, Floats, Image, Prediction
 from gatecam.vision.bordered import Found, bordered, largest_face, matching_face
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector.build import build_detector
@@ -24,7 +22,6 @@ from gatecam.vision.device import (
     next_backend,
     no_cuda,
     pick_backend,
-    torch_threads,
     why_cuda_failed,
 )
 from gatecam.vision.looks import looks_of
@@ -132,12 +129,11 @@ class NetworkAnalyzer:
             _face_in(image, list(view.faces_in(detections)))
             for image, view, detections in zip(images, views, found, strict=True)
         ]
-        frames = [_tensor(image) for image in images]
-        near = [(frame, box) for frame, box in zip(frames, boxes, strict=True) if box is not None]
-        whole = [frame for frame, box in zip(frames, boxes, strict=True) if box is None]
+        near = [(image, box) for image, box in zip(images, boxes, strict=True) if box is not None]
+        whole = [image for image, box in zip(images, boxes, strict=True) if box is None]
         by_face = iter(
             self._classifier.classify(
-                [frame for frame, _ in near], [_corners([Detection(box, 1.0)]) for _, box in near]
+                [image for image, _ in near], [_corners([Detection(box, 1.0)]) for _, box in near]
             )
         )
         as_they_are = iter(self._classifier.classify_crops(whole))
@@ -148,8 +144,7 @@ class NetworkAnalyzer:
         fails.
         """
         try:
-            with torch_threads(self._backend):
-                return compute()
+            return compute()
         except RuntimeError as error:
             if self._backend.name == "cpu":
                 raise
@@ -199,9 +194,7 @@ class NetworkAnalyzer:
         if not count:
             return []
         with self._telemetry.stage("classify", count):
-            return self._classifier.classify(
-                [_tensor(image) for image in images], [_corners(of_frame) for of_frame in faces]
-            )
+            return self._classifier.classify(images, [_corners(of_frame) for of_frame in faces])
 
     def _detect(
         self,
@@ -232,14 +225,10 @@ class NetworkAnalyzer:
         ]
 
 
-def _tensor(image: Image) -> Tensor:
-    """Return the image as a tensor that shares its memory."""
-    return torch.from_numpy(np.require(image, requirements=("C", "W")))
-
-
-def _corners(faces: Sequence[Detection]) -> Tensor:
+def _corners(faces: Sequence[Detection]) -> Floats:
     """Return the corners of faces as (n, 4)."""
-    return torch.tensor([(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]).reshape(-1, 4)
+    corners = [(f.box.x1, f.box.y1, f.box.x2, f.box.y2) for f in faces]
+    return np.array(corners, np.float32).reshape(-1, 4)
 
 
 def _face_in(crop: Image, faces: Sequence[Found]) -> Box | None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from gatecam.errors import ModelError
-from gatecam.types import Prediction
+from gatecam.labels import HEADS
+from gatecam.types import Floats, Image, Prediction
 from gatecam.vision.crops import crop_faces
-from gatecam.vision.device import Backend, placed
-from gatecam.vision.network import HEADS, FaceNetwork, build_from_spec, fold_batch_norms
-from gatecam.vision.openvino import OpenVinoNetwork, Outputs
-from gatecam.vision.weights import ModelSpec, find_weights, load_weights
+from gatecam.vision.detector.sizes import Network
+from gatecam.vision.device import Backend
+from gatecam.vision.openvino import OpenVinoNetwork
+from gatecam.vision.weights import ModelSpec, find_weights, load_stored, load_weights, make_graphs, read_spec
+
+if TYPE_CHECKING:
+    from gatecam.vision.network import FaceNetwork
 
 CHUNK = 64  # faces in one forward pass, which bounds memory in a crowd
 
 
 def load_classifier(weights: str) -> tuple[FaceNetwork, ModelSpec]:
-    """Load a network with its weights, ready for inference on the CPU, and their spec.
+    """Load a network with its weights, ready for inference with torch on the CPU, and their spec.
 
     Args:
         weights: a shipped name, or a path that ends in .safetensors.
@@ -27,16 +32,15 @@ def load_classifier(weights: str) -> tuple[FaceNetwork, ModelSpec]:
     Raises:
         ModelError: the weights are missing, changed or of another network.
     """
+    from gatecam.vision.network import build_from_spec
+
     path = find_weights(weights)
     tensors, spec = load_weights(path)
     try:
         network = build_from_spec(spec.architecture)
         network.load_state_dict(tensors)
     except (ModelError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: not the weights of the network that its spec names ({spec.architecture}); use weights "
-            "that this version's `gatecam train` made."
-        ) from error
+        raise _unfit(path, spec) from error
     return network.eval(), spec
 
 
@@ -44,59 +48,62 @@ class FaceClassifier:
     """Classifies faces by mask, gender and age band."""
 
     def __init__(self, weights: str, backend: Backend) -> None:
-        network, self.spec = load_classifier(weights)
-        ready = ByHead(fold_batch_norms(network)).eval()
-        size = self.spec.crop.size
+        self._network: Network
         if backend.name == "openvino":
-            self._network: Callable[[Tensor], Outputs] = OpenVinoNetwork(ready, torch.zeros(2, 3, size, size))
+            self._network, self.spec = _on_openvino(find_weights(weights))
         else:
-            self._network = placed(ready, backend)
-        self._device = backend.device
+            from gatecam.vision.network import ByHead, fold_batch_norms
+            from gatecam.vision.on_torch import classifier_on
+
+            network, self.spec = load_classifier(weights)
+            self._network = classifier_on(backend, ByHead(fold_batch_norms(network)))
         self._temperature = {name: self.spec.temperature[name] for name in HEADS}
 
-    @torch.inference_mode()
-    def classify(self, images: Sequence[Tensor], boxes: Sequence[Tensor]) -> list[Prediction]:
+    def classify(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Prediction]:
         """Return one prediction for each box, image after image.
 
         Args:
-            images: (H, W, 3) uint8 RGB each, on the CPU.
+            images: (H, W, 3) uint8 RGB each.
             boxes: (n, 4) float each, in px of their image.
         """
         return self._predict(crop_faces(images, boxes, self.spec.crop))
 
-    @torch.inference_mode()
-    def classify_crops(self, images: Sequence[Tensor]) -> list[Prediction]:
+    def classify_crops(self, images: Sequence[Image]) -> list[Prediction]:
         """Return a prediction for each image, which is a face already cropped with the weights' margin."""
-        whole = [torch.tensor([[0.0, 0.0, i.shape[1], i.shape[0]]]) for i in images]
+        whole = [np.array([[0.0, 0.0, i.shape[1], i.shape[0]]], np.float32) for i in images]
         return self._predict(crop_faces(images, whole, self.spec.crop.without_margin()))
 
-    def _predict(self, crops: Tensor) -> list[Prediction]:
+    def _predict(self, crops: Floats) -> list[Prediction]:
         found: list[Prediction] = []
-        for chunk in torch.split(crops, CHUNK) if len(crops) else ():
-            rows = self.probabilities(chunk.to(self._device)).cpu().numpy()  # the CPU waits here
-            found.extend(Prediction(row[:3], row[3:5], row[5:]) for row in rows)
+        for start in range(0, len(crops), CHUNK):
+            found.extend(map(Prediction, *self.probabilities(crops[start : start + CHUNK])))
         return found
 
-    def probabilities(self, crops: Tensor) -> Tensor:
-        """Return calibrated probabilities (n, 8) of crops (n, 3, size, size), on the device: mask, gender,
-        age.
-        """
-        logits = self._network(crops.contiguous(memory_format=torch.channels_last))
-        joined = [
-            (of_head.float() / self._temperature[name]).softmax(1)
-            for name, of_head in zip(HEADS, logits, strict=True)
-        ]
-        return torch.cat(joined, 1)
+    def probabilities(self, crops: Floats) -> list[Floats]:
+        """Return calibrated probabilities (n, m) of crops (n, size, size, 3) for mask, gender and age."""
+        logits = self._network(crops)
+        return [_softmax(of_head / self._temperature[n]) for n, of_head in zip(HEADS, logits, strict=True)]
 
 
-class ByHead(nn.Module):
-    """Returns the network's logits as a tuple, in the order of `HEADS`."""
+def _on_openvino(path: Path) -> tuple[OpenVinoNetwork, ModelSpec]:
+    """Compile the classifier of a weights file for OpenVINO. Return it with the file's spec."""
+    spec = read_spec(path)
+    stored = load_stored(path)
+    try:
+        graphs = stored.graphs or make_graphs(path, spec)
+        return OpenVinoNetwork(graphs["classifier"], stored.tensors, spec.crop.size), spec
+    except ModelError as error:
+        raise _unfit(path, spec) from error
 
-    def __init__(self, network: FaceNetwork) -> None:
-        super().__init__()
-        self.network = network
 
-    def forward(self, crops: Tensor) -> Outputs:
-        """Return the logits (n, m) of each head."""
-        logits = self.network(crops)
-        return tuple(logits[name] for name in HEADS)
+def _unfit(path: Path, spec: ModelSpec) -> ModelError:
+    return ModelError(
+        f"{path}: not the weights of the network that its spec names ({spec.architecture}); use weights "
+        "that this version's `gatecam train` made."
+    )
+
+
+def _softmax(logits: Floats) -> Floats:
+    """Return the probabilities of logits (n, m)."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from gatecam.errors import DeviceError
 from gatecam.vision.openvino import describe_openvino
+
+if TYPE_CHECKING:
+    import torch
 
 # Torch's message when CUDA fails, in lower case, and what a user can do about it.
 _CUDA_FAILURES = (
@@ -32,6 +32,8 @@ def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
     Raises:
         DeviceError: the setting is `cuda`, and CUDA does not work.
     """
+    import torch
+
     if setting == "cpu":
         return torch.device("cpu")
     works, reason = describe_cuda()
@@ -54,6 +56,8 @@ class Backend:
     @property
     def device(self) -> torch.device:
         """Return the device of torch's tensors."""
+        import torch
+
         return torch.device("cuda" if self.name == "cuda" else "cpu")
 
 
@@ -91,39 +95,15 @@ def next_backend(failed: Backend, reason: str) -> Backend:
     return Backend("cpu", f"OpenVINO failed: {reason}")
 
 
-def placed(network: nn.Module, backend: Backend) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """Move a network to a backend of torch, and return it as a callable.
-
-    It runs in channels-last memory, and on a GPU in half precision. The callable takes float32 and returns a
-    tuple of float32 tensors.
-    """
-    network = network.eval().to(backend.device).to(memory_format=torch.channels_last)
-    if backend.name != "cuda":
-        return network
-    network = network.half()
-    return lambda pixels: tuple(output.float() for output in network(pixels.half()))
-
-
-@contextmanager
-def torch_threads(backend: Backend) -> Iterator[None]:
-    """Limit torch to one thread within the block while OpenVINO runs the networks.
-
-    Torch has too little left to do to share it between threads, and its threads and OpenVINO's would wait for
-    each other on the same cores.
-    """
-    if backend.name != "openvino":
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def describe_cuda() -> tuple[bool, str]:
-    """Check on a small operation whether CUDA works. Return that, and the GPU's name or what to do."""
+    """Check on a small operation whether CUDA works. Return that, and the GPU's name or what to do.
+
+    Torch is imported only where there may be a GPU.
+    """
+    if not _has_gpu_driver():
+        return False, why_cuda_failed("no nvidia driver")
+    import torch
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch also warns about the error that it then raises
@@ -134,6 +114,16 @@ def describe_cuda() -> tuple[bool, str]:
     if total != 4:
         return False, f"the GPU gives wrong results (2 + 2 = {total:g}), check its driver"
     return True, f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
+
+
+def _has_gpu_driver() -> bool:
+    """Check for NVIDIA's driver, or AMD's, which torch's builds for ROCm address as CUDA."""
+    if os.path.exists("/dev/kfd"):
+        return True
+    try:
+        return int(ctypes.CDLL("libcuda.so.1").cuInit(0)) == 0
+    except (OSError, AttributeError):
+        return False
 
 
 def no_cuda(reason: str) -> DeviceError:
@@ -161,6 +151,8 @@ def check_cpu_ops() -> None:
     Raises:
         DeviceError: the operation fails, most often because the two builds do not fit together.
     """
+    import torch
+
     advice = "reinstall both in one command: `pip install --force-reinstall torch torchvision`"
     try:
         import torchvision
@@ -176,13 +168,9 @@ def check_cpu_ops() -> None:
         raise DeviceError(f"torchvision gives wrong results, {advice}")
 
 
-def cpu_threads() -> int:
-    """Return the number of threads that torch uses on the CPU."""
-    return torch.get_num_threads()
-
-
 def library_versions() -> dict[str, str]:
     """Return the versions of torch and torchvision by name."""
+    import torch
     import torchvision
 
     return {"torch": torch.__version__, "torchvision": torchvision.__version__}

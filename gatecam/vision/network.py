@@ -10,11 +10,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gatecam.errors import ModelError
-from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS
+from gatecam.labels import CLASS_COUNT, HEADS
 from gatecam.vision import backbone as backbones
 from gatecam.vision.resnet29 import read_dlib
 
-HEADS = {"mask": len(MASK_LABELS), "gender": len(GENDER_LABELS), "age": len(AGE_LABELS)}
 JOINT = "joint"
 # the widths of the linear layers of each kind of heads
 LAYERS = {"three": HEADS, "joint18": {JOINT: CLASS_COUNT}}
@@ -51,6 +50,21 @@ class FaceNetwork(nn.Module):
                 name: cube.logsumexp([d for d in (1, 2, 3) if d != i]) for i, name in enumerate(HEADS, 1)
             }
         return logits
+
+
+class ByHead(nn.Module):
+    """Returns the network's logits as a tuple, in the order of `HEADS`."""
+
+    PREFIX = "network."  # of the names of its tensors
+
+    def __init__(self, network: FaceNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits (n, m) of each head."""
+        logits = self.network(crops)
+        return tuple(logits[name] for name in HEADS)
 
 
 def _linear(features: int, width: int) -> nn.Linear:

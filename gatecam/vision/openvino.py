@@ -1,72 +1,82 @@
-"""Run networks with OpenVINO on a CPU, faster than eager torch (extra `[openvino]`).
+"""Run networks with OpenVINO on a CPU, faster than eager torch and without importing it (extra `[openvino]`).
 
-A network is traced once, when it is loaded, and compiled for a changing batch size. It takes and returns
-torch tensors like the module it replaces. It computes in float32, as torch does.
+A weights file stores the graph of each of its networks beside its tensors (`vision/graphs.py` makes it).
+Here the graph gets the tensors and is compiled for a changing batch size. It computes in float32, as torch
+does.
 """
 
 from __future__ import annotations
 
+import base64
 import sys
-import warnings
+import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from gatecam.errors import DeviceError
+from gatecam.errors import DeviceError, ModelError
+from gatecam.runtime.cores import openmp_threads
+from gatecam.types import Floats
 
-Outputs = tuple[Tensor, ...]
+PIXELS = "pixels"  # the name of a graph's input. Its other inputs have the names of tensors.
+SHAPES_KEPT = 512  # layers whose code for one input size is kept, which bounds memory (issue 26)
 
 
 class OpenVinoNetwork:
-    """Runs a network on (n, 3, h, w) float32 with OpenVINO. Only one thread may call it at a time."""
+    """Runs a network on pixels (n, H, W, 3) with OpenVINO. Only one thread may call it at a time."""
 
     def __init__(
         self,
-        network: nn.Module,
-        example: Tensor,
-        any_size: bool = False,
+        graph: str,
+        tensors: Mapping[str, NDArray[Any]],
+        size: int | None = None,
+        normalise: tuple[float, float] | None = None,
         threads: int | None = None,
         is_small: bool = False,
     ) -> None:
-        """Trace and compile a network.
+        """Compile a network.
 
         Args:
-            network: a module that returns a tuple of tensors.
-            example: an input. Later inputs may have another batch size.
-            any_size: later inputs may have another height and width, too.
-            threads: threads to compute with. None takes as many as torch has.
+            graph: the network's graph, as `pack_graph` returns it.
+            tensors: the tensors of the weights file by name.
+            size: the height and width of all inputs. None allows any.
+            normalise: the mean and standard deviation that normalise uint8 pixels. None takes normalised
+                floats.
+            threads: threads to compute with. None takes as many as torch would.
             is_small: one picture is too little work for several threads, so each thread gets its own
                 pictures.
 
         Raises:
             DeviceError: OpenVINO is not installed, or cannot run the network.
+            ModelError: the tensors do not fit the graph.
         """
-        threads = threads or torch.get_num_threads()
+        threads = threads or openmp_threads()
         parts = threads if is_small else 1
         try:
-            model = _compiled(network, example, any_size, threads, parts)
-            self._requests = [model.create_infer_request() for _ in range(parts)]
+            model = _filled(graph, tensors)
+            model.reshape([-1, 3, size or -1, size or -1])
+            compiled = _compiled(model, normalise, threads, parts)
+            self._requests = [compiled.create_infer_request() for _ in range(parts)]
+        except ModelError:
+            raise
         except Exception as error:  # a broken or outdated build raises any kind of error
-            raise DeviceError(
-                f"OpenVINO cannot run the networks ({_said(error)}): set `device: cpu`."
-            ) from error
+            raise cannot_run(error) from error
 
-    @torch.inference_mode()
-    def __call__(self, pixels: Tensor) -> Outputs:
-        """Return the outputs in the network's order. Pixels in channels-last memory are not copied.
+    def __call__(self, pixels: NDArray[Any]) -> tuple[Floats, ...]:
+        """Return the outputs in the network's order.
 
         Raises:
             RuntimeError: OpenVINO fails.
         """
-        given = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        given = np.ascontiguousarray(pixels)
         requests = self._requests[: max(1, len(given))]
         if len(requests) == 1:
             found = requests[0].infer([given], share_inputs=True)
-            return tuple(torch.from_numpy(found[i]) for i in range(len(found)))
+            return tuple(found[i] for i in range(len(found)))
         try:
             for request, part in zip(requests, np.array_split(given, len(requests)), strict=True):
                 request.start_async([part], share_inputs=True)
@@ -74,30 +84,54 @@ class OpenVinoNetwork:
             for request in requests:
                 request.wait()
         of_parts = zip(*([out.data for out in request.output_tensors] for request in requests), strict=True)
-        return tuple(torch.from_numpy(np.concatenate(parts)) for parts in of_parts)
+        return tuple(np.concatenate(parts) for parts in of_parts)
 
 
-def _compiled(network: nn.Module, example: Tensor, any_size: bool, threads: int, parts: int) -> Any:
-    """Compile a network to process `parts` requests at once, with `threads` in total."""
+def pack_graph(description: bytes, constants: bytes) -> str:
+    """Pack the two files of OpenVINO's format for graphs into one text."""
+    return base64.b64encode(zlib.compress(description + b"\0" + constants, 9)).decode("ascii")
+
+
+def _filled(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
+    """Read a graph and replace each input that has the name of a tensor by that tensor."""
+    openvino = import_openvino()
+    from openvino import opset8 as operations
+
+    description, _, constants = zlib.decompress(base64.b64decode(graph)).partition(b"\0")
+    model = _core().read_model(description, openvino.Tensor(np.frombuffer(constants, np.uint8)))
+    for parameter in model.get_parameters():
+        name = parameter.get_friendly_name()
+        if name == PIXELS:
+            continue
+        if name not in tensors or parameter.get_partial_shape() != openvino.PartialShape(tensors[name].shape):
+            raise ModelError(f"the tensor {name} is missing or has another shape")
+        constant = operations.constant(tensors[name].astype(np.float32, copy=False))
+        for reader in parameter.output(0).get_target_inputs():
+            reader.replace_source_output(constant.output(0))
+        model.remove_parameter(parameter)
+    return model
+
+
+def _compiled(model: Any, normalise: tuple[float, float] | None, threads: int, parts: int) -> Any:
+    """Compile a model to process `parts` requests at once, with `threads` in total."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # torch warns that tracing is deprecated
-        # The check traces a second time, which takes as long as everything else.
-        traced = torch.jit.trace(network.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced)
-    model.reshape([-1, 3, -1, -1] if any_size else [-1, *example.shape[1:]])
-    layout = PrePostProcessor(model)
-    layout.input().tensor().set_layout(openvino.Layout("NHWC"))
-    layout.input().model().set_layout(openvino.Layout("NCHW"))
+    prepared = PrePostProcessor(model)
+    prepared.input().tensor().set_layout(openvino.Layout("NHWC"))
+    prepared.input().model().set_layout(openvino.Layout("NCHW"))
+    if normalise is not None:
+        mean, std = normalise
+        prepared.input().tensor().set_element_type(openvino.Type.u8)
+        prepared.input().preprocess().convert_element_type(openvino.Type.f32).mean(mean).scale(std)
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": parts,
+        "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
     }
-    return _core().compile_model(layout.build(), "CPU", settings)
+    return _core().compile_model(prepared.build(), "CPU", settings)
 
 
 @lru_cache(maxsize=1)
@@ -128,13 +162,13 @@ def import_openvino() -> ModuleType:
 def describe_openvino() -> tuple[bool, str]:
     """Check on a small network whether OpenVINO works. Return that, and its version or what to do."""
     try:
-        version = str(import_openvino().__version__)
-        found = OpenVinoNetwork(_Sum(), torch.zeros(1, 3, 8, 8), any_size=True)(torch.ones(2, 3, 8, 16))
+        openvino = import_openvino()
+        found = _compiled(_sum(), (127.5, 0.5), 1, 1)(np.full((2, 8, 16, 3), 128, np.uint8))[0]
     except Exception as error:  # a broken or outdated build raises any kind of error
-        return False, _why_not(error.__cause__ or error)
-    if found[0].tolist() != [384.0, 384.0]:
+        return False, _why_not(error)
+    if found.tolist() != [384.0, 384.0]:
         return False, "it gives wrong results on this machine"
-    return True, f"OpenVINO {version.split('-')[0]}, float32"
+    return True, f"OpenVINO {str(openvino.__version__).split('-')[0]}, float32"
 
 
 def _why_not(error: BaseException) -> str:
@@ -143,13 +177,20 @@ def _why_not(error: BaseException) -> str:
     return f"it does not run here ({_said(error)}), `pip install --upgrade --force-reinstall openvino`"
 
 
+def cannot_run(error: BaseException) -> DeviceError:
+    """Return the error for networks that OpenVINO cannot compute."""
+    return DeviceError(f"OpenVINO cannot run the networks ({_said(error)}): set `device: cpu`.")
+
+
 def _said(error: BaseException) -> str:
     """Format an error on one short line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200] or 'no reason given'}"
 
 
-class _Sum(nn.Module):
-    """Sums each picture. Serves to check that OpenVINO computes correctly."""
+def _sum() -> Any:
+    """Return a model that sums each picture."""
+    openvino = import_openvino()
+    from openvino import opset8 as operations
 
-    def forward(self, x: Tensor) -> Outputs:
-        return (x.sum((1, 2, 3)),)
+    pixels = operations.parameter([-1, 3, -1, -1], np.float32, PIXELS)
+    return openvino.Model([operations.reduce_sum(pixels, np.array([1, 2, 3]))], [pixels])

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from gatecam.errors import ModelError
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.runtime.files import replacing, write_output
 from gatecam.vision.crops import CropSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 INTERPOLATION = "roi_align_2"  # the method of `crop_faces`
+log = logging.getLogger(__name__)
+
 LABELS = {"mask": list(MASK_LABELS), "gender": list(GENDER_LABELS), "age": list(AGE_LABELS)}
 
 
@@ -53,6 +58,17 @@ class DetectorSpec:
     made: dict[str, Any] = field(default_factory=dict)  # command, commit, data hashes, seconds
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Holds what is in a weights file, without torch.
+
+    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty.
+    """
+
+    tensors: Mapping[str, NDArray[Any]]
+    graphs: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class WeightsStatus:
     """Says whether shipped weights are complete and unchanged."""
@@ -61,6 +77,11 @@ class WeightsStatus:
     path: Path
     ok: bool
     detail: str
+
+
+Spec = TypeVar("Spec", ModelSpec, DetectorSpec)
+Made = TypeVar("Made")
+Loaded = TypeVar("Loaded")
 
 
 def models_folder() -> Path:
@@ -86,26 +107,65 @@ def find_weights(name: str, setting: str = "classifier.weights") -> Path:
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
-    """Load the tensors of a classifier's weights file, and its spec.
+    """Load the tensors of a classifier's weights file for torch, and its spec.
 
     Raises:
         ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
     """
     spec = read_spec(path)
-    return _read_tensors(path, spec.sha256), spec
+    return _tensors(path, spec.sha256), spec
 
 
 def load_detector_weights(path: Path) -> tuple[dict[str, Tensor], DetectorSpec]:
-    """Load the tensors of a detector's weights file, and its spec.
+    """Load the tensors of a detector's weights file for torch, and its spec.
 
     Raises:
         ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
     """
     spec = read_detector_spec(path)
-    return _read_tensors(path, spec.sha256), spec
+    return _tensors(path, spec.sha256), spec
 
 
-def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+def load_stored(path: Path) -> Stored:
+    """Load what is in a weights file, without torch.
+
+    Raises:
+        ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
+    """
+    return _checked(path, _read_json(path, lambda raw: str(raw["sha256"])), _stored)
+
+
+def make_graphs(path: Path, spec: ModelSpec | DetectorSpec) -> dict[str, str]:
+    """Make the graphs that a weights file lacks. This imports torch.
+
+    Raises:
+        DeviceError: OpenVINO cannot compute the networks.
+        ModelError: the spec names no network.
+    """
+    log.info(
+        "%s has no graphs for OpenVINO, so torch is loaded to make them; store them with "
+        "`python -m gatecam.vision.graphs %s`.",
+        path,
+        path,
+    )
+    from gatecam.vision.graphs import graphs_of
+
+    return graphs_of(spec)
+
+
+def _stored(path: Path) -> Stored:
+    with safe_open(path, framework="numpy") as file:
+        return Stored({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+
+
+def _tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return _checked(path, sha256, load_file)
+
+
+def _checked(path: Path, sha256: str, load: Callable[[Path], Loaded]) -> Loaded:
+    """Load a weights file whose hash is right."""
     try:
         found = hash_of(path)
         if found != sha256:
@@ -113,7 +173,7 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
                 f"{path}: its sha256 is {found[:12]}…, but {path.stem}.json says {sha256[:12]}…; "
                 "restore both files from one release."
             )
-        return load_file(path)
+        return load(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"{path}: cannot be read as safetensors ({error}); restore it from a release."
@@ -157,10 +217,6 @@ def read_detector_spec(path: Path) -> DetectorSpec:
     return _read_json(path, made)
 
 
-Spec = TypeVar("Spec", ModelSpec, DetectorSpec)
-Made = TypeVar("Made")
-
-
 def _read_json(path: Path, made: Callable[[dict[str, Any]], Made]) -> Made:
     spec_path = path.with_suffix(".json")
     try:
@@ -187,13 +243,24 @@ def _require_usable(spec: ModelSpec) -> None:
         raise ValueError("the interpolation, architecture or sha256 is of another kind")
 
 
-def save_weights(path: Path, tensors: dict[str, Tensor], spec: Spec) -> Spec:
+def save_weights(
+    path: Path, tensors: Mapping[str, Tensor], spec: Spec, graphs: Mapping[str, str] | None = None
+) -> Spec:
     """Write the weights of a classifier or detector, and their spec. Return the spec with the hash.
 
     Each file is replaced at once, so that a reader never sees half of it.
+
+    Args:
+        path: the weights file. The spec is written beside it.
+        tensors: the weights by name.
+        spec: the spec. Its hash is replaced.
+        graphs: the graphs by which OpenVINO computes with these weights, from `vision/graphs.py`.
     """
+    from safetensors.torch import save_file
+
     with replacing(path) as part:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, part, metadata=dict(graphs) if graphs else None)
         part.chmod(0o644)  # safetensors makes the file readable only for its owner
         saved = replace(spec, sha256=hash_of(part))
     write_output(path.with_suffix(".json"), json.dumps(asdict(saved), indent=2, ensure_ascii=False) + "\n")
@@ -211,10 +278,9 @@ def verify_all() -> list[WeightsStatus]:
     found = []
     for path in sorted(models_folder().glob("*.safetensors")):
         try:
-            sha256 = _read_json(path, lambda raw: str(raw["sha256"]))
-            _read_tensors(path, sha256)
+            load_stored(path)
         except ModelError as error:
             found.append(WeightsStatus(path.stem, path, False, str(error)))
         else:
-            found.append(WeightsStatus(path.stem, path, True, f"sha256 {sha256[:12]}…"))
+            found.append(WeightsStatus(path.stem, path, True, f"sha256 {hash_of(path)[:12]}…"))
     return found

@@ -87,7 +87,7 @@ def test_networks_are_measured_beside_their_bound(small):
 def test_one_machine_has_one_roofline_measured_anew_in_each_round(small, monkeypatch):
     machines = iter([Machine(9e9, 9e9), Machine(1e9, 1e9), Machine(2e9, 2e9)])  # first a warm-up
     monkeypatch.setattr(roofline.Rates, "measure", lambda self: next(machines))
-    monkeypatch.setattr(roofline, "cases", lambda config: iter(()))
+    monkeypatch.setattr(roofline, "cases", lambda config, backend: iter(()))
     measures = roofline.networks([Backend("openvino"), Backend("cpu")], 2)
     assert [(one.case, one.backend, one.figure) for one in measures] == [
         ("this machine", "cpu", "product"),

@@ -20,7 +20,7 @@ from gatecam.training.detector.run import DetectorTrainRequest, train_and_save
 from gatecam.training.detector.run_label import label_and_write
 from gatecam.vision.detector.build import build_detector, load_detector
 from gatecam.vision.detector.cascade import CascadeDetector
-from gatecam.vision.detector.networks import ARCHITECTURE
+from gatecam.vision.detector.sizes import ARCHITECTURE
 from gatecam.vision.device import Backend
 from tests.portraits import write_portraits
 

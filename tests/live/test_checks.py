@@ -98,14 +98,14 @@ def test_wrong_settings_have_a_row_each_and_the_device_row_stays(tmp_path):
 
 
 def test_the_device_is_told_that_runs_the_real_networks(tmp_path, monkeypatch):
-    def convert_model(*given):
+    def filled(*given):
         raise ValueError("unknown operator")
 
     pytest.importorskip("openvino")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
     monkeypatch.setattr("gatecam.vision.device.describe_cuda", lambda: (False, "no GPU"))
-    monkeypatch.setattr("openvino.convert_model", convert_model)
+    monkeypatch.setattr("gatecam.vision.openvino._filled", filled)
     (check,) = [check for check in checks(None, build) if check.name == "device"]
     *_, row = examine((check,))
     assert row.found.startswith("auto picks cpu: OpenVINO failed: ")

@@ -24,7 +24,7 @@ class ScriptedDetector:
     """Finds the same face in the corner of all that it is shown, and notes what that was."""
 
     def __init__(self) -> None:
-        self.images: list[torch.Tensor] = []
+        self.images: list[np.ndarray] = []
         self.hints: list[list[Box] | None] = []
         self.smallest_px: list[int] = []
 
@@ -101,12 +101,10 @@ def test_a_crop_reaches_beyond_the_region(detector):
     ((face,),) = analyzer_of(region).analyze([image])
     classifier = FaceClassifier(Config().classifier.weights, Backend("cpu"))
     box = face.detection.box
-    boxes = torch.tensor([[box.x1, box.y1, box.x2, box.y2]])
-    (whole,) = classifier.classify([torch.from_numpy(image)], [boxes])
+    boxes = np.array([[box.x1, box.y1, box.x2, box.y2]], np.float32)
+    (whole,) = classifier.classify([image], [boxes])
     np.testing.assert_allclose(face.prediction.mask, whole.mask, atol=1e-6)
-    (cut,) = classifier.classify(
-        [torch.from_numpy(image[8:80, 25:75].copy())], [boxes - torch.tensor([25.0, 8, 25, 8])]
-    )
+    (cut,) = classifier.classify([image[8:80, 25:75]], [boxes - np.array([25, 8, 25, 8], np.float32)])
     assert np.abs(cut.mask - whole.mask).max() > 1e-4
 
 

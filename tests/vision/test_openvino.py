@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -12,20 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("openvino")
 
 from gatecam.app import build_analyzer, build_crop_classifier, open_replay
-from gatecam.errors import DeviceError
+from gatecam.errors import DeviceError, ModelError
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config, DetectorConfig
-from gatecam.types import Image
+from gatecam.types import Image as Pixels
 from gatecam.vision import device as devices
-from gatecam.vision.detector.networks import CompiledNetworks
+from gatecam.vision import graphs
+from gatecam.vision.detector.sizes import CompiledNetworks
 from gatecam.vision.device import pick_backend
 from gatecam.vision.finder import LowFaceFinder
 from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
+from tests.streams import MjpegServer
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
 WHOLE = DetectorConfig(detect_every=1)
@@ -45,7 +47,7 @@ def by_device() -> dict[str, FaceAnalyzer]:
     return {device: analyzer(device) for device in ("cpu", "openvino")}
 
 
-def assert_same(pair: tuple[FaceAnalyzer, FaceAnalyzer], images: list[Image]) -> int:
+def assert_same(pair: tuple[FaceAnalyzer, FaceAnalyzer], images: list[Pixels]) -> int:
     """That both find and judge alike; how many faces they found."""
     torchs, openvinos = (one.analyze(images) for one in pair)
     for of_torch, of_openvino in zip(torchs, openvinos, strict=True):
@@ -95,52 +97,98 @@ def test_the_demo_gives_the_same_events(demo, by_device):
     assert len(told) >= 3
 
 
-def test_any_number_and_size_of_pictures_can_be_asked():
-    network = OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8), any_size=True)
-    for shape in ((1, 3, 8, 8), (5, 3, 16, 40), (2, 3, 8, 8)):
-        pixels = torch.rand(shape)
-        for given in (pixels, pixels.to(memory_format=torch.channels_last)):
+def graph_of(network: torch.nn.Module) -> str:
+    return graphs._graph(network, "", 8)
+
+
+@pytest.fixture(scope="module")
+def mean_graph() -> str:
+    return graph_of(_Mean())
+
+
+def test_any_number_and_size_of_pictures_can_be_asked(mean_graph):
+    network = OpenVinoNetwork(mean_graph, TENSORS)
+    for shape in ((1, 8, 8, 3), (5, 16, 40, 3), (2, 8, 8, 3)):
+        pixels = np.random.default_rng(0).random(shape, np.float32)
+        for given in (pixels, pixels.transpose(0, 2, 1, 3)):
             (mean,) = network(given)
-            torch.testing.assert_close(mean, pixels.mean((1, 2, 3)), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(mean, 2 * given.mean((1, 2, 3)), rtol=1e-5)
 
 
-def test_threads_that_share_a_batch_give_what_one_gives():
-    torch.manual_seed(0)
+def test_pixels_are_normalised_where_that_is_asked(mean_graph):
+    network = OpenVinoNetwork(mean_graph, TENSORS, normalise=(127.5, 128.0))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 8, 3), np.uint8)
+    np.testing.assert_allclose(network(pixels)[0], (pixels.mean((1, 2, 3)) - 127.5) / 64, rtol=1e-4)
+
+
+def test_threads_that_share_a_batch_give_what_one_gives(mean_graph):
     shared, alone = (
-        OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8), threads=threads, is_small=True)
-        for threads in (3, 1)
+        OpenVinoNetwork(mean_graph, TENSORS, threads=threads, is_small=True) for threads in (3, 1)
     )
     for count in (1, 2, 3, 4, 7, 64):
-        pixels = torch.rand(count, 3, 8, 8)
-        assert torch.equal(shared(pixels)[0], alone(pixels)[0])
-        torch.testing.assert_close(shared(pixels)[0], pixels.mean((1, 2, 3)), rtol=1e-5, atol=1e-5)
+        pixels = np.random.default_rng(count).random((count, 8, 8, 3), np.float32)
+        assert np.array_equal(shared(pixels)[0], alone(pixels)[0])
+        np.testing.assert_allclose(shared(pixels)[0], 2 * pixels.mean((1, 2, 3)), rtol=1e-5)
 
 
-def test_what_one_call_gave_outlives_the_next():
-    network = OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8), threads=2, is_small=True)
+def test_what_one_call_gave_outlives_the_next(mean_graph):
+    network = OpenVinoNetwork(mean_graph, TENSORS, threads=2, is_small=True)
     for count in (1, 4):
-        (first,) = network(torch.ones(count, 3, 8, 8))
-        network(torch.zeros(count, 3, 8, 8))
-        assert first.tolist() == [1.0] * count
+        (first,) = network(np.ones((count, 8, 8, 3), np.float32))
+        network(np.zeros((count, 8, 8, 3), np.float32))
+        assert first.tolist() == [2.0] * count
 
 
-def test_torch_stays_alone_on_a_thread_only_while_openvino_computes():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with contextlib.suppress(RuntimeError), devices.torch_threads(pick_backend("openvino")):
-            assert torch.get_num_threads() == 1
-            raise RuntimeError("OpenVINO fails")
-        assert torch.get_num_threads() == 2
-        with devices.torch_threads(pick_backend("cpu")):
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize("tensors", [{}, {"scale": np.ones((2,), np.float32)}])
+def test_tensors_of_another_network_are_refused(mean_graph, tensors):
+    with pytest.raises(ModelError, match="the tensor scale is missing or has another shape"):
+        OpenVinoNetwork(mean_graph, tensors)
 
 
 class _Mean(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
     def forward(self, x):
-        return (x.mean((1, 2, 3)),)
+        return (x.mean((1, 2, 3)) * self.scale,)
+
+
+TENSORS = {"scale": np.full((1,), 2, np.float16)}
+
+
+@pytest.mark.parametrize("device", ["openvino", "auto"])
+def test_no_command_imports_torch_where_openvino_serves(tmp_path, demo, device):
+    """One program runs the commands one after another. `run` ends with its first frame."""
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.zeros((90, 160, 3), np.uint8)).save(picture)
+    settings = tmp_path / "config.yaml"
+    settings.write_text(f"device: {device}\n")
+    code = (
+        "import signal, sys\n"
+        "from gatecam.cli.main import app\n"
+        "from gatecam.people.pipeline import People\n"
+        "heavy = {'torch', 'torchvision', 'facenet_pytorch'}\n"
+        "for words in sys.argv[1:]:\n"
+        "    if words.startswith('run'):\n"
+        "        People.add = lambda self, step: signal.raise_signal(signal.SIGTERM)\n"
+        f"    app([*words.split(), '--config', {str(settings)!r}], standalone_mode=False)\n"
+        "    print(words.split()[0], 'imports', *sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    commands = [
+        f"predict {picture}",
+        f"predict {picture} --crops",
+        f"predict {picture} --submission {tmp_path / 'ans.csv'}",
+        f"replay {demo} --events {tmp_path / 'events.jsonl'}",
+    ]
+    env = {**os.environ, "STATE_DIRECTORY": str(tmp_path), "RUNTIME_DIRECTORY": str(tmp_path)}
+    with MjpegServer() as server:
+        commands.append(f"run --headless --camera {server.url}")
+        result = subprocess.run(
+            [sys.executable, "-c", code, *commands], env=env, capture_output=True, text=True, timeout=120
+        )
+    said = re.findall(r"^\w+ imports.*$", result.stderr, re.MULTILINE)
+    assert said == ["predict imports"] * 3 + ["replay imports", "run imports"], result.stderr
 
 
 def test_auto_takes_it_where_there_is_no_gpu_and_says_why(monkeypatch):
@@ -178,7 +226,7 @@ def test_where_it_is_not_installed_auto_goes_without_and_else_it_is_told(monkeyp
         ("raise ValueError('numpy.dtype size\\nchanged')", r"ValueError: numpy\.dtype size changed"),
         ("import missing_library", "ModuleNotFoundError: No module named 'missing_library'"),
         ("raise ImportError('libtbb.so.12: cannot open')", "ImportError: libtbb.so.12: cannot open"),
-        ("__version__ = '2022.1'", "convert_model|preprocess"),
+        ("__version__ = '2022.1'", "opset8"),
     ],
 )
 def test_a_broken_installation_is_told_and_auto_goes_without(tmp_path, code, said):
@@ -202,13 +250,13 @@ def test_a_broken_installation_is_told_and_auto_goes_without(tmp_path, code, sai
 
 
 def test_networks_that_do_not_convert_are_told_in_a_sentence(monkeypatch):
-    def convert_model(*given):
+    def filled(*given):
         raise ValueError("unknown\noperator")
 
     assert describe_openvino()[0]  # and that is remembered: a small network runs
-    monkeypatch.setattr("openvino.convert_model", convert_model)
+    monkeypatch.setattr("gatecam.vision.openvino._filled", filled)
     with pytest.raises(DeviceError, match=r"cannot run the networks \(ValueError: unknown operator\): set"):
-        OpenVinoNetwork(_Mean(), torch.zeros(1, 3, 8, 8))
+        OpenVinoNetwork("", {})
     finder = LowFaceFinder(Config(device="auto"))
     assert finder.find(np.zeros((60, 60, 3), np.uint8)) == []
 
@@ -229,11 +277,11 @@ def test_its_maker_is_told_nothing(tmp_path):
 
 def test_signals_are_heard_after_networks_have_gone_in_any_thread():
     code = (
-        "import signal, threading, torch\n"
-        "from gatecam.vision.openvino import OpenVinoNetwork, _Sum\n"
+        "import signal, threading\n"
+        "from gatecam.vision.openvino import _compiled, _sum\n"
         "signal.signal(signal.SIGTERM, lambda *given: print('heard'))\n"
         "for _ in range(3):\n"
-        "    networks = [OpenVinoNetwork(_Sum(), torch.zeros(1, 3, 8, 8)) for _ in range(2)]\n"
+        "    networks = [_compiled(_sum(), None, 1, 1).create_infer_request() for _ in range(2)]\n"
         "    thread = threading.Thread(target=networks.clear)\n"
         "    thread.start(), thread.join()\n"
         "    signal.raise_signal(signal.SIGTERM)\n"

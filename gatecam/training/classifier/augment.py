@@ -48,8 +48,7 @@ def augmented_crop(
             image = step(image, box, rng)
     if "jitter" in wanted:
         box = _loose(box, rng)
-    tensor = torch.from_numpy(np.ascontiguousarray(image))
-    crop = crop_faces([tensor], [torch.from_numpy(box)[None]], spec)[0]
+    crop = _crop(image, box, spec)
     if "flip" in wanted and rng.random() < 0.5:
         crop = crop.flip(2)
     if "erasing" in wanted and rng.random() < 0.15:
@@ -65,7 +64,12 @@ def patch_of(faces: Faces, row: int) -> Patch:
 
 def plain_crop(patch: Patch, spec: CropSpec) -> Tensor:
     """Return the classifier's input (3, size, size) for an unchanged patch."""
-    return crop_faces([torch.from_numpy(patch.image)], [torch.from_numpy(patch.box)[None]], spec)[0]
+    return _crop(patch.image, patch.box, spec)
+
+
+def _crop(image: Image, box: Floats, spec: CropSpec) -> Tensor:
+    """Return the classifier's input (3, size, size)."""
+    return torch.from_numpy(crop_faces([image], [box[None]], spec)[0]).permute(2, 0, 1)
 
 
 def _bordered(image: Image, box: Floats, rng: np.random.Generator) -> tuple[Image, Floats]:

@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatecam.labels import CLASS_COUNT
+from gatecam.labels import CLASS_COUNT, HEADS
 from gatecam.training.data.rows import UNKNOWN
-from gatecam.vision.network import HEADS
 
 FOCAL_GAMMA = 2.0  # Lin et al. 2017, section 4
 YEARS_STEP, YEARS_BINS, YEARS_SPREAD = 5.0, 21, 4.0

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 
+from gatecam.labels import HEADS
 from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.training.classifier.learn import Report, Trainer, prepare
@@ -22,7 +23,8 @@ from gatecam.training.runs import held_out_by, print_saved, train_with_bar
 from gatecam.training.scores.report import fitted_temperatures
 from gatecam.training.scores.run import evaluate_sets, held_out, judge_all, print_evaluation
 from gatecam.training.workers import Workers
-from gatecam.vision.network import HEADS, served_weights
+from gatecam.vision.graphs import graphs_to_store
+from gatecam.vision.network import served_weights
 from gatecam.vision.weights import ModelSpec, save_weights
 
 LICENCE = (
@@ -132,6 +134,6 @@ def _save(
     evaluation = evaluate_sets(spec, sets, counts, parameters)
     made = {"recipe": asdict(recipe), "best_epoch": trainer.best_epoch, "held_out": split}
     spec = replace(spec, scores={**evaluation.summary(), **made})
-    saved = save_weights(request.out, served_weights(model), spec)
+    saved = save_weights(request.out, served_weights(model), spec, graphs_to_store(spec))
     print_evaluation(evaluation)
     print_saved(request.out, saved.sha256, f", of epoch {trainer.best_epoch}")

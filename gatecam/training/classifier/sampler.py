@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatecam.errors import DataError
+from gatecam.labels import HEADS
 from gatecam.training.classifier.augment import Patch, augmented_crop, patch_of
 from gatecam.training.classifier.losses import Batch
 from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import BARE, UNKNOWN, may_have_beard
 from gatecam.training.drawing import dress
-from gatecam.vision.network import HEADS
 
 Ints = NDArray[np.int64]
 

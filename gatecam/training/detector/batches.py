@@ -12,7 +12,7 @@ from gatecam.training.detector.pictures import MINED_PORTRAITS, Material
 from gatecam.training.detector.scenes import Scene
 from gatecam.training.detector.windows import Sources, Windows, windows
 from gatecam.types import Floats
-from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE
+from gatecam.vision.detector.sizes import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE
 
 EMPTY_SHARE, PORTRAIT_SHARE = 0.17, 0.36  # of the scenes in a batch of crops
 BARE_SHARE = 0.7  # of the portraits in a batch of crops

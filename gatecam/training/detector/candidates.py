@@ -14,7 +14,8 @@ from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats
 from gatecam.vision.detector.cascade import crop_squares
-from gatecam.vision.detector.pyramid import Picture, normalised
+from gatecam.vision.detector.pyramid import Picture
+from gatecam.vision.on_torch import normalised
 
 # IoU of a crop's square with a face's: face target 1 from FACE_IOU on, 0 below NONE_IOU, none between.
 # Box and landmark targets need PART_IOU.

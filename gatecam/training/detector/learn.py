@@ -39,6 +39,7 @@ from gatecam.types import Floats
 from gatecam.vision.detector.build import load_detector
 from gatecam.vision.detector.networks import Networks
 from gatecam.vision.device import pick_device
+from gatecam.vision.on_torch import cascade_on
 from gatecam.vision.weights import hash_of
 
 LOG_EVERY = 50  # in steps
@@ -178,7 +179,7 @@ class DetectorTrainer:
         stage, mined = self._stage, []
         thresholds = MINED_THRESHOLDS[stage.network]
         config = DetectorConfig.model_validate({"min_face_px": self._recipe.mined_face_px, **thresholds})
-        miner = Miner(config, self._networks, self._device)
+        miner = Miner(config, cascade_on(self._device, self._networks))
         scenes = self._material.mined
         for scene in scenes:
             if self._stopping:

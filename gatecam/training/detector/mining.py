@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from gatecam.types import Floats, Image
 from gatecam.vision.detector.cascade import Candidates, CascadeDetector
-from gatecam.vision.detector.networks import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, ONet, RNet
 from gatecam.vision.detector.pyramid import Picture
+from gatecam.vision.detector.sizes import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE, Network
 
 # Low thresholds let more mistakes through than in use, so that the next network sees more of them.
 MINED_THRESHOLDS = {
@@ -23,17 +22,15 @@ NOTHING = np.zeros((0, 5), np.float32)
 class Miner(CascadeDetector):
     """Runs a cascade only up to R-Net or O-Net."""
 
-    @torch.inference_mode()
     def candidates(self, image: Image, after: str) -> Floats:
         """Return the candidates (k, 5) with scores that remain of a picture after "pnet" or "rnet"."""
         return _rows(self._handed_on([Picture(image)], after))
 
-    @torch.inference_mode()
     def judged_by(self, image: Image, network: str) -> Floats:
         """Return the candidates (k, 5) that "rnet" or "onet" gets of a picture, with its own scores."""
         pictures = [Picture(image)]
         found = self._handed_on(pictures, BEFORE[network])
-        net: RNet | ONet = getattr(self._nets, network)
+        net: Network = getattr(self._nets, network)
         size, margin = (R_SIZE, R_MARGIN) if network == "rnet" else (O_SIZE, O_MARGIN)
         outputs, _ = self._outputs(net, pictures, found, size, margin)
         return _rows(found.moved(found.boxes, outputs[:, 0]))

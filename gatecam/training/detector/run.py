@@ -15,7 +15,7 @@ from gatecam.training.detector.validation import set_operating_point, validate
 from gatecam.training.provenance import provenance, timed
 from gatecam.training.runs import held_out_by, print_saved, train_with_bar
 from gatecam.vision.detector.build import save_detector
-from gatecam.vision.detector.networks import ARCHITECTURE
+from gatecam.vision.detector.sizes import ARCHITECTURE
 from gatecam.vision.device import pick_device
 from gatecam.vision.weights import DetectorSpec
 

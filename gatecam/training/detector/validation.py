@@ -20,6 +20,7 @@ from gatecam.training.scores.matching import SAME_FACE_IOU, Match, Truth, match
 from gatecam.types import Floats
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.networks import Networks
+from gatecam.vision.on_torch import cascade_on
 
 KEPT_SHARE = 0.998  # share of the remaining faces that P-Net and R-Net must each keep
 LOWEST = {"pnet": 0.02, "rnet": 0.02, "onet": 0.1}  # lower limits of the thresholds
@@ -57,7 +58,7 @@ def validate(
     """
     if after == "onet":
         return _of_faces(networks, held_out, device, progress)
-    kept = _best_scores(Miner(_config(), networks, device), after, held_out, progress)
+    kept = _best_scores(Miner(_config(), cascade_on(device, networks)), after, held_out, progress)
     found = np.concatenate(kept.scores) > 0
     return {"recall": float(found.mean()), "candidates": kept.candidates / len(held_out.scenes)}
 
@@ -80,7 +81,7 @@ def _of_faces(
 def _matches(
     networks: Networks, config: DetectorConfig, held_out: HeldOut, device: torch.device, progress: Progress
 ) -> list[Match]:
-    detector = CascadeDetector(config, networks, device)
+    detector = CascadeDetector(config, cascade_on(device, networks))
     matches = []
     for scene, truth in zip(held_out.scenes, held_out.truths, strict=True):
         (found,) = detector.detect([scene.image])
@@ -140,13 +141,11 @@ def set_operating_point(
     default = _config()
     usual = {"pnet": default.pnet_threshold, "rnet": default.rnet_threshold, "onet": default.onet_threshold}
     lowered = {name: _config(**{f"{name}_threshold": low}) for name, low in LOWEST.items()}
-    before = {}
+    before, on_device = {}, cascade_on(device, networks)
     for name in ("pnet", "rnet"):
-        scores = np.concatenate(
-            _best_scores(Miner(lowered[name], networks, device), name, held_out, tick).scores
-        )
+        scores = np.concatenate(_best_scores(Miner(lowered[name], on_device), name, held_out, tick).scores)
         if name in BEFORE:
-            earlier = _best_scores(Miner(default, networks, device), BEFORE[name], held_out, tick).scores
+            earlier = _best_scores(Miner(default, on_device), BEFORE[name], held_out, tick).scores
             scores = scores[np.concatenate(earlier) > 0]
         before[name] = _kept_threshold(scores, usual[name])
         _shift(networks, name, before[name], usual[name])

@@ -13,8 +13,9 @@ from gatecam.training.data.rows import UNKNOWN
 from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened, turn
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats, Image
-from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
-from gatecam.vision.detector.pyramid import Picture, normalised
+from gatecam.vision.detector.pyramid import Picture
+from gatecam.vision.detector.sizes import CELL_FACE_PX, FACE_PX, STRIDE_PX
+from gatecam.vision.on_torch import normalised
 
 WINDOW_PX = 160  # px of the level
 CELLS = WINDOW_PX // STRIDE_PX

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gatecam.training.data.rows import HEAD_LABELS, UNKNOWN
@@ -52,8 +51,7 @@ class JointScore:
 def classify_found(classifier: FaceClassifier, image: Image, m: Match) -> Said:
     """Classify the found faces of a picture from the detector's boxes, as in live operation."""
     boxes = [(d.box.x1, d.box.y1, d.box.x2, d.box.y2) for d in m.found if d is not None]
-    pixels = torch.from_numpy(np.require(image, requirements=("C", "W")))
-    said = iter(classifier.classify([pixels], [torch.tensor(boxes).reshape(-1, 4)]))
+    said = iter(classifier.classify([image], [np.array(boxes, np.float32).reshape(-1, 4)]))
     return tuple(None if d is None else next(said) for d in m.found)
 
 

@@ -23,7 +23,7 @@ from gatecam.vision.classifier import load_classifier
 from gatecam.vision.crops import CropSpec
 from gatecam.vision.device import pick_device
 from gatecam.vision.network import FaceNetwork
-from gatecam.vision.weights import ModelSpec, find_weights, load_weights, save_weights
+from gatecam.vision.weights import ModelSpec, find_weights, load_stored, load_weights, save_weights
 
 Held = Sequence[tuple[Collection, Faces]]
 
@@ -146,7 +146,7 @@ def _fit(weights: str, spec: ModelSpec, sets: Sequence[Judged]) -> tuple[ModelSp
     path = find_weights(weights)
     tensors, _ = load_weights(path)
     temperature = {**spec.temperature, **{head: value for head, (value, _) in fitted.items()}}
-    spec = save_weights(path, tensors, replace(spec, temperature=temperature))
+    spec = save_weights(path, tensors, replace(spec, temperature=temperature), load_stored(path).graphs)
     print(f"spec: {path.with_suffix('.json')}")
     return spec, {head: faces for head, (_, faces) in fitted.items()}
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from gatecam.errors import ModelError
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Image
-from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.detector.cascade import CascadeDetector
-from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, CompiledNetworks, Networks
-from gatecam.vision.device import Backend, placed
+from gatecam.vision.detector.sizes import ARCHITECTURE, MEAN, O_SIZE, R_SIZE, STD, CompiledNetworks
+from gatecam.vision.device import Backend
 from gatecam.vision.openvino import OpenVinoNetwork
-from gatecam.vision.weights import DetectorSpec, find_weights, load_detector_weights, save_weights
+from gatecam.vision.weights import (
+    DetectorSpec,
+    find_weights,
+    load_detector_weights,
+    load_stored,
+    make_graphs,
+    read_detector_spec,
+    save_weights,
+)
+
+if TYPE_CHECKING:
+    from gatecam.vision.detector.networks import Networks
 
 STOCK = "stock"  # the weights that facenet-pytorch bundles
 
@@ -53,23 +61,40 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
         ModelError: its weights are missing, changed or of another kind.
     """
     if config.weights == STOCK:
-        # imports all of torchvision, which takes a second
         from gatecam.vision.detector.stock import StockDetector
 
         return StockDetector(config, backend.device)
-    networks, _ = load_detector(find_weights(config.weights, "detector.weights"))
+    path = find_weights(config.weights, "detector.weights")
     if backend.name == "openvino":
-        return CascadeDetector(config, compiled(networks, backend.threads), backend.device)
-    on_torch = CompiledNetworks(*(placed(network, backend) for network in networks.children()))
-    return CascadeDetector(config, on_torch, backend.device)
+        return CascadeDetector(config, _compiled(path, backend.threads))
+    from gatecam.vision.on_torch import cascade_on
+
+    networks, _ = load_detector(path)
+    return CascadeDetector(config, cascade_on(backend.device, networks, is_half=backend.name == "cuda"))
 
 
-def compiled(networks: Networks, threads: int | None = None) -> CompiledNetworks:
-    """Compile the networks for OpenVINO."""
-    return CompiledNetworks(
-        OpenVinoNetwork(networks.pnet, torch.zeros(1, 3, 64, 64), True, threads),
-        OpenVinoNetwork(networks.rnet, torch.zeros(2, 3, R_SIZE, R_SIZE), threads=threads, is_small=True),
-        OpenVinoNetwork(networks.onet, torch.zeros(2, 3, O_SIZE, O_SIZE), threads=threads, is_small=True),
+def _compiled(path: Path, threads: int | None) -> CompiledNetworks:
+    """Compile the networks of a weights file for OpenVINO.
+
+    Raises:
+        DeviceError: OpenVINO cannot run them.
+        ModelError: the file or its spec is missing, changed or of another kind.
+    """
+    spec, stored = read_detector_spec(path), load_stored(path)
+    tensors, graphs = stored.tensors, stored.graphs or make_graphs(path, spec)
+    try:
+        return CompiledNetworks(
+            OpenVinoNetwork(graphs["pnet"], tensors, None, (MEAN, STD), threads),
+            OpenVinoNetwork(graphs["rnet"], tensors, R_SIZE, (MEAN, STD), threads, is_small=True),
+            OpenVinoNetwork(graphs["onet"], tensors, O_SIZE, (MEAN, STD), threads, is_small=True),
+        )
+    except ModelError as error:
+        raise _unfit(path) from error
+
+
+def _unfit(path: Path) -> ModelError:
+    return ModelError(
+        f"{path}: its tensors do not fit {ARCHITECTURE}. Give weights made by `gatecam train-detector`."
     )
 
 
@@ -79,24 +104,20 @@ def load_detector(path: Path) -> tuple[Networks, DetectorSpec]:
     Raises:
         ModelError: the file or its spec is missing, changed or of another kind.
     """
+    from gatecam.vision.detector.networks import Networks, folded
+
     tensors, spec = load_detector_weights(path)
-    networks = _folded(Networks())
+    networks = folded(Networks())
     try:
         networks.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(
-            f"{path}: its tensors do not fit {ARCHITECTURE}. Give weights made by `gatecam train-detector`."
-        ) from error
+        raise _unfit(path) from error
     return networks, spec
 
 
 def save_detector(path: Path, networks: Networks, spec: DetectorSpec) -> DetectorSpec:
     """Write networks with folded batch norms, and their spec. Return the spec with the hash."""
-    return save_weights(path, _folded(networks).state_dict(), spec)
+    from gatecam.vision.detector.networks import folded
+    from gatecam.vision.graphs import graphs_to_store
 
-
-def _folded(networks: Networks) -> Networks:
-    """Switch the networks to inference and fold their batch norms, in place. Return the same networks."""
-    for network in networks.eval().children():
-        fold_batch_norms(network)
-    return networks
+    return save_weights(path, folded(networks).state_dict(), spec, graphs_to_store(spec))

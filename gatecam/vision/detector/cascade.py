@@ -4,8 +4,8 @@
                                                  crops ─► R-Net ─► NMS ◄─┘
     hints (boxes of the frame before) ───────────────────────┴► crops ─► O-Net ─► NMS
 
-OpenCV cuts crops and numpy sorts boxes on the CPU, because torch's calls cost more for so few numbers (ADR
-10). Each network is a callable that runs on torch (CPU or GPU) or on OpenVINO.
+OpenCV cuts crops and suppresses boxes, and numpy sorts them, because torch's calls cost more for so few
+numbers (ADR 10). Each network is a callable that runs on torch (CPU or GPU) or on OpenVINO.
 """
 
 from __future__ import annotations
@@ -14,30 +14,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Floats, Image
-from gatecam.vision.detector.networks import (
+from gatecam.vision.detector.pyramid import GREY, Picture, Place, sheet_places
+from gatecam.vision.detector.sizes import (
     CELL_FACE_PX,
     FACE_PX,
     O_MARGIN,
+    O_OUTPUTS,
     O_SIZE,
     R_MARGIN,
+    R_OUTPUTS,
     R_SIZE,
     STRIDE_PX,
     CompiledNetworks,
     Network,
-    Networks,
-    ONet,
-    RNet,
 )
-from gatecam.vision.detector.pyramid import GREY, Picture, Place, normalised, sheet_places
 from gatecam.vision.memory import Trimmer
-from gatecam.vision.ops import nms
 
 NMS_CANDIDATES, PNET_KEPT, RNET_KEPT = 400, 128, 96  # boxes per frame: before NMS, then after each NMS
 P_IOU, R_IOU = 0.6, 0.6  # NMS removes the weaker of two boxes above this IoU
@@ -117,25 +114,18 @@ class CascadeDetector:
 
     Args:
         config: thresholds and the smallest face.
-        networks: the networks with their weights.
-        device: where torch runs the networks. The frames stay on the CPU.
+        networks: the networks with their weights, on a backend. The frames stay on the CPU.
     """
 
-    def __init__(
-        self, config: DetectorConfig, networks: Networks | CompiledNetworks, device: torch.device
-    ) -> None:
+    def __init__(self, config: DetectorConfig, networks: CompiledNetworks) -> None:
         self._config = config
-        self._device = device
-        self._nets: Networks | CompiledNetworks = networks
-        if isinstance(networks, Networks):
-            self._nets = networks.to(device).to(memory_format=torch.channels_last).eval()
+        self._nets = networks
         self._trimmer = Trimmer()
 
     def apply(self, config: DetectorConfig) -> None:
         """Use new thresholds and a new smallest face from the next frame on."""
         self._config = config
 
-    @torch.inference_mode()
     def detect(
         self,
         images: Sequence[Image],
@@ -180,10 +170,10 @@ class CascadeDetector:
             for place in sheet.places:
                 level = pictures[i].level(place.scale, (place.height, place.width))
                 pixels[row, place.y : place.y + place.height, place.x : place.x + place.width] = level
-        logits, offsets = self._nets.pnet(self._uploaded(pixels))
-        scores = logits.flatten(1).sigmoid().cpu().numpy()  # (n, C)
+        logits, offsets = self._nets.pnet(pixels)
+        scores = _sigmoid(logits.reshape(len(frames), -1))  # (n, C)
         rows, cells = np.nonzero((scores >= self._config.pnet_threshold) & sheet.within)
-        moves = offsets.flatten(2).permute(0, 2, 1).cpu().numpy()[rows, cells]
+        moves = offsets.reshape(len(frames), 4, -1)[rows, :, cells]
         boxes = sheet.squares[cells] + moves * sheet.sides[cells]
         found = Candidates(np.array(frames, np.int64)[rows], boxes, scores[rows, cells])
         return _thinned(found, NMS_CANDIDATES, P_IOU, PNET_KEPT)
@@ -236,19 +226,15 @@ class CascadeDetector:
             The outputs (N, 1 + m) with the score first, and the squares (N, 4) that the network saw.
         """
         squares = crop_squares(found.boxes, margin)
-        parts = [np.zeros((0, RNet.outputs if size == R_SIZE else ONet.outputs), np.float32)]
+        parts = [np.zeros((0, R_OUTPUTS if size == R_SIZE else O_OUTPUTS), np.float32)]
         for start in range(0, len(squares), CHUNK):
             part = slice(start, start + CHUNK)
             pixels = np.empty((len(squares[part]), size, size, 3), np.uint8)
             for frame, square, out in zip(found.frames[part], squares[part], pixels, strict=True):
                 pictures[frame].cut(square, out)
-            logits, *others = net(self._uploaded(pixels))
-            parts.append(torch.cat([logits.sigmoid()[:, None], *others], 1).cpu().numpy())
+            logits, *others = net(pixels)
+            parts.append(np.concatenate([_sigmoid(logits)[:, None], *others], 1))
         return np.concatenate(parts), squares
-
-    def _uploaded(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Convert (n, H, W, 3) uint8 to the networks' input: (n, 3, H, W) float in channels-last memory."""
-        return normalised(torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2))
 
 
 def crop_squares(boxes: Floats, margin: float) -> Floats:
@@ -256,6 +242,11 @@ def crop_squares(boxes: Floats, margin: float) -> Floats:
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) * ((1 + margin) / 2)
     return np.concatenate([middle - half, middle + half], 1)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    """Return the probabilities of logits. The formula with tanh cannot overflow."""
+    return np.asarray(0.5 * np.tanh(0.5 * logits) + 0.5)
 
 
 def _hinted(hints: Hints) -> Candidates:
@@ -285,12 +276,13 @@ def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candi
     """Apply NMS with threshold `iou` to the best `considered` boxes of each frame. Keep at most `kept` of
     them.
     """
-    rows = [rows[:considered] for rows in _by_frame(found)]
-    apart = [
-        best[nms(torch.from_numpy(found.boxes[best]), torch.from_numpy(found.scores[best]), iou).numpy()]
-        for best in rows
-    ]
-    return found.at(np.concatenate([best[:kept] for best in apart]) if apart else np.zeros(0, np.int64))
+    sides = np.concatenate([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]], 1)
+    apart = [np.zeros(0, np.int64)]
+    for rows in _by_frame(found):
+        best = rows[:considered]
+        chosen = cv2.dnn.NMSBoxes(sides[best], found.scores[best], 0.0, iou)  # type: ignore[arg-type]
+        apart.append(best[np.asarray(chosen, np.int64)][:kept])
+    return found.at(np.concatenate(apart))
 
 
 def _apart(boxes: Floats) -> list[int]:

@@ -6,17 +6,10 @@ five landmarks. Each network sees some of the face's surroundings, because a mas
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
-ARCHITECTURE = "gatecam-cascade/1"  # the architecture that the spec of these weights must name
-STRIDE_PX = 8  # distance between P-Net's cells
-CELL_FACE_PX = 22.0  # side of the square around a P-Net cell, from which the cell's box offsets are measured
-FACE_PX = 16  # smallest face that P-Net detects, in px of its level. The largest is twice that.
-R_SIZE, O_SIZE = 24, 48
-R_MARGIN, O_MARGIN = 0.3, 0.3  # added around a box, in parts of its side
+from gatecam.vision.backbone import fold_batch_norms
+from gatecam.vision.detector.sizes import O_OUTPUTS, R_OUTPUTS
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -50,13 +43,11 @@ class RNet(nn.Module):
     A box is the offset of its corners from the crop's square, in parts of its side.
     """
 
-    outputs = 5
-
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(_conv(3, 32, 2), _conv(32, 48), _conv(48, 64, 2), _conv(64, 64))
         self.dense = nn.Sequential(nn.Flatten(), nn.Linear(64 * 6 * 6, 128), nn.ReLU(inplace=True))
-        self.head = nn.Linear(128, self.outputs)
+        self.head = nn.Linear(128, R_OUTPUTS)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits and boxes of the crops."""
@@ -70,8 +61,6 @@ class ONet(nn.Module):
     The landmarks are five pairs x, y in parts of the crop's square.
     """
 
-    outputs = 15
-
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
@@ -83,7 +72,7 @@ class ONet(nn.Module):
             _conv(128, 128),
         )
         self.dense = nn.Sequential(nn.Flatten(), nn.Linear(128 * 6 * 6, 256), nn.ReLU(inplace=True))
-        self.head = nn.Linear(256, self.outputs)
+        self.head = nn.Linear(256, O_OUTPUTS)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the logits, boxes and landmarks of the crops."""
@@ -99,13 +88,8 @@ class Networks(nn.Module):
         self.pnet, self.rnet, self.onet = PNet(), RNet(), ONet()
 
 
-Network = Callable[[Tensor], tuple[Tensor, ...]]  # a torch module, or a callable that runs it on a backend
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledNetworks:
-    """Holds the three networks as callables of a backend."""
-
-    pnet: Network
-    rnet: Network
-    onet: Network
+def folded(networks: Networks) -> Networks:
+    """Switch the networks to inference and fold their batch norms, in place. Return the same networks."""
+    for network in networks.eval().children():
+        fold_batch_norms(network)
+    return networks

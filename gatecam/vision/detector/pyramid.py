@@ -13,13 +13,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as nnf
-from torch import Tensor
 
 from gatecam.types import Floats, Image
 
-MEAN, STD = 127.5, 128.0  # of pixels, for the networks
 GREY = 127  # fills empty parts; close to 0 after normalisation
 # grid (P-Net's stride) and gap of the levels on a sheet, so that one hardly affects another
 ALIGN_PX, GAP_PX = 8, 16
@@ -59,13 +55,17 @@ class Picture:
         return self._levels[depth]
 
     def level(self, scale: float, size: tuple[int, int]) -> Image:
-        """Return the picture at `scale`, resized to `size`: (height, width, 3) uint8."""
+        """Return the picture at `scale`, resized to `size`: (height, width, 3) uint8.
+
+        Each pixel is the mean of those that it covers, as in the levels. A side may be a pixel longer than
+        the level's, because halves of odd sides are rounded.
+        """
         level = self._level(min(level_depth(scale), self._deepest))
         if level.shape[:2] == size:
             return level
-        pixels = torch.from_numpy(np.require(level, requirements=("C", "W"))).permute(2, 0, 1)[None]
+        shrinks = level.shape[0] > size[0]
         return np.asarray(
-            nnf.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+            cv2.resize(level, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         )
 
     def cut(self, square: Floats, out: Image) -> None:
@@ -89,11 +89,6 @@ class Picture:
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(GREY, GREY, GREY),
         )
-
-
-def normalised(pixels: Tensor) -> Tensor:
-    """Return pixels normalised for the networks. Float pixels are changed in place to save memory."""
-    return pixels.float().sub_(MEAN).mul_(1 / STD)
 
 
 def levels_of(height: int, width: int) -> int:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gatecam.labels import CLASS_COUNT, class_id
+from gatecam.labels import CLASS_COUNT, HEADS, class_id
 from gatecam.training.classifier.losses import (
     FOCAL_GAMMA,
     YEARS_BINS,
@@ -19,7 +19,6 @@ from gatecam.training.classifier.losses import (
     joint_labels,
     years_loss,
 )
-from gatecam.vision.network import HEADS
 
 
 def batch_of(

@@ -21,7 +21,8 @@ from gatecam.training.detector.validation import HeldOut
 from gatecam.training.runs import schedule
 from gatecam.types import Box
 from gatecam.vision.detector.build import load_detector, save_detector
-from gatecam.vision.detector.networks import ARCHITECTURE, Networks
+from gatecam.vision.detector.networks import Networks
+from gatecam.vision.detector.sizes import ARCHITECTURE
 from gatecam.vision.weights import DetectorSpec
 from tests.training.portrait_scenes import BOX, empty_scene_of, portrait_scene_of
 

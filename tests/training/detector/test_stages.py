@@ -11,7 +11,8 @@ import torch
 from gatecam.training.detector.candidates import Crops
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.stages import Learner, Stage
-from gatecam.vision.detector.networks import R_SIZE, RNet
+from gatecam.vision.detector.networks import RNet
+from gatecam.vision.detector.sizes import R_SIZE
 
 CPU = torch.device("cpu")
 RECIPE = DetectorRecipe(precision="fp32", learning_rate=1e-3)

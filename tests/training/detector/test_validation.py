@@ -23,6 +23,7 @@ from gatecam.training.detector.validation import (
 from gatecam.training.scores.matching import LabelledFace, Truth
 from gatecam.types import Box, Detection
 from gatecam.vision.detector.networks import Networks
+from gatecam.vision.on_torch import cascade_on
 from tests.training.portrait_scenes import empty_scene_of
 
 CPU = torch.device("cpu")
@@ -112,7 +113,7 @@ def test_faces_are_scored_as_evaluation_does(shouting, held_out, monkeypatch):
     said = {0.7: [Detection(FACE, 0.9, None)], 0.02: [Detection(FACE, 0.9, None)] * 2}
 
     class Sure:
-        def __init__(self, config, networks, device) -> None:
+        def __init__(self, config, networks) -> None:
             self._found = said[config.onet_threshold]
 
         def detect(self, images):
@@ -128,7 +129,7 @@ def test_faces_are_scored_as_evaluation_does(shouting, held_out, monkeypatch):
 
 def test_what_is_handed_on_is_what_the_next_network_is_asked(shouting):
     image = np.full((160, 160, 3), 127, np.uint8)
-    miner = Miner(DetectorConfig(min_face_px=32), shouting, CPU)
+    miner = Miner(DetectorConfig(min_face_px=32), cascade_on(CPU, shouting))
     proposed, refined = (miner.candidates(image, after) for after in ("pnet", "rnet"))
     assert proposed.shape[1] == 5
     assert 0 < len(refined) <= len(proposed)
@@ -142,6 +143,6 @@ def test_what_is_handed_on_is_what_the_next_network_is_asked(shouting):
 @pytest.mark.parametrize("side", [1, 6])
 def test_a_picture_too_small_to_search_holds_nothing(shouting, side):
     image = np.zeros((side, side, 3), np.uint8)
-    miner = Miner(DetectorConfig(), shouting, CPU)
+    miner = Miner(DetectorConfig(), cascade_on(CPU, shouting))
     assert miner.candidates(image, "rnet").shape == (0, 5)
     assert miner.judged_by(image, "onet").shape == (0, 5)

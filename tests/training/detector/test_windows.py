@@ -16,7 +16,7 @@ from gatecam.training.detector.windows import (
     _targets,
     windows,
 )
-from gatecam.vision.detector.networks import CELL_FACE_PX, FACE_PX, STRIDE_PX
+from gatecam.vision.detector.sizes import CELL_FACE_PX, FACE_PX, STRIDE_PX
 from tests.training.portrait_scenes import empty_scene_of, portrait_scene_of
 
 

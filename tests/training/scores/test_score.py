@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from gatecam.errors import DataError
-from gatecam.labels import class_id
+from gatecam.labels import HEADS, class_id
 from gatecam.training.classifier.augment import patch_of, plain_crop
 from gatecam.training.scores.score import BATCH, CLASS_LABELS, class_logits, logits_of, score_head, scored
 from gatecam.vision.crops import CropSpec
-from gatecam.vision.network import HEADS, build_network
+from gatecam.vision.network import build_network
 
 CROP = CropSpec(size=64, margin=0.3, mean=127.5, std=128.0)
 # true 0 0 0 0 | 1 1 1 | 2; predicted 0 0 0 1 | 1 1 2 | 2

@@ -13,7 +13,9 @@ from gatecam.geometry import iou
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Image
 from gatecam.vision.detector.cascade import CascadeDetector, crop_squares
-from gatecam.vision.detector.networks import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX, Networks
+from gatecam.vision.detector.networks import Networks
+from gatecam.vision.detector.sizes import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX
+from gatecam.vision.on_torch import cascade_on
 
 CPU = torch.device("cpu")
 
@@ -76,7 +78,7 @@ def frame(*faces: tuple[int, int, int], height: int = 240, width: int = 320) -> 
 def detector(**changed: float) -> tuple[CascadeDetector, Networks]:
     networks = networks_of_red()
     settings = {"min_face_px": 32, "rnet_threshold": 0.6, **changed}
-    return CascadeDetector(DetectorConfig.model_validate(settings), networks, CPU), networks
+    return CascadeDetector(DetectorConfig.model_validate(settings), cascade_on(CPU, networks)), networks
 
 
 def boxes(faces: Sequence) -> list[list[float]]:
@@ -157,6 +159,7 @@ def test_an_unsure_candidate_is_judged_again_at_its_corrected_box():
     for later, x1, score in ((3.0, twice, 0.9526), (-3.0, once, 0.5)):
         found, networks = detector(onet_threshold=0.4)
         networks.onet = MovesRight(later)
+        found._nets = cascade_on(CPU, networks)
         ((face,),) = found.detect([frame()], [[hint]])
         assert face.box.x1 == pytest.approx(x1, abs=1e-3)
         assert face.score == pytest.approx(score, abs=1e-3)

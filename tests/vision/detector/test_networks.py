@@ -12,7 +12,8 @@ from gatecam.errors import ModelError
 from gatecam.settings.schema import DetectorConfig
 from gatecam.vision.detector.build import build_detector, load_detector, save_detector
 from gatecam.vision.detector.cascade import CascadeDetector
-from gatecam.vision.detector.networks import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX, Networks
+from gatecam.vision.detector.networks import Networks
+from gatecam.vision.detector.sizes import ARCHITECTURE, O_SIZE, R_SIZE, STRIDE_PX
 from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import Backend
 from gatecam.vision.weights import DetectorSpec

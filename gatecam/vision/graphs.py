@@ -1,0 +1,134 @@
+"""Make the graphs that let OpenVINO compute networks without torch, and store them in weights files.
+
+A graph describes a network's layers. Its weights are inputs, which `vision/openvino.py` replaces by the
+tensors of the weights file. So a graph depends on the architecture alone, and new weights of the same
+architecture get the same one. It travels in the metadata of the weights file, under the file's hash.
+
+`python -m gatecam.vision.graphs FILE...` stores the graphs in weights files that lack them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gatecam.errors import DeviceError, ModelError
+from gatecam.vision.detector.networks import Networks, folded
+from gatecam.vision.detector.sizes import O_SIZE, R_SIZE
+from gatecam.vision.network import ByHead, build_from_spec
+from gatecam.vision.openvino import PIXELS, cannot_run, import_openvino, pack_graph
+from gatecam.vision.weights import (
+    DetectorSpec,
+    ModelSpec,
+    load_detector_weights,
+    load_stored,
+    load_weights,
+    save_weights,
+)
+
+log = logging.getLogger(__name__)
+
+P_EXAMPLE_PX = 64  # side of P-Net's example. Its graph takes any size.
+
+
+def graphs_to_store(spec: ModelSpec | DetectorSpec) -> dict[str, str]:
+    """Return the graphs by network, or none where OpenVINO is missing or cannot compute the network.
+
+    Weights without graphs work too, but loading them with OpenVINO imports torch.
+    """
+    try:
+        return graphs_of(spec)
+    except DeviceError as error:
+        log.warning("The weights get no graphs for OpenVINO, so it needs torch to load them: %s", error)
+        return {}
+
+
+def graphs_of(spec: ModelSpec | DetectorSpec) -> dict[str, str]:
+    """Return the graphs of the networks that a spec describes: "classifier", or "pnet", "rnet" and "onet".
+
+    Raises:
+        DeviceError: OpenVINO is not installed, or cannot compute the network.
+        ModelError: there is no such network.
+    """
+    try:
+        if isinstance(spec, ModelSpec):
+            return {"classifier": _classifier_graph(spec.architecture, spec.crop.size)}
+        return dict(_detector_graphs())
+    except ModelError:
+        raise
+    except Exception as error:  # a broken build, or a layer that OpenVINO lacks, raises any kind of error
+        raise cannot_run(error) from error
+
+
+@lru_cache(maxsize=4)
+def _classifier_graph(architecture: str, size: int) -> str:
+    return _graph(ByHead(build_from_spec(architecture)), "", size)
+
+
+@lru_cache(maxsize=1)
+def _detector_graphs() -> tuple[tuple[str, str], ...]:
+    networks = folded(Networks())
+    sides = {"pnet": P_EXAMPLE_PX, "rnet": R_SIZE, "onet": O_SIZE}
+    return tuple((name, _graph(getattr(networks, name), f"{name}.", side)) for name, side in sides.items())
+
+
+def _graph(network: nn.Module, prefix: str, size: int) -> str:
+    """Trace a network for pixels (n, 3, size, size), and return its graph with the weights as inputs.
+
+    Args:
+        network: the module, whose weights may be random. It is of no use afterwards.
+        prefix: stands before the names of its tensors in the weights file.
+        size: height and width of the example.
+    """
+    tensors = {
+        name: tensor for name, tensor in network.eval().state_dict().items() if tensor.is_floating_point()
+    }
+
+    def compute(pixels: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        for name, weight in zip(tensors, weights, strict=True):
+            owner, _, own_name = name.rpartition(".")
+            network.get_submodule(owner).__dict__[own_name] = weight  # hides the parameter of that name
+        outputs: tuple[Tensor, ...] = network(pixels)
+        return outputs
+
+    openvino = import_openvino()
+    example = (torch.zeros(2, 3, size, size), *tensors.values())
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # torch warns that tracing is deprecated
+        # The check traces a second time, which takes as long as everything else.
+        traced = torch.jit.trace(compute, example, check_trace=False)  # type: ignore[no-untyped-call]
+        model = openvino.convert_model(traced)
+    names = [PIXELS, *(prefix + name.removeprefix(ByHead.PREFIX) for name in tensors)]
+    shapes = [openvino.PartialShape([-1, 3, -1, -1]), *(openvino.PartialShape(t.shape) for t in example[1:])]
+    for given, name, shape in zip(model.inputs, names, shapes, strict=True):
+        given.get_node().set_friendly_name(name)
+        given.get_node().set_partial_shape(shape)
+    model.validate_nodes_and_infer_types()
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("graph.xml", "graph.bin")]
+        openvino.serialize(model, *files)
+        return pack_graph(*(file.read_bytes() for file in files))
+
+
+def main(paths: list[str]) -> None:
+    """Store the graphs in weights files, and write their specs with the new hash."""
+    for path in map(Path, paths):
+        is_detector = any(name.startswith("pnet.") for name in load_stored(path).tensors)
+        if is_detector:
+            tensors, detector = load_detector_weights(path)
+            save_weights(path, tensors, detector, graphs_of(detector))
+        else:
+            tensors, classifier = load_weights(path)
+            save_weights(path, tensors, classifier, graphs_of(classifier))
+        print(f"{path}: has its graphs")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
