@@ -49,6 +49,7 @@ def _erase(config: Path | None, yes: bool) -> None:
     """Erase events, pictures, totals, the event log and damaged stores that were set aside."""
     from gatecam.app import evidence_folder, open_stores, store_path
     from gatecam.cli.state import find_state
+    from gatecam.store.audit import Act, command_actor
     from gatecam.store.kept import kept_files
 
     settings = find_state(config, "gatecam privacy --erase").config
@@ -64,7 +65,9 @@ def _erase(config: Path | None, yes: bool) -> None:
             typer.echo("Nothing was erased.")
             raise typer.Exit(1)
         for store in stores:
-            typer.echo(f"{store.name}: {store.erase()} events and all totals erased.")
+            gone = store.erase()
+            typer.echo(f"{store.name}: {gone} events and all totals erased.")
+            store.audit.note(command_actor(), Act.ERASURE, "events", before=str(gone))
     if pictures.files():
         typer.echo(f"{pictures.path}: {pictures.erase()} pictures and videos of alerts erased.")
     for file in files:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
@@ -17,9 +17,11 @@ from gatecam.errors import OutputError
 from gatecam.notify.table import csv_parts
 from gatecam.pictures.messages import MESSAGES
 from gatecam.pictures.snapshots import read_facts, small_jpeg
+from gatecam.store.audit import Act
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Answer, EventKind, StoredEvent
+from gatecam.web.guard import actor_of
 
 MOST_EVENTS = 500
 THUMB_PX = 160
@@ -123,11 +125,12 @@ def events_router(kept: Kept) -> APIRouter:
         return {"events": [kept.listed(stored) for stored in found], "more": len(found) == asked.limit}
 
     @router.get("/api/events.csv")
-    def events_csv(asked: Annotated[Asked, Query()]) -> Response:
+    def events_csv(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """Return all selected events as CSV, oldest first."""
         headers = {"Content-Disposition": 'attachment; filename="gatecam-events.csv"'}
         wanted = asked.filter()
         answered(lambda: kept.store.find(wanted, 1))
+        kept.store.audit.note(actor_of(request), Act.EXPORT, "gatecam-events.csv")
         return StreamingResponse(csv_parts(kept.store.every(wanted)), media_type="text/csv", headers=headers)
 
     @router.get("/api/events/{event_id}")

@@ -180,6 +180,10 @@ def test_erasing_leaves_nothing(gatecam, kept, tmp_path, monkeypatch):
     assert (tmp_path / "log.jsonl").read_text() == ""
     assert not (kept.parent / "events.sqlite3.damaged-1").exists()
     assert gatecam("events", "--format", "json").out == ""
+    with closing(EventStore(SqliteDatabase(kept))) as store:
+        (entry,) = store.audit.latest(10)
+    assert (entry.act, entry.subject, entry.before) == (Act.ERASURE, "events", "3")
+    assert entry.actor.name.startswith("command:")
 
 
 def test_a_store_that_was_set_aside_is_brought_back(gatecam, kept):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ pytest.importorskip("fastapi")
 from prometheus_client.parser import text_string_to_metric_families
 
 from gatecam.settings.schema import Config
+from gatecam.types import EventKind, Verdict
 from gatecam.web.site import build_app
 from tests.web.conftest import METRICS_BEARER, TOKENS, Browser
 
@@ -70,3 +74,42 @@ def test_without_its_library_it_says_what_to_install(behind, monkeypatch):
         "/metrics needs the extra [metrics]: install it with `pip install 'gatecam[metrics]'`.\n",
     )
     assert browser.ask("GET", "/metrics").status_code == 401
+
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
+SELECTOR = re.compile(r"(gatecam_\w+)(?:{([^}]*)})?")
+VALUES = {
+    "verdict": set(Verdict),
+    "kind": set(EventKind),
+    "stage": {"capture_to_decision"},
+    "camera": {"$camera"},
+}
+
+
+def queries() -> list[str]:
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return found + [
+        one["query"]["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"
+    ]
+
+
+def test_the_dashboard_asks_only_for_what_is_there(browser):
+    answer = browser.ask("GET", "/metrics", headers=METRICS_BEARER).text
+    families = text_string_to_metric_families(answer)
+    known = {sample.name: set(sample.labels) for family in families for sample in family.samples}
+    known |= {
+        "gatecam_memory_bytes": set(),
+        "gatecam_disk_free_bytes": set(),
+    }  # only real programs have these
+    for query in queries():
+        asked = SELECTOR.findall(query)
+        assert asked, query
+        assert query.count("(") == query.count(")"), query
+        for name, conditions in asked:
+            assert name in known, query
+            for label, value in re.findall(r'(\w+)=~?"([^"]*)"', conditions):
+                assert label in known[name], query
+                assert value in VALUES[label], query
+        for label in re.findall(r"by \((\w+)\)", query):
+            assert all(label in known[name] for name, _ in asked), query

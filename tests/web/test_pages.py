@@ -77,12 +77,14 @@ def test_what_cannot_be_asked_is_refused(browser):
             assert browser.ask("GET", f"{path}?{query}", headers=BEARER).status_code == 422, query
 
 
-def test_csv_holds_what_is_asked_and_computes_nothing(browser):
+def test_csv_holds_what_is_asked_and_computes_nothing(browser, behind):
     answer = get(browser, f"/api/events.csv?since_ms={ms(2.5)}")
     assert answer.headers["content-disposition"] == 'attachment; filename="gatecam-events.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["track_id"] for row in rows] == ["0", "1", "2"]
     assert {row["camera"] for row in rows} == {"'=gate"}
+    (entry,) = behind.store.audit.latest(10)
+    assert (entry.actor.name, entry.act) == ("token:operator", "export")
 
 
 def test_people_are_told_as_drawings_with_numbers(browser):
