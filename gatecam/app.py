@@ -392,7 +392,7 @@ def build_site(config: Config, running: Running) -> Site:
 
 
 def watch(
-    loaded: LoadedConfig, source: str | None, headless: bool, web: bool, stop: Stop
+    loaded: LoadedConfig, source: str | None, headless: bool, web: bool, stop: Stop, full_screen: bool = False
 ) -> tuple[People, Telemetry]:
     """Watch the cameras until `stop`, a key or the window's button ends it. Return who came and the times.
 
@@ -402,6 +402,7 @@ def watch(
         headless: whether to open no window.
         web: whether to serve the pages even if the settings do not say so.
         stop: passes on requests to end and to read the settings again.
+        full_screen: whether the window begins in full screen.
 
     Raises:
         CameraError: another gatecam uses a camera, or the only camera cannot be opened outside a service.
@@ -412,7 +413,7 @@ def watch(
         say(sentence, level=logging.WARNING)
     telemetry, people, notifier = Telemetry(), People(), Notifier()
     with ExitStack() as stack:
-        window = None if headless else open_window(stack)
+        window = None if headless else open_window(stack, full_screen)
         analyzer = build_analyzer(config, telemetry)
         troubles = Troubles()
         sinks = build_live_sinks(config, telemetry, window is None, troubles.note)

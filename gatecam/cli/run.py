@@ -31,6 +31,12 @@ def run(
     headless: Annotated[
         bool, typer.Option("--headless", help="Open no window, and print events as JSON lines.")
     ] = False,
+    full_screen: Annotated[
+        bool,
+        typer.Option(
+            "--full-screen", help="Let the window fill the screen. The key f turns this on and off."
+        ),
+    ] = False,
     web: Annotated[
         bool, typer.Option("--web", help="Serve the web pages: the door page and the operator's page.")
     ] = False,
@@ -56,7 +62,7 @@ def run(
                 require_camera(camera or loaded.config.camera.source)
             from gatecam.app import watch
 
-            people, telemetry = watch(loaded, camera, headless, web, stop)
+            people, telemetry = watch(loaded, camera, headless, web, stop, full_screen)
         except EndedEarly:
             if in_service():
                 forget_starts()

@@ -13,16 +13,20 @@ from gatecam.runtime.display import display_available
 from gatecam.types import Image
 
 QUIT_KEYS = (ord("q"), ord("Q"), 27)  # 27 is Esc
+FULL_SCREEN_KEYS = (ord("f"), ord("F"))
 TITLE = "gatecam"
 
 
 class Window:
-    """Shows pictures until the user closes the window. Call `display_available` first."""
+    """Shows pictures until the user closes the window. Call `display_available` first.
+
+    The window and the full screen, which the key f turns on and off, scale the picture and keep its shape.
+    """
 
     def __enter__(self) -> Window:
         os.environ.setdefault("QT_LOGGING_RULES", "*=false")  # Qt warns about fonts that it does not need
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        self._size = (0, 0)
+        self._size, self._is_full = (0, 0), False
         return self
 
     def __exit__(
@@ -35,7 +39,10 @@ class Window:
     def show(self, image: Image) -> bool:
         """Show an RGB picture. Return False after q, Esc or a click on the close button."""
         height, width = image.shape[:2]
-        if (width, height) != self._size:  # the first picture, or the number of cameras has changed
+        if (
+            width,
+            height,
+        ) != self._size and not self._is_full:  # the first picture, or the number of cameras has changed
             scale = min(1.0, 1600 / width, 900 / height)
             cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
             self._size = width, height
@@ -46,13 +53,21 @@ class Window:
         """Handle the window's input. Return False after q, Esc or a click on the close button."""
         try:
             key = cv2.waitKey(1) & 0xFF
+            if key in FULL_SCREEN_KEYS:
+                self.toggle_full_screen()
             return key not in QUIT_KEYS and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
         except cv2.error:  # Qt raises if the last window is already closed
             return False
 
+    def toggle_full_screen(self) -> None:
+        """Fill the screen with the window, or go back to the window's size. This needs a window manager."""
+        self._is_full = not self._is_full
+        wanted = cv2.WINDOW_FULLSCREEN if self._is_full else cv2.WINDOW_NORMAL
+        cv2.setWindowProperty(TITLE, cv2.WND_PROP_FULLSCREEN, wanted)
 
-def open_window(stack: ExitStack) -> Window | None:
-    """Open a window that closes with `stack`.
+
+def open_window(stack: ExitStack, full_screen: bool = False) -> Window | None:
+    """Open a window that closes with `stack`, and let it fill the screen if `full_screen` is set.
 
     Without a display, print a sentence to standard error and return None.
     """
@@ -60,4 +75,7 @@ def open_window(stack: ExitStack) -> Window | None:
     if not available:
         print(f"gatecam: no window ({reason}): go on without one, or set DISPLAY.", file=sys.stderr)
         return None
-    return stack.enter_context(Window())
+    window = stack.enter_context(Window())
+    if full_screen:
+        window.toggle_full_screen()
+    return window

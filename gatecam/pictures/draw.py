@@ -65,10 +65,10 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 class Banner:
     """Chooses the message on the screen, for `hold_s` seconds of frame time after an event.
 
-    The message is for the person whom the step addresses. So "Thank you" is shown only while everybody in
-    view wears a mask. While that person has no verdict, or nobody is in view, the message of the newest event
-    stays. A thank-you does not replace another person's alert that is still shown. Events about the camera
-    are not shown, because they do not concern visitors.
+    The message is for the person whom the step addresses, and stays as long as it holds for that person. So
+    "Thank you" is shown only while everybody in view wears a mask. While that person has no verdict, or
+    nobody is in view, the message of the newest event stays. A thank-you does not replace another person's
+    alert that is still shown. Events about the camera are not shown, because they do not concern visitors.
     """
 
     def __init__(self, hold_s: float = 3.0) -> None:
@@ -81,6 +81,8 @@ class Banner:
         time_s = step.frame.time_s
         if not 0 <= time_s - self._shown_s < self._hold_s:
             self._event = None
+        if self._event and step.addressed and step.addressed.verdict is self._event.verdict:
+            self._shown_s = time_s
         for event in step.events:
             if event.kind.is_camera:
                 continue

@@ -220,6 +220,15 @@ def test_the_banner_holds_a_message_for_its_time_and_then_falls_silent():
     assert updated(banner, [], 4.0) is None
 
 
+def test_the_banner_stays_as_long_as_its_message_holds_for_the_addressed_person():
+    banner = Banner(hold_s=3.0)
+    assert updated(banner, [event()], 0.0, Verdict.NONE) is MESSAGES[Verdict.NONE]
+    for second in range(1, 20):
+        assert updated(banner, [], float(second), Verdict.NONE) is MESSAGES[Verdict.NONE]
+    assert updated(banner, [], 21.9) is MESSAGES[Verdict.NONE]
+    assert updated(banner, [], 22.0, Verdict.CORRECT) is None
+
+
 def test_a_clock_that_starts_anew_does_not_keep_an_old_message_up():
     banner = Banner(hold_s=3.0)
     updated(banner, [event()], 100.0)
