@@ -127,7 +127,7 @@ class Gate:
 def running() -> Running:
     health = Health("0", os.getpid(), 1.0, "cpu", cameras=(CameraHealth("gate", "open", age_s=0.0),))
     nothing = lambda *asked: None  # noqa: E731
-    return Running(lambda: health, list, dict, nothing, dict, nothing, {}, print)
+    return Running(lambda: health, list, dict, nothing, dict, nothing, None, {}, print)
 
 
 def link(site: Site, role: Role) -> str:

@@ -25,10 +25,11 @@ from gatecam.kiosk.notify_socket import Notifier
 from gatecam.kiosk.restarts import in_service
 from gatecam.live.board import Board
 from gatecam.live.camera_alerts import CameraAlerts
+from gatecam.live.camera_setup import CameraSetup
 from gatecam.live.control import Running
 from gatecam.live.evidence import Recorder
 from gatecam.live.notes import Endings, NoteWriter
-from gatecam.live.parts import Live, LiveSinks
+from gatecam.live.parts import CameraLocks, Live, LiveSinks
 from gatecam.live.reload import Reloading, with_source
 from gatecam.live.reports import CameraLog, Supervised, Troubles, tell_pace
 from gatecam.live.screen import Screen
@@ -52,20 +53,20 @@ from gatecam.people.tracker import FaceTracker
 from gatecam.ports import CropClassifier, FaceAnalyzer, FaceFinder, Output, Sink
 from gatecam.runtime.cores import set_threads
 from gatecam.runtime.folders import STORE, state_folder
-from gatecam.runtime.locks import Turn, camera_lock
+from gatecam.runtime.locks import Turn
 from gatecam.runtime.logs import say
 from gatecam.runtime.stopping import Stop
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import now, running_s
 from gatecam.settings.loading import LoadedConfig
-from gatecam.settings.schema import Config
+from gatecam.settings.schema import TRIAL, Config
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.store.keeping import Housekeeping
 from gatecam.store.outbox import Courier, DatabaseCopy, close_all
 from gatecam.store.totals import ClassTotals
-from gatecam.types import CameraState, Event, Presence, Step
+from gatecam.types import CameraState, Event, Step
 
 if TYPE_CHECKING:
     from gatecam.vision.analyzer import NetworkAnalyzer
@@ -191,20 +192,26 @@ def open_live(
     alerts = CameraAlerts(config.pace)
 
     def note(name: str, state: CameraState) -> None:
+        if name == TRIAL:
+            return
         alerts.note(name, state)
         on_state(name, state)
 
     watched = config.watched
     with ExitStack() as stack:
+        locks = stack.enter_context(closing(CameraLocks()))
         for one in watched:
-            stack.enter_context(camera_lock(one.camera.name, one.camera.source))
+            locks.take(one.camera)
         cameras = Cameras([one.camera for one in watched], note, wait)
         frames = stack.enter_context(cameras)
-        pipelines = {
-            one.camera.name: build_pipeline(one, analyzer, one.camera.name, telemetry) for one in watched
-        }
+        build = partial(_camera_pipeline, analyzer=analyzer, telemetry=telemetry)
+        pipelines = {one.camera.name: build(one) for one in watched}
         watch = Watch(analyzer, pipelines, alerts, telemetry)
-        yield Live(cameras, alerts, watch.rounds(frames), analyzer, pipelines)
+        yield Live(cameras, alerts, watch.rounds(frames), analyzer, pipelines, locks, build)
+
+
+def _camera_pipeline(config: Config, analyzer: FaceAnalyzer, telemetry: Telemetry) -> Pipeline:
+    return build_pipeline(config, analyzer, config.camera.name, telemetry)
 
 
 def build_live_sinks(
@@ -231,7 +238,7 @@ def build_live_sinks(
         notes = NoteWriter()
         stack.callback(notes.close)
         recorder = _start_recorder(config, store, telemetry, partial(on_trouble, "evidence"), stack)
-        outputs, observers = _build_outputs(config, recorder)
+        mqtt, outputs = _build_outputs(config, recorder)
         couriers = _start_couriers(config, stores, outputs, telemetry, on_trouble, stack)
         camera = config.watched[0].camera.name
         tests: dict[str, Callable[[], None]] = {one.name: partial(send_test, one, camera) for one in outputs}
@@ -250,7 +257,8 @@ def build_live_sinks(
         endings = Endings(lambda key, at_ms: notes.write(partial(store.notes.end, key, at_ms)))
         recorders = () if recorder is None else (recorder,)
         parts = (*queues, *couriers, *recorders)
-        return LiveSinks(parts, told, totals, Presences(observers), tests, endings, recorder, stack.pop_all())
+        presence = Presences([] if mqtt is None else [mqtt.note])
+        return LiveSinks(parts, told, totals, presence, tests, endings, recorder, mqtt, stack.pop_all())
 
 
 def _start_queues(
@@ -318,29 +326,25 @@ def _start_recorder(
     return recorder
 
 
-def _build_outputs(
-    config: Config, recorder: Recorder | None
-) -> tuple[list[Output], list[Callable[[Presence], None]]]:
-    """Build the outputs of the settings, and list the observers of presence among them.
+def _build_outputs(config: Config, recorder: Recorder | None) -> tuple[MqttOutput | None, list[Output]]:
+    """Build all outputs of the settings. The one for MQTT is also returned by itself.
 
     An output that publishes pictures at once gets them from the recorder.
     """
-    outputs: list[Output] = []
-    observers: list[Callable[[Presence], None]] = []
     picture = evidence_folder(config).wait_for
+    mqtt = None
     if config.mqtt.host is not None:
         mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched], _identity(config))
-        observers.append(mqtt.note)
-        outputs.append(mqtt)
         if recorder is not None and config.mqtt.snapshots:
             recorder.saved = mqtt.show
+    outputs: list[Output] = [] if mqtt is None else [mqtt]
     if config.webhook.url is not None:
         outputs.append(WebhookOutput(config.webhook, time.time, picture))
     if config.command.run:
         outputs.append(CommandOutput(config.command, time.time))
     if config.chat.urls_file is not None:
         outputs += chat_outputs(config.chat, picture)
-    return outputs, observers
+    return mqtt, outputs
 
 
 def _start_couriers(
@@ -423,26 +427,28 @@ def watch(
         board = Board(live, analyzer, sinks, troubles.sentences, store_path(config).parent)
         stack.enter_context(StatusServer(board.health))
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
+        reloading.observers.append(sinks.apply)
+        setup = CameraSetup(reloading, live)
         pages = None
         if web or config.web.enabled:
-            on_trouble = partial(troubles.note, "web")
-            running = _running(board, telemetry, reloading, sinks.tests, on_trouble)
+            running = _running(board, telemetry, reloading, setup, sinks.tests, partial(troubles.note, "web"))
             pages = stack.enter_context(_serve(config, running))
             sinks.presence.add(pages.tell)
-            reloading.applied = pages.apply
+            reloading.viewers.append(pages.apply)
         stop.reach(live.stop, reloading.ask)
-        say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
-        say(f"the networks run on {analyzer.device}: {analyzer.reason}")
+        _say_start(live, analyzer)
         notifier.ready()
         supervised = Supervised(notifier)
         for turn in live.rounds:
+            setup.note(turn)
+            if pages:
+                pages.note(turn)
+            turn = turn.without(TRIAL)
             for step in turn.steps:
                 people.add(step)
             sinks.note(turn, live.alerts)
             tell_pace(turn, live, analyzer, troubles)
             board.note(turn)
-            if pages:
-                pages.note(turn)
             if screen:
                 screen.show(turn, live)
             supervised.note(turn, live)
@@ -452,10 +458,16 @@ def watch(
     return people, telemetry
 
 
+def _say_start(live: Live, analyzer: FaceAnalyzer) -> None:
+    say(f"watching camera {', '.join(camera.name for camera in live.cameras.cameras)}; Ctrl-C ends")
+    say(f"the networks run on {analyzer.device}: {analyzer.reason}")
+
+
 def _running(
     board: Board,
     telemetry: Telemetry,
     reloading: Reloading,
+    setup: CameraSetup,
     tests: Mapping[str, Callable[[], None]],
     on_trouble: Callable[[str], None],
 ) -> Running:
@@ -466,6 +478,7 @@ def _running(
         reloading.change,
         reloading.ignored,
         reloading.ignore,
+        setup,
         tests,
         on_trouble,
     )

@@ -6,7 +6,7 @@ their frame. Times are in seconds of the frame's own monotonic clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -327,6 +327,10 @@ class Round:
     def events(self) -> tuple[Event, ...]:
         """Return all events, first those about people, then those about cameras."""
         return (*(event for step in self.steps for event in step.events), *self.camera_events)
+
+    def without(self, camera: str) -> Round:
+        """Return the round without the steps of a camera."""
+        return replace(self, steps=tuple(step for step in self.steps if step.frame.camera != camera))
 
 
 class CameraCondition(StrEnum):

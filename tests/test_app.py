@@ -28,6 +28,7 @@ from gatecam.runtime.locks import camera_lock
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import time_of_day, wall_clock
 from gatecam.settings.schema import (
+    TRIAL,
     CameraConfig,
     CameraEntry,
     ChatConfig,
@@ -42,7 +43,7 @@ from gatecam.settings.schema import (
 )
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
-from gatecam.types import Box, Event, EventKind, Frame, Round, Step, Track, Verdict
+from gatecam.types import Box, CameraCondition, Event, EventKind, Frame, Round, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
 from tests.finder import FakeFinder
 from tests.streams import MjpegServer
@@ -166,6 +167,51 @@ def test_settings_are_applied_to_living_tracks(make_face):
     assert analyzer.applied == [strict]
     assert {track.id for step in later for track in step.tracks} == {first.tracks[0].id}
     assert later[-1].tracks[0].verdict is Verdict.UNKNOWN
+
+
+def test_cameras_are_added_changed_and_removed_while_another_goes_on():
+    with MjpegServer() as north, MjpegServer() as south, MjpegServer() as other:
+        config = Config(cameras=(entry(north, "north"),))
+        with app.open_live(config, FakeAnalyzer(), Telemetry()) as live:
+            steps, before = steps_of(live), live.cameras.cameras[0]
+            next(steps)
+            both = Config(cameras=(entry(north, "north"), entry(south, "south")))
+            assert live.apply(both) is None
+            assert any(step.frame.camera == "south" for step in steps)
+            moved = Config(cameras=(entry(north, "north"), entry(other, "south")))
+            live.apply(moved)
+            assert any(step.frame.camera == "south" for step in steps)
+            assert live.cameras.cameras[0] is before
+            with camera_lock("free again", south.url):
+                pass
+            live.apply(Config(cameras=(entry(other, "south"),)))
+            assert {step.frame.camera for step in itertools.islice(steps, 5)} == {"south"}
+            assert list(live.alerts.states) == ["south"]
+    assert subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True).stdout == b""
+
+
+def test_a_camera_that_is_used_elsewhere_is_not_added_and_that_is_told():
+    with MjpegServer() as north:
+        config = Config(cameras=(entry(north, "north"),))
+        both = Config(cameras=(*config.cameras, CameraEntry(name="south", source="http://127.0.0.1:9/")))
+        with app.open_live(config, FakeAnalyzer(), Telemetry()) as live:
+            with camera_lock("other", "http://127.0.0.1:9/"):
+                assert "camera south is used by another gatecam" in (live.apply(both) or "")
+            assert next(steps_of(live)).frame.camera == "north"
+
+
+def test_a_camera_that_is_tried_out_causes_no_alert():
+    with MjpegServer() as north, MjpegServer(plan=lambda viewer: None) as bad:
+        config = Config(cameras=(entry(north, "north"),))
+        tried = Config(cameras=(*config.cameras, entry(bad, TRIAL)))
+        with app.open_live(config, FakeAnalyzer(), Telemetry()) as live:
+            live.apply(tried)
+            trial = live.cameras.cameras[-1]
+            turns = itertools.takewhile(
+                lambda turn: trial.state.kind is not CameraCondition.LOST, live.rounds
+            )
+            assert [event for turn in turns for event in turn.events] == []
+            assert list(live.alerts.states) == ["north"]
 
 
 def test_a_camera_that_another_gatecam_uses_is_refused():

@@ -208,6 +208,7 @@ class Cameras:
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.cameras = [Camera(config, command) for config in configs]
+        self._command, self._dropped = command, 0
         self._on_state = on_state
         self._told: dict[str, CameraState] = {}
         self._wait = wait
@@ -216,11 +217,25 @@ class Cameras:
     @property
     def dropped(self) -> int:
         """Return how many frames of all cameras were replaced by newer ones before they were taken."""
-        return sum(camera.dropped for camera in self.cameras)
+        return self._dropped + sum(camera.dropped for camera in self.cameras)
 
     def stop(self) -> None:
         """End the iteration within 0.1 s. It takes no lock, so any thread or signal handler may call it."""
         self._stopping = True
+
+    def change(self, configs: Sequence[CameraConfig]) -> None:
+        """Read these cameras from now on. A camera whose settings stay the same is not disturbed.
+
+        Only the iterating thread may call this, between two items. The readers of other cameras have ended
+        when it returns.
+        """
+        kept = {camera.name: camera for camera in self.cameras if camera.config in configs}
+        for camera in self.cameras:
+            if camera.name not in kept:
+                self._dropped += camera.dropped
+                self._told.pop(camera.name, None)
+                camera.close()
+        self.cameras = [kept.get(one.name) or Camera(one, self._command) for one in configs]
 
     def __enter__(self) -> Iterator[list[Frame]]:
         """Start to read all cameras. Wait for the frame of a single camera, unless `wait` is set.

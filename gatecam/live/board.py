@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from gatecam import __version__
@@ -23,6 +24,7 @@ from gatecam.live.parts import Live, LiveSinks
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.cores import CoresInUse
 from gatecam.runtime.wall_clock import wall_clock
+from gatecam.settings.schema import TRIAL
 from gatecam.types import CameraCondition, EventKind, Round, Verdict
 
 RATE_FRAMES = 100  # the frame rate is averaged over at most this many frames ...
@@ -47,9 +49,7 @@ class Board:
         self._folder = folder
         self._live, self._analyzer, self._sinks, self._troubles = live, analyzer, sinks, troubles
         self._started_s = time.monotonic()
-        self._judged_s: dict[str, deque[float]] = {
-            camera.name: deque(maxlen=RATE_FRAMES) for camera in live.cameras.cameras
-        }
+        self._judged_s: dict[str, deque[float]] = defaultdict(partial(deque, maxlen=RATE_FRAMES))
         self._faces: dict[str, int] = {}
         self._frames: Counter[str] = Counter()
         self._events: dict[str, Counter[str]] = defaultdict(Counter)
@@ -82,7 +82,9 @@ class Board:
             self._analyzer.device,
             own_memory_mib(),
             own_open_files(),
-            tuple(self._camera(camera, now_s) for camera in self._live.cameras.cameras),
+            tuple(
+                self._camera(camera, now_s) for camera in self._live.cameras.cameras if camera.name != TRIAL
+            ),
             tuple(QueueHealth(q.name, q.waiting, q.sent, q.failed, q.dropped) for q in self._sinks.queues),
             self._last_alert,
             self._troubles(),

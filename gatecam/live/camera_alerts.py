@@ -47,8 +47,14 @@ class CameraAlerts:
             self._paces[camera].pause()
 
     def judged(self, frame: Frame, now_s: float) -> None:
-        """Record that a frame was just judged."""
-        self._paces[frame.camera].note(frame, now_s)
+        """Record that a frame was just judged. A camera without a state is only tried out."""
+        if frame.camera in self._states:
+            self._paces[frame.camera].note(frame, now_s)
+
+    def forget(self, camera: str) -> None:
+        """Forget a camera that is no longer watched."""
+        for known in (self._states, self._told, self._paces, self._slow):
+            known.pop(camera, None)
 
     def apply(self, pace: PaceConfig) -> None:
         """Apply new limits to the pace of all cameras."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
+from gatecam.capture.onvif import FoundCamera, Stream
 from gatecam.live.health import Health
 from gatecam.live.page_settings import Changed
 from gatecam.runtime.telemetry import StageHistogram
@@ -36,6 +37,28 @@ class Saving:
     changed: tuple[Changed, ...] = ()
 
 
+class CameraControl(Protocol):
+    """Changes which cameras are watched. `CameraSetup` explains the methods."""
+
+    def cameras(self) -> list[dict[str, Any]]: ...  # noqa: D102
+
+    def trial(self) -> dict[str, Any] | None: ...  # noqa: D102
+
+    def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving: ...  # noqa: D102
+
+    def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving: ...  # noqa: D102
+
+    def remove(self, camera: str) -> Saving: ...  # noqa: D102
+
+    def attempt(self, camera: str | None, values: Mapping[str, Any]) -> None: ...  # noqa: D102
+
+    def usb(self) -> list[str]: ...  # noqa: D102
+
+    def search(self) -> list[FoundCamera]: ...  # noqa: D102
+
+    def streams(self, address: str, user: str, password: str) -> list[Stream]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """Holds the functions that the pages call in the running program, from the server's threads.
@@ -46,6 +69,7 @@ class Running:
     - `change` changes some of these settings together, by dotted name, or raises `ConfigError`.
     - `ignored` returns the places of each camera in which faces are ignored.
     - `ignore` ignores faces in a place of a camera, or no longer with False, or raises `ConfigError`.
+    - `cameras` adds, tries out, changes and removes cameras and their zones.
     - `tests` sends a test to each output by name, or raises `OutputError`.
     - `on_trouble` is called with a sentence when the pages have stopped.
     """
@@ -56,5 +80,6 @@ class Running:
     change: Callable[[Mapping[str, object]], Saving]
     ignored: Callable[[], dict[str, Regions]]
     ignore: Callable[[str, Region, bool], Saving]
+    cameras: CameraControl
     tests: Mapping[str, Callable[[], None]]
     on_trouble: Callable[[str], None]

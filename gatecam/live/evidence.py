@@ -139,12 +139,16 @@ class Recorder(Delivering):
         return len(self._jobs) + sum(len(one.due) for one in self._cameras.values())
 
     def apply(self, config: Config) -> None:
-        """Apply new settings of privacy. The others need a restart."""
+        """Apply new cameras, and new settings of privacy. The others need a restart."""
         self._blurs = config.privacy.blur_evidence
+        names = [one.camera.name for one in config.watched]
+        self._cameras = {name: self._cameras.get(name) or _Camera() for name in names}
 
     def note(self, step: Step, events: Sequence[Event]) -> None:
         """Take a step and its events with their keys. This keeps references and never blocks or raises."""
-        camera, now_s = self._cameras[step.frame.camera], step.frame.time_s
+        if (camera := self._cameras.get(step.frame.camera)) is None:
+            return  # it was just removed
+        now_s = step.frame.time_s
         alerts = tuple(event for event in events if event.kind.is_alert)
         if not alerts and 0 <= now_s - camera.taken_s < 0.9 * PERIOD_S:
             return
@@ -186,7 +190,9 @@ class Recorder(Delivering):
                 return
 
     def _compress(self, step: Step, events: tuple[Event, ...]) -> None:
-        camera, small = self._cameras[step.frame.camera], shrunk_step(step)
+        if (camera := self._cameras.get(step.frame.camera)) is None:
+            return  # it was just removed
+        small = shrunk_step(step)
         bgr = small.frame.image[:, :, ::-1]
         good, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         assert good

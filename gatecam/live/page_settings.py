@@ -16,7 +16,7 @@ from gatecam.settings.schema import Config
 from gatecam.settings.text import line_of
 
 # A running program applies changes to these. The region and the ignored places are drawn on the picture.
-LIVE_GROUPS = ("tracker", "policy", "pace", "privacy", "replay")
+LIVE_GROUPS = ("camera", "cameras", "tracker", "policy", "pace", "privacy", "replay")
 LIVE_DETECTOR = (
     "min_face_px",
     "door_width_m",
@@ -29,6 +29,7 @@ LIVE_DETECTOR = (
     "onet_threshold",
 )
 DRAWN = ("region", "ignore")
+PAGE_GROUPS = ("tracker", "policy", "pace", "privacy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,10 @@ def page_edits(values: Mapping[str, object]) -> Edits:
 
 
 def _changeable() -> Iterator[tuple[Key, FieldInfo]]:
-    """Yield the settings for `page_settings`. `gatecam run` uses none of the group `replay`."""
+    """Yield the settings for `page_settings`. Cameras have a page of their own, and replay is none of it."""
     for key, info in leaves():
         is_detector = key[0] == "detector" and key[1] in (*LIVE_DETECTOR, "detect_every")
-        if (is_detector and key[1] not in DRAWN) or (key[0] in LIVE_GROUPS and key[0] != "replay"):
+        if (is_detector and key[1] not in DRAWN) or key[0] in PAGE_GROUPS:
             yield key, info
 
 
@@ -117,7 +118,9 @@ def lines_of(edits: Edits) -> str:
     """Return the lines that a person adds to the settings file to save edits, without passwords."""
     lines = []
     for key, value in edits.items():
-        if key[0] == CAMERAS:  # the line or lines of one camera
+        if key[0] == CAMERAS:  # the line or lines of one camera, none for one that is removed
+            if len(key) == 2 and value is None:
+                continue
             keys = value if isinstance(value, dict) else {key[-1]: value}
             lines += [f"{name}: {value_text(name, one)}" for name, one in keys.items()]
         else:

@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from gatecam.capture.camera import Cameras
+from gatecam.errors import CameraError
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.evidence import Recorder
 from gatecam.live.notes import Endings
+from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import QueuedSink
 from gatecam.people.pipeline import Pipeline
 from gatecam.people.presence import Presences
 from gatecam.ports import FaceAnalyzer, Sink
+from gatecam.runtime.locks import camera_lock
 from gatecam.runtime.wall_clock import wall_clock
-from gatecam.settings.schema import Config
+from gatecam.settings.schema import CameraConfig, Config
 from gatecam.store.outbox import Courier
 from gatecam.store.totals import ClassTotals
 from gatecam.types import Event, Round
+
+
+class CameraLocks:
+    """Locks cameras for this program, each until it is released."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, ExitStack] = {}
+
+    def take(self, camera: CameraConfig) -> None:
+        """Lock a camera.
+
+        Raises:
+            CameraError: another gatecam uses it.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(camera_lock(camera.name, camera.source))
+            self._held[camera.name] = stack.pop_all()
+
+    def release(self, names: Iterable[str]) -> None:
+        """Release cameras by name."""
+        for name in list(names):
+            self._held.pop(name).close()
+
+    def close(self) -> None:
+        """Release all cameras."""
+        self.release(self._held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +59,60 @@ class Live:
     alerts: CameraAlerts
     rounds: Iterator[Round]
     _analyzer: FaceAnalyzer
-    _pipelines: Mapping[str, Pipeline]
+    _pipelines: dict[str, Pipeline]
+    _locks: CameraLocks
+    _build: Callable[[Config], Pipeline]
 
     def stop(self) -> None:
         """End the rounds. A signal handler may call this."""
         self.cameras.stop()
 
-    def apply(self, config: Config) -> None:
-        """Apply new settings without losing a track. Settings that need a restart are ignored here."""
+    def apply(self, config: Config) -> str | None:
+        """Apply new settings without losing a track. Return which cameras cannot be watched, and why.
+
+        Cameras are added, removed and opened again as needed. Only the thread that iterates over the rounds
+        may call this. Other settings that need a restart are ignored here.
+        """
         self._analyzer.apply(config)
         self.alerts.apply(config.pace)
+        problem = self._watch({one.camera.name: one for one in config.watched})
         for one in config.watched:
-            pipeline = self._pipelines[one.camera.name]
+            if (pipeline := self._pipelines.get(one.camera.name)) is None:
+                continue
             pipeline.tracker.apply(one.tracker)
             pipeline.policy.apply(one.policy)
             pipeline.ignore = one.detector.ignore
             if pipeline.planner is not None:
                 pipeline.planner.apply(one.detector)
+        return problem
+
+    def _watch(self, wanted: Mapping[str, Config]) -> str | None:
+        """Watch these cameras and no others. Return a sentence if another gatecam uses some of them."""
+        kept = [one.config for one in self.cameras.cameras if _camera_of(wanted, one.name) == one.config]
+        gone = self._pipelines.keys() - {camera.name for camera in kept}
+        problems = []
+        if gone:
+            self.cameras.change(kept)  # ends the readers before others may use their cameras
+            self._locks.release(gone)
+        for name in gone:
+            del self._pipelines[name]
+            self.alerts.forget(name)
+        for name, one in wanted.items():
+            if name in self._pipelines:
+                continue
+            try:
+                self._locks.take(one.camera)
+            except CameraError as error:
+                problems.append(str(error))
+            else:
+                self._pipelines[name] = self._build(one)
+        if gone or len(self._pipelines) > len(kept):
+            self.cameras.change([one.camera for name, one in wanted.items() if name in self._pipelines])
+        return " ".join(problems) or None
+
+
+def _camera_of(wanted: Mapping[str, Config], name: str) -> CameraConfig | None:
+    return wanted[name].camera if name in wanted else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +131,17 @@ class LiveSinks:
     tests: Mapping[str, Callable[[], None]]
     endings: Endings
     recorder: Recorder | None
+    _mqtt: MqttOutput | None
     _parts: ExitStack
+
+    def apply(self, config: Config) -> None:
+        """Apply new settings: keep pictures and publish the states of these cameras."""
+        names = [one.camera.name for one in config.watched]
+        self.presence.keep(names)
+        if self.recorder is not None:
+            self.recorder.apply(config)
+        if self._mqtt is not None:
+            self._mqtt.watch(names)
 
     def note(self, turn: Round, alerts: CameraAlerts) -> None:
         """Send the events of a round, and update the totals and the presence. This never blocks or raises."""

@@ -36,6 +36,7 @@ from gatecam.settings.saving import Edits, OverriddenError, camera_key, edited, 
 from gatecam.settings.schema import Config, DetectorConfig, Region, Regions
 
 POLL_S = 1.0
+TRIAL_S = 10.0  # a camera is tried out for so long after somebody last asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +64,12 @@ def changes(before: Config, after: Config) -> Changes:
 
 
 def merged(running: Config, wanted: Config) -> Config:
-    """Return the running settings with the wanted value of every setting that can change live.
-
-    The door, region and smallest face of each camera change only if the names of the cameras stay the same.
-    """
-    same_cameras = _names(running) == _names(wanted)
+    """Return the running settings with the wanted value of every setting that can change live."""
     detector = {name: getattr(wanted.detector, name) for name in LIVE_DETECTOR}
     if (running.detector.detect_every > 1) == (wanted.detector.detect_every > 1):
         detector["detect_every"] = wanted.detector.detect_every
     update: dict[str, Any] = {name: getattr(wanted, name) for name in LIVE_GROUPS}
     update["detector"] = running.detector.model_copy(update=detector)
-    if same_cameras and running.cameras:
-        update["cameras"] = wanted.cameras
     return running.model_copy(update=update)
 
 
@@ -99,19 +94,12 @@ def changed_places(config: Config, camera: str, place: Region, is_ignored: bool)
 _MISSING = object()
 
 
-def _names(config: Config) -> list[str]:
-    return [entry.name for entry in config.cameras]
-
-
 def _is_live(name: str, before: Config, after: Config) -> bool:
     group, _, key = name.partition(".")
     if group in LIVE_GROUPS:
         return True
     if name == "detector.detect_every":
         return (before.detector.detect_every > 1) == (after.detector.detect_every > 1)
-    if group == "cameras" and _names(before) == _names(after):
-        key = key.partition(".")[2]
-        return key in LIVE_DETECTOR
     return group == "detector" and key in LIVE_DETECTOR
 
 
@@ -210,7 +198,7 @@ class Reloading:
         notifier: Notifier,
         troubles: Troubles,
     ) -> None:
-        self._source, self._path = source, Path.cwd() / (loaded.path or DEFAULT_PATH)
+        self.source, self._path = source, Path.cwd() / (loaded.path or DEFAULT_PATH)
         self._running = self._wanted = with_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
         self._live, self._screen, self._notifier, self._troubles = live, screen, notifier, troubles
@@ -218,7 +206,10 @@ class Reloading:
         self._saving = threading.Lock()  # one thread at a time writes the file
         self._applied = self._running
         self._is_asked = False  # by the operator's page
-        self.applied: Callable[[Config], None] = lambda config: None
+        self._trial: Edits = {}  # what adds the camera that is tried out
+        self._tried_s = 0.0  # when somebody last asked for it
+        self.observers: list[Callable[[Config], None]] = []
+        self.viewers: list[Callable[[Config], None]] = []  # these also get the camera that is tried out
 
     def ask(self) -> None:
         """Read the file at the next poll. Safe in a signal handler."""
@@ -230,7 +221,7 @@ class Reloading:
         Raises:
             ConfigError: a setting cannot be changed while running, or a value is not valid.
         """
-        return self._edit(lambda config: page_edits(values))
+        return self.edit(lambda config: page_edits(values))
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return the settings that can be changed while running."""
@@ -251,9 +242,9 @@ class Reloading:
             places = changed_places(config, camera, place, is_ignored)
             return {camera_key(config, camera, "ignore"): places}
 
-        return self._edit(edits, is_of_camera=True)
+        return self.edit(edits, is_of_camera=True)
 
-    def _edit(self, edits_of: Callable[[Config], Edits], is_of_camera: bool = False) -> Saving:
+    def edit(self, edits_of: Callable[[Config], Edits], is_of_camera: bool = False) -> Saving:
         """Apply edits at the next poll, and save them into the settings file if it can be written.
 
         Raises:
@@ -273,7 +264,7 @@ class Reloading:
 
     def _save(self, edits: Edits, is_of_camera: bool) -> tuple[SavingProblem, str]:
         """Save edits. If that is impossible, return why, also as a text for the log."""
-        if is_of_camera and self._source is not None:
+        if is_of_camera and self.source is not None:
             return SavingProblem.OTHER_CAMERA, "the camera comes from --camera, not from the settings file"
         try:
             with self._file.writing(self._path):
@@ -288,12 +279,40 @@ class Reloading:
             self._wanted = edited(self._wanted, edits)
         return SavingProblem.NONE, ""
 
+    @property
+    def running(self) -> Config:
+        """Return the settings that apply, or will at the next poll."""
+        return self._running
+
+    def attempt(self, edits_of: Callable[[Config], Edits], now_s: float) -> None:
+        """Try out a camera at the next poll, beside the others. Safe in any thread.
+
+        Raises:
+            ConfigError: a value is not valid.
+        """
+        with self._lock:
+            edits = edits_of(self._running)
+            edited(self._running, edits)
+            self._trial, self._tried_s, self._is_asked = edits, now_s, True
+
+    def trial(self, now_s: float) -> Config | None:
+        """Return the settings with the camera that is tried out as the last one, or None.
+
+        It goes on being tried out for `TRIAL_S` after each call.
+        """
+        with self._lock:
+            self._tried_s = now_s
+            return edited(self._running, self._trial) if self._trial else None
+
     def poll(self, now_s: float) -> None:
         """Apply changes from the page, and the file if it was saved or requested. Reject a broken file."""
         with self._lock:
+            if self._trial and now_s - self._tried_s > TRIAL_S:
+                self._trial, self._is_asked = {}, True
             is_asked, asked, self._is_asked = self._is_asked, self._running, False
         if is_asked:
-            say(str(changes(self._applied, asked)))
+            if asked != self._applied:
+                say(str(changes(self._applied, asked)))
             self._apply(asked)
         wanted = self._file.poll(now_s)
         if wanted is None:
@@ -304,7 +323,7 @@ class Reloading:
             say(text, level=logging.WARNING)
             self._troubles.note("settings", text)
         else:
-            wanted = with_source(wanted, self._source)
+            wanted = with_source(wanted, self.source)
             say(str(changes(self._wanted, wanted)))
             self._wanted = wanted
             with self._lock:
@@ -317,7 +336,15 @@ class Reloading:
 
     def _apply(self, config: Config) -> None:
         self._applied = config
-        self._live.apply(config)
-        self.applied(config)
+        with self._lock:
+            try:
+                shown = edited(config, self._trial)
+            except ConfigError:  # a saved camera has the same source
+                self._trial, shown = {}, config
+        self._troubles.note("cameras", self._live.apply(shown))
+        for viewer in self.viewers:
+            viewer(shown)
+        for observer in self.observers:
+            observer(config)
         if self._screen:
             self._screen.apply(config)

@@ -22,11 +22,13 @@ class Screen:
     def __init__(self, window: Window, stop: Callable[[], None], config: Config) -> None:
         """Prepare a view of each camera. `stop` is called when the user closes the window."""
         self._window, self._stop = window, stop
-        self._views = {one.camera.name: _View(one.camera.name) for one in config.watched}
+        self._views: dict[str, _View] = {}
         self.apply(config)
 
     def apply(self, config: Config) -> None:
-        """Outline the regions and ignored places from new settings."""
+        """Show the cameras, regions and ignored places of new settings."""
+        names = [one.camera.name for one in config.watched]
+        self._views = {name: self._views.get(name) or _View(name) for name in names}
         for one in config.watched:
             self._views[one.camera.name].geometry = one.detector
 
@@ -34,6 +36,8 @@ class Screen:
         """Show the new pictures of a round and handle the window's keys."""
         changed = False
         for name, state in live.alerts.states.items():
+            if name not in self._views:
+                continue
             steps = [step for step in turn.steps if step.frame.camera == name]
             changed |= self._views[name].update(steps, state, several=len(self._views) > 1)
         pictures = [view.picture for view in self._views.values() if view.picture is not None]

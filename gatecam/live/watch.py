@@ -51,6 +51,7 @@ class Watch:
                     break
 
     def _round(self, frames: Sequence[Frame]) -> Round:
+        frames = [frame for frame in frames if frame.camera in self._pipelines]  # others were just removed
         start_s = self._clock()
         steps = tuple(advance(self._analyzer, [(self._pipelines[frame.camera], frame) for frame in frames]))
         now_s = self._clock()

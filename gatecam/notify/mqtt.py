@@ -21,7 +21,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ LONGEST_PAUSE_S = 60
 STATES_PERIOD_S = 0.25  # shortest time between two reports of the current state
 CLOSE_S = 1.0
 HANGS_UP = "it does not talk as it should: correct mqtt.port, or mqtt.tls"
+STATES = ("presence", "verdict", "problem", "reason", "snapshot")  # topics of a camera that the broker keeps
 NOBODY = "nobody"
 VERDICTS = [*Verdict, NOBODY]
 
@@ -97,6 +98,8 @@ class MqttOutput:
     def note(self, presence: Presence) -> None:
         """Take what a camera sees now. Only the newest state is published, a moment later."""
         with self._changed:
+            if presence.camera not in self._names:
+                return  # it was just removed
             self._newest[presence.camera] = presence
             self._untold.add(presence.camera)
             self._changed.notify_all()
@@ -109,6 +112,23 @@ class MqttOutput:
     def wants(self, stored: StoredEvent) -> bool:
         """Return True, because every event is sent."""
         return True
+
+    def watch(self, cameras: Sequence[str]) -> None:
+        """Publish for these cameras from now on. What the broker keeps of others is deleted."""
+        with self._changed:
+            gone = {camera: name for camera, name in self._names.items() if camera not in cameras}
+            is_same = list(self._names) == list(cameras)
+            topics = [
+                *self._discovery(gone),
+                *((self._topic(one, what), "") for one in gone for what in STATES),
+            ]
+            self._names = {camera: topic_name(camera) for camera in cameras}
+            self._newest = {camera: self._newest.get(camera, Presence(camera)) for camera in cameras}
+        if is_same or not self._client.is_connected():
+            return
+        for topic, _ in topics:
+            self._client.publish(topic, "", qos=1, retain=True)
+        self._introduce()
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Publish events and return how many of the first ones the broker acknowledged.
@@ -197,7 +217,7 @@ class MqttOutput:
             self._introduce()
 
     def _introduce(self) -> None:
-        for topic, payload in self._discovery():
+        for topic, payload in self._discovery(self._names):
             self._client.publish(topic, json.dumps(payload) if payload else "", qos=1, retain=True)
         self._client.publish(self._status, "online", qos=1, retain=True)
         with self._changed:
@@ -212,7 +232,7 @@ class MqttOutput:
                 self._changed.wait_for(lambda: self._closing or self._untold)
                 if self._closing:
                     return
-                untold = [self._newest[camera] for camera in sorted(self._untold)]
+                untold = [self._newest[camera] for camera in sorted(self._untold) if camera in self._newest]
                 self._untold.clear()
             if self._client.is_connected():
                 for presence in untold:
@@ -235,11 +255,11 @@ class MqttOutput:
         name = self._names.get(camera) or topic_name(camera)
         return f"{self._config.topic}/{name}/{what}"
 
-    def _discovery(self) -> list[tuple[str, dict[str, Any]]]:
+    def _discovery(self, names: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
         if self._config.discovery is None:
             return []
         found = []
-        for camera, name in self._names.items():
+        for camera, name in names.items():
             base = f"gatecam_{topic_name(self._config.topic)}_{name}"
             shared = {
                 "availability_topic": self._status,

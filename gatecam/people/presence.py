@@ -5,7 +5,7 @@ Events report what happened once. Presence describes the current state, for the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from gatecam.types import CameraState, Presence, Step
@@ -25,6 +25,10 @@ class Presences:
         self._observers.append(observer)
         for presence in self._told.values():
             observer(presence)
+
+    def keep(self, cameras: Collection[str]) -> None:
+        """Forget all other cameras."""
+        self._told = {name: presence for name, presence in self._told.items() if name in cameras}
 
     def note(
         self, steps: Sequence[Step], states: Mapping[str, CameraState], slow: Mapping[str, str] = _NONE

@@ -23,6 +23,7 @@ SMALLEST_FACE_PX = 12  # size of P-Net's input: no smaller face can be found (Zh
 DEFAULT_FACE_PX = 32
 MIN_REGION_SHARE = 0.05
 MOST_CAMERAS = 64
+TRIAL = "?"  # name of a camera that is only tried out
 MOST_IGNORED = 50
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -56,13 +56,21 @@ class Hub:
     """
 
     def __init__(self, cameras: Sequence[str]) -> None:
-        self.cameras = tuple(cameras)
+        self.cameras: tuple[str, ...] = ()
         self._viewers: set[Viewer] = set()
         self._pictures: dict[tuple[str, Role], tuple[int, bytes]] = {}
         self._numbers = count(1)
-        self._states: dict[str, Presence | None] = dict.fromkeys(cameras)
+        self._states: dict[str, Presence | None] = {}
         self._still: dict[str, Regions] = {}
         self._looks: frozenset[tuple[str, Role]] = frozenset()
+        self.watch(cameras)
+
+    def watch(self, cameras: Sequence[str]) -> None:
+        """Pass on pictures and states of these cameras from now on."""
+        self.cameras = tuple(cameras)
+        self._states = {camera: self._states.get(camera) for camera in cameras}
+        self._still = {camera: self._still[camera] for camera in cameras if camera in self._still}
+        self._count()
 
     @property
     def looks_at(self) -> frozenset[tuple[str, Role]]:
@@ -71,7 +79,7 @@ class Hub:
 
     def join(self, viewer: Viewer) -> None:
         """Add a viewer."""
-        viewer.states = {camera: self._states[camera] for camera in viewer.cameras}
+        viewer.states = {camera: self.state(camera) for camera in viewer.cameras}
         if viewer.role is Role.OPERATOR:
             viewer.still = {camera: self._still[camera] for camera in viewer.cameras if camera in self._still}
         viewer.wake.set()
@@ -85,6 +93,8 @@ class Hub:
 
     def tell_state(self, presence: Presence) -> None:
         """Pass on a camera's presence. If the camera is blind, drop its pictures."""
+        if presence.camera not in self.cameras:
+            return  # it was just removed
         self._states[presence.camera] = presence
         if presence.blindness:
             self._keep({key for key in self._pictures if key[0] != presence.camera})
@@ -124,8 +134,8 @@ class Hub:
         return found
 
     def state(self, camera: str) -> Presence | None:
-        """Return a camera's presence, or None before its first frame is judged."""
-        return self._states[camera]
+        """Return a camera's presence, or None before its first frame is judged or after its removal."""
+        return self._states.get(camera)
 
     def picture(self, camera: str) -> bytes | None:
         """Return the operator's newest picture of a camera, or None."""
@@ -172,6 +182,11 @@ class LivePictures:
     def apply(self, config: Config) -> None:
         """Apply new settings."""
         self._blurs = {Role.DOOR: config.privacy.blur_door, Role.OPERATOR: config.privacy.blur_operator}
+        names = [one.camera.name for one in config.watched]
+        if names != list(self._scenes):
+            self._call_soon(partial(self._hub.watch, names))
+        with self._changed:
+            self._scenes = {name: self._scenes.get(name) or _Scene(None) for name in names}
         for one in config.watched:
             self._scenes[one.camera.name].geometry = one.detector
 
@@ -193,7 +208,9 @@ class LivePictures:
         """Add a round's steps. Only references to them are kept."""
         looked_at = {camera for camera, _ in self._hub.looks_at}
         for step in steps:
-            scene, now_s = self._scenes[step.frame.camera], step.frame.time_s
+            if (scene := self._scenes.get(step.frame.camera)) is None:
+                continue  # it was just removed
+            now_s = step.frame.time_s
             scene.veil.note(step)
             if step.frame.camera not in looked_at:
                 scene.waiting.clear()

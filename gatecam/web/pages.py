@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from gatecam.live.control import Running
 from gatecam.pictures.html import table
 from gatecam.pictures.page_words import TEXTS, page_words
+from gatecam.settings.schema import TRIAL
 from gatecam.store.day_page import DAYS, days_chart, hours_chart, summary
 from gatecam.store.events import EventStore
 from gatecam.store.evidence import EvidenceFolder
@@ -56,10 +57,11 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
     async def live(socket: WebSocket, page: str = "", camera: str = "") -> None:
         visitor: Visitor = socket.state.visitor
         role = Role.DOOR if page == "door" or visitor.role is Role.DOOR else Role.OPERATOR
-        cameras = behind.hub.cameras if role is Role.OPERATOR else behind.hub.cameras[:1]
+        watched = tuple(name for name in behind.hub.cameras if name != TRIAL)
+        cameras = watched if role is Role.OPERATOR else watched[:1]
         if camera:
-            if camera not in behind.hub.cameras:
-                await _refuse(socket, behind.hub.cameras)
+            if camera not in watched and not (camera == TRIAL and role is Role.OPERATOR):
+                await _refuse(socket, watched)
                 return
             cameras = (camera,)
         await socket.accept()

@@ -22,6 +22,7 @@ from gatecam.store.events import EventStore
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Presence, Round
 from gatecam.web.accounts import accounts_router, users_router
+from gatecam.web.cameras_page import cameras_router
 from gatecam.web.door_words import door_words
 from gatecam.web.events import Kept, events_router
 from gatecam.web.failures import Failures
@@ -143,6 +144,7 @@ def build_app(
         door_router(behind, static),
         operator_router(behind, static),
         events_router(Kept(behind.store, behind.evidence)),
+        cameras_router(behind.running.cameras, behind.store.audit, static),
         settings_router(behind.running, behind.store.audit, static),
     ):
         app.include_router(router)

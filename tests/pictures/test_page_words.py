@@ -24,6 +24,7 @@ NAMES = {
     "setting": {*SETTINGS},
     "help": {*SETTINGS},
     "group": {name.partition(".")[0] for name in SETTINGS},
+    "advice": {"good", "small", "nobody", "dark", "bright", "few"},
     "output": {"sound", "mqtt", "webhook", "command", "chat"},
     "unsaved": {*SavingProblem} - {SavingProblem.NONE},
     "count": {"s", "min", "h", "h_min", "person", "people"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin
@@ -15,13 +16,16 @@ pytest.importorskip("fastapi")
 import argon2
 import httpx
 
-from gatecam.errors import ConfigError, OutputError
+from gatecam.capture.onvif import FoundCamera, Stream
+from gatecam.errors import CameraError, ConfigError, OutputError
 from gatecam.live.control import Running, Saving, SavingProblem
 from gatecam.live.health import CameraHealth, Health, QueueHealth
-from gatecam.live.page_settings import differences, lines_of, page_edits, page_settings
+from gatecam.live.page_settings import Changed, differences, lines_of, page_edits, page_settings
+from gatecam.live.sight import Sight
+from gatecam.runtime.addresses import hide_in_source
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.saving import edited
-from gatecam.settings.schema import Config, Region, Regions, WebConfig
+from gatecam.settings.schema import TRIAL, Config, Region, Regions, WebConfig
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore
 from gatecam.store.evidence import EvidenceFolder
@@ -85,6 +89,75 @@ class FakeIgnoring:
         return Saving("config.yaml", problem, "ignore: [[0.1, 0.2, 0.3, 0.4]]")
 
 
+class FakeCameras:
+    """Keeps cameras by name, and one that is tried out. One more is on the network."""
+
+    def __init__(self, places: FakeIgnoring) -> None:
+        self._places = places
+        self.regions: dict[str, Region | None] = {}
+        self.sources = {"gate": "rtsp://***@10.0.0.5/live", "문/앞": "0"}
+        self.tried: dict[str, Any] | None = None
+
+    def cameras(self) -> list[dict[str, Any]]:
+        return [self._told(name, 64) for name in self.sources]
+
+    def trial(self) -> dict[str, Any] | None:
+        return None if self.tried is None else self._told(TRIAL, 24)
+
+    def _told(self, name: str, face_px: int) -> dict[str, Any]:
+        sight = Sight(640, 360, 25.0, 0.45, face_px, 1, ("none",))
+        source = self.sources.get(name, "")
+        region, ignore = self.regions.get(name), self._places.places.get(name, ())
+        told = {"name": name, "width": 640, "height": 480, "source": source, "is_url": "://" in source}
+        return told | {
+            "region": region,
+            "ignore": ignore,
+            "reason": "",
+            "sight": asdict(sight),
+            "advice": sight.advice(),
+        }
+
+    def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving:
+        if camera not in self.sources:
+            raise ConfigError(f"{camera[:60]!r}: expected gate")
+        self.regions[camera], self._places.places[camera] = region, ignore
+        changed = (Changed(f"cameras.{camera}.region", "null", str(region)),)
+        return Saving("config.yaml", SavingProblem.NONE, "", changed)
+
+    def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving:
+        if camera is not None and camera not in self.sources:
+            raise ConfigError(f"{camera[:60]!r}: expected gate")
+        name = values.get("name", camera)
+        if name is None:
+            raise ConfigError("name: expected the camera's name.")
+        self.sources = {one: it for one, it in self.sources.items() if one != camera}
+        self.sources[name] = hide_in_source(values.get("source", "0"))
+        changed = (Changed(f"cameras.{name}.source", "", self.sources[name]),)
+        return Saving("config.yaml", SavingProblem.NONE, "", changed)
+
+    def remove(self, camera: str) -> Saving:
+        if camera not in self.sources:
+            raise ConfigError(f"{camera[:60]!r}: expected gate")
+        del self.sources[camera]
+        return Saving("config.yaml", SavingProblem.NONE, "", (Changed(f"cameras.{camera}.name", camera, ""),))
+
+    def attempt(self, camera: str | None, values: Mapping[str, Any]) -> None:
+        if values.get("source") == "rtsp://10.0.0.5/live":
+            raise ConfigError("camera gate has this address, and is watched already.")
+        self.tried = dict(values)
+
+    def usb(self) -> list[str]:
+        return ["/dev/v4l/by-id/usb-HD (HD Webcam (C270))"]
+
+    def search(self) -> list[FoundCamera]:
+        return [FoundCamera("Hall", "http://10.0.0.7/onvif/device_service")]
+
+    def streams(self, address: str, user: str, password: str) -> list[Stream]:
+        if password != "s3cret":
+            raise CameraError("camera 10.0.0.7 refuses this user and password.")
+        return [Stream("main", "rtsp://10.0.0.7/main", 1920, 1080, "H264")]
+
+
 @pytest.fixture
 def quick_hashes(monkeypatch) -> None:
     """Hashes of passwords that cost next to nothing."""
@@ -117,6 +190,7 @@ def behind(tmp_path) -> Iterator[Behind]:
             settings.change,
             places.ignored,
             places.ignore,
+            FakeCameras(places),
             {"mqtt": lambda: None, "webhook": refuse, "chat:0123ab": lambda: None},
             print,
         )

@@ -29,6 +29,7 @@ RUNNING = Running(
     lambda values: None,
     dict,
     lambda *asked: None,
+    None,
     {},
     pytest.fail,
 )

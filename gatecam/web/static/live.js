@@ -3,13 +3,15 @@
 const NO_CAMERA = 4404;
 
 function watchLive(query, take) {
-  let pause = 500, wasLost = false;
+  let pause = 500, wasLost = false, socket, isOver = false;
   function again() {
+    if (isOver) return;
     setTimeout(() => session().then(open, again), pause);
     pause = Math.min(pause * 2, 10000);
   }
   function open() {
-    const socket = new WebSocket(url(`/live${query}`).replace(/^http/, "ws"));
+    if (isOver) return;
+    socket = new WebSocket(url(`/live${query}`).replace(/^http/, "ws"));
     socket.binaryType = "arraybuffer";
     let heard = Date.now();
     const guard = setInterval(() => { if (Date.now() - heard > 15000) socket.close(); }, 1000);
@@ -28,11 +30,13 @@ function watchLive(query, take) {
     socket.onclose = (closed) => {
       clearInterval(guard);
       wasLost = true;
+      if (isOver) return;
       if (closed.code === NO_CAMERA) pause = 10000; else take.lost();
       again();
     };
   }
   open();
+  return () => { isOver = true; socket.close(); };
 }
 
 function paint(canvas, picture) {

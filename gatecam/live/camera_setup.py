@@ -1,0 +1,218 @@
+"""Add, try out, change and remove cameras, and draw their zones, while gatecam runs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from gatecam.capture.devices import cameras_seen
+from gatecam.capture.onvif import FoundCamera, Stream, discover, streams
+from gatecam.errors import ConfigError
+from gatecam.live.control import Saving
+from gatecam.live.parts import Live
+from gatecam.live.reload import Reloading
+from gatecam.live.sight import Sights
+from gatecam.runtime.addresses import hide_in_source, is_url
+from gatecam.runtime.locks import camera_identity
+from gatecam.settings.saving import CAMERAS, Edits, camera_key
+from gatecam.settings.schema import TRIAL, CameraConfig, Config, Geometry, Region, Regions
+from gatecam.types import Round
+
+FORM = ("name", "width", "height")  # keys that the page shows as they are
+
+
+class CameraSetup:
+    """Lets the pages change which cameras gatecam watches. Any thread may use it."""
+
+    def __init__(self, reloading: Reloading, live: Live) -> None:
+        self._reloading, self._live, self._sights = reloading, live, Sights()
+        reloading.viewers.append(self._sights.apply)
+
+    def note(self, turn: Round) -> None:
+        """Measure what the cameras see in a round. Only the live loop calls this."""
+        self._sights.note(turn)
+
+    def cameras(self) -> list[dict[str, Any]]:
+        """Return each camera's settings without passwords, its zones, and what it sees, with advice."""
+        return [self._told(one) for one in self._reloading.running.watched]
+
+    def trial(self) -> dict[str, Any] | None:
+        """Return what the camera that is tried out sees, or None. It is tried out a while longer."""
+        config = self._reloading.trial(time.monotonic())
+        return None if config is None else self._told(config.watched[-1])
+
+    def _told(self, one: Config) -> dict[str, Any]:
+        name = one.camera.name
+        state = next((it.state for it in self._live.cameras.cameras if it.name == name), None)
+        sight = self._sights.of(name)
+        return {
+            **{key: getattr(one.camera, key) for key in FORM},
+            "source": hide_in_source(one.camera.source),
+            "is_url": is_url(one.camera.source),
+            "region": one.detector.region,
+            "ignore": one.detector.ignore,
+            "reason": "" if state is None else state.reason,
+            "sight": None if sight is None else asdict(sight),
+            "advice": [] if sight is None else sight.advice(),
+        }
+
+    def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving:
+        """Change where faces of a camera count and where they are ignored.
+
+        Raises:
+            ConfigError: there is no such camera, or a zone is not valid.
+        """
+
+        def edits(config: Config) -> Edits:
+            known(config, camera)
+            return {
+                camera_key(config, camera, "region"): region,
+                camera_key(config, camera, "ignore"): ignore,
+            }
+
+        return self._reloading.edit(edits, is_of_camera=True)
+
+    def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving:
+        """Change a camera, or add one with None. It is opened at once.
+
+        Args:
+            camera: its name until now.
+            values: the new `name`, `source`, `user`, `password`, `width` and `height`, or some of them.
+
+        Raises:
+            ConfigError: a value is not valid, or the cameras come from the command line.
+        """
+        if values.get("name") == TRIAL:
+            raise ConfigError(f"{TRIAL}: expected another name for the camera.")
+        return self._edit(lambda config: put_edits(config, camera, values))
+
+    def remove(self, camera: str) -> Saving:
+        """Stop to watch a camera, and remove it from the settings.
+
+        Raises:
+            ConfigError: it is the only one, or there is no such camera.
+        """
+
+        def edits(config: Config) -> Edits:
+            known(config, camera)
+            if len(config.watched) == 1:
+                raise ConfigError("This is the only camera: change it, or add another one first.")
+            return {(CAMERAS, camera): None}
+
+        return self._edit(edits)
+
+    def attempt(self, camera: str | None, values: Mapping[str, Any]) -> None:
+        """Try a camera out: open it beside the others, without events. It ends when nobody asks for it.
+
+        Args:
+            camera: the camera whose values are completed, or None for a new one.
+            values: as for `put`.
+
+        Raises:
+            ConfigError: a value is not valid, or a camera that is watched has the same source.
+        """
+
+        def edits(config: Config) -> Edits:
+            old = None if camera is None else known(config, camera)
+            own = {} if old is None else {key: getattr(old.camera, key) for key in ("source", *FORM)}
+            entry = {**own, **_entry(old, values), "name": TRIAL}
+            same = camera_identity(str(entry.get("source", "")))
+            for one in config.watched:
+                if camera_identity(one.camera.source) == same:
+                    raise ConfigError(f"camera {one.camera.name} has this address, and is watched already.")
+            return put_edits(config, None, entry)
+
+        self._require_own()
+        self._reloading.attempt(edits, time.monotonic())
+
+    def _edit(self, edits: Any) -> Saving:
+        self._require_own()
+        return self._reloading.edit(edits)
+
+    def _require_own(self) -> None:
+        if self._reloading.source is not None:
+            raise ConfigError("The camera comes from --camera: start gatecam without it to change cameras.")
+
+    def usb(self) -> list[str]:
+        """Return the cameras that Linux lists, as `path (name)`."""
+        return cameras_seen()
+
+    def search(self) -> list[FoundCamera]:
+        """Search the network for cameras. It raises the errors of `discover`."""
+        return discover()
+
+    def streams(self, address: str, user: str, password: str) -> list[Stream]:
+        """Return the streams of a camera. It raises the errors of `streams`."""
+        return streams(address, user, password)
+
+
+def known(config: Config, camera: str) -> Config:
+    """Return a camera's settings.
+
+    Raises:
+        ConfigError: there is no such camera.
+    """
+    found = {one.camera.name: one for one in config.watched}
+    if camera not in found:
+        raise ConfigError(f"{camera[:60]!r}: expected one of the cameras {', '.join(found)}")
+    return found[camera]
+
+
+def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> Edits:
+    """Return the edits that change a camera, or that add one with None.
+
+    Raises:
+        ConfigError: there is no such camera, or a new one lacks its name or source.
+    """
+    if camera is not None:
+        entry = _entry(known(config, camera), values)
+        name = entry.pop("name", camera)
+        edits: dict[tuple[str, ...], object] = {
+            camera_key(config, camera, key): value for key, value in entry.items()
+        }
+        if name != camera:
+            edits[camera_key(config, camera, "name")] = name  # last, as the others name the camera so
+        return edits
+    entry = _entry(None, values)
+    for key in ("name", "source"):
+        if not entry.get(key):
+            raise ConfigError(f"{key}: expected the camera's {key}.")
+    edits = {}
+    if entry["name"] in {one.camera.name for one in config.watched}:
+        raise ConfigError(f"name: there is a camera {entry['name']} already, choose another name.")
+    if not config.cameras:  # the one so far becomes an entry too
+        edits[CAMERAS, config.camera.name] = {"name": config.camera.name, "source": config.camera.source}
+    common = {key: info.default for key, info in Geometry.model_fields.items() if key != "view_deg"}
+    own = {key: value for key, value in common.items() if getattr(config.detector, key) != value}
+    edits[CAMERAS, str(entry["name"])] = {**entry, **own}  # the zones and door of another one are not its own
+    return edits
+
+
+def _entry(old: Config | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of the settings from a form. An empty source or password keeps the old one."""
+    entry = {key: values[key] for key in CameraConfig.model_fields if values.get(key) not in (None, "")}
+    source = str(entry.get("source") or ("" if old is None else old.camera.source))
+    if values.get("user") or values.get("password"):
+        entry["source"] = with_login(source, values.get("user") or "", values.get("password") or "")
+    return entry
+
+
+def with_login(source: str, user: str, password: str) -> str:
+    """Return the address of a camera with a user and password.
+
+    Raises:
+        ConfigError: the source is no address.
+
+    >>> with_login("rtsp://10.0.0.5/live", "admin", "p@ss/w")
+    'rtsp://admin:p%40ss%2Fw@10.0.0.5/live'
+    """
+    if not is_url(source):
+        raise ConfigError("source: expected an address such as rtsp://10.0.0.5/live for a user and password.")
+    scheme, rest = source.split("://", 1)
+    host = re.sub(r"^[^/?#]*@", "", rest)
+    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    return f"{scheme}://{login}@{host}"

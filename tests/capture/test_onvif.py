@@ -1,0 +1,67 @@
+"""Network cameras are found with their streams, and none leads anywhere else."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from socket import AF_INET
+
+import pytest
+
+pytest.importorskip("onvif")
+pytest.importorskip("wsdiscovery")
+
+from gatecam.capture.onvif import FoundCamera, Stream, discover, streams
+from gatecam.errors import CameraError, MissingExtraError
+from tests.capture.onvif_camera import OnvifCamera
+from tests.streams import free_port
+
+
+def test_a_camera_is_found_by_its_name(monkeypatch):
+    loopback = [ipaddress.ip_address("127.0.0.1")]  # no packet leaves this machine
+    monkeypatch.setattr("wsdiscovery.threaded._getNetworkAddrs", lambda family: loopback[: family == AF_INET])
+    with OnvifCamera() as camera:
+        monkeypatch.setattr("wsdiscovery.threaded.MULTICAST_IPV4_ADDRESS", "127.0.0.1")
+        monkeypatch.setattr("wsdiscovery.threaded.MULTICAST_PORT", camera.probe_port)
+        found = discover(0.6)
+        assert found == [FoundCamera("Front door cam", camera.address)]
+
+
+def test_its_streams_are_named_with_their_size_largest_first():
+    with OnvifCamera() as camera:
+        found = streams(camera.address, "admin", "s3cret")
+        assert found == [
+            Stream("main stream", "rtsp://127.0.0.1:554/main", 1920, 1080, "H264"),
+            Stream("sub stream", "rtsp://127.0.0.1:554/sub", 640, 360, "H264"),
+        ]
+        assert "GetProfiles" in camera.asked, "its media service was asked here, and not where it points to"
+
+
+def test_a_camera_cannot_lead_to_a_stream_elsewhere():
+    with OnvifCamera(host="192.0.2.9") as camera:
+        assert streams(camera.address, "admin", "s3cret") == []
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [("other", "refuses this user and password"), (None, "gives no list of its streams")],
+)
+def test_a_camera_that_refuses_or_does_not_answer_is_one_sentence_without_the_password(password, said):
+    if password is None:
+        with pytest.raises(CameraError, match=said) as caught:
+            streams(f"127.0.0.1:{free_port()}", "admin", "s3cret")
+    else:
+        with OnvifCamera(password=password) as camera, pytest.raises(CameraError, match=said) as caught:
+            streams(camera.address, "admin", "s3cret")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_address_that_is_none_is_told():
+    with pytest.raises(CameraError, match="expected an address"):
+        streams("http://:x")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wsdiscovery.discovery", None)
+    with pytest.raises(MissingExtraError, match=r"gatecam\[onvif\]"):
+        discover()
