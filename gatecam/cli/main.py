@@ -29,6 +29,7 @@ from gatecam.cli import (
     replay,
     report,
     run,
+    setup,
     status,
     token,
     train,
@@ -47,6 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
+    setup.setup,
     run.run,
     token.token,
     status.status,
