@@ -115,7 +115,7 @@ def streams(address: str, user: str = "", password: str = "") -> list[Stream]:
 async def _streams(host: str, port: int, user: str, password: str) -> list[Stream]:
     from onvif import ONVIFCamera
 
-    camera = ONVIFCamera(host, port, user or None, password or None, nat_override=True)
+    camera = ONVIFCamera(host, port, user or None, password or None, no_cache=True, nat_override=True)
     async with aclosing(_Closing(camera)):
         await camera.update_xaddrs()
         media = await camera.create_media_service()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from gatecam.live.pace import Pace
-from gatecam.settings.schema import PaceConfig
+from gatecam.settings.schema import TRIAL, PaceConfig
 from gatecam.types import CameraCondition, CameraState, Event, EventKind, Frame, Verdict
 
 CLEAR_S = 2.0  # a camera must see this long before its outage is over, so that a loose plug is one alert
@@ -47,8 +47,8 @@ class CameraAlerts:
             self._paces[camera].pause()
 
     def judged(self, frame: Frame, now_s: float) -> None:
-        """Record that a frame was just judged. A camera without a state is only tried out."""
-        if frame.camera in self._states:
+        """Record that a frame was just judged. A camera that is only tried out is left out."""
+        if frame.camera != TRIAL:
             self._paces[frame.camera].note(frame, now_s)
 
     def forget(self, camera: str) -> None:

@@ -68,10 +68,12 @@ class CameraSetup:
         """
 
         def edits(config: Config) -> Edits:
-            known(config, camera)
+            old = known(config, camera).detector
+            zones: dict[str, object] = {"region": region, "ignore": ignore}
             return {
-                camera_key(config, camera, "region"): region,
-                camera_key(config, camera, "ignore"): ignore,
+                camera_key(config, camera, name): zone
+                for name, zone in zones.items()
+                if zone != getattr(old, name)
             }
 
         return self._reloading.edit(edits, is_of_camera=True)
@@ -194,7 +196,8 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
 
 def _entry(old: Config | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of the settings from a form. An empty source or password keeps the old one."""
-    entry = {key: values[key] for key in CameraConfig.model_fields if values.get(key) not in (None, "")}
+    keys = ("name", *CameraConfig.model_fields)
+    entry = {key: values[key] for key in keys if values.get(key) not in (None, "")}
     source = str(entry.get("source") or ("" if old is None else old.camera.source))
     if values.get("user") or values.get("password"):
         entry["source"] = with_login(source, values.get("user") or "", values.get("password") or "")

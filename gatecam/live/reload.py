@@ -28,11 +28,11 @@ from gatecam.live.page_settings import (
     page_settings,
 )
 from gatecam.live.parts import Live
-from gatecam.live.reports import Troubles
+from gatecam.live.reports import Troubles, pace_of
 from gatecam.live.screen import Screen
 from gatecam.runtime.logs import say
 from gatecam.settings.loading import DEFAULT_PATH, LoadedConfig, load
-from gatecam.settings.saving import Edits, OverriddenError, camera_key, edited, save
+from gatecam.settings.saving import CAMERAS, Edits, OverriddenError, camera_key, edited, save
 from gatecam.settings.schema import Config, DetectorConfig, Region, Regions
 
 POLL_S = 1.0
@@ -59,6 +59,8 @@ def changes(before: Config, after: Config) -> Changes:
     """Compare two settings."""
     old, new = dict(_flat(before.model_dump())), dict(_flat(after.model_dump()))
     names = [name for name in {**old, **new} if old.get(name, _MISSING) != new.get(name, _MISSING)]
+    if [one.name for one in before.cameras] != [one.name for one in after.cameras]:
+        names = list(dict.fromkeys(CAMERAS if name.startswith(CAMERAS) else name for name in names))
     live = tuple(name for name in names if _is_live(name, before, after))
     return Changes(live, tuple(name for name in names if name not in live))
 
@@ -335,6 +337,9 @@ class Reloading:
         self._notifier.ready()
 
     def _apply(self, config: Config) -> None:
+        gone = {one.camera.name for one in self._applied.watched}
+        for name in gone - {one.camera.name for one in config.watched}:
+            self._troubles.note(pace_of(name), None)
         self._applied = config
         with self._lock:
             try:

@@ -76,10 +76,15 @@ class Supervised:
             self._notifier.status(text)
 
 
+def pace_of(camera: str) -> str:
+    """Return the name of the trouble that a camera is too slow."""
+    return f"pace of {camera}"
+
+
 def tell_pace(turn: Round, live: Live, analyzer: FaceAnalyzer, troubles: Troubles) -> None:
     """Log when a camera becomes too slow, and report that as a trouble until it ends."""
     for event in turn.camera_events:
-        camera, what = event.camera, f"pace of {event.camera}"
+        camera, what = event.camera, pace_of(event.camera)
         if event.kind is EventKind.TOO_SLOW:
             text = too_slow(camera, live.alerts.pace(camera), analyzer.device)
             say(text, level=logging.WARNING, camera=camera, reason=event.reason)

@@ -12,7 +12,7 @@ from gatecam.kiosk.notify_socket import Notifier
 from gatecam.live.camera_setup import CameraSetup, with_login
 from gatecam.live.control import SavingProblem
 from gatecam.live.reload import TRIAL_S, Reloading
-from gatecam.live.reports import Troubles
+from gatecam.live.reports import Troubles, pace_of
 from gatecam.live.sight import Sights
 from gatecam.settings.loading import load
 from gatecam.settings.schema import TRIAL, Config
@@ -44,7 +44,8 @@ class Desk:
     def __init__(self, path, text: str, source: str | None = None) -> None:
         self.file, self.live = path / "config.yaml", FakeLive()
         self.file.write_text(text)
-        self.reloading = Reloading(load(self.file, {}), source, self.live, None, Notifier({}), Troubles())
+        self.troubles = Troubles()
+        self.reloading = Reloading(load(self.file, {}), source, self.live, None, Notifier({}), self.troubles)
         self.setup = CameraSetup(self.reloading, self.live)
 
     def watched(self) -> list[str]:
@@ -89,9 +90,11 @@ def test_a_camera_is_renamed_and_moved_and_keeps_its_password_unless_told_otherw
     assert desk.watched()[1] == desk.saved()[1] == "back rtsp://op:new@10.0.0.5/live"
 
 
-def test_a_camera_is_removed_but_never_the_last(desk):
+def test_a_camera_is_removed_with_its_troubles_but_never_the_last(desk):
+    desk.troubles.note(pace_of("north"), "camera north is too slow.")
     desk.setup.remove("north")
     assert desk.watched() == desk.saved() == ["south rtsp://admin:s3cret@10.0.0.5/live"]
+    assert desk.troubles.sentences() == ()
     with pytest.raises(ConfigError, match="This is the only camera"):
         desk.setup.remove("south")
 
@@ -156,6 +159,7 @@ def test_zones_are_drawn_for_one_camera_and_saved(desk):
     place = (0.1, 0.2, 0.3, 0.4)
     saving = desk.setup.draw("north", (0.0, 0.0, 0.5, 1.0), (place,))
     assert [one.name for one in saving.changed] == ["cameras.north.region", "cameras.north.ignore"]
+    assert desk.setup.draw("north", (0.0, 0.0, 0.5, 1.0), (place,)).changed == ()
     desk.reloading.poll(0.0)
     for config in (desk.live.applied[-1], load(desk.file, {}).config):
         north, south = config.watched

@@ -93,6 +93,7 @@ def test_cameras_come_and_go_and_change_while_gatecam_runs():
     assert merged(before, after).watched[0].detector.min_face_px == 50
     other = Config(camera={"width": 1280}, cameras=(CameraEntry(name="b", source="0"),))
     assert merged(before, other) == other
+    assert str(changes(before, other)) == "settings applied: camera.width, cameras"
     assert not changes(before, other).restart
 
 
