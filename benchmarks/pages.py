@@ -4,7 +4,9 @@
    page notes when each of its changes was painted.
 2. What ten viewers of the live picture cost the analyser's frame rate, of a camera and where frames come as
    fast as they are analysed; windows with and without viewers take turns.
-3. With 100,000 events: how soon the operator's page is whole, and how soon a filter has answered.
+3. With 100,000 events, of which 10,000 alerts have a picture: how soon the operator's page is whole, and how
+   soon a filter has answered. Then how long retention takes for all pictures, and what writing an event waits
+   for meanwhile.
 """
 
 from __future__ import annotations
@@ -34,15 +36,16 @@ import PIL.Image
 from playwright.sync_api import Page, sync_playwright
 from rich.progress import track
 
-from gatecam.app import build_analyzer, build_pipeline, build_site, open_live, store_path
+from gatecam.app import build_analyzer, build_pipeline, build_site, evidence_folder, open_live, store_path
 from gatecam.live.control import Running
 from gatecam.live.health import CameraHealth, Health
 from gatecam.runtime.folders import state_folder
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import CameraConfig, Config, WebConfig
 from gatecam.store.engine import SqliteDatabase
-from gatecam.store.events import EventStore
-from gatecam.types import Event, EventKind, Frame, Presence, Round, Verdict
+from gatecam.store.events import EventFilter, EventStore
+from gatecam.store.evidence import EvidenceFolder
+from gatecam.types import Answer, Event, EventKind, Frame, Presence, Round, Verdict
 from gatecam.web.site import Site
 from gatecam.web.tokens import Role, load_tokens
 from tests.clips import write_demo
@@ -51,7 +54,7 @@ from tests.streams import MjpegServer, free_port
 CHANGES = 120
 WINDOWS, WINDOW_S = 8, 8.0
 VIEWERS = 10
-EVENTS = 100_000
+EVENTS, PICTURES = 100_000, 10_000
 OPENINGS, FILTERS = 9, 21
 VERDICTS = (Verdict.NONE, Verdict.INCORRECT, Verdict.CORRECT)
 STATE = {Verdict.NONE: "missing", Verdict.INCORRECT: "incorrect", Verdict.CORRECT: "correct"}
@@ -258,10 +261,52 @@ def fill(path: Path) -> None:
             store.append(events[start : start + 1000])
 
 
-def measure_operator() -> None:
+def keep_pictures(store: EventStore, folder: EvidenceFolder, jpeg: bytes) -> None:
+    """Keep a picture of each of the latest alerts, and an answer about each tenth of them."""
+    folder.make_ready()
+    wanted = EventFilter(kinds=(EventKind.MASK_MISSING, EventKind.MASK_INCORRECT))
+    for number, stored in enumerate(store.find(wanted, PICTURES)):
+        folder.snapshot(stored.key).write_bytes(jpeg)
+        if number % 10 == 0:
+            store.notes.answer(stored.id, Answer.RIGHT if number % 50 else Answer.NOT_PERSON)
+
+
+def measure_retention(store: EventStore, folder: EvidenceFolder) -> None:
+    """Delete every picture, as if all were too old, while events are written."""
+    over, waits = threading.Event(), []
+
+    def write() -> None:
+        at = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        while not over.is_set():
+            start_s = time.perf_counter()
+            store.append([Event(EventKind.MASK_OK, "gate", 1, Verdict.CORRECT, 1.0, at=at)])
+            waits.append(time.perf_counter() - start_s)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    time.sleep(1)
+    before, now_ms = len(waits), round(time.time() * 1000)
+    start_s = time.perf_counter()
+    gone = folder.tidy(0, 10**12, now_ms + 3_600_000, store.notes.known)  # which of them have an event
+    kept_s = time.perf_counter() - start_s
+    gone += folder.tidy(now_ms + 1, 10**12, now_ms, store.notes.known)
+    took_s = time.perf_counter() - start_s - kept_s
+    over.set()
+    writing.join()
+    print(
+        f"retention: {gone} pictures deleted in {took_s:.2f} s; a round without any takes {kept_s:.2f} s; an "
+        f"event is written in {1000 * statistics.median(waits[before:]):.0f} ms meanwhile (slowest "
+        f"{1000 * max(waits[before:]):.0f} ms), before in {1000 * statistics.median(waits[:before]):.0f} ms "
+        f"(slowest {1000 * max(waits[:before]):.0f} ms)"
+    )
+
+
+def measure_operator(jpeg: bytes) -> None:
     """From the call of the page until all that it asked for is shown; of a filter, until its rows are."""
     config = Config(camera=CameraConfig(name="gate"), web=WebConfig(port=free_port()))
     fill(store_path(config))
+    store, folder = EventStore(SqliteDatabase(store_path(config))), evidence_folder(config)
+    keep_pictures(store, folder, jpeg)
     whole = (
         "document.querySelectorAll('#events tr').length === 100 && document.querySelector('#days svg') && 1"
     )
@@ -281,6 +326,8 @@ def measure_operator() -> None:
         f"(slowest {1000 * max(opened):.0f} ms), a filter after {statistics.median(filtered):.0f} ms "
         f"(slowest {max(filtered):.0f} ms)"
     )
+    measure_retention(store, folder)
+    store.close()
 
 
 def main() -> None:
@@ -291,7 +338,7 @@ def main() -> None:
             "changes": lambda: measure_changes(frames),
             "viewers": lambda: measure_viewers(frames, 30.0),
             "saturated": lambda: measure_viewers(frames, None),
-            "operator": measure_operator,
+            "operator": lambda: measure_operator(frames[0]),
         }
         for name in sys.argv[1:] or parts:
             parts[name]()

@@ -13,18 +13,17 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from gatecam.errors import OutputError
-from gatecam.pictures.blur import AHEAD_S, Cover
+from gatecam.pictures.blur import AHEAD_S, cover_each
 from gatecam.pictures.draw import blur_faces
 from gatecam.pictures.snapshots import shrunk_step, snapshot_jpeg
 from gatecam.pictures.video import VideoWriter
@@ -293,13 +292,11 @@ class Recorder(Delivering):
 
     def _covered(self, job: _Job, blurs: bool) -> Iterator[tuple[Step, bool, tuple[Box, ...]]]:
         """Yield the job's steps, whether each is the alert's own, and the boxes to blur in it."""
-        cover: Cover[bool] = Cover(self._finder if blurs else None)
-        added: Iterable[Iterator[tuple[Step, bool, tuple[Box, ...]]]] = (
-            cover.add(one.whole(), any(event.key == job.event.key for event in one.events))
-            for one in job.frames
-        )
-        yield from chain.from_iterable(added)
-        yield from cover.rest()
+        steps = ((one.whole(), any(event.key == job.event.key for event in one.events)) for one in job.frames)
+        if blurs:
+            yield from cover_each(steps, self._finder)
+        else:
+            yield from ((step, is_own, ()) for step, is_own in steps)
 
     def _tell(self, trouble: str | None) -> None:
         if trouble is not None:

@@ -112,6 +112,39 @@ class Cover(Generic[T]):
         return step, note, (*boxes, *own)
 
 
+def cover_each(
+    steps: Iterable[tuple[Step, T]], finder: FaceFinder
+) -> Iterator[tuple[Step, T, tuple[Box, ...]]]:
+    """Search every step, for a few that are kept. Yield each with its note and the boxes to blur in it.
+
+    What the searches before and after found is blurred too. One search alone now and then misses a face.
+    """
+    veil, before = Veil(), None
+    held: deque[tuple[Step, T, list[Box]]] = deque()
+
+    def ready(latest_s: float) -> Iterator[tuple[Step, T, tuple[Box, ...]]]:
+        nonlocal before
+        while held and held[0][0].frame.time_s <= latest_s:
+            step, note, found = held.popleft()
+            after = held[0][2] if held else found
+            boxes = veil.boxes(step.frame.time_s)
+            assert boxes is not None  # the step itself was searched
+            yield (
+                step,
+                note,
+                (*boxes, *swept(found if before is None else before, found), *swept(found, after)),
+            )
+            before = found
+
+    for step, note in steps:
+        veil.note(step)
+        found = finder.find(step.frame.image)
+        veil.note_search(step.frame.time_s, found)
+        held.append((step, note, found))
+        yield from ready(step.frame.time_s - AHEAD_S)
+    yield from ready(float("inf"))
+
+
 def merged(boxes: Iterable[Box]) -> list[Box]:
     """Merge boxes that nearly agree into one box around them. The result covers at least the same area."""
     kept: list[Box] = []

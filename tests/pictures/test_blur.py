@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from gatecam.pictures.blur import AHEAD_S, Cover, Veil, merged, swept
+from gatecam.pictures.blur import AHEAD_S, Cover, Veil, cover_each, merged, swept
 from gatecam.types import Box, Detection, Face, Frame, Prediction, Step
 from tests.finder import FakeFinder
 
@@ -46,6 +46,25 @@ def test_what_the_pipeline_finds_is_blurred_in_all_pictures_from_a_moment_before
     assert [note for _, note, _ in known] == list(range(80))
     blurred = [note for _, note, boxes in known if covers(boxes, FACE)]
     assert blurred == list(range(20 - math.ceil(AHEAD_S * FPS), 20 + FPS + 1))
+
+
+def test_of_a_few_steps_each_is_searched_and_blurred_where_the_ones_beside_have_a_face():
+    class Sometimes:
+        searches = 0
+
+        def find(self, image, largest_px=None) -> list[Box]:
+            self.searches += 1
+            return [FACE] if self.searches == 4 else []
+
+    finder = Sometimes()
+    steps = [(step(i, time_s=0.25 * i), i) for i in range(8)]
+    found = list(cover_each(steps, finder))
+    assert [note for _, note, _ in found] == list(range(8))
+    assert finder.searches == 8
+    assert [note for _, note, boxes in found if covers(boxes, FACE)] == [2, 3, 4]
+    steps[6] = (step(6, [make(FACE)], time_s=1.5), 6)
+    found = list(cover_each(steps, FakeFinder()))
+    assert [note for _, note, boxes in found if covers(boxes, FACE)] == [4, 5, 6, 7]  # from 0.4 s before
 
 
 def make(box: Box) -> Face:

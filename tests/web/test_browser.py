@@ -35,8 +35,11 @@ from gatecam.errors import OutputError
 from gatecam.live.control import SavingProblem
 from gatecam.live.health import CameraHealth, Health
 from gatecam.pictures.page_words import TEXTS
+from gatecam.pictures.snapshots import snapshot_jpeg
+from gatecam.pictures.video import VideoWriter
 from gatecam.settings.schema import Config, WebConfig
-from gatecam.types import Box, Event, EventKind, Frame, Presence, Step, Track, Verdict
+from gatecam.store.events import EventFilter
+from gatecam.types import Answer, Box, Event, EventKind, Frame, Presence, Step, Track, Verdict
 from gatecam.web import login, pages, static
 from gatecam.web.door_words import KEYS
 from gatecam.web.live import Hub, draw
@@ -707,6 +710,67 @@ def words_of(page: Page) -> set[str]:
     told = "[...document.body.querySelectorAll('[aria-label], [title], [placeholder]')]"
     told += ".map(e => [e.ariaLabel, e.title, e.placeholder].join(' ')).join(' ')"
     return set(LATIN.findall(f"{page.title()} {page.locator('body').inner_text()} {page.evaluate(told)}"))
+
+
+def keep_picture(behind) -> None:
+    """Keep a picture and a video of the newest event, which ended, was played aloud and was sent."""
+    (stored,) = behind.store.find(EventFilter(), 1)
+    image = np.full((480, 640, 3), (90, 120, 150), np.uint8)
+    behind.evidence.make_ready()
+    face = Box(250, 120, 350, 250)
+    behind.evidence.save_snapshot(stored.key, snapshot_jpeg(image, face, [face]))
+
+    def write(path: Path) -> None:
+        with VideoWriter(path, 5) as video:
+            for number in range(5):
+                video.write(image, number / 5)
+
+    behind.evidence.save_clip(stored.key, write)
+    at_s = datetime.fromisoformat(stored.event.at).timestamp()
+    behind.store.notes.end(stored.key, round(1000 * (at_s + 12)))
+    behind.store.notes.say(stored.key, "tone, ko, en")
+
+
+@pytest.mark.parametrize(
+    ("size", "language", "scheme", "right"),
+    [("landscape", "en-GB", "light", "It is right"), ("phone", "ko-KR", "dark", "맞음")],
+)
+def test_an_event_opens_by_keys_shows_its_picture_and_takes_an_answer(
+    chromium, server, behind, size, language, scheme, right
+):
+    keep_picture(behind)
+    width, height = SIZES[size]
+    with chromium.new_context(
+        viewport={"width": width, "height": height}, locale=language, color_scheme=scheme
+    ) as context:
+        page = context.new_page()
+        page.goto(f"{server.url}login#token={TOKENS.operator}")
+        until(page, "document.querySelector('#events img')?.naturalWidth === 160")
+        page.locator("#events button").first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#event")).to_be_visible()
+        until(page, "document.getElementById('event-picture').naturalWidth === 640")
+        until(page, "document.getElementById('event-video').duration > 0.9")
+        expect(page.locator("#event figure i")).to_be_visible()
+        said = page.locator("#event-facts").inner_text()
+        assert all(text in said for text in ("0 %", "12", "tone, ko, en", "Please put on your mask")), said
+        assert faults(page) == []
+        photograph(page, f"event-{size}")
+        page.get_by_role("button", name=right, exact=True).focus()
+        page.keyboard.press("Enter")
+        until(page, "document.getElementById('event-said').textContent")
+        expect(page.get_by_role("button", name=right, exact=True)).to_be_focused()
+        assert behind.store.find(EventFilter(), 1)[0].answer is Answer.RIGHT
+        page.keyboard.press("Escape")
+        expect(page.locator("#event")).not_to_be_visible()
+        expect(page.locator("#events button").first).to_be_focused()
+        expect(page.locator("#weeks tr")).to_have_count(1)
+        assert (is_narrow(page), faults(page)) == (True, [])
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"events-{size}-whole.png", full_page=True)
+        page.goto(f"{server.url}#event-1")
+        page.reload()
+        expect(page.locator("#event")).to_be_visible()
 
 
 @pytest.mark.parametrize("size", ["landscape", "phone"])

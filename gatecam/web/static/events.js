@@ -87,7 +87,7 @@ function update(one) {
 
 // One event.
 async function openEvent(id) {
-  const one = await ask(`/api/events/${id}`), opener = rowOf(id)?.querySelector("button");
+  const one = await ask(`/api/events/${id}`);
   opened = id;
   $("event-said").textContent = "";
   showPicture(one);
@@ -99,7 +99,7 @@ async function openEvent(id) {
     $("event-video").removeAttribute("src");
     $("event-video").load();
     history.replaceState(null, "", location.pathname + location.search);
-    opener?.focus();
+    rowOf(id)?.querySelector("button").focus(); // the row may have been filled anew
   };
 }
 function showPicture(one) {
