@@ -428,8 +428,7 @@ def watch(
         stack.enter_context(StatusServer(board.health))
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
         reloading.observers.append(sinks.apply)
-        setup = CameraSetup(reloading, live)
-        pages = None
+        setup, pages = CameraSetup(reloading, live), None
         if web or config.web.enabled:
             running = _running(board, telemetry, reloading, setup, sinks.tests, partial(troubles.note, "web"))
             pages = stack.enter_context(_serve(config, running))
