@@ -19,12 +19,12 @@ CAREFUL = "Careful: "
 
 
 def explain(console: Console, config: Config, origins: Mapping[str, str]) -> None:
-    """Print the smallest face, how far faces are found, the region, and the search interval."""
+    """Print the smallest face, how far faces are found, the region, ignored places and searches."""
     for text in _faces(config, origins.get(KEY)):
         _print(console, text)
     console.print()
     console.print(_distances(config))
-    for text in (*_view(config.detector), "", *_region(config), "", *_searches(config)):
+    for text in (*_view(config.detector), "", *_region(config), *_ignored(config), "", *_searches(config)):
         _print(console, text)
 
 
@@ -186,6 +186,20 @@ def _region(config: Config) -> Iterator[str]:
     yield f"At the door it leaves {left_m:.2f} m of the {shown_m:.2f} m."
     if left_m < detector.door.width_m <= shown_m:
         yield f"{CAREFUL}people at the sides of the doorway are not found; widen the region."
+
+
+def _ignored(config: Config) -> Iterator[str]:
+    """Yield the places where faces are ignored, in px of each camera's picture."""
+    for one in config.watched:
+        camera, places = one.camera, one.detector.ignore
+        whose = f" of camera {camera.name}" if config.cameras else ""
+        if not places:
+            yield f"Ignored places{whose}: none (ignore)."
+            continue
+        yield f"Ignored places{whose}: a face is ignored if its middle lies in one of these (ignore):"
+        for place in places:
+            box = region_box(place, camera.width, camera.height)
+            yield f"  x from {box.x1} to {box.x2} px, y from {box.y1} to {box.y2} px"
 
 
 def _searches(config: Config) -> Iterator[str]:

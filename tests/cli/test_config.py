@@ -204,6 +204,16 @@ def test_explain_counts_frames_as_people_do(gatecam, every, word):
     assert f"in every {word} frame" in explained(gatecam, f"detector: {{detect_every: {every}}}")
 
 
+def test_explain_lists_the_ignored_places_of_each_camera(gatecam):
+    assert "Ignored places: none (ignore).\n" in explained(gatecam, "")
+    text = explained(
+        gatecam, "cameras: [{name: front, source: 0, ignore: [[0, 0.5, 0.25, 1]]}, {name: back, source: 1}]"
+    )
+    assert "of camera front: a face is ignored if its middle lies in one of these (ignore):\n" in text
+    assert "  x from 0 to 160 px, y from 240 to 480 px\n" in text
+    assert "Ignored places of camera back: none (ignore).\n" in text
+
+
 @pytest.mark.parametrize("kind", ["device: gpu", "detector: {door_width_m: 1}"])
 def test_explain_raises_the_problems_of_a_file(gatecam, kind):
     Path("config.yaml").write_text(kind, encoding="utf-8")

@@ -66,6 +66,7 @@ def test_an_image_gets_the_unit_its_user_and_settings(gatecam, root):
     assert (root / wanted).resolve() == root / UNIT
     assert load(root / SETTINGS, env={}).config == Config()
     assert (root / SETTINGS).stat().st_mode & 0o777 == 0o640
+    assert "d /etc/gatecam 0770 root gatecam\n" in (root / "etc/tmpfiles.d/gatecam.conf").read_text()
     assert (root / UNIT).stat().st_mode & 0o777 == 0o644
 
 
@@ -79,6 +80,8 @@ def test_the_unit_is_supervised_backs_off_by_itself_and_is_not_root(gatecam, roo
         "StartLimitIntervalSec": "0",
         "User": "gatecam",
         "ProtectSystem": "strict",
+        "ReadWritePaths": "/etc/gatecam",
+        "ConfigurationDirectoryMode": "0770",
         "PrivateTmp": "yes",
         "NoNewPrivileges": "yes",
         "CapabilityBoundingSet": "",
