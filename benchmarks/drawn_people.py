@@ -31,7 +31,8 @@ TRIES, LIKE = 5, 60  # of masks, for one whose color differs by less
 DARKEST, BRIGHTEST = 50, 225  # skin of pictures that are taken as faces
 LEAST_SCORE, LEAST_EYES_PX, MOST_TURNED = 0.9, 36, 0.14  # of pictures that are taken as faces
 YOUNGEST = 12
-LOOKS = ("bare", "right", "under_nose", "under_chin", "hand", "phone")
+LOOKS = ("bare", "right", "under_nose", "under_chin", "hand", "phone", "held")
+HELD_TURN, HELD_AWAY, HELD_SIZE = 30.0, 12.0, 1.25  # at most: degrees, px and scale of a mask in a hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,46 @@ class Figure:
         return _softened(self, look, blinks, soft_px)
 
 
+@dataclass(frozen=True, slots=True)
+class Pot:
+    """Is a pot on a shelf, which detectors take for a face, and classifiers for one in a mask."""
+
+    seed: int
+
+    def portrait(self, look: str, blinks: bool = False, soft_px: float = 0.0) -> Image:
+        """Return the pot as `Figure.portrait` returns a person. It has only one look."""
+        return _softened(self, look, blinks, soft_px)
+
+
 @lru_cache(maxsize=64)
-def _softened(figure: Figure, look: str, blinks: bool, soft_px: float) -> Image:
-    drawn = _portrait(figure, look, blinks)
+def _softened(figure: Figure | Pot, look: str, blinks: bool, soft_px: float) -> Image:
+    drawn = _pot(figure) if isinstance(figure, Pot) else _portrait(figure, look, blinks)
     return cv2.GaussianBlur(drawn, (0, 0), soft_px) if soft_px else drawn
+
+
+@lru_cache(maxsize=8)
+def _pot(pot: Pot) -> Image:
+    """Draw a round pot with two dark spots, whose lower half is glazed, on a piece of a shelf."""
+    rng = np.random.default_rng(pot.seed)
+    clay = rng.uniform(120, 220) * np.array((1, rng.uniform(0.65, 0.85), rng.uniform(0.5, 0.75)))
+    glaze, wood = (
+        rng.uniform(150, 240) * rng.uniform(0.85, 1.05, 3),
+        rng.uniform(60, 150) * np.array((1, 0.8, 0.6)),
+    )
+    color, cover = np.zeros((HEIGHT, WIDTH, 3), np.float32), np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    wide, high, middle = 1.1, rng.uniform(1.25, 1.5), 0.42
+    body = _ellipse((0, middle), (wide, high), 0.05)
+    x, y = _units()
+    glazed = np.where((y > middle + rng.uniform(-0.1, 0.2))[..., None], glaze, clay)
+    layers = [(body, glazed * (1 - 0.35 * (x / wide) ** 2)[..., None])]
+    spot = (0.19 * rng.uniform(0.8, 1.2), 0.12)
+    layers += [(_ellipse((side * 0.46, middle - 0.22 * high), spot, 0.3), clay * 0.3) for side in (-1, 1)]
+    layers += [(_ellipse((0, middle - 0.92 * high), (0.6 * wide, 0.12 * high), 0.2), clay * 0.4)]
+    layers += [(_block((-2, middle + 0.97 * high), (2, middle + 1.12 * high), 0.05), wood)]
+    for shape, paint in layers:
+        color = color * (1 - shape[..., None]) + paint * shape[..., None]
+        cover = np.maximum(cover, shape[..., None])
+    return np.clip(np.concatenate([color, cover * 255], axis=2) + 0.5, 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=32)
@@ -112,6 +149,8 @@ def _dress(color: Floats, alpha: Floats, points: Floats, look: str, seed: int) -
     )
     if look in ("hand", "phone"):
         after = draw_thing(before, points, look, np.random.default_rng(seed)).image
+    elif look == "held":
+        after = _held(before, points, seed)
     else:
         after = _masked(before, points, Wear(look), seed)
     changed = _changed(before, after).astype(np.float32) * 255
@@ -140,6 +179,35 @@ def _masked(before: Image, points: Floats, wear: Wear, seed: int) -> Image:
         if unlike < LIKE:
             break
     return best
+
+
+def _held(before: Image, points: Floats, seed: int) -> Image:
+    """Draw somebody's mask as a hand holds it before the face: turned, shifted, larger, under fingers."""
+    rng = np.random.default_rng(seed)
+    worn = _masked(before, points, Wear.RIGHT, seed)
+    sheet = _changed(before, worn).astype(np.uint8) * 255
+    sheet = cv2.morphologyEx(sheet, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))  # without the loops
+    middle = points[2:].mean(0)
+    moved = cv2.getRotationMatrix2D(
+        middle.tolist(), rng.choice([-1, 1]) * rng.uniform(0.3, 1) * HELD_TURN, rng.uniform(1, HELD_SIZE)
+    )
+    moved[:, 2] += rng.uniform(-HELD_AWAY, HELD_AWAY, 2)
+    size = before.shape[1::-1]
+    share = (
+        cv2.GaussianBlur(cv2.warpAffine(sheet, moved, size), (0, 0), 0.8).astype(np.float32)[..., None] / 255
+    )
+    after = before * (1 - share) + cv2.warpAffine(worn, moved, size) * share
+    skin = np.median(
+        before[int(points[2][1]) - 10 : int(points[2][1]), EYES[0] - 5 : EYES[0] + 6], axis=(0, 1)
+    )
+    side = int(rng.choice([-1, 1]))
+    for finger in range(3):
+        x, y = moved @ np.append(middle + np.array((side * 34, 8 + 11 * finger)), 1)
+        cv2.ellipse(
+            after, (int(x), int(y)), (19, 6), 8 * side, 0, 360, (skin * 0.92).tolist(), -1, cv2.LINE_AA
+        )
+        cv2.ellipse(after, (int(x), int(y)), (19, 6), 8 * side, 0, 360, (skin * 0.6).tolist(), 1, cv2.LINE_AA)
+    return np.asarray(after.clip(0, 255), np.uint8)
 
 
 @lru_cache(maxsize=32)

@@ -3,7 +3,8 @@
 Drawn scenes, the clip of `make demo`, and the clips in ../shared/data/videos if they are there, are compared
 with their truth as `gatecam evaluate-events` does. `--faces` takes faces.csv from `gatecam data label`, of
 pictures of one face each. Without it everybody has the face of the tests' portrait. `--keep` keeps videos and
-truth in a folder, and does not draw again what is there. The same seed draws the same scenes.
+truth in a folder, and does not draw again what is there. The same seed draws the same scenes. `--standing`
+also shows a calm second of each clip for a minute, and portraits, to see who stays a person.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.drawn_people import read_faces
 from benchmarks.scenes import COLUMNS, KINDS, Stage
+from benchmarks.standing import Stood, all_stood
 from gatecam.app import build_analyzer
 from gatecam.bench.events.page import page_of
 from gatecam.bench.events.report import summarize
@@ -29,6 +31,7 @@ from gatecam.bench.events.score import ClipScore
 from gatecam.bench.events.truth import Truth, read_truth
 from gatecam.capture.found import list_pictures
 from gatecam.errors import GatecamError
+from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.console import open_console
 from gatecam.runtime.progress import progress
 from gatecam.runtime.telemetry import Telemetry
@@ -50,12 +53,15 @@ def main() -> None:
         drawn, truth = draw(folder, asked)
         clips = [*drawn, *given(folder, asked.videos)]
         known = read_truth(TRUTH)
-        scores = evaluate(config, clips, Truth({**truth.clips, **known.clips}))
+        analyzer = build_analyzer(config, Telemetry())
+        scores = evaluate(config, clips, Truth({**truth.clips, **known.clips}), analyzer)
     of_kind = defaultdict(list)
     for path, score in zip(clips, scores, strict=True):
         of_kind[path.stem.split("-")[0] if path in drawn else "clips"].append(score)
     print_scores(summarize(scores), scores)
     print_kinds(of_kind)
+    if asked.standing:
+        print_stood(all_stood(config, analyzer, asked.videos))
     if asked.json is not None:
         asked.json.write_text(json.dumps(as_json(summarize(scores), scores), indent=1) + "\n")
     if asked.page is not None:
@@ -71,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="pictures of empty rooms")
     made.add_argument("--keep", type=Path, help="folder for videos and truth")
     made.add_argument("--videos", type=Path, default=VIDEOS, help="folder of the shared clips")
+    made.add_argument("--standing", action="store_true", help="also measure who stands still for a minute")
     made.add_argument("--config", type=Path)
     made.add_argument("--page", type=Path)
     made.add_argument("--json", type=Path)
@@ -109,15 +116,24 @@ def given(folder: Path, videos: Path) -> list[Path]:
     return [demo, *shared]
 
 
-def evaluate(config: Config, clips: list[Path], truth: Truth) -> list[ClipScore]:
-    analyzer = build_analyzer(config, Telemetry())
+def evaluate(config: Config, clips: list[Path], truth: Truth, analyzer: FaceAnalyzer) -> list[ClipScore]:
     with progress("replay", len(clips), "clips") as tick:
         return evaluate_clips(config, clips, truth, analyzer, tick)
 
 
 def print_kinds(of_kind: dict[str, list[ClipScore]]) -> None:
     """Print a row for each kind of scene."""
-    columns = ("people", "alerts", "wrong", "repeated", "thanks", "wrong", "posters told", "change, s")
+    columns = (
+        "people",
+        "alerts",
+        "wrong",
+        "repeated",
+        "thanks",
+        "wrong",
+        "posters told",
+        "alert after change, s",
+        "thanks, s",
+    )
     rows = []
     for kind, scores in of_kind.items():
         s = summarize(scores)
@@ -140,10 +156,29 @@ def print_kinds(of_kind: dict[str, list[ClipScore]]) -> None:
                 f"{thanks.count}/{thanks.of}",
                 bad.count,
                 f"{posters.count}/{posters.of}",
-                "" if s.change.median_s is None else f"{s.change.median_s:.2f} … {s.change.worst_s:.2f}",
+                *(
+                    "" if one.median_s is None else f"{one.median_s:.2f} … {one.worst_s:.2f}"
+                    for one in (s.change, s.put_on)
+                ),
             )
         )
     open_console().print(table("By kind of scene", ("kind", *columns), rows))
+
+
+def print_stood(stood: list[Stood]) -> None:
+    """Print a row for each clip and portrait that was shown for a minute."""
+    rows = [
+        (
+            one.name,
+            "never" if one.from_s is None else f"from {one.from_s:.1f} s",
+            f"{one.person_share:.1%}",
+            one.lapses,
+            ", ".join(one.events),
+        )
+        for one in stood
+    ]
+    columns = ("shown for a minute", "person", "of the frames since", "lapses", "events")
+    open_console().print(table("Who stands still", columns, rows))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from benchmarks.drawn_people import EYES, FACE_WIDTH, UNIT, FaceFile, Figure, pick_face
+from benchmarks.drawn_people import EYES, FACE_WIDTH, UNIT, FaceFile, Figure, Pot, pick_face
 from gatecam.bench.events.truth import State
 from gatecam.capture.images import read_image
 from gatecam.pictures.video import VideoWriter
@@ -41,6 +41,7 @@ STATES = {
     "under_chin": State.INCORRECT,
     "hand": State.NONE,
     "phone": State.NONE,
+    "held": State.NONE,
 }
 # what a mask passes on its way from one look to another
 WAYS = {("right", "bare"): ("under_nose", "under_chin"), ("bare", "right"): ("under_chin", "under_nose")}
@@ -57,10 +58,10 @@ class Waypoint:
 
 @dataclass(slots=True)
 class Actor:
-    """A person with a way and looks, or a picture on the wall. `tall` shifts the eyes, in face widths."""
+    """A person with a way and looks, or a picture or pot. `tall` shifts the eyes, in face widths."""
 
     name: str
-    figure: Figure
+    figure: Figure | Pot
     path: list[Waypoint]
     looks: list[tuple[float, str]]
     is_picture: bool = False
@@ -143,7 +144,7 @@ class Scene:
             there = [(place, actor) for actor in self.actors if (place := actor.place(time_s)) is not None]
             for place, actor in sorted(there, key=lambda one: (not one[1].is_picture, one[0][1])):
                 x, y, face_px, angle = _posed(actor, place, time_s, rng)
-                if actor.is_picture:
+                if actor.is_picture and isinstance(actor.figure, Figure):
                     _hang(picture, x, y, face_px)
                 cover = _lay(picture, actor, time_s, x, y, face_px, angle)
                 for other in faces.values():
@@ -475,6 +476,29 @@ def _changing(*looks: str) -> Callable[[Stage, np.random.Generator], Cast]:
     return cast
 
 
+def _held(stage: Stage, rng: np.random.Generator) -> Cast:
+    """Somebody bare who holds a mask before the face for a moment."""
+    at_s, held_s = rng.uniform(3.2, 4.6), rng.uniform(0.4, 0.9)
+    end_s = at_s + 4
+    looks = [(0.0, "bare"), (at_s, "held"), (at_s + held_s, "bare")]
+    path = _stands(rng, 0.3, end_s, rng.uniform(0.3, 0.7), _size(rng))
+    return [Actor("1", stage.figure(rng), path, looks)], end_s
+
+
+def _shelf(stage: Stage, rng: np.random.Generator) -> Cast:
+    """Pots on a shelf, and somebody who passes before them, stands beside them and leaves."""
+    left, near = bool(rng.random() < 0.5), rng.uniform(40, 70)
+    pots = []
+    for index in range(rng.integers(1, 4)):
+        x = 0.1 + index * 1.6 * near / SIZE[0]
+        path = [Waypoint(-1, x if left else 1 - x, near), Waypoint(12, x if left else 1 - x, near)]
+        pot = Pot(int(rng.integers(2**31)))
+        pots.append(Actor(f"pot {index + 1}", pot, path, [(0, "bare")], is_picture=True))
+    look = str(rng.choice(["bare", "right"]))
+    path = _stands(rng, 3, 9, 0.6 if left else 0.4, rng.uniform(75, 115), side=-0.25 if left else 1.25)
+    return [*pots, Actor("1", stage.figure(rng), path, [(0, look)])], 10.0
+
+
 def _crowd(stage: Stage, rng: np.random.Generator) -> Cast:
     actors = []
     spots = rng.permutation([0.12, 0.32, 0.5, 0.69, 0.88])
@@ -510,6 +534,8 @@ KINDS: dict[str, Callable[[Stage, np.random.Generator], Cast]] = {
     "under_nose": _changing("right", "under_nose"),
     "hand": _changing("bare", "hand", "bare"),
     "phone": _changing("bare", "phone", "bare"),
+    "held": _held,
+    "shelf": _shelf,
     "crowd": _crowd,
     "still": _still,
 }

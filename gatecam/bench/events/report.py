@@ -30,16 +30,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Holds how long alerts took, in seconds, from when they were due."""
+    """Holds how long events took, in seconds, from when they were due."""
 
-    alerts: int
+    events: int
     median_s: float | None
     worst_s: float | None
 
     def __str__(self) -> str:
         if self.median_s is None:
             return "–"
-        return f"median {self.median_s:.2f} s, worst {self.worst_s:.2f} s, of {self.alerts}"
+        return f"median {self.median_s:.2f} s, worst {self.worst_s:.2f} s, of {self.events}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Summary:
     posters_told: Rate  # of the pictures
     arrival: Latency  # alerts to people who came
     change: Latency  # alerts after a mask came off or slipped
+    put_on: Latency  # thank-yous after a mask was put on or right
 
     def as_json(self) -> dict[str, object]:
         """Return plain values, named like the fields."""
@@ -85,6 +86,7 @@ class Summary:
             ("posters told", str(self.posters_told)),
             ("alert after coming", str(self.arrival)),
             ("alert after a change", str(self.change)),
+            ("thank-you after a change", str(self.put_on)),
         ]
 
 
@@ -103,7 +105,7 @@ def summarize(clips: Sequence[ClipScore]) -> Summary:
             lambda clip: len(_required(clip, is_alert)),
         )
 
-    alerts = [one for clip in clips for one in _required(clip, True)]
+    alerts, thanks = ([one for clip in clips for one in _required(clip, kind)] for kind in (True, False))
     return Summary(
         clips=len(clips),
         people=sum(map(_people, clips)),
@@ -124,6 +126,7 @@ def summarize(clips: Sequence[ClipScore]) -> Summary:
         ),
         arrival=_latency([one for one in alerts if not one.is_change]),
         change=_latency([one for one in alerts if one.is_change]),
+        put_on=_latency([one for one in thanks if one.is_change]),
     )
 
 

@@ -91,6 +91,13 @@ def test_latency_counts_from_where_a_person_would_say_so():
     assert (summary.alerts_right.count, summary.alerts_late.count, summary.alerts_right.of) == (2, 1, 2)
 
 
+def test_a_thank_you_after_a_change_has_a_latency_of_its_own():
+    on = person((0, 3, "none"), (3, 9, "correct"))
+    came = person((0, 9, "correct"))
+    summary = summarize([score([on], told(MISSING, 0.3), told(OK, 3.75)), score([came], told(OK, 1))])
+    assert (summary.put_on.events, summary.put_on.worst_s, summary.change.events) == (1, 0.75, 0)
+
+
 def test_a_late_alert_is_told():
     assert score([OFF], told(OK, 0.3, first=True), told(MISSING, 5.5)).faults() == [
         "clip.mp4 4.0 s: mask_missing to 1: late, after 1.5 s"
