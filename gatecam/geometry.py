@@ -14,6 +14,7 @@ MAX_SIDE_RATIO = 1.75  # of a track's side and a face's. More means a person beh
 REACH = 0.5  # largest distance from the predicted center, in face sides
 REACH_PER_S = 5.0  # added per second since the last face, about the walking speed in face widths
 MAX_REACH = 1.5  # upper limit, less than from one head to the next in a queue
+PICTURE_REACH, PICTURE_SIDE_RATIO = 0.3, 1.3  # of a picture, whose box only jitters
 
 
 def expand(box: Box, margin: float) -> Box:
@@ -153,9 +154,11 @@ def _pair_costs(tracks: Sequence[Expected], faces: Sequence[Box]) -> NDArray[np.
     overlap_share = inside / (area_a + area_b - inside)  # (T, F)
     middles = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
     distance = np.hypot(middles[..., 0], middles[..., 1]) / np.sqrt(np.sqrt(area_a * area_b))
-    reach = np.minimum(REACH + REACH_PER_S * missing_s, MAX_REACH)
+    is_picture = np.array([[track.is_picture] for track in tracks])
+    reach = np.where(is_picture, PICTURE_REACH, np.minimum(REACH + REACH_PER_S * missing_s, MAX_REACH))
     side_ratio = np.sqrt(np.maximum(area_a / area_b, area_b / area_a))
-    possible = (side_ratio <= MAX_SIDE_RATIO) & (distance <= reach)
+    most_ratio = np.where(is_picture, PICTURE_SIDE_RATIO, MAX_SIDE_RATIO)
+    possible = (side_ratio <= most_ratio) & (distance <= reach)
     return np.where(possible, distance - overlap_share + missing_s, np.inf)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -84,6 +84,13 @@ class Tracker(Protocol):
 
     def expected(self, time_s: float) -> Sequence[Expected]:
         """Predict where the face of every living track is at `time_s`, the last frame's time or later."""
+        ...
+
+    def note_pictures(self, pictures: Collection[int]) -> None:
+        """Note the ids of the tracks that follow pictures on walls.
+
+        A track that is no longer among them ends, and a new one begins at its face.
+        """
         ...
 
     def apply(self, config: TrackerConfig) -> None:

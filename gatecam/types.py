@@ -214,13 +214,15 @@ class Expected:
     """Predicts where a track's face is in the next frame.
 
     `seen` says whether the track had a face in the last frame. `known` is a prediction recent enough that the
-    face need not be classified again, or None. `missing_s` is the time since the last face.
+    face need not be classified again, or None. `missing_s` is the time since the last face. `is_picture` says
+    that the track follows a picture on a wall, which stays in its place.
     """
 
     box: Box
     seen: bool
     known: Prediction | None = None
     missing_s: float = 0.0
+    is_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Searching a few boxes costs a fraction of searching the whole picture. `KeyFrame
 frame, which is searched whole, if one of these is true:
   1. There is no previous frame, or it has another size, or it is too old.
   2. The last key frame was `detect_every` frames ago.
-  3. Outside the tracked people, a patch large enough for a face has changed since the last key frame.
+  3. Outside the tracked people, a patch large enough for a face has changed since the last key frame. People
+     whose face has been gone for a moment are not counted as tracked.
 Otherwise only the boxes that the tracker expects are searched. In an empty scene there are none.
 `KeyFrames.review` then checks the faces that were found. If a track has lost its face, the same frame is
 searched whole at once.
@@ -29,6 +30,7 @@ from gatecam.types import Box, Expected, Face, Floats, Frame, Image
 Cells = NDArray[np.bool_]  # (rows, columns)
 
 GAP_S = 0.4  # between two frames, someone who walks moves by two face widths in this time
+COASTS_S = 0.3  # a track without a face for longer hides no motion, because somebody else may come there
 MOTION_PAUSE_S = 0.09  # after a key frame motion is ignored this long: three frames at 30 frames/s
 
 # The grid's cells are half as wide as the smallest face. Sensor noise averages out, and a face fills four.
@@ -100,7 +102,7 @@ class KeyFrames:
         """
         assert self._view is not None, "plan comes before review"
         if self._whole:
-            boxes = [face.detection.box for face in faces] + [track.box for track in self._view.expected]
+            boxes = [face.detection.box for face in faces] + _boxes(self._view.expected)
             self._key, self._key_covered = self._view, self._view.grid.covered(boxes)
             self._since_key = 0
             return False
@@ -116,7 +118,7 @@ class KeyFrames:
         if self._since_key >= self._config.detect_every:
             return Searched.INTERVAL
         if view.time_s - key.time_s >= MOTION_PAUSE_S:
-            covered = self._key_covered | view.grid.covered(track.box for track in view.expected)
+            covered = self._key_covered | view.grid.covered(_boxes(view.expected))
             if has_changed(key.cells, view.cells, ~covered, view.grid.least_cells):
                 return Searched.MOTION
         return None
@@ -212,6 +214,11 @@ def has_changed(before: Floats, now: Floats, free: Cells, least_cells: int) -> b
         return False
     _, _, patches, _ = cv2.connectedComponentsWithStats(changed)
     return bool(patches[1:, cv2.CC_STAT_AREA].max() >= least_cells)
+
+
+def _boxes(expected: Iterable[Expected]) -> list[Box]:
+    """Return where people are whose motion needs no search of the whole picture."""
+    return [track.box for track in expected if track.missing_s <= COASTS_S]
 
 
 def has_lost(expected: Sequence[Expected], faces: Sequence[Face]) -> bool:

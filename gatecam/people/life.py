@@ -1,23 +1,27 @@
 """Tell faces that live from pictures on walls and screens.
 
-A track begins as a picture and becomes a person for good as soon as its place in the camera's picture changes
-as only a living face changes it. `Life` remembers how that place looked in the first frame, as the mean
-brightness of 12 × 12 cells of the face's box, and compares it in every frame:
-  1. A change of the light scales all cells of a quarter alike, so it is fitted and taken away.
-  2. In both upper quarters at least two cells must differ. Someone who passes before a picture covers it from
-     one side, and hides the face before both quarters have changed.
-  3. The difference must exceed the noise, which is measured in other parts of the camera's picture.
-Walking, swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the threshold
-of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2.
+A track begins as a picture and becomes a person for good as soon as one of these is true:
+  1. It walks: in three frames in a row it moves on in one direction, out of its first place.
+  2. Its place in the camera's picture changes as only a living face changes it. `Life` remembers how the
+     place looked in the first frame, as the mean brightness of 12 × 12 cells of the face's box.
+  3. It has just come. `Life` keeps small pictures of the whole scene from the last seconds. The place of such
+     a face looked different in each of them. The place of a picture looked the same in some.
 
-A face that has just come lives too. `Life` keeps small pictures of the whole scene from the last seconds. The
-place of such a face looked different in each of them. The place of a picture looked the same in some.
+For the second rule, `Life` compares the place with its first frame in every frame. A change of the light
+scales all cells of a quarter alike, so it is fitted and taken away. In both upper quarters at least two cells
+must differ, because someone who passes before a picture covers it from one side, and hides the face before
+both quarters have changed. The difference must exceed the noise, which is measured in other parts of the
+camera's picture. Swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the
+threshold of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2.
 
-Places of pictures are remembered. So a picture that was hidden for a while is known when it is free again.
+A face without life for a second is a picture, and its place is remembered. So a picture that was hidden for a
+while is known when it is free again. If the track of such a picture changes, something else is there now, or
+it was somebody who stood still. `FaceTracker` then begins a new track, which says nothing of the old one.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,12 +42,19 @@ CHANGED_CELLS = 2  # in each upper quarter
 CHANGED_FRAMES = 2  # in a row, so that one broken frame is no life ...
 SURE_CHANGE = 3.0  # ... unless the change is this many times what noise can cause
 SAME_PLACE_IOU = 0.5
-PICTURE_S = 1.0  # a face without life for this long is remembered as a picture
+WALK_STEPS = 3  # frames in a row ...
+STEP = 0.1  # ... in which a face moves at least this far, in sides, in one direction ...
+WALK = 0.6  # ... and this far in all
+PICTURE_S = 2.0  # a face without life for this long is remembered as a picture
+PICTURE_CHANGED_S = 0.4  # a remembered picture must change for this long, because shadows and hands pass ...
+OTHER_CHANGE = 10.0  # ... unless half of its cells change by this much, 0 to 255: something else is there
+MOST_LOOKS = 3  # of a picture: in its light and with shadows. Somebody alive soon looks different from all
+ADAPT_S = 20.0  # time constant with which a remembered picture follows the daylight
 MOST_PLACES = 32
 SCENE_ROWS, SCENE_COLUMNS = 90, 160  # of the small pictures of the scene
-SCENE_S, SCENES, LEAST_SCENES = 1.0, 8, 2  # time between two, how many are kept, and how many are needed
-FOUND_LATE_S = 1.5  # a face may have been there this long before it was found
-COME_CHANGE = 10.0  # of half of the cells, 0 to 255
+SCENE_S, SCENES = 0.25, 32  # time between two, and how many are kept
+SAME_LIKENESS = 0.6  # correlation of a place in two pictures of the scene, if it shows the same
+FOUND_LATE_S = 0.3  # a face may have been there this long before it was found
 FORGET_S = 600.0  # a picture's place that shows no face for this long is forgotten
 
 _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5))  # where the noise is measured
@@ -51,16 +62,74 @@ _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5))  # where the noise i
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """Remembers how the place of a track's face, and four other places, looked in the first frame."""
+    """Remembers how the place of a track's face, and four other places, looked in the first frame.
+
+    `looks` holds the brightness of the cells, (CELLS, CELLS). A picture that has changed has more than one.
+    """
 
     track_id: int
     box: Box
     corners: tuple[Box, ...]
-    cells: Floats  # (CELLS, CELLS)
+    looks: list[Floats]
     still: tuple[Floats, ...]
     since_s: float
     seen_s: float
-    changed: int = 0  # frames in a row with a change
+    changed: int = 0  # frames in a row with a change ...
+    changed_s: float = 0.0  # ... and when the first of them was
+    others: int = 0  # frames in a row in which something else is there
+
+    def note(self, image: Image, time_s: float) -> None:
+        """Compare the place with how it looked, and learn how the daylight changes it."""
+        now = _cells(image, self.box)
+        changes = [_life_in(look, now) for look in self.looks]
+        change = min(changes) / self.bar(image) if min(changes) > LEAST_CHANGE else 0.0
+        if change <= 1:
+            if time_s - self.since_s >= PICTURE_S:
+                share = np.float32(1 - math.exp((self.seen_s - time_s) / ADAPT_S))
+                look = self.looks[changes.index(min(changes))]
+                look += share * (now - look)
+            self.changed, self.others, self.seen_s = 0, 0, time_s
+            return
+        if not self.changed:
+            self.changed_s = time_s
+        self.changed = CHANGED_FRAMES if change > SURE_CHANGE else self.changed + 1
+        is_other = all(float(np.median(_change(look, now))) > OTHER_CHANGE for look in self.looks)
+        self.others = self.others + 1 if is_other else 0
+
+    def is_unchanged(self, image: Image) -> bool:
+        """Check whether the place looks as it did."""
+        now = _cells(image, self.box)
+        change = min(_life_in(look, now) for look in self.looks)
+        return change <= LEAST_CHANGE or change <= self.bar(image)
+
+    def bar(self, image: Image) -> float:
+        """Return which change noise cannot cause, from how much four other places have changed."""
+        noises = [
+            SIGMA_PER_MEDIAN * float(np.median(_change(still, _cells(image, corner))))
+            for still, corner in zip(self.still, self.corners, strict=True)
+        ]
+        return max(LEAST_CHANGE, NOISE_SIGMAS * min(float(np.median(noises)), MOST_NOISE))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Follows the steps of a track: where they began, where it was last, and how many there were."""
+
+    start: tuple[float, float]
+    last: tuple[float, float]
+    steps: int = 0
+
+    def note(self, box: Box) -> bool:
+        """Add the box of a frame. Return whether the track walks."""
+        side, (x, y) = math.sqrt(max(box.area, 1.0)), box.center
+        step = math.hypot(x - self.last[0], y - self.last[1])
+        before, now = (math.hypot(at[0] - self.start[0], at[1] - self.start[1]) for at in (self.last, (x, y)))
+        if step >= STEP * side and now - before >= step / 2:
+            self.steps += 1
+        else:
+            self.start, self.steps, now = (x, y), 0, 0.0
+        self.last = (x, y)
+        return self.steps >= WALK_STEPS and now >= WALK * side
 
 
 class Life:
@@ -69,14 +138,21 @@ class Life:
     def __init__(self) -> None:
         self._alive: set[int] = set()
         self._places: dict[int, _Place] = {}  # by track
+        self._walks: dict[int, _Walk] = {}  # by track
         self._scenes: deque[tuple[float, Floats]] = deque(maxlen=SCENES)  # times and brightness
         self._pictures: list[_Place] = []  # places of tracks that ended, or are still there
+
+    @property
+    def pictures(self) -> set[int]:
+        """Return the tracks that are on remembered pictures. One that changes is no longer among them."""
+        return {number for number, place in self._places.items() if place in self._pictures}
 
     def mark(self, image: Image, tracks: Sequence[Track], time_s: float) -> tuple[Track, ...]:
         """Return the tracks of a frame, with `is_picture` set on those that have shown no life so far."""
         ids = {track.id for track in tracks}
         self._alive &= ids - {track.id for track in tracks if self._is_picture(image, track)}
         self._places = {number: place for number, place in self._places.items() if number in ids}
+        self._walks = {number: walk for number, walk in self._walks.items() if number in ids}
         for track in tracks:
             if track.looks is None:  # a fake analyzer made its faces
                 self._alive.add(track.id)
@@ -91,47 +167,79 @@ class Life:
         )
 
     def _watch(self, image: Image, track: Track, time_s: float) -> None:
-        place = self._places.get(track.id)
-        if place is None:
-            known = self._known_picture(track.box)
-            place = known or _place(image, track, time_s)
-            place.changed = 0
-            self._places[track.id] = place
-            if known is None:
-                if self._has_come(image, track, time_s):
-                    self._alive.add(track.id)
-                return
-        change = _change_over_noise(image, place)
-        place.changed = place.changed + 1 if change > 1 else 0
-        if place.changed >= CHANGED_FRAMES or change > SURE_CHANGE:
-            self._alive.add(track.id)
-            del self._places[track.id]
-            self._pictures = [one for one in self._pictures if one.track_id != track.id]
-        elif not place.changed:
-            place.seen_s = time_s
-            if place not in self._pictures and time_s - place.since_s >= PICTURE_S:
+        place, center = self._places.get(track.id), track.box.center
+        if self._walks.setdefault(track.id, _Walk(center, center)).note(track.box):
+            self._wake(track, place)
+        elif place is None or iou(place.box, track.box) < SAME_PLACE_IOU:
+            found = self._known_picture(track.box) or _place(image, track, time_s)
+            found.changed = found.others = 0
+            self._places[track.id] = found
+            if place is None and found not in self._pictures and self._has_come(image, track, time_s):
+                self._wake(track, found)
+        else:
+            place.note(image, time_s)
+            self._watch_place(image, track, place, time_s)
+
+    def _watch_place(self, image: Image, track: Track, place: _Place, time_s: float) -> None:
+        if not place.changed:
+            place.track_id = track.id
+        is_own = place.track_id == track.id
+        if place not in self._pictures:
+            if place.changed >= CHANGED_FRAMES:
+                self._wake(track, place)
+            elif not place.changed and time_s - place.since_s >= PICTURE_S:
                 self._pictures.append(place)
+        elif place.others >= CHANGED_FRAMES:
+            self._wake(track, place)
+        elif place.changed and time_s - place.changed_s >= PICTURE_CHANGED_S:
+            if is_own and len(place.looks) < MOST_LOOKS:
+                self._wake(track, place)
+                place.looks.append(_cells(image, place.box))
+            else:
+                self._pictures.remove(place)
+                self._wake(track, place)
+
+    def _wake(self, track: Track, place: _Place | None) -> None:
+        """Take a track for a person. But if it was on a remembered picture, let a new track begin."""
+        if place is None or place not in self._pictures or place.track_id != track.id:
+            self._alive.add(track.id)
+        self._places.pop(track.id, None)
+        self._walks.pop(track.id, None)
 
     def _has_come(self, image: Image, track: Track, time_s: float) -> bool:
-        """Check whether a new face's place looked different in each scene from before it came."""
-        before = [scene for at_s, scene in self._scenes if at_s < time_s - track.age_s - FOUND_LATE_S]
+        """Check whether a new face's place looked different in each scene from before it came.
+
+        A scene that was much darker or brighter, as when a camera starts or a lamp is lit, tells nothing.
+        """
+        now = _scene(image)
+        brightness, first_s = max(float(now.mean()), 1.0), time_s - track.age_s - FOUND_LATE_S
+        before = [
+            scene
+            for at_s, scene in self._scenes
+            if at_s < first_s and LEAST_GAIN < float(scene.mean()) / brightness < MOST_GAIN
+        ]
         height, width = image.shape[:2]
         box = clip(track.box, width, height)
         x, y = SCENE_COLUMNS / width, SCENE_ROWS / height
         rows = slice(int(box.y1 * y), int(box.y2 * y) + 1)
         columns = slice(int(box.x1 * x), int(box.x2 * x) + 1)
-        now = _scene(image)[rows, columns]
-        return len(before) >= LEAST_SCENES and all(
-            float(np.median(_change(scene[rows, columns], now))) > COME_CHANGE for scene in before
+        return bool(before) and all(
+            _likeness(scene[rows, columns], now[rows, columns]) < SAME_LIKENESS for scene in before
         )
 
     def _is_picture(self, image: Image, track: Track) -> bool:
         """Check whether a track is on a remembered picture that looks as it did, and not before it."""
         place = self._known_picture(track.box) if track.faces and self._pictures else None
-        return place is not None and _change_over_noise(image, place) <= 1
+        return place is not None and place.is_unchanged(image)
 
     def _known_picture(self, box: Box) -> _Place | None:
         return next((place for place in self._pictures if iou(place.box, box) >= SAME_PLACE_IOU), None)
+
+
+def _likeness(a: Floats, b: Floats) -> float:
+    """Return the correlation of two pictures of one size. The light changes it little."""
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / max(math.sqrt(float((a * a).sum()) * float((b * b).sum())), 1.0))
 
 
 def _scene(image: Image) -> Floats:
@@ -151,7 +259,7 @@ def _place(image: Image, track: Track, time_s: float) -> _Place:
         for x, y in _CORNERS
     )
     still = tuple(_cells(image, corner) for corner in corners)
-    return _Place(track.id, inside, corners, _cells(image, inside), still, time_s, time_s)
+    return _Place(track.id, inside, corners, [_cells(image, inside)], still, time_s, time_s)
 
 
 def _cells(image: Image, box: Box) -> Floats:
@@ -170,21 +278,10 @@ def _change(before: Floats, now: Floats) -> Floats:
     return np.asarray(np.abs(b - np.float32(gain) * a), np.float32).ravel()
 
 
-def _change_over_noise(image: Image, place: _Place) -> float:
-    """Return the change of a face's place, as a multiple of what noise can cause."""
-    now, half = _cells(image, place.box), CELLS // 2
-    least = min(
-        float(
-            np.partition(_change(place.cells[:half, part], now[:half, part]), -CHANGED_CELLS)[-CHANGED_CELLS]
-        )
+def _life_in(before: Floats, now: Floats) -> float:
+    """Return by how much a few cells in each upper quarter of a face's place differ, the lesser of both."""
+    half = CELLS // 2
+    return min(
+        float(np.partition(_change(before[:half, part], now[:half, part]), -CHANGED_CELLS)[-CHANGED_CELLS])
         for part in (slice(half), slice(half, None))
     )
-    if least <= LEAST_CHANGE:
-        return least / LEAST_CHANGE
-    noise = np.median(
-        [
-            SIGMA_PER_MEDIAN * float(np.median(_change(still, _cells(image, corner))))
-            for still, corner in zip(place.still, place.corners, strict=True)
-        ]
-    )
-    return least / max(LEAST_CHANGE, NOISE_SIGMAS * min(float(noise), MOST_NOISE))

@@ -77,6 +77,7 @@ class Pipeline:
         with self._telemetry.stage("track"):
             wanted = [face for face in faces if not is_in_any(face.detection.box, self.ignore, frame.image)]
             tracks = self._life.mark(frame.image, self.tracker.update(wanted, frame.time_s), frame.time_s)
+            self.tracker.note_pictures(self._life.pictures)
             events = tuple(self.policy.decide(tracks, frame.time_s, frame.index))
             addressed = self._addressee.of(tracks)
         return Step(frame, tuple(faces), tracks, events, addressed)

@@ -16,7 +16,7 @@ All times are those of the frames. So results do not depend on the frame rate, a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ JUMP_SHARE = 0.35  # a face this far from where it was expected, in face sides, 
 JUMP_RATIO = 1.3  # ... as may one whose side has changed by this ratio from one frame to the next
 STRANGER_S = 1.0  # after a jump or gap, looks are compared for this long
 STRANGER_FACES = 3  # consecutive unlike faces that end a track
+FRIEND_FACES = 3  # consecutive alike faces after a jump, after which looks are compared no longer
 
 # Life of a track.
 TRUSTED_WEIGHT = 0.8  # with this mean weight of the scores, `min_hits` faces confirm a track
@@ -52,6 +53,7 @@ STALL_S = 2.0  # all tracks end if two frames are further apart than this and `l
 MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
 ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is told sooner than one to thanks
+UNSURE_TIMES = 2.0  # of `change_s`: from bare to a less sure state, because hands and phones resemble masks
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
 SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
@@ -114,7 +116,8 @@ class VerdictFilter:
 
     A candidate must hold for some time before it becomes the verdict: `settle_s` for a first alert and for
     the return of the last verdict, two thirds of `change_s` for another alert, and `change_s` for `correct`.
-    An alert is urgent but thanks are not, and a hand over the mouth is soon gone. A verdict that faces
+    An alert is urgent but thanks are not, and a hand over the mouth is soon gone. Somebody who was bare needs
+    twice `change_s` if the average is less sure than halfway between `confidence` and 1. A verdict that faces
     contradict for twice `change_s` becomes `unknown`.
     """
 
@@ -202,12 +205,19 @@ class VerdictFilter:
         elif time_s - self._doubt_s > DOUBT * self._config.change_s:
             self.verdict = Verdict.UNKNOWN
 
+    @property
+    def _sure(self) -> float:
+        """Return the probability above which even somebody who was bare is believed to wear a mask."""
+        return (1 + self._config.confidence) / 2
+
     def _has_held(self, time_s: float) -> bool:
         first_alert = self._settled is Verdict.UNKNOWN and self._candidate is not Verdict.CORRECT
         back_again = self._candidate is self._settled
         hold_s = self._config.change_s
         if first_alert or back_again:
             hold_s = self._config.settle_s
+        elif self._settled is Verdict.NONE and self._mean(self._candidate) < self._sure:
+            hold_s *= UNSURE_TIMES
         elif self._candidate is not Verdict.CORRECT:
             hold_s *= ALERT_SHARE
         return (
@@ -253,6 +263,18 @@ class FaceTracker:
     def expected(self, time_s: float) -> list[Expected]:
         """Predict where each track's face is at a time. Unconfirmed and coasting tracks are included."""
         return [person.expected(time_s) for person in self._people]
+
+    def note_pictures(self, pictures: Collection[int]) -> None:
+        """Note the ids of the tracks that follow pictures, which move less and take no unlike face.
+
+        A track that is no longer among them ends, and a new one begins at its face.
+        """
+        for index, person in enumerate(self._people):
+            is_picture = person.id in pictures
+            if person.is_picture and not is_picture and person.face is not None:
+                self._people[index] = _Person(person.face, self._time_s, self._config)
+            else:
+                person.is_picture = is_picture
 
     def _advance(self, time_s: float) -> None:
         if not time_s >= self._time_s:  # also true of NaN
@@ -307,6 +329,7 @@ class _Person:
 
     def __init__(self, face: Face, time_s: float, config: TrackerConfig) -> None:
         self.id = 0
+        self.is_picture = False
         self.face: Face | None = face
         self.box = face.detection.box  # of the last face
         self.seen_s = time_s
@@ -323,6 +346,7 @@ class _Person:
         self._looks.add(face.looks, time_s)
         self._jump_s = -math.inf  # when a face last came after a gap, or away from where it was expected
         self._strangers = 0  # consecutive unlike faces since then
+        self._friends = 0  # consecutive alike faces since then
 
     def apply(self, config: TrackerConfig) -> None:
         """Apply new settings to the verdict."""
@@ -336,7 +360,9 @@ class _Person:
     def expected(self, time_s: float) -> Expected:
         """Return where the face should be at a time, and what is known of it."""
         missing_s = time_s - self.seen_s
-        return Expected(self.predict(time_s), self.face is not None, self.known(time_s), missing_s)
+        return Expected(
+            self.predict(time_s), self.face is not None, self.known(time_s), missing_s, self.is_picture
+        )
 
     def add(self, face: Face, time_s: float) -> None:
         """Update the track with the face of this frame."""
@@ -368,13 +394,15 @@ class _Person:
     def _compare_looks(self, face: Face, time_s: float) -> None:
         """Count the faces that look unlike the track after a jump. Learn the looks of all others."""
         if self.misses or self._has_jumped(face.detection.box, time_s):
-            self._jump_s = time_s
+            self._jump_s, self._friends = time_s, 0
         if face.looks is None:
             return
         if self._is_doubted(time_s) and (self._unlikeness(face) or 0.0) > STRANGE:
             self._strangers += 1
+            self._friends = 0
         else:
             self._strangers = 0
+            self._friends += 1
             self._looks.add(face.looks, time_s)
 
     def _has_jumped(self, box: Box, time_s: float) -> bool:
@@ -384,7 +412,7 @@ class _Person:
         return moved or max(side, before) > JUMP_RATIO * min(side, before)
 
     def _is_doubted(self, time_s: float) -> bool:
-        return time_s - self._jump_s <= STRANGER_S
+        return time_s - self._jump_s <= STRANGER_S and self._friends < FRIEND_FACES
 
     def known(self, time_s: float) -> Prediction | None:
         """Return the last prediction, or None if the face must be classified again."""

@@ -154,6 +154,16 @@ class TestLostTracks:
 
 
 class TestMotion:
+    @pytest.mark.parametrize(("missing_s", "is_searched"), [(0.0, False), (0.2, False), (0.5, True)])
+    def test_somebody_behind_a_person_who_left_is_looked_for(
+        self, missing_s: float, is_searched: bool
+    ) -> None:
+        watch = Watch(detect_every=100)
+        expected = [Expected(HEAD, False, missing_s=missing_s)]
+        x, y = (round(value) for value in HEAD.center)
+        images = [room()] * 5 + [with_person(room(), x, y)]
+        assert [watch.add(image, expected) is None for image in images][-1] is is_searched
+
     @pytest.mark.parametrize(
         ("sigma", "size"),
         [(0.0, (480, 640)), (4.0, (480, 640)), (10.0, (480, 640)), (18.0, (480, 640)), (10.0, (720, 1280))],

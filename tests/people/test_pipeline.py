@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +42,9 @@ class FakeTracker:
     def expected(self, time_s: float) -> list[Expected]:
         """One box, which tells how many frames have been tracked."""
         return [Expected(Box(0, 0, len(self.times_s), 100 * time_s), True)]
+
+    def note_pictures(self, pictures: Collection[int]) -> None:
+        pass
 
 
 class FakePolicy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +51,9 @@ class EveryFaceTracker:
 
     def expected(self, time_s: float) -> Sequence[Expected]:
         return [Expected(face.detection.box, True, None, time_s - self._time_s) for face in self._faces]
+
+    def note_pictures(self, pictures: Collection[int]) -> None:
+        pass
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -309,6 +312,39 @@ class TestPairing:
         assert len(tracker._people) < 10
 
 
+class TestPictures:
+    @pytest.mark.parametrize(
+        ("x", "side", "is_picture", "same"),
+        [
+            (100, 40, True, True),
+            (108, 44, True, True),
+            (115, 40, True, False),
+            (100, 60, True, False),
+            (115, 40, False, True),
+            (100, 60, False, True),
+        ],
+    )
+    def test_the_track_of_a_picture_takes_only_a_face_in_its_place(
+        self, make_face: MakeFace, x: float, side: float, is_picture: bool, same: bool
+    ) -> None:
+        tracker = FaceTracker(CONFIG)
+        follow(tracker, [(t, [make_face(side=40)]) for t in times(0.5, 30)])
+        tracker.note_pictures({1} if is_picture else ())
+        (track,) = tracker.update([make_face(x=x, side=side)], 0.5)
+        assert bool(track.faces) is same
+
+    def test_a_picture_that_lives_is_another_track_with_a_verdict_of_its_own(
+        self, make_face: MakeFace
+    ) -> None:
+        tracker = FaceTracker(CONFIG)
+        follow(tracker, [(t, [make_face(mask="correct")]) for t in times(1.5, 30)])
+        tracker.note_pictures({1})
+        tracker.note_pictures(())
+        seen = follow(tracker, [(t, [make_face(mask="none")]) for t in times(0.5, 30, 1.5)])
+        assert ids(seen) == {2}
+        assert seen[-1][0].verdict is Verdict.NONE
+
+
 class TestLooks:
     def test_whoever_steps_into_the_place_of_another_is_another(
         self, make_face: MakeFace, make_looks: MakeLooks
@@ -332,6 +368,15 @@ class TestLooks:
         """Arms before the chest, a coat that is taken off: without a jump nobody else has come."""
         tracker, red, blue = FaceTracker(CONFIG), make_looks((50, 60, 40)), make_looks((50, 0, -40))
         scene = [(t, [make_face(looks=red if t < 1 else blue)]) for t in times(2, 30)]
+        assert ids(follow(tracker, scene)) == {1}
+
+    def test_a_box_that_jumps_for_a_moment_makes_nobody_another(
+        self, make_face: MakeFace, make_looks: MakeLooks
+    ) -> None:
+        """The colors change a second later, as somebody leans over, but the same person was seen since."""
+        tracker, red, blue = FaceTracker(CONFIG), make_looks((50, 60, 40)), make_looks((50, 0, -40))
+        scene = [(t, [make_face(side=100 if 1 <= t < 1.1 else 70, looks=red)]) for t in times(1.6, 30)]
+        scene += [(t, [make_face(side=70, looks=blue)]) for t in times(0.4, 30, 1.6)]
         assert ids(follow(tracker, scene)) == {1}
 
     @pytest.mark.parametrize("pause_s", [0.0, 0.3])
@@ -377,6 +422,17 @@ class TestVerdict:
         verdicts = verdicts_of(make_face, [("none", 2.0), ("correct", hand_s), ("none", 2.0)], fps)
         assert set(verdicts) <= {Verdict.UNKNOWN, Verdict.NONE}
         assert verdicts[-1] is Verdict.NONE
+
+    @pytest.mark.parametrize("thing", ["correct", "incorrect"])
+    def test_a_hand_that_resembles_a_mask_is_none_even_if_it_stays(
+        self, make_face: MakeFace, thing: str
+    ) -> None:
+        state, given = VerdictFilter(TrackerConfig()), []
+        for t in times(4.5, 15):
+            state.add(make_face(mask="none") if t < 1.5 else make_face(mask=thing, sure=0.8), t)
+            given.append(state.verdict)
+        assert set(given[: 3 * 15]) == {Verdict.UNKNOWN, Verdict.NONE}
+        assert given[-1] == thing, "after twice as long it is believed"
 
     @pytest.mark.parametrize("fps", [8, 15, 30])
     @pytest.mark.parametrize(
