@@ -30,7 +30,8 @@ import cv2
 import numpy as np
 
 from gatecam.geometry import clip, iou
-from gatecam.types import Box, Floats, Image, Track
+from gatecam.people.looks import UNLIKE, unlikeness
+from gatecam.types import Box, Floats, Image, Looks, Track
 
 CELLS = 12  # along each side of a face
 LEAST_CHANGE = 7.0  # of a cell's brightness, 0 to 255
@@ -72,6 +73,7 @@ class _Place:
     corners: tuple[Box, ...]
     looks: list[Floats]
     still: tuple[Floats, ...]
+    clothes: Looks | None
     since_s: float
     seen_s: float
     changed: int = 0  # frames in a row with a change ...
@@ -228,9 +230,15 @@ class Life:
         )
 
     def _is_picture(self, image: Image, track: Track) -> bool:
-        """Check whether a track is on a remembered picture that looks as it did, and not before it."""
+        """Check whether somebody's track has passed to a remembered picture, which looks as it did.
+
+        Somebody who stood still was remembered as a picture too, and may stand so again. The clothes tell.
+        """
         place = self._known_picture(track.box) if track.faces and self._pictures else None
-        return place is not None and place.is_unchanged(image)
+        if place is None or not place.is_unchanged(image):
+            return False
+        unlike = unlikeness(place.clothes, track.looks, same_place=True)
+        return unlike is None or unlike > UNLIKE
 
     def _known_picture(self, box: Box) -> _Place | None:
         return next((place for place in self._pictures if iou(place.box, box) >= SAME_PLACE_IOU), None)
@@ -259,7 +267,7 @@ def _place(image: Image, track: Track, time_s: float) -> _Place:
         for x, y in _CORNERS
     )
     still = tuple(_cells(image, corner) for corner in corners)
-    return _Place(track.id, inside, corners, [_cells(image, inside)], still, time_s, time_s)
+    return _Place(track.id, inside, corners, [_cells(image, inside)], still, track.looks, time_s, time_s)
 
 
 def _cells(image: Image, box: Box) -> Floats:

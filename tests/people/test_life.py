@@ -159,10 +159,18 @@ def test_a_picture_that_was_hidden_is_known_again(head, track):
     assert all(pictures_of(life, iter(passing[30:]), again, 10.0))
 
 
-def test_somebody_before_a_picture_is_a_person_at_once_and_the_picture_is_none_later(head, track):
+def test_somebody_before_a_picture_is_a_person_at_once_and_the_picture_is_none_later(head, track, make_looks):
     life = Life()
     pictures_of(life, camera(head, STILL), track)
-    visitor = replace(track, id=2)
+    visitor = replace(track, id=2, looks=make_looks((50, 0, -40)))
     assert not any(pictures_of(life, camera(head[:, ::-1] // 2, STILL), visitor, 10.0)[2:])
     assert all(pictures_of(life, camera(head, STILL), replace(track, id=3), 20.0))
     assert all(pictures_of(life, camera(head, STILL), visitor, 30.0)), "the track fell back to the picture"
+
+
+def test_who_stood_still_and_moved_may_stand_so_again(head, track):
+    life = Life()
+    pictures_of(life, camera(head, STILL), track)
+    again = replace(track, id=2)
+    assert not any(pictures_of(life, camera(head[:, ::-1] // 2, STILL[:10]), again, 10.0)[2:])
+    assert not any(pictures_of(life, camera(head, STILL), again, 12.0))
