@@ -46,7 +46,7 @@ SAME_PLACE_IOU = 0.5
 WALK_STEPS = 3  # frames in a row ...
 STEP = 0.1  # ... in which a face moves at least this far, in sides, in one direction ...
 WALK = 0.6  # ... and this far in all
-PICTURE_S = 2.0  # a face without life for this long is remembered as a picture
+PICTURE_S = 1.0  # a face without life for this long is remembered as a picture
 PICTURE_CHANGED_S = 0.4  # a remembered picture must change for this long, because shadows and hands pass ...
 OTHER_CHANGE = 10.0  # ... unless half of its cells change by this much, 0 to 255: something else is there
 MOST_LOOKS = 3  # of a picture: in its light and with shadows. Somebody alive soon looks different from all
@@ -55,7 +55,7 @@ MOST_PLACES = 32
 SCENE_ROWS, SCENE_COLUMNS = 90, 160  # of the small pictures of the scene
 SCENE_S, SCENES = 0.25, 32  # time between two, and how many are kept
 SAME_LIKENESS = 0.6  # correlation of a place in two pictures of the scene, if it shows the same
-FOUND_LATE_S = 0.3  # a face may have been there this long before it was found
+FOUND_LATE_S = 0.15  # a face may have been there this long before it was found
 FORGET_S = 600.0  # a picture's place that shows no face for this long is forgotten
 
 _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5))  # where the noise is measured

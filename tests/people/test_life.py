@@ -116,7 +116,7 @@ def test_a_face_that_came_lives_at_once_unless_it_was_there_before(head, track, 
     life = Life()
     for index, image in enumerate(camera(head, [(x, 160.0) for x in places])):
         life.mark((image * light).astype(np.uint8), [], index / 4)
-    (marked,) = life.mark(next(camera(head, [(240.0, 160.0)])), [track], 1.3)
+    (marked,) = life.mark(next(camera(head, [(240.0, 160.0)])), [track], 1.2)
     assert marked.is_picture != is_person
 
 
