@@ -159,4 +159,7 @@ def _leaves(settings: Config) -> Iterator[str]:
     )
     if settings.mqtt.host is not None:
         yield "The MQTT broker keeps the current state of each camera, but no events."
-    yield "`gatecam privacy --erase` erases events, pictures, totals, event logs and damaged stores."
+    yield (
+        "`gatecam privacy --erase` erases events, pictures, totals, event logs and damaged stores, but not "
+        "the audit log."
+    )

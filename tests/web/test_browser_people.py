@@ -73,6 +73,8 @@ def test_an_admin_manages_users_by_the_keyboard(
         locale=locale, viewport={"width": width, "height": height}, color_scheme=scheme
     ) as context:
         page = context.new_page()
+        page.goto(f"{server.url}login")
+        look(page, f"login-users-{locale}-{size}")
         log_in(server, page, place="users")
         expect(page.locator("#users tr")).to_have_count(1)
         expect(page.locator("#entries tr")).to_have_count(3)
