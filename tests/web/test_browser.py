@@ -670,6 +670,8 @@ def test_the_operator_filters_events_and_takes_them_along(visit):
 
 
 LATIN = re.compile("[A-Za-z]{2,}")
+ADDRESSES = {"rtsp", "live", "http", "onvif", "device", "service", "dev", "by", "id", "usb"}
+CAMERAS = ADDRESSES | {"Hall", "HD", "Webcam"}
 # Units, keys of the settings file and the hash of a chat address
 UNITS = {"frames", "px", "MQTT", "notify", "sound", "command", "run", "ab"}
 DATA = {"gatecam", "gate", "config", "yaml", "CSV", "English", "MiB", "GB", "cpu", "log", "min", "AM", "PM"}
@@ -703,6 +705,13 @@ def test_no_page_shows_a_word_outside_of_the_table(chromium, server, behind, mon
         page.locator("form .main").last.click()
         until(page, "document.querySelector('#outputs .good')")
         assert words_of(page) <= DATA | UNITS
+        page.goto(f"{server.url}cameras")
+        until(page, "document.querySelectorAll('#cameras .facts').length === 2 && $('usb').length === 2")
+        page.locator("button.add").first.click()
+        page.locator("#network summary").click()
+        page.locator("#search").click()
+        until(page, "document.querySelector('#found button')")
+        assert words_of(page) <= DATA | CAMERAS
 
 
 def words_of(page: Page) -> set[str]:
