@@ -22,7 +22,7 @@ FROM torch-${VARIANT} AS build
 COPY pyproject.toml README.md LICENSE /src/
 COPY models /src/models
 COPY gatecam /src/gatecam
-RUN pip install "/src[openvino,web,metrics,mqtt,postgres,chat]"
+RUN pip install "/src[openvino,web,metrics,mqtt,postgres,chat,onvif]"
 
 FROM python:${PYTHON}-slim-bookworm
 # libgl1 and libglib2.0-0 are what OpenCV's wheel leaves to the system, alsa-utils plays the alerts.

@@ -77,7 +77,7 @@ outage: .venv/.ready
 		|| { echo "gatecam needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --editable '.[train,openvino,web,metrics,postgres,mqtt,chat,dev]'
+	$(BIN)/python -m pip install --editable '.[train,openvino,web,metrics,postgres,mqtt,chat,onvif,dev]'
 	@$(BIN)/python -c 'import cv2' || { echo "OpenCV does not load: on Debian and Ubuntu, apt-get install libgl1 libglib2.0-0"; exit 1; }
 	@touch $@
 
