@@ -30,32 +30,34 @@ NAMES = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "mask-off.
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """Holds how often the nearest face of a clip was a person, and how often it became a picture again."""
+    """Holds since when a clip had a person, how often after that, and how many people became pictures."""
 
     name: str
     from_s: float | None  # when it was a person first, None if never
-    person_share: float  # of the frames with a track since then
-    lapses: int
+    person_share: float  # of the frames with a face since then
+    lapses: int  # tracks of people that became pictures
     events: tuple[str, ...]
 
 
 def stand(config: Config, analyzer: FaceAnalyzer, name: str, images: Iterable[Image]) -> Stood:
-    """Show pictures to a new pipeline, and follow the nearest face."""
+    """Show pictures to a new pipeline, and count the frames in which somebody is a person."""
     pipeline = build_pipeline(config, analyzer, name, Telemetry(), batch=1)
     frames = (Frame(name, index, index / FPS, image) for index, image in enumerate(images))
     alive: list[bool] = []
-    times_s, events = [], []
+    times_s, events, people, lapses = [], [], set(), 0
     for step in pipeline.steps(frames):
         events += [str(event.kind) for event in step.events]
         seen = [track for track in step.tracks if track.faces]
+        now = {track.id for track in seen if not track.is_picture}
+        fallen = people & {track.id for track in seen if track.is_picture}
+        people, lapses = people - fallen | now, lapses + len(fallen)
         if seen:
-            alive.append(not max(seen, key=lambda track: track.box.area).is_picture)
+            alive.append(bool(now))
             times_s.append(step.frame.time_s)
     if True not in alive:
         return Stood(name, None, 0.0, 0, tuple(events))
     first = alive.index(True)
     since = alive[first:]
-    lapses = sum(before and not after for before, after in pairwise(since))
     return Stood(name, times_s[first], sum(since) / len(since), lapses, tuple(events))
 
 
