@@ -15,6 +15,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -116,48 +117,54 @@ def annotated_pictures(path: Path, analyzer: FaceAnalyzer) -> Iterator[tuple[Ste
         yield from ((one, annotate(one, banner=None, blur=boxes)) for one, _, boxes in cover.rest())
 
 
+FRAMES = 200  # of a clip that are shown to the recorder
+
+
 def kept_pictures(
     path: Path, analyzer: FaceAnalyzer, folder: Path, every: int
-) -> Iterator[tuple[Step, Image]]:
-    """What is kept of alerts by default: snapshots, as if each of `every` frames with a person had an alert,
-    and the frames of a video of the first.
+) -> Iterator[tuple[Step, Image, bool]]:
+    """What is kept of alerts by default, each with whether it is of a video.
+
+    Every so many frames with a person count as an alert. The first of them has a video too.
     """
     evidence = EvidenceConfig(snapshots=True, clip_before_s=1, clip_after_s=2)
     config, kept = Config(evidence=evidence), EvidenceFolder(folder)
     finders = build_finder(config), build_finder(config, thorough=True)
-    recorder = Recorder(config, kept, finders, lambda key: True, clock=lambda: 0.0)
-    steps: dict[str, Step] = {}
-    times: list[Step] = []
+    alerts: dict[str, Step] = {}
+    is_wanted = alerts.__contains__
+    recorder = Recorder(config, kept, finders, is_wanted, clock=lambda: 0.0)
+    steps: list[Step] = []
     with open_replay(config, path, analyzer, Telemetry(), "entrance") as replay:
-        for i, step in enumerate(replay.steps):
-            events = ()
-            if step.tracks and i % every == 0:
-                key = f"{i:032x}"
-                steps[key] = step
-                at = "2026-11-24T12:00:00+00:00"
-                events = (
-                    Event(
-                        EventKind.MASK_MISSING, "entrance", 1, Verdict.NONE, step.frame.time_s, at=at, key=key
-                    ),
-                )
+        for step in islice(replay.steps, FRAMES):
+            events: tuple[Event, ...] = ()
+            if step.tracks and step.frame.index % every == 0:
+                key, at = f"{step.frame.index:032x}", "2026-11-24T12:00:00+00:00"
+                alerts[key] = step
+                time_s = step.frame.time_s
+                events = (Event(EventKind.MASK_MISSING, "entrance", 1, Verdict.NONE, time_s, at=at, key=key),)
             while len(recorder._jobs) > 8 or recorder._frames:
                 threading.Event().wait(0.01)
             recorder.note(step, events)
-            times.append(step)
+            steps.append(step)
     recorder.close(600)
-    for key, step in steps.items():
+    for key, step in alerts.items():
         with PIL.Image.open(kept.snapshot(key)) as picture:
-            yield step, np.array(picture)
-    for key, step in list(steps.items())[:1]:
-        yield from _frames_of(
-            kept.clip(key), [one for one in times if one.frame.time_s >= step.frame.time_s - 1]
-        )
+            yield step, np.array(picture), False
+    key, first = next(iter(alerts.items()))
+    shown = [step for step in steps if step.frame.time_s >= first.frame.time_s - 1]
+    for step, image in _frames_of(kept.clip(key), shown):
+        yield step, image, True
 
 
 def _frames_of(clip: Path, steps: list[Step]) -> Iterator[tuple[Step, Image]]:
-    """Pair each frame of a video with the step of its time. `steps` begin where the video may begin."""
+    """Pair each frame of a video with the step that it resembles most, among those near its time."""
     with av.open(str(clip)) as video:
         shown = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in video.decode(video=0)]
+    height, width = steps[0].frame.image.shape[:2]
     for time_s, image in shown:
-        near = min(steps, key=lambda one: abs(one.frame.time_s - steps[0].frame.time_s - time_s))
-        yield near, image[: near.frame.image.shape[0], : near.frame.image.shape[1]]
+        sent = image[:height, :width]
+        near = [one for one in steps if -0.05 <= one.frame.time_s - steps[0].frame.time_s - time_s <= 0.25]
+        yield (
+            min(near, key=lambda one: np.abs(one.frame.image[::8, ::8].astype(int) - sent[::8, ::8]).mean()),
+            sent,
+        )

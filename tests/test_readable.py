@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from gatecam.app import build_analyzer, build_finder
+from gatecam.geometry import iou
 from gatecam.pictures.draw import blur_faces, draw_faces
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
@@ -87,23 +88,26 @@ def test_no_face_can_be_read_in_an_annotated_video(clip, shared_data, analyzer, 
     assert faces >= 8
 
 
-def check_kept(path: Path, analyzer: FaceAnalyzer, reader: Reader, folder: Path, every: int) -> None:
-    faces = 0
-    for step, kept in kept_pictures(path, analyzer, folder, every):
+def check_kept(path: Path, analyzer: FaceAnalyzer, reader: Reader, folder: Path) -> None:
+    """Look for faces in snapshots, and for those of people in videos, where prints on clothes may stay."""
+    faces = {False: 0, True: 0}
+    for step, kept, is_video in kept_pictures(path, analyzer, folder, every=20):
         there = reader.faces(step.frame.image)
-        faces += len(there)
-        assert list(reader.readable(kept, step.frame.image, there)) == [], step.frame.index
-    assert faces >= 8
+        if is_video:
+            there = [face for face in there if any(iou(face.detection.box, t.box) > 0.3 for t in step.tracks)]
+        faces[is_video] += len(there)
+        assert list(reader.readable(kept, step.frame.image, there)) == [], (step.frame.index, is_video)
+    assert min(faces.values()) >= 3
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("clip", CLIPS)
 def test_no_face_can_be_read_in_the_pictures_of_alerts(clip, shared_data, analyzer, reader, tmp_path):
-    check_kept(shared_data / "videos" / clip, analyzer, reader, tmp_path / "kept", every=24)
+    check_kept(shared_data / "videos" / clip, analyzer, reader, tmp_path / "kept")
 
 
 def test_no_face_of_the_demo_can_be_read_in_the_pictures_of_alerts(demo, analyzer, reader, tmp_path):
-    check_kept(demo, analyzer, reader, tmp_path / "kept", every=40)
+    check_kept(demo, analyzer, reader, tmp_path / "kept")
 
 
 def test_no_face_can_be_read_in_a_drawn_picture(astronaut, analyzer, reader):
