@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from gatecam.notify.table import plain
 from gatecam.pictures.html import table
@@ -26,11 +26,15 @@ from gatecam.web.static import Static, add_page
 BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
 
 
+# outside of these days the clocks of some time zones cannot be computed
+Day = Annotated[date, Field(ge=date(1971, 1, 1), le=date(2999, 12, 31))]
+
+
 class AskedRange(BaseModel):
     """Selects local days, both ends included. All cameras count unless one is named."""
 
-    first: date
-    last: date
+    first: Day
+    last: Day
     camera: Annotated[str | None, Query(max_length=200)] = None
 
 

@@ -10,7 +10,9 @@ from gatecam.live.control import SavingProblem
 from gatecam.live.page_settings import page_settings
 from gatecam.pictures.page_words import LANGUAGES, TEXTS
 from gatecam.settings.schema import Config
+from gatecam.store.audit import Act
 from gatecam.types import Answer, Blindness, EventKind, Slowness, Verdict
+from gatecam.web.tokens import Role
 
 SETTINGS = page_settings(Config())
 PACKAGE = Path(__file__).parents[2] / "gatecam"
@@ -27,6 +29,8 @@ NAMES = {
     "advice": {"good", "small", "nobody", "dark", "bright", "few"},
     "output": {"sound", "mqtt", "webhook", "command", "chat"},
     "unsaved": {*SavingProblem} - {SavingProblem.NONE},
+    "role": {*Role},
+    "weekday": set(map(str, range(7))),
     "count": {"s", "min", "h", "h_min", "person", "people"},
 }
 
@@ -37,7 +41,7 @@ def test_every_text_is_there_in_both_languages():
         assert all(text == text.strip() != "" for text in texts.values()), key
         holes = [set(re.findall(r"{\w+}", text)) for text in texts.values()]
         assert holes[0] == holes[1], key
-        if key not in ("language.other", "report.title"):
+        if key not in ("language.other", "report.title", "account.who"):
             assert [bool(re.search("[가-힣]", text)) for text in texts.values()] == [True, False], key
 
 
@@ -57,12 +61,15 @@ def test_the_help_of_a_setting_is_that_of_the_schema():
 
 def test_no_text_is_left_that_no_page_uses():
     places = [*(PACKAGE / "web").rglob("*.*"), PACKAGE / "store" / "day_page.py"]
+    made = {f"audit.{act}" for act in Act}
+    made |= {f"{wait}_{unit}" for wait in ("login.wait", "login.pause") for unit in ("s", "min")}
     used = "\n".join(path.read_text() for path in places if path.suffix in (".py", ".js", ".html"))
     used += "".join(re.sub('"(.+?)"', r'"report.\1"', line) for line in re.findall(r"for key in .*", used))
+    used += "".join(re.sub('"(.+?)"', r'"report.\1"', line) for line in re.findall(r"keys = .*", used))
     used += "".join(f'"health.{name}"' for name in re.findall(r"(\w+): ", used))
     unused = [
         key
-        for key in TEXTS
+        for key in set(TEXTS) - made
         if key.partition(".")[0] not in NAMES and f'"{key}"' not in used and f"{{{{{key}}}}}" not in used
     ]
     assert unused == []
