@@ -1,7 +1,7 @@
 # gatecam in a container, without root; docs/kiosk.md says how to build and run it.
 #
 # VARIANT=cuda, the default: torch with its CUDA libraries, which also runs without a GPU.
-# VARIANT=cpu: torch for CPUs, some 4 GB smaller; TORCH_INDEX is the address of the package index that holds
+# VARIANT=cpu: torch for CPUs, for a mini-PC, 4.3 GB smaller; TORCH_INDEX is the address of the package index that holds
 # torch's builds for CPUs, as its page "Get started" tells it.
 ARG VARIANT=cuda
 ARG PYTHON=3.11

@@ -2,9 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo-output
+# PROFILE=cpu installs builds of torch for CPUs, without CUDA's libraries, if the package index has this pair of
+# them. TORCH_INDEX is the address of an index that has them, such as the one on PyTorch's page "Get started".
+CPU_TORCH := 2.13.0+cpu
+CPU_TORCHVISION := 0.28.0+cpu
+CPU_PAIR = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) torch torchvision,torch==$(CPU_TORCH) torchvision==$(CPU_TORCHVISION))
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check docs graphs weights bench bench-cameras bench-detector bench-events bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs graphs weights bench bench-cameras bench-detector bench-events bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -50,6 +55,9 @@ bench-detector: .venv/.ready
 bench-events: .venv/.ready
 	$(BIN)/python benchmarks/events.py $(WORDS)
 
+bench-footprint: .venv/.ready
+	$(BIN)/python benchmarks/footprint.py $(or $(MINUTES),10) $(WORDS)
+
 bench-live: .venv/.ready
 	$(BIN)/python benchmarks/live.py $(PASSES)
 
@@ -77,6 +85,10 @@ outage: .venv/.ready
 		|| { echo "gatecam needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+ifeq ($(PROFILE),cpu)
+	@$(BIN)/python -m pip install -qqq $(CPU_PAIR) || { echo "The package index has no builds for CPUs of both torch and"; \
+		echo "torchvision, so torch comes with CUDA's libraries. For a small install, run 'make clean', then add TORCH_INDEX=ADDRESS."; }
+endif
 	$(BIN)/python -m pip install --editable '.[train,openvino,web,metrics,postgres,mqtt,chat,onvif,dev]'
 	@$(BIN)/python -c 'import cv2' || { echo "OpenCV does not load: on Debian and Ubuntu, apt-get install libgl1 libglib2.0-0"; exit 1; }
 	@touch $@

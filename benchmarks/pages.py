@@ -108,7 +108,8 @@ class Gate:
                 steps = ([step] for step in pipeline.steps(self._endless()))
             else:
                 steps = (
-                    turn.steps for turn in stack.enter_context(open_live(config, analyzer, telemetry)).rounds
+                    turn.steps
+                    for turn in stack.enter_context(open_live(config, lambda: analyzer, telemetry)).rounds
                 )
             for some in steps:
                 self.frames += len(some)

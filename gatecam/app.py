@@ -60,15 +60,12 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import now, running_s
 from gatecam.settings.loading import LoadedConfig
 from gatecam.settings.schema import TRIAL, Config
-from gatecam.store.engine import PostgresDatabase, SqliteDatabase
-from gatecam.store.events import EventStore
 from gatecam.store.evidence import EvidenceFolder
-from gatecam.store.keeping import Housekeeping
-from gatecam.store.outbox import Courier, DatabaseCopy, close_all
-from gatecam.store.totals import ClassTotals
 from gatecam.types import CameraState, Event, Step
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a replay needs no store, and the store's library takes a fifth of a second to load
+    from gatecam.store.events import EventStore
+    from gatecam.store.outbox import Courier
     from gatecam.vision.analyzer import NetworkAnalyzer
     from gatecam.web.site import Site
 
@@ -171,7 +168,7 @@ def open_replay(
 @contextmanager
 def open_live(
     config: Config,
-    analyzer: FaceAnalyzer,
+    load: Callable[[], FaceAnalyzer],
     telemetry: Telemetry,
     on_state: Callable[[str, CameraState], None] = lambda name, state: None,
     wait: bool = False,
@@ -180,7 +177,7 @@ def open_live(
 
     Args:
         config: the settings of the cameras and their pipelines.
-        analyzer: detects and classifies the faces of all cameras.
+        load: returns what detects and classifies the faces of all cameras. It runs while the cameras open.
         telemetry: records times and counts.
         on_state: called with a camera's name and state whenever the state changes, in the thread that
             iterates over the rounds.
@@ -203,6 +200,9 @@ def open_live(
         for one in watched:
             locks.take(one.camera)
         cameras = Cameras([one.camera for one in watched], note, wait)
+        stack.callback(cameras.close)
+        cameras.start()
+        analyzer = load()
         frames = stack.enter_context(cameras)
         build = partial(_camera_pipeline, analyzer=analyzer, telemetry=telemetry)
         pipelines = {one.camera.name: build(one) for one in watched}
@@ -230,6 +230,9 @@ def build_live_sinks(
         OutputError: the store or the event log cannot be written, or another gatecam writes to the log.
         MissingExtraError: an output needs a library that is not installed.
     """
+    from gatecam.store.keeping import Housekeeping
+    from gatecam.store.totals import ClassTotals
+
     file = None if config.notify.log is None else LogFile(Path(config.notify.log))
     with ExitStack() as stack:
         stores = open_stores(config, create=True)
@@ -356,6 +359,8 @@ def _start_couriers(
     stack: ExitStack,
 ) -> list[Courier]:
     """Start the couriers that carry events from the first store to its copies and to all outputs."""
+    from gatecam.store.outbox import Courier, DatabaseCopy, close_all
+
     store, *copies = stores
     path = store_path(config)
     turn = Turn(path.with_name(f"{path.name}.lock"))
@@ -391,6 +396,9 @@ def build_site(config: Config, running: Running) -> Site:
         from gatecam.web.site import Site
     except ImportError as error:
         raise MissingExtraError("Serving pages", "web") from error
+    from gatecam.store.engine import SqliteDatabase
+    from gatecam.store.events import EventStore
+
     store = EventStore(SqliteDatabase(store_path(config)))
     return Site(config, state_folder(), store, evidence_folder(config), running, build_finder(config))
 
@@ -418,13 +426,13 @@ def watch(
     telemetry, people, notifier = Telemetry(), People(), Notifier()
     with ExitStack() as stack:
         window = None if headless else open_window(stack, full_screen)
-        analyzer = build_analyzer(config, telemetry)
         troubles = Troubles()
         sinks = build_live_sinks(config, telemetry, window is None, troubles.note)
         stack.callback(sinks.close)
-        live = stack.enter_context(open_live(config, analyzer, telemetry, CameraLog(), wait=in_service()))
+        load = partial(build_analyzer, config, telemetry)
+        live = stack.enter_context(open_live(config, load, telemetry, CameraLog(), wait=in_service()))
         screen = None if window is None else Screen(window, stop, config)
-        board = Board(live, analyzer, sinks, troubles.sentences, store_path(config).parent)
+        board = Board(live, live.analyzer, sinks, troubles.sentences, store_path(config).parent)
         stack.enter_context(StatusServer(board.health))
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
         reloading.observers.append(sinks.apply)
@@ -435,7 +443,7 @@ def watch(
             sinks.presence.add(pages.tell)
             reloading.viewers.append(pages.apply)
         stop.reach(live.stop, reloading.ask)
-        _say_start(live, analyzer)
+        _say_start(live, live.analyzer)
         notifier.ready()
         supervised = Supervised(notifier)
         for turn in live.rounds:
@@ -446,7 +454,7 @@ def watch(
             for step in turn.steps:
                 people.add(step)
             sinks.note(turn, live.alerts)
-            tell_pace(turn, live, analyzer, troubles)
+            tell_pace(turn, live, live.analyzer, troubles)
             board.note(turn)
             if screen:
                 screen.show(turn, live)
@@ -551,8 +559,16 @@ def open_file(config: Config, create: bool = False) -> EventStore | None:
     """Open the store's file. Return None if there is none and `create` is false."""
     if not (create or has_store_file(config)):
         return None
+    from gatecam.store.engine import SqliteDatabase
+    from gatecam.store.events import EventStore
+
     return EventStore(SqliteDatabase(store_path(config), mends=create))
 
 
 def _open_server(config: Config) -> EventStore | None:
-    return None if config.store.url is None else EventStore(PostgresDatabase(config.store.url))
+    if config.store.url is None:
+        return None
+    from gatecam.store.engine import PostgresDatabase
+    from gatecam.store.events import EventStore
+
+    return EventStore(PostgresDatabase(config.store.url))

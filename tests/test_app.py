@@ -46,7 +46,7 @@ from gatecam.store.events import EventFilter, EventStore
 from gatecam.types import Box, CameraCondition, Event, EventKind, Frame, Round, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
 from tests.finder import FakeFinder
-from tests.streams import MjpegServer
+from tests.streams import MjpegServer, Viewer
 
 EVENT = Event(EventKind.MASK_MISSING, "door", 1, Verdict.NONE, 1.5, 37, 0.9)
 
@@ -130,7 +130,7 @@ def test_live_rounds_go_on_until_stop_and_leave_no_process():
         config = Config(camera=CameraConfig(source=server.url, name="gate"))
         states: list[tuple[str, str]] = []
         with app.open_live(
-            config, FakeAnalyzer(), Telemetry(), lambda name, state: states.append((name, state.kind))
+            config, FakeAnalyzer, Telemetry(), lambda name, state: states.append((name, state.kind))
         ) as live:
             cameras = [step.frame.camera for step in itertools.islice(steps_of(live), 5)]
             live.stop()
@@ -144,7 +144,7 @@ def test_several_cameras_have_people_of_their_own_and_one_that_is_lost_leaves_th
         config = Config(cameras=(entry(good, "north"), entry(bad, "south")))
         analyzer = FakeAnalyzer(itertools.repeat([make_face(30, 20, 20)]))
         turns = []
-        with app.open_live(config, analyzer, Telemetry()) as live:
+        with app.open_live(config, lambda: analyzer, Telemetry()) as live:
             for turn in live.rounds:
                 turns.append(turn)
                 told = [(event.kind, event.camera) for turn in turns for event in turn.events]
@@ -158,7 +158,7 @@ def test_settings_are_applied_to_living_tracks(make_face):
     with MjpegServer() as server:
         config = Config(cameras=(entry(server, "north"),))
         analyzer = FakeAnalyzer(itertools.repeat([make_face(30, 20, 20)]))
-        with app.open_live(config, analyzer, Telemetry()) as live:
+        with app.open_live(config, lambda: analyzer, Telemetry()) as live:
             steps = steps_of(live)
             first = next(step for step in steps if step.tracks)
             strict = config.model_copy(update={"tracker": TrackerConfig(confidence=0.999, settle_s=0)})
@@ -172,7 +172,7 @@ def test_settings_are_applied_to_living_tracks(make_face):
 def test_cameras_are_added_changed_and_removed_while_another_goes_on():
     with MjpegServer() as north, MjpegServer() as south, MjpegServer() as other:
         config = Config(cameras=(entry(north, "north"),))
-        with app.open_live(config, FakeAnalyzer(), Telemetry()) as live:
+        with app.open_live(config, FakeAnalyzer, Telemetry()) as live:
             steps, before = steps_of(live), live.cameras.cameras[0]
             next(steps)
             both = Config(cameras=(entry(north, "north"), entry(south, "south")))
@@ -194,7 +194,7 @@ def test_a_camera_that_is_used_elsewhere_is_not_added_and_that_is_told():
     with MjpegServer() as north:
         config = Config(cameras=(entry(north, "north"),))
         both = Config(cameras=(*config.cameras, CameraEntry(name="south", source="http://127.0.0.1:9/")))
-        with app.open_live(config, FakeAnalyzer(), Telemetry()) as live:
+        with app.open_live(config, FakeAnalyzer, Telemetry()) as live:
             with camera_lock("other", "http://127.0.0.1:9/"):
                 assert "camera south is used by another gatecam" in (live.apply(both) or "")
             assert next(steps_of(live)).frame.camera == "north"
@@ -204,7 +204,7 @@ def test_a_camera_that_is_tried_out_causes_no_alert():
     with MjpegServer() as north, MjpegServer(plan=lambda viewer: None) as bad:
         config = Config(cameras=(entry(north, "north"),))
         tried = Config(cameras=(*config.cameras, entry(bad, TRIAL)))
-        with app.open_live(config, FakeAnalyzer(), Telemetry()) as live:
+        with app.open_live(config, FakeAnalyzer, Telemetry()) as live:
             live.apply(tried)
             trial = live.cameras.cameras[-1]
             turns = itertools.takewhile(
@@ -219,7 +219,7 @@ def test_a_camera_that_another_gatecam_uses_is_refused():
     with (
         camera_lock("gate", "http://127.0.0.1:9/"),
         pytest.raises(CameraError, match=r"camera gate is used by another gatecam"),
-        app.open_live(config, FakeAnalyzer(), Telemetry(), wait=True),
+        app.open_live(config, FakeAnalyzer, Telemetry(), wait=True),
     ):
         pytest.fail("nothing can be entered")
 
@@ -306,7 +306,7 @@ def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monke
     file, server = tmp_path / "events.sqlite3", tmp_path / "server.sqlite3"
     with closing(EventStore(SqliteDatabase(file))) as store:
         store.append([replace(EVENT, at=wall_clock())] * 3)
-    monkeypatch.setattr(app, "PostgresDatabase", lambda url: SqliteDatabase(server))
+    monkeypatch.setattr("gatecam.store.engine.PostgresDatabase", lambda url: SqliteDatabase(server))
     settings = StoreConfig(path=str(file), url="postgresql://db.example/gatecam")
     config = Config(store=settings, notify=NotifyConfig(sound=False))
     sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
@@ -432,3 +432,32 @@ def test_torch_is_loaded_with_threads_that_sleep_rather_than_spin() -> None:
     env = {name: value for name, value in os.environ.items() if "OMP_" not in name}
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
     assert run.stdout.split() == ["PASSIVE", "True"], run.stderr
+
+
+def test_cameras_open_while_the_networks_load():
+    is_open = threading.Event()
+
+    def pictures(viewer: Viewer) -> None:
+        is_open.set()
+        viewer.pictures()
+
+    def load() -> FakeAnalyzer:
+        assert is_open.wait(60)
+        return FakeAnalyzer()
+
+    with MjpegServer(plan=pictures) as server:
+        config = Config(camera=CameraConfig(source=server.url, name="gate"))
+
+        with app.open_live(config, load, Telemetry()) as live:
+            assert next(steps_of(live)).frame.camera == "gate"
+    assert subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True).stdout == b""
+
+
+def test_networks_that_do_not_load_leave_no_reader():
+    def load() -> FakeAnalyzer:
+        raise DeviceError("no networks")
+
+    config = Config(camera=CameraConfig(source="http://127.0.0.1:9/", name="gate"))
+    with pytest.raises(DeviceError), app.open_live(config, load, Telemetry()):
+        pytest.fail("nothing can be entered")
+    assert subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True).stdout == b""

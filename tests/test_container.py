@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -119,6 +121,34 @@ def test_all_that_is_copied_is_in_the_repository_and_sent():
             for source in sources if not sources[0].startswith("--from") else []:
                 assert (ROOT / source).exists()
                 assert is_sent(source)
+
+
+FAKE_PYTHON = """#!/bin/sh
+mkdir -p .venv
+echo "$@" >> asked
+case "$*" in *+cpu*) exit $HAS_NO_PAIR ;; esac
+"""
+
+
+@pytest.mark.parametrize("has_pair", [True, False])
+def test_make_installs_torch_for_cpus_if_there_is_such_a_pair(tmp_path, has_pair):
+    (tmp_path / "pyproject.toml").touch()
+    python = tmp_path / "python"
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    words = ["make", "-f", str(ROOT / "Makefile"), "PROFILE=cpu", f"PYTHON={python}", f"BIN={tmp_path}"]
+    made = subprocess.run(
+        [*words, ".venv/.ready"],
+        cwd=tmp_path,
+        env={**os.environ, "HAS_NO_PAIR": str(int(not has_pair))},
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    pair, gatecam = [line for line in (tmp_path / "asked").read_text().splitlines() if "install" in line][-2:]
+    assert re.search(r"torch==\S+\+cpu torchvision==\S+\+cpu$", pair)
+    assert "--editable" in gatecam
+    assert ("no builds for CPUs" in made.stdout) is not has_pair
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,10 @@ class Cameras:
         """End the iteration within 0.1 s. It takes no lock, so any thread or signal handler may call it."""
         self._stopping = True
 
+    def start(self) -> None:
+        """Start the cameras' readers without waiting for them. `close` ends them."""
+        self._tick()
+
     def change(self, configs: Sequence[CameraConfig]) -> None:
         """Read these cameras from now on. A camera whose settings stay the same is not disturbed.
 
@@ -248,16 +252,17 @@ class Cameras:
             if len(self.cameras) == 1 and not self._wait:
                 self._require_picture(self.cameras[0])
         except BaseException:
-            self._close()
+            self.close()
             raise
         return self._frames()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the iteration and the readers, within a second."""
         self.stop()
         for camera in self.cameras:
             camera.close()

@@ -152,7 +152,7 @@ def _look(config: Config) -> Sight | None:
     from gatecam.runtime.telemetry import Telemetry
 
     sights, end_s = Sights(), None
-    with open_live(config, build_analyzer(config, Telemetry()), Telemetry()) as live:
+    with open_live(config, lambda: build_analyzer(config, Telemetry()), Telemetry()) as live:
         for turn in live.rounds:
             sights.note(turn)
             end_s = turn.time_s + LOOK_S if end_s is None and turn.steps else end_s

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gatecam.capture.camera import Cameras
 from gatecam.errors import CameraError
@@ -20,9 +21,11 @@ from gatecam.ports import FaceAnalyzer, Sink
 from gatecam.runtime.locks import camera_lock
 from gatecam.runtime.wall_clock import wall_clock
 from gatecam.settings.schema import CameraConfig, Config
-from gatecam.store.outbox import Courier
-from gatecam.store.totals import ClassTotals
 from gatecam.types import Event, Round
+
+if TYPE_CHECKING:
+    from gatecam.store.outbox import Courier
+    from gatecam.store.totals import ClassTotals
 
 
 class CameraLocks:
@@ -58,7 +61,7 @@ class Live:
     cameras: Cameras
     alerts: CameraAlerts
     rounds: Iterator[Round]
-    _analyzer: FaceAnalyzer
+    analyzer: FaceAnalyzer
     _pipelines: dict[str, Pipeline]
     _locks: CameraLocks
     _build: Callable[[Config], Pipeline]
@@ -73,7 +76,7 @@ class Live:
         Cameras are added, removed and opened again as needed. Only the thread that iterates over the rounds
         may call this. Other settings that need a restart are ignored here.
         """
-        self._analyzer.apply(config)
+        self.analyzer.apply(config)
         self.alerts.apply(config.pace)
         problem = self._watch({one.camera.name: one for one in config.watched})
         for one in config.watched:

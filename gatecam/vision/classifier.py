@@ -15,7 +15,7 @@ from gatecam.vision.crops import crop_faces
 from gatecam.vision.detector.sizes import Network
 from gatecam.vision.device import Backend
 from gatecam.vision.openvino import OpenVinoNetwork
-from gatecam.vision.weights import ModelSpec, find_weights, load_stored, load_weights, make_graphs, read_spec
+from gatecam.vision.weights import ModelSpec, find_weights, load_stored, load_weights, read_spec, with_graphs
 
 if TYPE_CHECKING:
     from gatecam.vision.network import FaceNetwork
@@ -90,8 +90,7 @@ def _on_openvino(path: Path) -> tuple[OpenVinoNetwork, ModelSpec]:
     spec = read_spec(path)
     stored = load_stored(path)
     try:
-        graphs = stored.graphs or make_graphs(path, spec)
-        return OpenVinoNetwork(graphs["classifier"], stored.tensors, spec.crop.size), spec
+        return OpenVinoNetwork(with_graphs(path, spec, stored), "classifier", spec.crop.size), spec
     except ModelError as error:
         raise _unfit(path, spec) from error
 

@@ -8,22 +8,32 @@ does.
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
+import os
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.errors import DeviceError, ModelError
+from gatecam.errors import DeviceError, ModelError, OutputError
 from gatecam.runtime.cores import openmp_threads
+from gatecam.runtime.folders import own_folder, read_own, replace_own, state_folder
 from gatecam.types import Floats
+from gatecam.vision.weights import Stored
 
 PIXELS = "pixels"  # the name of a graph's input. Its other inputs have the names of tensors.
-SHAPES_KEPT = 512  # layers whose code for one input size is kept, which bounds memory (issue 26)
+COMPILED_KEPT = 40  # files of compiled networks, four for each detector, classifier and number of threads
+MOST_COMPILED_BYTES = 2**30
+DIGEST_BYTES = 32  # a file's first bytes are the hash of the others
+SHAPES_KEPT = 128  # layers whose code for one input size is kept. Sizes without an end would fill the memory.
 
 
 class OpenVinoNetwork:
@@ -31,18 +41,18 @@ class OpenVinoNetwork:
 
     def __init__(
         self,
-        graph: str,
-        tensors: Mapping[str, NDArray[Any]],
+        weights: Stored,
+        name: str,
         size: int | None = None,
         normalise: tuple[float, float] | None = None,
         threads: int | None = None,
         is_small: bool = False,
     ) -> None:
-        """Compile a network.
+        """Compile a network, or load it from the cache of compiled networks.
 
         Args:
-            graph: the network's graph, as `pack_graph` returns it.
-            tensors: the tensors of the weights file by name.
+            weights: the content of a weights file, with graphs.
+            name: the network's graph.
             size: the height and width of all inputs. None allows any.
             normalise: the mean and standard deviation that normalise uint8 pixels. None takes normalised
                 floats.
@@ -56,10 +66,15 @@ class OpenVinoNetwork:
         """
         threads = threads or openmp_threads()
         parts = threads if is_small else 1
-        try:
-            model = _filled(graph, tensors)
+
+        def build() -> Any:
+            model = _filled(weights.graphs[name], weights.tensors)
             model.reshape([-1, 3, size or -1, size or -1])
-            compiled = _compiled(model, normalise, threads, parts)
+            return _prepared(model, normalise)
+
+        made_of = f"{weights.sha256} {weights.graphs[name]} {size} {normalise}"
+        try:
+            compiled = _compiled_or_cached(build, made_of, _settings(threads, parts))
             self._requests = [compiled.create_infer_request() for _ in range(parts)]
         except ModelError:
             raise
@@ -112,8 +127,8 @@ def _filled(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
     return model
 
 
-def _compiled(model: Any, normalise: tuple[float, float] | None, threads: int, parts: int) -> Any:
-    """Compile a model to process `parts` requests at once, with `threads` in total."""
+def _prepared(model: Any, normalise: tuple[float, float] | None) -> Any:
+    """Let a model take pixels (n, H, W, 3), and normalise them if asked."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
@@ -124,14 +139,57 @@ def _compiled(model: Any, normalise: tuple[float, float] | None, threads: int, p
         mean, std = normalise
         prepared.input().tensor().set_element_type(openvino.Type.u8)
         prepared.input().preprocess().convert_element_type(openvino.Type.f32).mean(mean).scale(std)
-    settings = {
+    return prepared.build()
+
+
+def _settings(threads: int, parts: int) -> dict[str, str | int]:
+    """Return the settings to process `parts` requests at once, with `threads` in total."""
+    return {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": parts,
         "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
     }
-    return _core().compile_model(prepared.build(), "CPU", settings)
+
+
+def _compiled_or_cached(build: Callable[[], Any], made_of: str, settings: dict[str, str | int]) -> Any:
+    """Load a compiled network from the state folder, or build, compile and keep it there.
+
+    OpenVINO has a cache of its own, but does not notice a file that a power cut or a bad disk has changed.
+    """
+    key = f"{import_openvino().__version__} {made_of} {sorted(settings.items())}"
+    path = _cache_file(hashlib.sha256(key.encode()).hexdigest()[:24])
+    if path is not None:
+        with suppress(OSError, RuntimeError):  # RuntimeError: compiled for another processor
+            kept = read_own(path, MOST_COMPILED_BYTES)
+            digest, content = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+            if hashlib.sha256(content).digest() == digest:
+                return _core().import_model(content, "CPU", settings)
+    compiled = _core().compile_model(build(), "CPU", settings)
+    if path is not None:
+        with suppress(OSError, RuntimeError):  # the next start compiles again
+            stream = io.BytesIO()
+            compiled.export_model(stream)
+            content = stream.getvalue()
+            replace_own(path, hashlib.sha256(content).digest() + content)
+    return compiled
+
+
+def _cache_file(name: str) -> Path | None:
+    """Return where a compiled network is kept, or None if this user has no safe folder to write to.
+
+    When there are too many, for example after updates, all are deleted.
+    """
+    folder = state_folder() / "compiled"
+    try:
+        own_folder(folder)
+        files = list(folder.iterdir())
+        for file in files if len(files) > COMPILED_KEPT else ():
+            file.unlink()
+    except (OSError, OutputError):
+        return None
+    return folder / name if os.access(folder, os.W_OK) else None
 
 
 @lru_cache(maxsize=1)
@@ -163,7 +221,8 @@ def describe_openvino() -> tuple[bool, str]:
     """Check on a small network whether OpenVINO works. Return that, and its version or what to do."""
     try:
         openvino = import_openvino()
-        found = _compiled(_sum(), (127.5, 0.5), 1, 1)(np.full((2, 8, 16, 3), 128, np.uint8))[0]
+        compiled = _core().compile_model(_prepared(_sum(), (127.5, 0.5)), "CPU", _settings(1, 1))
+        found = compiled(np.full((2, 8, 16, 3), 128, np.uint8))[0]
     except Exception as error:  # a broken or outdated build raises any kind of error
         return False, _why_not(error)
     if found.tolist() != [384.0, 384.0]:

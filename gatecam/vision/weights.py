@@ -62,11 +62,13 @@ class DetectorSpec:
 class Stored:
     """Holds what is in a weights file, without torch.
 
-    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty.
+    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty. `sha256` is the hash of
+    the file.
     """
 
     tensors: Mapping[str, NDArray[Any]]
     graphs: Mapping[str, str]
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +134,25 @@ def load_stored(path: Path) -> Stored:
     Raises:
         ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
     """
-    return _checked(path, _read_json(path, lambda raw: str(raw["sha256"])), _stored)
+    sha256 = _read_json(path, lambda raw: str(raw["sha256"]))
+
+    def load(path: Path) -> Stored:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Stored(tensors, file.metadata() or {}, sha256)
+
+    return _checked(path, sha256, load)
 
 
-def make_graphs(path: Path, spec: ModelSpec | DetectorSpec) -> dict[str, str]:
-    """Make the graphs that a weights file lacks. This imports torch.
+def with_graphs(path: Path, spec: ModelSpec | DetectorSpec, stored: Stored) -> Stored:
+    """Add the graphs if the weights file at `path` lacks them. Making them imports torch.
 
     Raises:
         DeviceError: OpenVINO cannot compute the networks.
         ModelError: the spec names no network.
     """
+    if stored.graphs:
+        return stored
     log.info(
         "%s has no graphs for OpenVINO, so torch is loaded to make them; store them with "
         "`python -m gatecam.vision.graphs %s`.",
@@ -150,12 +161,7 @@ def make_graphs(path: Path, spec: ModelSpec | DetectorSpec) -> dict[str, str]:
     )
     from gatecam.vision.graphs import graphs_of
 
-    return graphs_of(spec)
-
-
-def _stored(path: Path) -> Stored:
-    with safe_open(path, framework="numpy") as file:
-        return Stored({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    return replace(stored, graphs=graphs_of(spec))
 
 
 def _tensors(path: Path, sha256: str) -> dict[str, Tensor]:

@@ -70,7 +70,7 @@ def test_totals_are_those_of_the_file_while_a_server_answers_for_events(gatecam,
     server = tmp_path / "server.sqlite3"
     with closing(EventStore(SqliteDatabase(server))) as store:
         store.append([event(EventKind.MASK_OK, Verdict.CORRECT, 0, "elsewhere", first=True)])
-    monkeypatch.setattr("gatecam.app.PostgresDatabase", lambda url: SqliteDatabase(server))
+    monkeypatch.setattr("gatecam.store.engine.PostgresDatabase", lambda url: SqliteDatabase(server))
     monkeypatch.setenv("GATECAM_STORE_URL", "postgresql://db.example/gatecam")
     total = '<th scope="row">none</th><td>female</td><td>&gt;=60</td><td>23</td>'
     for is_file in (True, False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -27,6 +28,7 @@ from gatecam.vision.detector.sizes import CompiledNetworks
 from gatecam.vision.device import pick_backend
 from gatecam.vision.finder import LowFaceFinder
 from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
+from gatecam.vision.weights import Stored
 from tests.streams import MjpegServer
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
@@ -97,17 +99,17 @@ def test_the_demo_gives_the_same_events(demo, by_device):
     assert len(told) >= 3
 
 
-def graph_of(network: torch.nn.Module) -> str:
-    return graphs._graph(network, "", 8)
-
-
 @pytest.fixture(scope="module")
 def mean_graph() -> str:
-    return graph_of(_Mean())
+    return graphs._graph(_Mean(), "", 8)
+
+
+def weights_of(graph: str, tensors: dict[str, np.ndarray] | None = None) -> Stored:
+    return Stored(TENSORS if tensors is None else tensors, {"mean": graph}, f"hash of {tensors}")
 
 
 def test_any_number_and_size_of_pictures_can_be_asked(mean_graph):
-    network = OpenVinoNetwork(mean_graph, TENSORS)
+    network = OpenVinoNetwork(weights_of(mean_graph), "mean")
     for shape in ((1, 8, 8, 3), (5, 16, 40, 3), (2, 8, 8, 3)):
         pixels = np.random.default_rng(0).random(shape, np.float32)
         for given in (pixels, pixels.transpose(0, 2, 1, 3)):
@@ -116,14 +118,14 @@ def test_any_number_and_size_of_pictures_can_be_asked(mean_graph):
 
 
 def test_pixels_are_normalised_where_that_is_asked(mean_graph):
-    network = OpenVinoNetwork(mean_graph, TENSORS, normalise=(127.5, 128.0))
+    network = OpenVinoNetwork(weights_of(mean_graph), "mean", normalise=(127.5, 128.0))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 8, 3), np.uint8)
     np.testing.assert_allclose(network(pixels)[0], (pixels.mean((1, 2, 3)) - 127.5) / 64, rtol=1e-4)
 
 
 def test_threads_that_share_a_batch_give_what_one_gives(mean_graph):
     shared, alone = (
-        OpenVinoNetwork(mean_graph, TENSORS, threads=threads, is_small=True) for threads in (3, 1)
+        OpenVinoNetwork(weights_of(mean_graph), "mean", threads=threads, is_small=True) for threads in (3, 1)
     )
     for count in (1, 2, 3, 4, 7, 64):
         pixels = np.random.default_rng(count).random((count, 8, 8, 3), np.float32)
@@ -132,17 +134,71 @@ def test_threads_that_share_a_batch_give_what_one_gives(mean_graph):
 
 
 def test_what_one_call_gave_outlives_the_next(mean_graph):
-    network = OpenVinoNetwork(mean_graph, TENSORS, threads=2, is_small=True)
+    network = OpenVinoNetwork(weights_of(mean_graph), "mean", threads=2, is_small=True)
     for count in (1, 4):
         (first,) = network(np.ones((count, 8, 8, 3), np.float32))
         network(np.zeros((count, 8, 8, 3), np.float32))
         assert first.tolist() == [2.0] * count
 
 
+@pytest.fixture
+def compiled(tmp_path, monkeypatch) -> Path:
+    """The folder of compiled networks, which is empty at first."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    return tmp_path / "compiled"
+
+
+def test_a_compiled_network_is_kept_for_the_next_start(mean_graph, compiled, monkeypatch):
+    pixels = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
+    before = OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0]
+    (file,) = compiled.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr("gatecam.vision.openvino._filled", None)  # nothing is built again
+    assert np.array_equal(OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0], before)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-100],
+        lambda content: content[:200] + bytes(100) + content[300:],
+        lambda content: bytes(len(content)),
+        lambda content: b"",
+    ],
+)
+def test_a_damaged_compiled_network_is_made_anew(mean_graph, compiled, damage):
+    pixels = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
+    before = OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0]
+    (file,) = compiled.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert np.array_equal(OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0], before)
+    content = file.read_bytes()
+    assert hashlib.sha256(content[32:]).digest() == content[:32]
+
+
+def test_other_weights_and_settings_are_compiled_apart_and_old_ones_go(mean_graph, compiled, monkeypatch):
+    monkeypatch.setattr("gatecam.vision.openvino.COMPILED_KEPT", 2)
+    tensors = {"scale": np.full((1,), 4, np.float32)}
+    pixels = np.ones((1, 8, 8, 3), np.float32)
+    for given, threads, kept in ((None, 1, 1), (tensors, 1, 2), (tensors, 2, 3), (None, 1, 1)):
+        (mean,) = OpenVinoNetwork(weights_of(mean_graph, given), "mean", threads=threads)(pixels)
+        assert mean.tolist() == [4.0 if given else 2.0]
+        assert len(list(compiled.iterdir())) == kept
+
+
+def test_without_a_folder_of_its_own_nothing_is_kept(mean_graph, compiled):
+    compiled.mkdir()
+    compiled.chmod(0o777)
+    pixels = np.ones((1, 8, 8, 3), np.float32)
+    assert OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0].tolist() == [2.0]
+    assert list(compiled.iterdir()) == []
+
+
 @pytest.mark.parametrize("tensors", [{}, {"scale": np.ones((2,), np.float32)}])
 def test_tensors_of_another_network_are_refused(mean_graph, tensors):
     with pytest.raises(ModelError, match="the tensor scale is missing or has another shape"):
-        OpenVinoNetwork(mean_graph, tensors)
+        OpenVinoNetwork(weights_of(mean_graph, tensors), "mean")
 
 
 class _Mean(torch.nn.Module):
@@ -185,7 +241,7 @@ def test_no_command_imports_torch_where_openvino_serves(tmp_path, demo, device):
     with MjpegServer() as server:
         commands.append(f"run --headless --camera {server.url}")
         result = subprocess.run(
-            [sys.executable, "-c", code, *commands], env=env, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", code, *commands], env=env, capture_output=True, text=True
         )
     said = re.findall(r"^\w+ imports.*$", result.stderr, re.MULTILINE)
     assert said == ["predict imports"] * 3 + ["replay imports", "run imports"], result.stderr
@@ -256,7 +312,7 @@ def test_networks_that_do_not_convert_are_told_in_a_sentence(monkeypatch):
     assert describe_openvino()[0]  # and that is remembered: a small network runs
     monkeypatch.setattr("gatecam.vision.openvino._filled", filled)
     with pytest.raises(DeviceError, match=r"cannot run the networks \(ValueError: unknown operator\): set"):
-        OpenVinoNetwork("", {})
+        OpenVinoNetwork(Stored({}, {"mean": ""}, ""), "mean")
     finder = LowFaceFinder(Config(device="auto"))
     assert finder.find(np.zeros((60, 60, 3), np.uint8)) == []
 
@@ -278,10 +334,10 @@ def test_its_maker_is_told_nothing(tmp_path):
 def test_signals_are_heard_after_networks_have_gone_in_any_thread():
     code = (
         "import signal, threading\n"
-        "from gatecam.vision.openvino import _compiled, _sum\n"
+        "from gatecam.vision.openvino import _core, _sum\n"
         "signal.signal(signal.SIGTERM, lambda *given: print('heard'))\n"
         "for _ in range(3):\n"
-        "    networks = [_compiled(_sum(), None, 1, 1).create_infer_request() for _ in range(2)]\n"
+        "    networks = [_core().compile_model(_sum(), 'CPU').create_infer_request() for _ in range(2)]\n"
         "    thread = threading.Thread(target=networks.clear)\n"
         "    thread.start(), thread.join()\n"
         "    signal.raise_signal(signal.SIGTERM)\n"

@@ -18,9 +18,9 @@ from gatecam.vision.weights import (
     find_weights,
     load_detector_weights,
     load_stored,
-    make_graphs,
     read_detector_spec,
     save_weights,
+    with_graphs,
 )
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ def _compiled(path: Path, threads: int | None) -> CompiledNetworks:
         ModelError: the file or its spec is missing, changed or of another kind.
     """
     spec, stored = read_detector_spec(path), load_stored(path)
-    tensors, graphs = stored.tensors, stored.graphs or make_graphs(path, spec)
     try:
+        weights = with_graphs(path, spec, stored)
         return CompiledNetworks(
-            OpenVinoNetwork(graphs["pnet"], tensors, None, (MEAN, STD), threads),
-            OpenVinoNetwork(graphs["rnet"], tensors, R_SIZE, (MEAN, STD), threads, is_small=True),
-            OpenVinoNetwork(graphs["onet"], tensors, O_SIZE, (MEAN, STD), threads, is_small=True),
+            OpenVinoNetwork(weights, "pnet", None, (MEAN, STD), threads),
+            OpenVinoNetwork(weights, "rnet", R_SIZE, (MEAN, STD), threads, is_small=True),
+            OpenVinoNetwork(weights, "onet", O_SIZE, (MEAN, STD), threads, is_small=True),
         )
     except ModelError as error:
         raise _unfit(path) from error

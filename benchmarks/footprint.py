@@ -1,0 +1,85 @@
+"""How soon `gatecam run` says something after its start, and how much memory it holds.
+
+`make bench-footprint MINUTES=10 WORDS=--web` starts `gatecam run --headless` twice on a streamed camera of
+640 × 480 with two faces: the first time with an empty state folder, as after an installation, and the second
+time with what the first start left there. Printed are the seconds from each start to the first printed event.
+After the minutes the resident memory of the second program is printed, alone and with its readers. Memory
+that processes share counts once for each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cameras import __file__ as cameras_file
+
+
+def resident_mb(process: int) -> float:
+    """Return the resident memory of a process, or 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have."""
+    found = []
+    for task in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, task.read_text(encoding="ascii").split()):
+            found += [child, *children(child)]
+    return found
+
+
+def start(folder: Path, words: list[str]) -> tuple[subprocess.Popen[str], float]:
+    """Start gatecam. Return it, and the seconds until it printed the first event."""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "XDG_DATA_HOME": str(folder)}
+    environment["GATECAM_NOTIFY_SOUND"] = "false"
+    command = [sys.executable, "-m", "gatecam", "run", "--headless", *words]
+    command += ["--config", str(folder / "config.yaml")]
+    begun_s = time.monotonic()
+    with (folder / "said.txt").open("a") as said:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit((folder / "said.txt").read_text())
+    return process, time.monotonic() - begun_s
+
+
+def main(minutes: str = "10", *words: str) -> None:
+    """Start twice, wait, and print what came of it."""
+    server = subprocess.Popen(
+        [sys.executable, cameras_file, "serve", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    url = server.stdout.readline().strip()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = {"cameras": [{"name": "door", "source": url}]}
+        (folder / "config.yaml").write_text(json.dumps(settings))  # JSON is YAML
+        process, first_s = start(folder, list(words))
+        process.terminate()
+        process.communicate(timeout=30)
+        process, second_s = start(folder, list(words))
+        print(
+            f"first event {first_s:.2f} s after the first start, {second_s:.2f} s after the next", flush=True
+        )
+        time.sleep(60 * float(minutes))
+        own_mb, readers = resident_mb(process.pid), children(process.pid)
+        total_mb = own_mb + sum(map(resident_mb, readers))
+        print(f"after {minutes} minutes: {own_mb:.0f} MB, {total_mb:.0f} MB with {len(readers)} readers")
+        process.terminate()
+        process.communicate(timeout=30)
+    server.communicate()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
