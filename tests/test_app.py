@@ -23,7 +23,7 @@ from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.parts import Live
 from gatecam.people.keyframes import Searched
-from gatecam.pictures.snapshots import SnapshotFacts, read_facts
+from gatecam.pictures.snapshots import SnapshotFacts
 from gatecam.runtime.locks import camera_lock
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.runtime.wall_clock import time_of_day, wall_clock
@@ -43,6 +43,7 @@ from gatecam.settings.schema import (
 )
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
+from gatecam.store.kept_pictures import read_facts
 from gatecam.types import Box, CameraCondition, Event, EventKind, Frame, Round, Step, Track, Verdict
 from gatecam.vision.fake import FakeAnalyzer
 from tests.finder import FakeFinder

@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,7 +16,6 @@ from gatecam.types import Box, Image, Step
 
 LARGEST_PX = 1280  # width of a snapshot
 QUALITY = 88
-SMALL_QUALITY = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +39,6 @@ def snapshot_jpeg(image: Image, face: Box | None, hidden: Sequence[Box] | None) 
     facts = json.dumps({"box": box, "blurred": hidden is not None})
     file = io.BytesIO()
     PIL.Image.fromarray(shown).save(file, "JPEG", quality=QUALITY, comment=facts.encode("ascii"))
-    return file.getvalue()
-
-
-def read_facts(path: Path) -> SnapshotFacts:
-    """Return what a snapshot's file says about itself. A file that says nothing counts as blurred."""
-    try:
-        with PIL.Image.open(path) as picture:
-            facts = json.loads(picture.info.get("comment", b"{}"))
-        box = facts.get("box")
-        return SnapshotFacts(None if box is None else Box(*map(float, box)), bool(facts.get("blurred", True)))
-    except (OSError, ValueError, TypeError, AttributeError):
-        return SnapshotFacts()
-
-
-def small_jpeg(path: Path, width: int) -> bytes:
-    """Return a picture as JPEG, shrunk to a width.
-
-    Raises:
-        OSError: there is no picture at the path.
-    """
-    with PIL.Image.open(path) as picture:
-        picture.draft("RGB", (width, width))  # decodes at an eighth of the size where that is enough
-        picture.thumbnail((width, 10 * width))
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=SMALL_QUALITY)
     return file.getvalue()
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatecam.errors import OutputError
-from gatecam.pictures.snapshots import read_facts
 from gatecam.runtime.files import cannot_write, write_table
 from gatecam.store.evidence import EvidenceFolder
+from gatecam.store.kept_pictures import read_facts
 from gatecam.types import Answer, StoredEvent, Verdict
 
 FACES = ("image", "x1", "y1", "x2", "y2", "label", "group", "suspect")

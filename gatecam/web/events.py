@@ -13,13 +13,13 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
-from gatecam.errors import OutputError
+from gatecam.errors import OutputError, SourceError
 from gatecam.notify.table import csv_parts
 from gatecam.pictures.messages import MESSAGES
-from gatecam.pictures.snapshots import read_facts, small_jpeg
 from gatecam.store.audit import Act
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.evidence import EvidenceFolder
+from gatecam.store.kept_pictures import read_facts, small_jpeg
 from gatecam.types import Answer, EventKind, StoredEvent
 from gatecam.web.guard import actor_of
 
@@ -144,7 +144,7 @@ def events_router(kept: Kept) -> APIRouter:
         path = kept.file(event_id, kept.evidence.snapshot)
         try:
             jpeg = small_jpeg(path, THUMB_PX) if small else path.read_bytes()
-        except OSError:
+        except (OSError, SourceError):
             raise HTTPException(404, "Nothing is kept of this event.") from None
         return Response(jpeg, media_type="image/jpeg")
 

@@ -11,10 +11,11 @@ import PIL.Image
 import pytest
 
 from gatecam.live.evidence import ALERTS_WAITING, FRAMES_WAITING, Recorder
-from gatecam.pictures.snapshots import LARGEST_PX, SnapshotFacts, read_facts, shrunk_step
+from gatecam.pictures.snapshots import LARGEST_PX, SnapshotFacts, shrunk_step
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config, EvidenceConfig, PrivacyConfig
 from gatecam.store.evidence import SPARE_BYTES, EvidenceFolder
+from gatecam.store.kept_pictures import read_facts
 from gatecam.types import Box, Event, EventKind, Frame, Step, Track, Verdict
 from tests.finder import FakeFinder
 
