@@ -23,6 +23,7 @@ from gatecam.vision.crops import CropSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
+GRAPHS = "graphs"  # the entry of a weights file's metadata that holds its graphs, as JSON
 INTERPOLATION = "roi_align_2"  # the method of `crop_faces`
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,8 @@ def load_stored(path: Path) -> Stored:
     def load(path: Path) -> Stored:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Stored(tensors, file.metadata() or {}, sha256)
+            graphs = (file.metadata() or {}).get(GRAPHS, "{}")
+            return Stored(tensors, json.loads(graphs), sha256)
 
     return _checked(path, sha256, load)
 
@@ -266,7 +268,9 @@ def save_weights(
 
     with replacing(path) as part:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, part, metadata=dict(graphs) if graphs else None)
+        # one entry, because safetensors writes several in random order
+        metadata = {GRAPHS: json.dumps(dict(graphs), sort_keys=True)} if graphs else None
+        save_file(contiguous, part, metadata=metadata)
         part.chmod(0o644)  # safetensors makes the file readable only for its owner
         saved = replace(spec, sha256=hash_of(part))
     write_output(path.with_suffix(".json"), json.dumps(asdict(saved), indent=2, ensure_ascii=False) + "\n")

@@ -99,3 +99,11 @@ def test_without_openvino_weights_are_saved_without_graphs(monkeypatch, caplog):
     graphs._classifier_graph.cache_clear()
     assert graphs.graphs_to_store(SPEC) == {}
     assert "The weights get no graphs for OpenVINO" in caplog.text
+
+
+def test_the_same_weights_and_graphs_give_the_same_file(tmp_path):
+    spec, tensors = DetectorSpec("same", ARCHITECTURE), {"pnet.weight": torch.ones(2)}
+    found = {name: f"graph of {name}" for name in ("pnet", "rnet", "onet", "a", "b")}
+    paths = [tmp_path / f"{number}.safetensors" for number in range(8)]
+    assert len({save_weights(path, tensors, spec, found).sha256 for path in paths}) == 1
+    assert load_stored(paths[0]).graphs == found
