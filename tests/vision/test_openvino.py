@@ -282,7 +282,7 @@ def test_where_it_is_not_installed_auto_goes_without_and_else_it_is_told(monkeyp
         ("raise ValueError('numpy.dtype size\\nchanged')", r"ValueError: numpy\.dtype size changed"),
         ("import missing_library", "ModuleNotFoundError: No module named 'missing_library'"),
         ("raise ImportError('libtbb.so.12: cannot open')", "ImportError: libtbb.so.12: cannot open"),
-        ("__version__ = '2022.1'", "opset8"),
+        ("__version__ = '2022.1'", "Core"),
     ],
 )
 def test_a_broken_installation_is_told_and_auto_goes_without(tmp_path, code, said):
