@@ -8,6 +8,8 @@ uninterrupted one. This works because each epoch's faces and each step's dropout
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -82,13 +84,15 @@ def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) 
 
     Raises:
         ModelError: there is no such backbone, or the weights to start with do not fit it.
-        DataError: this machine does not support the precision.
+        DataError: this machine does not support the precision, or cannot compile.
         OutputError: the folder cannot be written to.
         MissingExtraError: TensorBoard is not installed.
     """
     require_tensorboard()
     if recipe.precision == "fp16" and _device(workers).type != "cuda":
         raise DataError("precision fp16 needs a CUDA device; choose bf16 or fp32.")
+    if recipe.compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise DataError("--compile needs a C++ compiler: install g++ or set CXX, or leave --compile out.")
     _begun(recipe, start)
     make_folder(folder)
 
@@ -315,8 +319,7 @@ class Trainer:
 def _hasten(net: FaceNetwork) -> None:
     """Let depthwise convolutions that skip pixels compute all of them, and drop some of the results.
 
-    The results are the same. On a processor, torch computes the gradients of such a convolution three times
-    as fast without the stride, though there are four times as many.
+    The results are the same. On a processor, torch is slow at the gradients of such a convolution.
     """
 
     def drop(conv: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor:

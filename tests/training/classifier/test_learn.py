@@ -412,3 +412,23 @@ def test_a_convolution_without_stride_gives_the_same_outputs_and_gradients():
     )
     for plain, quick in zip(*results, strict=True):
         assert torch.allclose(plain, quick, rtol=1e-3, atol=1e-5)
+
+
+def test_a_network_is_compiled_only_if_asked_and_computes_through_it(faces, tmp_path, monkeypatch):
+    calls = []
+
+    def compiled(module):
+        return lambda crops: calls.append(len(crops)) or module(crops)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setenv("CXX", sys.executable)  # any program that is there
+    trainer_of(faces, TINIEST, tmp_path / "plain").train(nothing)
+    assert calls == []
+    trainer_of(faces, replace(TINIEST, compiled=True), tmp_path / "compiled").train(nothing)
+    assert calls
+
+
+def test_compiling_without_a_compiler_is_one_sentence_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    with pytest.raises(DataError, match=r"^--compile needs a C\+\+ compiler: .*\.$"):
+        prepare(replace(TINIEST, compiled=True), None, tmp_path / "run", Workers())
