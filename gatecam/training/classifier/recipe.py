@@ -40,7 +40,7 @@ class Recipe:
     # around the face, in parts of its square's side; the neck shows a mask under the chin
     margin: float = 0.5
     epochs: int = 12
-    samples: int = 7000  # faces per epoch; 0 takes as many as there are
+    samples: int = 16000  # faces per epoch; 0 takes as many as there are
     batch: int = 96  # faces per step, over all processes
     sampler: str = "mixed"
     loss: str = "cross-entropy"
@@ -51,7 +51,7 @@ class Recipe:
     freeze_stem: bool = False
     learning_rate: float = 1.2e-3
     weight_decay: float = 0.02
-    ema_decay: float = 0.995
+    ema_decay: float = 0.99
     dropout: float = 0.2
     precision: str = "bf16"
     compiled: bool = False  # let torch compile the network, which needs a C++ compiler

@@ -17,10 +17,10 @@ class DetectorRecipe:
         DataError: a setting has an unknown value.
     """
 
-    p_steps: int = 2500  # batches for P-Net
-    r_steps: int = 2500  # batches for R-Net in each round
-    o_steps: int = 4000  # batches for O-Net in each round
-    rounds: int = 2  # from the second on, R-Net and O-Net learn from their own mistakes
+    p_steps: int = 800  # batches for P-Net
+    r_steps: int = 1500  # batches for R-Net in each round
+    o_steps: int = 5000  # batches for O-Net in each round
+    rounds: int = 1  # from the second on, R-Net and O-Net learn from their own mistakes
     windows: int = 32  # per batch of P-Net
     scenes: int = 30  # per batch of R-Net or O-Net; each gives about 20 crops
     learning_rate: float = 2e-3
