@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import shutil
 import tarfile
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import pytest
 
+from gatecam.cli.train import train
+from gatecam.cli.train_detector import train_detector
 from gatecam.errors import DataError
+from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.data.corrections import COLUMNS
+from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.weights import run as weights_run
 from gatecam.training.weights.sources import find_source, sources_of
 from gatecam.vision.classifier import load_classifier
@@ -119,3 +125,19 @@ def _stock_teacher():
 
     teacher = StockDetector(DetectorConfig(weights="stock", min_face_px=20), pick_device("auto"))
     return lambda path: teacher
+
+
+@pytest.mark.parametrize(
+    ("command", "recipe", "named_otherwise"),
+    [
+        (train, Recipe(), {"augmentations", "ema_decay", "weight_decay"}),
+        (train_detector, DetectorRecipe(), {"ema_decay", "weight_decay"}),
+    ],
+    ids=["train", "train-detector"],
+)
+def test_a_training_command_has_the_defaults_of_its_recipe(command, recipe, named_otherwise):
+    """`gatecam weights` takes the recipe, so the same words must train the same way."""
+    defaults = {name: p.default for name, p in inspect.signature(command).parameters.items()}
+    settings = {name: value for name, value in asdict(recipe).items() if name not in named_otherwise}
+    assert settings == {name: defaults.get(name) for name in settings}
+    assert defaults["ema"] == recipe.ema_decay
