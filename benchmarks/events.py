@@ -15,6 +15,7 @@ import json
 import sys
 import tempfile
 from collections import defaultdict
+from itertools import count
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,7 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     made.add_argument("--scenes", type=int, default=28)
+    made.add_argument("--first", type=int, default=0, help="number of the first scene of the seed")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS))
     made.add_argument("--faces", type=Path, help="faces.csv from `gatecam data label`")
@@ -89,7 +91,7 @@ def draw(folder: Path, asked: argparse.Namespace) -> tuple[list[Path], Truth]:
     backgrounds = list_pictures(asked.backgrounds)
     stage = Stage(read_faces(asked.faces), asked.seed, backgrounds)
     paths, truths = [], []
-    numbers = (n for n in range(10**6) if list(KINDS)[n % len(KINDS)] in asked.kinds)
+    numbers = (n for n in count(asked.first) if list(KINDS)[n % len(KINDS)] in asked.kinds)
     with progress("draw", asked.scenes, "scenes") as tick:
         for done, number in zip(range(1, asked.scenes + 1), numbers, strict=False):
             name = stage.name(number)
