@@ -121,6 +121,9 @@ def test_a_viewer_sees_no_controls_and_changes_the_own_password(chromium, server
         expect(page.locator("#cameras li")).to_have_count(1)
         expect(page.locator("#change")).to_be_hidden()
         expect(page.get_by_role("link", name="Users")).to_be_hidden()
+        page.get_by_role("link", name="Settings").click()
+        expect(page.locator("#groups input").first).to_be_visible()
+        expect(page.locator("#groups input:enabled")).to_have_count(0)
         page.get_by_role("link", name="My account").click()
         expect(page.locator("#who")).to_have_text("lee, Viewer")
         for text in (SECRET, "battery-staple", "battery-stable"):

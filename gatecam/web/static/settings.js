@@ -8,7 +8,7 @@ const rangeOf = (one) => `${one.low === null ? "" : `${word("settings.range", { 
 
 function field(name, one) {
   const id = `setting-${name}`, isSwitch = one.kind === "bool";
-  const input = make("input", { id, type: isSwitch ? "checkbox" : "number", required: !isSwitch && !one.nullable });
+  const input = make("input", { id, type: isSwitch ? "checkbox" : "number", required: !isSwitch && !one.nullable, disabled: document.body.dataset.role === "viewer" });
   if (!isSwitch) Object.assign(input, { min: one.low, max: one.high, step: one.kind === "int" ? 1 : "any", placeholder: one.nullable ? word("settings.automatic") : "" });
   input.setAttribute("aria-describedby", `${id}-help`);
   const box = make("div", { className: "field" }, make("label", { htmlFor: id, textContent: labelOf(name) }),
