@@ -53,7 +53,8 @@ STALL_S = 2.0  # all tracks end if two frames are further apart than this and `l
 MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
 ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is told sooner than one to thanks
-UNSURE_TIMES = 2.0  # of `change_s`: from bare to a less sure state, because hands and phones resemble masks
+UNSURE_TIMES = 2.0  # of `change_s`: from bare to a less sure state, because hands and phones resemble masks,
+# and for a first verdict that wavers between the two alerts
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
 SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
@@ -64,6 +65,7 @@ LOW_SCORE = 0.7  # O-Net's usual threshold. Hands and clothes that look like fac
 MIN_WEIGHT = 0.1  # for the worst size, score or pose
 
 _VERDICTS = tuple(Verdict(label) for label in MASK_LABELS)
+_ALERTS = (Verdict.NONE, Verdict.INCORRECT)
 
 
 def score_weight(score: float) -> float:
@@ -118,7 +120,8 @@ class VerdictFilter:
     the return of the last verdict, two thirds of `change_s` for another alert, and `change_s` for `correct`.
     An alert is urgent but thanks are not, and a hand over the mouth is soon gone. Somebody who was bare needs
     twice `change_s` if the average is less sure than halfway between `confidence` and 1. A verdict that faces
-    contradict for twice `change_s` becomes `unknown`.
+    contradict for twice `change_s` becomes `unknown`. If a first verdict wavers between the two alerts for
+    twice `change_s`, while `correct` is surely wrong, it is the likelier of the two.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -132,6 +135,7 @@ class VerdictFilter:
         self._candidate_s = 0.0  # since when the candidate holds
         self._candidate_faces = 0
         self._doubt_s: float | None = None  # since when the faces contradict the verdict
+        self._amiss_s: float | None = None  # since when `correct` is surely wrong
         self._faces = 0.0  # number of faces in the average, faded as their weights are
         self._latest = Verdict.UNKNOWN  # the most likely state of the last face alone
         self._run = _Run(0.0)
@@ -195,8 +199,14 @@ class VerdictFilter:
             self._doubt_s = None
         elif self._doubt_s is None:
             self._doubt_s = time_s
+        if self._mean(Verdict.CORRECT) > 1 - self._sure:
+            self._amiss_s = None
+        elif self._amiss_s is None:
+            self._amiss_s = time_s
 
     def _decide(self, time_s: float) -> None:
+        if self._wavers_between_alerts(time_s):
+            self.verdict = self._settled = max(_ALERTS, key=self._mean)
         if self._candidate is self.verdict or self._doubt_s is None:
             return
         if self._candidate is not Verdict.UNKNOWN and self._has_held(time_s):
@@ -204,6 +214,11 @@ class VerdictFilter:
             self._doubt_s = None
         elif time_s - self._doubt_s > DOUBT * self._config.change_s:
             self.verdict = Verdict.UNKNOWN
+
+    def _wavers_between_alerts(self, time_s: float) -> bool:
+        if self._settled is not Verdict.UNKNOWN or self._amiss_s is None:
+            return False
+        return time_s - self._amiss_s >= UNSURE_TIMES * self._config.change_s
 
     @property
     def _sure(self) -> float:

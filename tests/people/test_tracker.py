@@ -412,6 +412,19 @@ class TestVerdict:
         (track,) = follow(tracker, [(t, [make_face(sure=0.65)]) for t in times(3, 30)])[-1]
         assert (track.verdict, track.probability) == (Verdict.UNKNOWN, 0.0)
 
+    def test_somebody_between_no_mask_and_a_mask_worn_wrong_is_told_the_likelier_of_both(
+        self, make_face: MakeFace
+    ) -> None:
+        wavering = [("none", 0.2), ("incorrect", 0.1)] * 10
+        verdicts = verdicts_of(make_face, wavering, fps=20, config=TrackerConfig())
+        assert changes(verdicts) == [Verdict.NONE]
+        assert verdicts.index(Verdict.NONE) / 20 == pytest.approx(1.8, abs=0.2)
+
+    def test_somebody_between_a_mask_worn_right_and_none_is_told_nothing(self, make_face: MakeFace) -> None:
+        wavering = [("none", 0.2), ("correct", 0.1)] * 10
+        verdicts = verdicts_of(make_face, wavering, fps=20, config=TrackerConfig())
+        assert set(verdicts) == {Verdict.UNKNOWN}
+
     def test_a_first_correct_takes_as_long_as_a_change(self, make_face: MakeFace) -> None:
         verdicts = verdicts_of(make_face, [("correct", 2.0)], fps=30)
         assert verdicts.index(Verdict.CORRECT) == pytest.approx(0.7 * 30, abs=2)
