@@ -3,7 +3,8 @@
 1. From decision to the door's change: real frames are analysed while verdicts are told at random moments; the
    page notes when each of its changes was painted.
 2. What ten viewers of the live picture cost the analyser's frame rate, of a camera and where frames come as
-   fast as they are analysed; windows with and without viewers take turns.
+   fast as they are analysed; windows with and without viewers take turns. The viewers only get what the
+   analyser leaves of the cores, because real ones are other machines.
 3. With 100,000 events, of which 10,000 alerts have a picture: how soon the operator's page is whole, and how
    soon a filter has answered. Then how long retention takes for all pictures, and what writing an event waits
    for meanwhile.
@@ -180,7 +181,8 @@ def measure_changes(frames: list[bytes]) -> None:
 
 
 VIEWER = """
-import asyncio, sys
+import asyncio, os, sys
+os.nice(19)
 from websockets.asyncio.client import connect
 async def view(url, token):
     async with connect(url, additional_headers={"Authorization": "Bearer " + token}, max_size=None) as socket:

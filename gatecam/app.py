@@ -393,6 +393,7 @@ def build_site(config: Config, running: Running) -> Site:
         OutputError: the tokens, the certificate or the store cannot be used.
     """
     try:
+        from gatecam.web.painter import ProcessPainter
         from gatecam.web.site import Site
     except ImportError as error:
         raise MissingExtraError("Serving pages", "web") from error
@@ -400,7 +401,7 @@ def build_site(config: Config, running: Running) -> Site:
     from gatecam.store.events import EventStore
 
     store = EventStore(SqliteDatabase(store_path(config)))
-    return Site(config, state_folder(), store, evidence_folder(config), running, build_finder(config))
+    return Site(config, state_folder(), store, evidence_folder(config), running, ProcessPainter(config))
 
 
 def watch(

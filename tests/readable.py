@@ -32,7 +32,7 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config, DetectorConfig, EvidenceConfig
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Event, EventKind, Face, Image, Step, Verdict
-from gatecam.web.live import LARGEST_PX, draw
+from gatecam.web.painting import LARGEST_PX, draw
 from gatecam.web.tokens import Role
 
 LOW = DetectorConfig(min_face_px=12, pnet_threshold=0.3, rnet_threshold=0.3, onet_threshold=0.2)

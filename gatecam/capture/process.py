@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from gatecam.capture.newest import NewestReader, create_memory
 from gatecam.capture.reader import UNKNOWN_ERROR, ReaderSettings
 from gatecam.capture.sources import SourceSettings
+from gatecam.runtime.children import child_environment
 
 # -P: no file in the working directory can replace a library
 COMMAND = (sys.executable, "-P", "-m", "gatecam.capture.reader")
@@ -115,7 +116,10 @@ def _start(
         stderr=subprocess.DEVNULL,  # errors are reported through the shared memory
         pass_fds=(settings.memory_fd, settings.bell_fd),
         start_new_session=True,  # Ctrl-C goes to gatecam alone, which then ends its readers
-        env=_environment(read_timeout_s),
+        env={
+            **child_environment(),
+            "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": str(max(1, round(read_timeout_s))),
+        },
         bufsize=0,
     )
     assert process.stdin is not None
@@ -127,14 +131,3 @@ def _start(
         process.stdin.close()
         raise
     return process
-
-
-def _environment(read_timeout_s: float) -> dict[str, str]:
-    """Return the environment of a reader: the same module path as here, and no idle threads."""
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": str(max(1, round(read_timeout_s))),
-    }

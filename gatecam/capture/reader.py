@@ -7,14 +7,10 @@ process ends too: its standard input closes, and the kernel kills it.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
-import os
 import resource
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -40,13 +36,13 @@ from gatecam.capture.sources import (
 from gatecam.errors import CameraError
 from gatecam.runtime.addresses import hide_in_source, hide_secrets
 from gatecam.runtime.backoff import Pauses
+from gatecam.runtime.children import end_with_parent
 from gatecam.types import Image
 
 MIN_REOPEN_S = 3.0
 GRACE_S = 0.5  # how far this process may exceed its own limits before it counts as hung
 MAX_DATA_BYTES = 2 << 30  # twice what 8K video needs
 UNKNOWN_ERROR = 3  # exit code of a reader that has reported an unexpected error
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Look = Callable[[Image, float], str]
 
@@ -183,7 +179,7 @@ class Reader:
 def main() -> None:
     """Read the camera given on standard input until standard input closes."""
     settings = ReaderSettings.from_json(sys.stdin.buffer.readline())
-    _end_with_parent()
+    end_with_parent()
     _be_modest()
     writer = NewestWriter(settings.memory_fd, settings.bell_fd)
     try:
@@ -194,21 +190,6 @@ def main() -> None:
         text = hide_secrets(text)  # a redirect may have led to another address
         writer.tell(Phase.PAUSING, time.monotonic() + GRACE_S, f"stopped its reader ({text})", 0.0)
         raise SystemExit(UNKNOWN_ERROR) from error
-
-
-def _end_with_parent() -> None:
-    """Make this process end when standard input closes, even if a library hangs, or on Linux if stopped."""
-    # systemd sends SIGTERM to every process of a service, but gatecam itself decides when this one ends
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_exit_at_end_of_input, name="parent", daemon=True).start()
-
-
-def _exit_at_end_of_input() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(0)
 
 
 def _be_modest() -> None:

@@ -1,9 +1,10 @@
 """Send live pictures and presence from the live loop to any number of browsers.
 
 round ─► LivePictures.note (keeps references) ─► a thread, only while somebody watches ─► Hub ─► browsers
+                                                 └─ Painter: searches, blurs, draws, encodes
 
-A picture is drawn and encoded once for all viewers. A browser asks for each next picture, so that a slow
-browser gets fewer pictures but no older ones.
+A picture is drawn and encoded once for all viewers, in a process that gives way to the analysis. A browser
+asks for each next picture, so that a slow browser gets fewer pictures but no older ones.
 """
 
 from __future__ import annotations
@@ -19,19 +20,18 @@ from functools import partial
 from itertools import count
 from math import ceil, floor
 
-import cv2
-import numpy as np
-
 from gatecam.geometry import clip
 from gatecam.pictures.blur import AHEAD_S, Veil
-from gatecam.pictures.draw import annotate, door_picture, is_known_picture
-from gatecam.ports import FaceFinder
+from gatecam.pictures.draw import is_known_picture
+from gatecam.runtime.backoff import Pauses
 from gatecam.settings.schema import Config, Geometry, Regions
-from gatecam.types import Box, Image, Presence, Step
+from gatecam.types import Presence, Step
+from gatecam.web.painter import PainterError
+from gatecam.web.painting import Painter
 from gatecam.web.tokens import Role
 
-JPEG_QUALITY = 80
-LARGEST_PX = 854  # width of a live picture
+LINGER_S = 10.0  # the painter rests when nothing was to be drawn for this long
+LONGEST_PAUSE_S = 30.0  # before a painter that fails again and again is started once more
 
 log = logging.getLogger(__name__)
 
@@ -162,16 +162,17 @@ class _Scene:
 
 
 class LivePictures:
-    """Draws and encodes the pictures that somebody watches, in a daemon thread while its context is open.
+    """Lets a painter draw the pictures that somebody watches, in a daemon thread while its context is open.
 
     A live picture is shown 0.4 s late, so that later searches can find faces that must be blurred in it.
     """
 
     def __init__(
-        self, config: Config, hub: Hub, finder: FaceFinder, call_soon: Callable[[Callable[[], None]], None]
+        self, config: Config, hub: Hub, painter: Painter, call_soon: Callable[[Callable[[], None]], None]
     ) -> None:
         """Prepare the thread. `call_soon` runs a function on the server's loop."""
-        self._hub, self._finder, self._call_soon = hub, finder, call_soon
+        self._hub, self._painter, self._call_soon = hub, painter, call_soon
+        self._pauses = Pauses(longest_s=LONGEST_PAUSE_S)
         self._period_s = 1 / config.web.fps
         self._scenes = {camera: _Scene(None) for camera in hub.cameras}
         self._changed = threading.Condition()
@@ -198,6 +199,7 @@ class LivePictures:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        self._painter.interrupt()
         self._thread.join(2)
 
     def tell(self, presence: Presence) -> None:
@@ -222,41 +224,63 @@ class LivePictures:
                     scene.to_search = step
                 while scene.waiting and scene.waiting[0].frame.time_s <= now_s - AHEAD_S:
                     scene.due = scene.waiting.popleft()
-                self._changed.notify_all()
+                if _has_work(scene):
+                    self._changed.notify_all()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or any(map(_has_work, self._scenes.values())))
+                self._changed.wait_for(self._is_wanted, LINGER_S)
                 if self._closing:
-                    return
+                    break
                 jobs = [(scene, scene.to_search, scene.due) for scene in self._scenes.values()]
                 for scene in self._scenes.values():
                     scene.to_search = scene.due = None
+            if not any(to_search or due for _, to_search, due in jobs):
+                self._painter.rest()
             for scene, to_search, due in jobs:
+                if self._closing:
+                    break
                 try:
                     self._search(scene, to_search)
                     self._show(scene, due)
+                except PainterError as error:
+                    self._pause(error)
                 except Exception:  # one failed picture must not stop all others
                     log.exception("A live picture could not be drawn.")
+        self._painter.rest()
+
+    def _is_wanted(self) -> bool:
+        return self._closing or any(map(_has_work, self._scenes.values()))
+
+    def _pause(self, error: PainterError) -> None:
+        """Say that the painter has failed, and wait before it is started again."""
+        if self._closing:
+            return
+        log.warning("%s Another is started.", error)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, self._pauses.next())
 
     def _search(self, scene: _Scene, step: Step | None) -> None:
         if step is not None and any(self._blurs.values()):
-            boxes = self._finder.find(step.frame.image, LARGEST_PX)
-            scene.veil.note_search(step.frame.time_s, boxes)
+            scene.veil.note_search(step.frame.time_s, self._painter.find(step.frame.image))
 
     def _show(self, scene: _Scene, step: Step | None) -> None:
         if step is None:
             return
         camera = step.frame.camera
         boxes = scene.veil.boxes(step.frame.time_s)
-        for role in [role for name, role in self._hub.looks_at if name == camera]:
-            hidden = boxes if self._blurs[role] else ()
-            if hidden is not None:  # otherwise the search is late, and this picture is skipped
-                jpeg = draw(step, hidden, role, scene.geometry)
-                self._call_soon(partial(self._hub.show, camera, role, jpeg))
-                if role is Role.OPERATOR:
-                    self._call_soon(partial(self._hub.tell_still, camera, still_places(step)))
+        hidden = {
+            role: boxes if self._blurs[role] else () for name, role in self._hub.looks_at if name == camera
+        }
+        known = {role: boxes for role, boxes in hidden.items() if boxes is not None}
+        if not known:
+            return  # the search is late, so this picture is skipped
+        for role, jpeg in self._painter.draw(step, known, scene.geometry).items():
+            self._call_soon(partial(self._hub.show, camera, role, jpeg))
+        self._pauses.reset()
+        if Role.OPERATOR in known:
+            self._call_soon(partial(self._hub.tell_still, camera, still_places(step)))
 
 
 def still_places(step: Step) -> Regions:
@@ -278,26 +302,8 @@ def still_places(step: Step) -> Regions:
     )
 
 
-def draw(step: Step, hidden: Sequence[Box], role: Role, geometry: Geometry | None = None) -> bytes:
-    """Draw a step's picture for a role as JPEG. Only the operator's has labels, the region and the places."""
-    if role is Role.OPERATOR:
-        return encode(annotate(step, banner=None, blur=hidden, geometry=geometry))
-    return encode(door_picture(step, hidden))
-
-
 def _has_work(scene: _Scene) -> bool:
     return scene.to_search is not None or scene.due is not None
-
-
-def encode(image: Image) -> bytes:
-    """Encode a picture as JPEG, scaled to at most 854 px wide."""
-    height, width = image.shape[:2]
-    if width > LARGEST_PX:
-        size = (LARGEST_PX, round(height * LARGEST_PX / width))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    assert good
-    return data.tobytes()
 
 
 def state_message(camera: str, presence: Presence | None) -> str:

@@ -15,7 +15,6 @@ from fastapi.responses import PlainTextResponse
 from gatecam import __version__
 from gatecam.errors import MissingExtraError
 from gatecam.live.control import Running
-from gatecam.ports import FaceFinder
 from gatecam.settings.schema import Config, WebConfig
 from gatecam.store.audit import Act, Actor, AuditLog
 from gatecam.store.events import EventStore
@@ -30,6 +29,7 @@ from gatecam.web.guard import Guard
 from gatecam.web.live import Hub, LivePictures
 from gatecam.web.login import Access, login_router
 from gatecam.web.pages import Behind, door_router, operator_router
+from gatecam.web.painting import Painter
 from gatecam.web.passwords import Passwords
 from gatecam.web.places import MOST, Places
 from gatecam.web.server import WebServer
@@ -53,7 +53,7 @@ class Site:
         store: EventStore,
         evidence: EvidenceFolder,
         running: Running,
-        finder: FaceFinder,
+        painter: Painter,
     ) -> None:
         """Read the tokens, texts, sessions and certificate, and build the server.
 
@@ -63,7 +63,7 @@ class Site:
             store: provides the events. The pages close it.
             evidence: provides the pictures of alerts.
             running: gives access to the running program.
-            finder: finds the faces to blur.
+            painter: draws the live pictures.
 
         Raises:
             ConfigError: the texts of the door page cannot be read.
@@ -77,7 +77,7 @@ class Site:
         self._server = WebServer(
             build_app(config, load_tokens(folder), behind, folder), config.web, running.on_trouble
         )
-        self._pictures = LivePictures(config, self._hub, finder, self._server.call_soon)
+        self._pictures = LivePictures(config, self._hub, painter, self._server.call_soon)
         self._stack = ExitStack()
 
     @property

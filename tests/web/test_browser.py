@@ -42,7 +42,8 @@ from gatecam.store.events import EventFilter
 from gatecam.types import Answer, Box, Event, EventKind, Frame, Presence, Step, Track, Verdict
 from gatecam.web import login, pages, static
 from gatecam.web.door_words import KEYS
-from gatecam.web.live import Hub, draw
+from gatecam.web.live import Hub
+from gatecam.web.painting import draw
 from gatecam.web.server import WebServer
 from gatecam.web.site import build_app
 from gatecam.web.tokens import Role

@@ -19,12 +19,11 @@ from gatecam.web.live import (
     Hub,
     LivePictures,
     Viewer,
-    draw,
-    encode,
     state_message,
     still_message,
     still_places,
 )
+from gatecam.web.painting import LocalPainter, Painter, draw, encode
 from gatecam.web.tokens import Role
 from tests.cli.conftest import picture
 from tests.finder import FakeFinder
@@ -38,12 +37,14 @@ CONFIG = Config(camera=CameraConfig(name="gate"), web=WebConfig(fps=FPS))
 class Desk:
     """A hub whose loop is whatever thread calls; keeps what was shown."""
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, painter: Painter | None = None) -> None:
         self.hub = Hub(["gate"])
         self.shown: list[tuple[Role, bytes]] = []
         self.came = threading.Semaphore(0)
         self.finder = FakeFinder()
-        self.pictures = LivePictures(config or CONFIG, self.hub, self.finder, self.call)
+        self.pictures = LivePictures(
+            config or CONFIG, self.hub, painter or LocalPainter(lambda: self.finder), self.call
+        )
         show = self.hub.show
 
         def note(camera, role, jpeg):
@@ -155,7 +156,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_end_the_others(monkeypatch, cap
             raise faults.pop()
         return encode(image)
 
-    monkeypatch.setattr("gatecam.web.live.encode", flaky)
+    monkeypatch.setattr("gatecam.web.painting.encode", flaky)
     with desk.pictures:
         for index in range(200):
             desk.pictures.note([step(index)])
