@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from gatecam.capture.camera import Cameras
 from gatecam.capture.prefetch import prefetch
 from gatecam.capture.recording import Recording, open_recording
-from gatecam.errors import DeviceError, MissingExtraError, OutputError
+from gatecam.errors import ConfigError, DeviceError, MissingExtraError, OutputError
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.kiosk.restarts import in_service
 from gatecam.live.board import Board
@@ -61,13 +62,17 @@ from gatecam.runtime.wall_clock import now, running_s
 from gatecam.settings.loading import LoadedConfig
 from gatecam.settings.schema import TRIAL, Config
 from gatecam.store.evidence import EvidenceFolder
-from gatecam.types import CameraState, Event, Step
+from gatecam.types import CameraState, Event, EventKind, Step
 
 if TYPE_CHECKING:  # a replay needs no store, and the store's library takes a fifth of a second to load
     from gatecam.store.events import EventStore
     from gatecam.store.outbox import Courier
     from gatecam.vision.analyzer import NetworkAnalyzer
+    from gatecam.web.server import WebServer
     from gatecam.web.site import Site
+
+FLEET_STORE = "fleet.sqlite3"  # name of the file that holds alerts about doors
+LAST_MS = 2**62  # later than every event
 
 
 def build_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
@@ -241,10 +246,12 @@ def build_live_sinks(
         notes = NoteWriter()
         stack.callback(notes.close)
         recorder = _start_recorder(config, store, telemetry, partial(on_trouble, "evidence"), stack)
-        mqtt, outputs = _build_outputs(config, recorder)
+        cameras = [one.camera.name for one in config.watched]
+        mqtt, outputs = _build_outputs(config, recorder, cameras)
         couriers = _start_couriers(config, stores, outputs, telemetry, on_trouble, stack)
-        camera = config.watched[0].camera.name
-        tests: dict[str, Callable[[], None]] = {one.name: partial(send_test, one, camera) for one in outputs}
+        tests: dict[str, Callable[[], None]] = {
+            one.name: partial(send_test, one, cameras[0]) for one in outputs
+        }
         totals = ClassTotals(now())
         files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
         evidence = (evidence_folder(config), config.evidence)
@@ -261,7 +268,8 @@ def build_live_sinks(
         recorders = () if recorder is None else (recorder,)
         parts = (*queues, *couriers, *recorders)
         presence = Presences([] if mqtt is None else [mqtt.note])
-        return LiveSinks(parts, told, totals, presence, tests, endings, recorder, mqtt, stack.pop_all())
+        copies, own = tuple(stores[1:]), stack.pop_all()
+        return LiveSinks(parts, told, totals, presence, tests, endings, recorder, copies, mqtt, own)
 
 
 def _start_queues(
@@ -329,15 +337,18 @@ def _start_recorder(
     return recorder
 
 
-def _build_outputs(config: Config, recorder: Recorder | None) -> tuple[MqttOutput | None, list[Output]]:
+def _build_outputs(
+    config: Config, recorder: Recorder | None, cameras: Sequence[str]
+) -> tuple[MqttOutput | None, list[Output]]:
     """Build all outputs of the settings. The one for MQTT is also returned by itself.
 
-    An output that publishes pictures at once gets them from the recorder.
+    MQTT publishes the state of `cameras`. The program that watches many doors has none. An output that
+    publishes pictures at once gets them from the recorder.
     """
     picture = evidence_folder(config).wait_for
     mqtt = None
     if config.mqtt.host is not None:
-        mqtt = MqttOutput(config.mqtt, [one.camera.name for one in config.watched], _identity(config))
+        mqtt = MqttOutput(config.mqtt, cameras, _identity(config))
         if recorder is not None and config.mqtt.snapshots:
             recorder.saved = mqtt.show
     outputs: list[Output] = [] if mqtt is None else [mqtt]
@@ -375,7 +386,8 @@ def _start_couriers(
 def _identity(config: Config) -> str:
     """Return a text that identifies this gatecam and stays the same at each start.
 
-    No other gatecam has the same text, because no two of them can use the same cameras.
+    No other gatecam has the same text, because no two of them can use the same cameras. The program that
+    watches many doors has a store of its own.
     """
     machine = Path("/etc/machine-id")
     parts = [machine.read_text(encoding="ascii").strip() if machine.is_file() else "", socket.gethostname()]
@@ -436,7 +448,7 @@ def watch(
         board = Board(live, live.analyzer, sinks, troubles.sentences, store_path(config).parent)
         stack.enter_context(StatusServer(board.health))
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
-        reloading.observers.append(sinks.apply)
+        reloading.observers += [sinks.apply, *_report_health(config, sinks, board, troubles, stack)]
         setup, pages = CameraSetup(reloading, live), None
         if web or config.web.enabled:
             running = _running(board, telemetry, reloading, setup, sinks.tests, partial(troubles.note, "web"))
@@ -464,6 +476,21 @@ def watch(
         notifier.stopping()
         telemetry.count("frames_dropped", live.cameras.dropped)
     return people, telemetry
+
+
+def _report_health(
+    config: Config, sinks: LiveSinks, board: Board, troubles: Troubles, stack: ExitStack
+) -> list[Callable[[Config], None]]:
+    """Report the health to each copy of the events. Return what takes new settings."""
+    if not sinks.copies:
+        return []
+    from gatecam.live.door_reports import DoorReporter
+
+    on_trouble = partial(troubles.note, "health reports")
+    reporters = [DoorReporter(copy.doors, board.health, config, on_trouble) for copy in sinks.copies]
+    for reporter in reporters:
+        stack.callback(reporter.close)
+    return [reporter.apply for reporter in reporters]
 
 
 def _say_start(live: Live, analyzer: FaceAnalyzer) -> None:
@@ -501,6 +528,77 @@ def _serve(config: Config, running: Running) -> Iterator[Site]:
         yield site
 
 
+def watch_fleet(config: Config, stop: Stop) -> None:
+    """Serve the page of all doors, and send alerts about silent doors, until `stop` ends it.
+
+    The alerts are stored in a file of their own beside the store, so that each reaches every output.
+
+    Raises:
+        ConfigError: the database has no address.
+        MissingExtraError: a library that is needed is not installed.
+        OutputError: the database cannot be used and no service manager would wait for it, another
+            gatecam fleet runs here, or a file or the pages' address cannot be used.
+    """
+    for sentence in config.exposed():
+        say(sentence, level=logging.WARNING)
+    server = open_shared_store(config)
+    ended = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(server.close)
+        try:
+            say(f"{len(server.doors.all())} doors report to {server.name}; Ctrl-C ends")
+        except OutputError as error:
+            if not in_service():  # a service may start before its database
+                raise
+            say(str(error), level=logging.WARNING)
+        site = stack.enter_context(_open_fleet(config, server, stack))
+        say(f"the page of all doors is at {site.url}; `gatecam token` prints the access token")
+        stop.reach(ended.set)
+        notifier = Notifier()
+        notifier.ready()
+        ended.wait()
+        notifier.stopping()
+
+
+def _open_fleet(config: Config, server: EventStore, stack: ExitStack) -> WebServer:
+    """Watch the doors, start the outputs of alerts, and build the pages. `stack` ends all of it."""
+    try:
+        from gatecam.web.fleet_page import build_fleet_app
+    except ImportError as error:
+        raise MissingExtraError("Serving pages", "web") from error
+    from gatecam.fleet.silence import Silences
+    from gatecam.fleet.watch import GAP_S, FleetWatch
+    from gatecam.store.keeping import Housekeeping
+    from gatecam.store.totals import ClassTotals
+    from gatecam.web.server import WebServer
+    from gatecam.web.tokens import load_tokens
+
+    path = store_path(config).with_name(FLEET_STORE)
+    file = config.store.model_copy(update={"path": str(path), "url": None})
+    config = config.model_copy(update={"store": file})
+    (store,) = stores = open_stores(config, create=True)
+    stack.callback(store.close)
+    turn = Turn(path.with_name(f"{path.name}.watch.lock"))
+    stack.callback(turn.end)
+    if not turn.is_ours():
+        raise OutputError(f"{path}: another gatecam fleet uses it: end that one, or set another store.path.")
+    troubles = Troubles()
+    _, outputs = _build_outputs(config, None, ())
+    _start_couriers(config, stores, outputs, Telemetry(), troubles.note, stack)
+    keeping = Housekeeping(stores, config.store, ClassTotals(now()), now, running_s, troubles.note, [path])
+    stack.callback(keeping.close)
+    latest = [one.event for one in store.latest_of_each(LAST_MS)]
+    told = [event.camera for event in latest if event.kind is EventKind.DOOR_SILENT]
+    silences = Silences(config.fleet.silent_s, GAP_S, told)
+    watch = FleetWatch(server, silences, store.send, partial(troubles.note, "database"), now)
+    stack.callback(watch.close)
+    folder = state_folder()
+    app = build_fleet_app(
+        config.web, load_tokens(folder), watch, troubles.sentences, server, store.audit, folder
+    )
+    return WebServer(app, config.web, partial(troubles.note, "web"))
+
+
 def store_path(config: Config) -> Path:
     """Return the path of the store's file."""
     return state_folder() / STORE if config.store.path is None else Path(config.store.path)
@@ -533,7 +631,7 @@ def open_store(config: Config) -> EventStore:
         OutputError: there is no file yet, or it cannot be opened.
         MissingExtraError: the library for PostgreSQL is not installed.
     """
-    return _open_server(config) or open_local_store(config)
+    return _open_server(config, config.fleet.door_name) or open_local_store(config)
 
 
 def open_local_store(config: Config) -> EventStore:
@@ -552,7 +650,9 @@ def open_stores(config: Config, create: bool = False) -> list[EventStore]:
 
     It raises the same errors as `open_store`. With `create`, the file is created or mended if needed.
     """
-    server = _open_server(config)  # connects to nothing yet, so an error here leaves nothing open
+    server = _open_server(
+        config, config.fleet.door_name
+    )  # connects to nothing yet, so an error here leaves nothing open
     return [store for store in (open_file(config, create), server) if store is not None]
 
 
@@ -566,10 +666,22 @@ def open_file(config: Config, create: bool = False) -> EventStore | None:
     return EventStore(SqliteDatabase(store_path(config), mends=create))
 
 
-def _open_server(config: Config) -> EventStore | None:
+def open_shared_store(config: Config, door: str = "") -> EventStore:
+    """Open the database that many doors share. Retention and erasing only reach the events of `door`.
+
+    Raises:
+        ConfigError: the settings name none.
+        MissingExtraError: the library for PostgreSQL is not installed.
+    """
+    if (server := _open_server(config, door)) is None:
+        raise ConfigError("store.url: name the database that the doors share there, or with --store.")
+    return server
+
+
+def _open_server(config: Config, door: str) -> EventStore | None:
     if config.store.url is None:
         return None
     from gatecam.store.engine import PostgresDatabase
     from gatecam.store.events import EventStore
 
-    return EventStore(PostgresDatabase(config.store.url))
+    return EventStore(PostgresDatabase(config.store.url), door)

@@ -37,15 +37,22 @@ class EventKind(StrEnum):
     CAMERA_OK = "camera_ok"
     TOO_SLOW = "too_slow"
     FAST_ENOUGH = "fast_enough"
+    DOOR_SILENT = "door_silent"
+    DOOR_BACK = "door_back"
 
     @property
     def is_alert(self) -> bool:
         """Return whether the event asks somebody to act."""
-        return self not in (EventKind.MASK_OK, EventKind.CAMERA_OK, EventKind.FAST_ENOUGH)
+        return self not in (
+            EventKind.MASK_OK,
+            EventKind.CAMERA_OK,
+            EventKind.FAST_ENOUGH,
+            EventKind.DOOR_BACK,
+        )
 
     @property
     def is_camera(self) -> bool:
-        """Return whether the event is about the camera rather than a person."""
+        """Return whether the event is about a camera, or a whole door, rather than a person."""
         return self in _CAMERA_KINDS
 
 
@@ -54,6 +61,8 @@ _CAMERA_KINDS = (
     EventKind.CAMERA_OK,
     EventKind.TOO_SLOW,
     EventKind.FAST_ENOUGH,
+    EventKind.DOOR_SILENT,
+    EventKind.DOOR_BACK,
 )
 
 
@@ -231,6 +240,8 @@ class Event:
 
     `frame` is the index of the frame that caused the event. `at` is the date and time (ISO 8601), which only
     live events have. `first` marks the first event of a person, so each person has one.
+
+    An event about a door that is silent or back has the name of the door in `camera`.
 
     An event about a camera has `track_id` 0 and the verdict `UNKNOWN`. Its `reason` is the `Blindness` or
     `Slowness` that began or ended, or `TEST`. `reason` is empty for a track.

@@ -16,7 +16,7 @@ LEVELS = [
     ["bench"],
     ["app"],
     ["training", "web"],
-    ["live"],
+    ["live", "fleet"],
     ["kiosk", "store", "notify"],
     ["pictures", "people", "vision", "capture"],
     ["ports"],

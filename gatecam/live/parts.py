@@ -24,6 +24,7 @@ from gatecam.settings.schema import CameraConfig, Config
 from gatecam.types import Event, Round
 
 if TYPE_CHECKING:
+    from gatecam.store.events import EventStore
     from gatecam.store.outbox import Courier
     from gatecam.store.totals import ClassTotals
 
@@ -124,7 +125,8 @@ class LiveSinks:
 
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
     do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
-    `recorder` keeps pictures of alerts, if the settings say so.
+    `recorder` keeps pictures of alerts, if the settings say so. `copies` are the other databases that get the
+    events.
     """
 
     queues: tuple[QueuedSink | Courier | Recorder, ...]
@@ -134,6 +136,7 @@ class LiveSinks:
     tests: Mapping[str, Callable[[], None]]
     endings: Endings
     recorder: Recorder | None
+    copies: tuple[EventStore, ...]
     _mqtt: MqttOutput | None
     _parts: ExitStack
 

@@ -20,8 +20,8 @@ class Troubles:
         self._of: dict[str, str] = {}
 
     def sentences(self) -> tuple[str, ...]:
-        """Return the current troubles."""
-        return tuple(self._of.values())
+        """Return the current troubles. Two parts that say the same, as of one database, are told once."""
+        return tuple(dict.fromkeys(self._of.values()))
 
     def note(self, what: str, text: str | None) -> None:
         """Set the sentence about something, replacing an earlier one. None removes it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gatecam.errors import MissingExtraError, OutputError
 from gatecam.notify.secrets import read_secret
-from gatecam.pictures.messages import MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
+from gatecam.pictures.messages import DOOR_MESSAGES, MESSAGES, PUT_ON, REASON_MESSAGES, WEARING
 from gatecam.settings.schema import ChatConfig
 from gatecam.types import TEST, Event, EventKind, StoredEvent
 
@@ -113,6 +113,8 @@ def message(event: Event) -> tuple[str, str]:
         korean, english = "카메라가 다시 보입니다", "The camera sees again"
     elif event.kind is EventKind.FAST_ENOUGH:
         korean, english = "영상을 다시 제때 판정합니다", "Frames are judged in time again"
+    elif event.kind in DOOR_MESSAGES:
+        korean, english = DOOR_MESSAGES[event.kind]
     elif event.kind.is_camera:
         korean, english = REASON_MESSAGES[event.reason]
     elif event.kind is EventKind.MASK_OK:

@@ -72,3 +72,11 @@ REASON_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
+
+# What the program that watches many doors tells about one of them, in both languages.
+DOOR_MESSAGES: Mapping[EventKind, tuple[str, str]] = MappingProxyType(
+    {
+        EventKind.DOOR_SILENT: ("출입문이 보고하지 않습니다", "The door does not report"),
+        EventKind.DOOR_BACK: ("출입문이 다시 보고합니다", "The door reports again"),
+    }
+)

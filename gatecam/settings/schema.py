@@ -496,6 +496,31 @@ class StoreConfig(Section):
     )
 
 
+class FleetConfig(Section):
+    """Many doors on one page: what this door reports to the database of `store.url`, and `gatecam fleet`."""
+
+    door: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="name of this door, different for each door (null: the machine's name)",
+    )
+    report_s: float = Field(
+        default=20.0, ge=5, le=3600, description="time between two reports of this door's health, in s"
+    )
+    silent_s: float = Field(
+        default=90.0,
+        ge=10,
+        le=86_400,
+        description="silence of a door after which `gatecam fleet` raises an alert, in s",
+    )
+
+    @property
+    def door_name(self) -> str:
+        """Return the name of this door."""
+        return self.door or socket.gethostname()
+
+
 class EvidenceConfig(Section):
     """Pictures and videos of alerts about people. None is kept unless you ask for it."""
 
@@ -779,6 +804,7 @@ class Config(Section):
     notify: NotifyConfig = NotifyConfig()
     sound: SoundConfig = SoundConfig()
     store: StoreConfig = StoreConfig()
+    fleet: FleetConfig = FleetConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     mqtt: MqttConfig = MqttConfig()
     webhook: WebhookConfig = WebhookConfig()

@@ -34,7 +34,7 @@ from gatecam.store.sqlite_file import (
 
 CONNECT_S = 5
 STATEMENT_MS = 20_000
-ROW_BYTES = 150  # of PostgreSQL's, for a row's place in four indexes
+ROW_BYTES = 190  # of PostgreSQL's, for a row's place in its indexes
 OTHER = 1  # SQLITE_ERROR: no such column, a table that is there already
 CLOSED = (3, 8, 14)  # SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
 HELD = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
@@ -87,8 +87,11 @@ class SqliteDatabase:
         ):
             yield connection
 
-    def used_bytes(self) -> int:
-        """Return the bytes that the tables take, without the space that deleted rows left."""
+    def used_bytes(self, door: str = "") -> int:
+        """Return the bytes that the tables take, without the space that deleted rows left.
+
+        A file has the events of one door, so `door` changes nothing.
+        """
         with self.transaction() as connection:
             pages, free, size = (
                 connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -194,7 +197,10 @@ class PostgresDatabase:
             "application_name": "gatecam",
         }
         try:
-            self._engine = sa.create_engine(address, pool_pre_ping=True, pool_size=4, connect_args=words)
+            # One connection stays open, because a server has few for many doors
+            self._engine = sa.create_engine(
+                address, pool_pre_ping=True, pool_size=1, max_overflow=3, connect_args=words
+            )
         except ImportError as error:
             raise MissingExtraError("PostgreSQL", "postgres") from error
 
@@ -216,11 +222,12 @@ class PostgresDatabase:
                 "store.url or the password in ~/.pgpass."
             ) from error
 
-    def used_bytes(self) -> int:
-        """Return about how many bytes the events take, without deleted ones."""
+    def used_bytes(self, door: str = "") -> int:
+        """Return about how many bytes the events take, without deleted ones, or only those of `door`."""
         query = f"SELECT coalesce(sum(pg_column_size(events.*) + {ROW_BYTES}), 0) FROM events"
+        asked = sa.text(f"{query} WHERE door = :door" if door else query)
         with self.transaction() as connection:
-            return int(connection.exec_driver_sql(query).scalar_one())
+            return int(connection.execute(asked, {"door": door} if door else {}).scalar_one())
 
     def shrink(self) -> bool:
         """Return True without doing anything, as the server's autovacuum gives space back."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gatecam.errors import OutputError
 from gatecam.store.audit import AuditLog
 from gatecam.store.clock import DAY_MS, SANE_MS
+from gatecam.store.doors import Doors, insert_into
 from gatecam.store.engine import Database
 from gatecam.store.notes import EventNotes, note_sent
 from gatecam.store.tables import cursors, events, is_answered, sent, totals
@@ -37,7 +37,8 @@ class EventFilter:
     """Selects events. All conditions that are given must hold.
 
     Times are in ms since 1970, from `since_ms` to just before `until_ms`. `before_id` continues a list after
-    its last event. `answered` selects events that the operator answered.
+    its last event. `answered` selects events that the operator answered. `doors` are names of doors that copy
+    their events here.
     """
 
     since_ms: int | None = None
@@ -46,6 +47,7 @@ class EventFilter:
     kinds: tuple[EventKind, ...] = ()
     before_id: int | None = None
     answered: bool = False
+    doors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +90,32 @@ class Backlog:
 class EventStore:
     """Keeps events in a database, in the order in which they come, and beside them the log `audit`.
 
-    `notes` adds to events that are there.
+    `notes` adds to events that are there. `doors` has the health of all doors that report it here.
+
+    Several doors may share a database. Queries then return the events of all of them. Retention and erasing
+    only reach those of the door that this object belongs to.
 
     Every method may be called from any thread, and raises `OutputError` if the database fails.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, door: str = "") -> None:
+        """Keep the database. `door` is the door whose events are copied here, empty for a file."""
+        self._database, self._door = database, door
+        self._is_own = events.c.door == door if door else sa.true()
         self.audit = AuditLog(database)
         self.notes = EventNotes(database)
+        self.doors = Doors(database)
         self.changed = threading.Condition()  # notified after this program appends events
 
     @property
     def name(self) -> str:
         """Return the name of the database, without a password."""
         return self._database.name
+
+    @property
+    def own(self) -> EventFilter:
+        """Return the filter for the events of this door."""
+        return EventFilter(doors=(self._door,) if self._door else ())
 
     def send(self, event: Event) -> None:
         """Write one event, as `append` does."""
@@ -121,9 +134,9 @@ class EventStore:
 
     def copy(self, given: Sequence[StoredEvent]) -> None:
         """Write events from another store. Events that are already there stay unchanged."""
-        rows = [_with_notes(stored) for stored in given]
+        rows = [{**_with_notes(stored), "door": self._door} for stored in given]
         with self._database.transaction(writing=True) as connection:
-            insert = _insert(connection, events)
+            insert = insert_into(connection, events)
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
 
     def restore(self, given: Sequence[StoredEvent], totals: Sequence[Total]) -> int:
@@ -177,7 +190,7 @@ class EventStore:
             oldest = connection.execute(held if with_restored else held.where(events.c.id > 0)).scalar()
             first = _last_id(connection) if oldest is None or not from_start else oldest - 1
             row = {"output": output, "event_id": first}
-            connection.execute(_insert(connection, cursors).on_conflict_do_nothing().values(row))
+            connection.execute(insert_into(connection, cursors).on_conflict_do_nothing().values(row))
             return int(connection.execute(query).scalar_one())
 
     def move_cursor(self, output: str, event_id: int, sent_ids: Sequence[int] = ()) -> None:
@@ -218,8 +231,11 @@ class EventStore:
         return int(self._rows(query)[0][0])
 
     def span_ms(self) -> tuple[int, int] | None:
-        """Return the times of the oldest and the newest event, or None without events."""
-        ends = (sa.select(of(events.c.at_ms)).scalar_subquery() for of in (sa.func.min, sa.func.max))
+        """Return the times of this door's oldest and newest event, or None without events."""
+        at_ms = events.c.at_ms
+        ends = (
+            sa.select(of(at_ms)).where(self._is_own).scalar_subquery() for of in (sa.func.min, sa.func.max)
+        )
         ((oldest, newest),) = self._rows(sa.select(*ends))  # each alone is one look-up in the index
         return None if oldest is None else (oldest, newest)
 
@@ -234,28 +250,55 @@ class EventStore:
         """Return the names of all cameras that have events."""
         return sorted(camera for (camera,) in self._rows(sa.select(events.c.camera).distinct()))
 
-    def arrivals(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[Arrivals]:
+    def arrivals(
+        self, since_ms: int, until_ms: int, camera: str | None = None, door: str | None = None
+    ) -> list[Arrivals]:
         """Return the quarter-hours of a period in which people came, in order."""
-        quarter = (events.c.at_ms // QUARTER_MS).label("quarter")
-        asked = EventFilter(since_ms, until_ms, () if camera is None else (camera,))
-        came = _filtered(
-            sa.select(quarter, events.c.verdict.label("what"), sa.func.count().label("people")), asked
-        ).where(events.c.first)
-        came_in = (events.c.came_ms // QUARTER_MS).label("quarter")
-        put_on = sa.select(came_in, sa.func.count().label("people")).where(
+        found = self._people(("quarter",), since_ms, until_ms, camera, door)
+        return [Arrivals(start * QUARTER_MS, **found[start,]) for (start,) in sorted(found)]
+
+    def arrivals_of_each(
+        self,
+        columns: Sequence[str],
+        since_ms: int,
+        until_ms: int,
+        camera: str | None = None,
+        door: str | None = None,
+    ) -> dict[tuple[Any, ...], Arrivals]:
+        """Return the sums of a period by `columns`: `door`, `camera` and `quarter`, in any order.
+
+        A place that nobody came to is left out. A quarter is its number since 1970.
+        """
+        found = self._people(columns, since_ms, until_ms, camera, door)
+        return {place: Arrivals(since_ms, **found[place]) for place in sorted(found)}
+
+    def _people(
+        self, columns: Sequence[str], since_ms: int, until_ms: int, camera: str | None, door: str | None
+    ) -> dict[tuple[Any, ...], dict[str, int]]:
+        """Count the people of a period by columns, and then by verdict and by whether they put a mask on."""
+
+        def keys(at: sa.ColumnElement[int]) -> list[sa.ColumnElement[Any]]:
+            of = {"quarter": at // QUARTER_MS, "door": events.c.door, "camera": events.c.camera}
+            return [of[name].label(name) for name in columns]
+
+        places, number = EventFilter(cameras=_one(camera), doors=_one(door)), sa.func.count()
+        asked = replace(places, since_ms=since_ms, until_ms=until_ms)
+        came_to, put_on_at = keys(events.c.at_ms), keys(events.c.came_ms)
+        came = sa.select(*came_to, events.c.verdict, number).where(events.c.first)
+        came = _filtered(came, asked).group_by(*came_to, events.c.verdict)
+        put_on = sa.select(*put_on_at, number).where(
             events.c.came_ms >= since_ms, events.c.came_ms < until_ms
         )
-        if camera is not None:
-            put_on = put_on.where(events.c.camera == camera)
-        found: dict[int, dict[str, int]] = {}
+        put_on = _filtered(put_on, places)
+        found: dict[tuple[Any, ...], dict[str, int]] = {}
         with self._database.transaction() as connection:
-            for row in connection.execute(came.group_by(quarter, events.c.verdict)):
-                found.setdefault(row.quarter, {})[row.what] = row.people
-            for row in connection.execute(put_on.group_by(came_in)):
-                if there := found.get(row.quarter):  # otherwise the person's first event has been deleted
+            for row in connection.execute(came):
+                found.setdefault(tuple(row[:-2]), {})[row[-2]] = row[-1]
+            for row in connection.execute(put_on.group_by(*put_on_at)):
+                if there := found.get(tuple(row[:-1])):  # otherwise the person's first event has been deleted
                     asked_to = there.get("incorrect", 0) + there.get("none", 0)
-                    there["put_on"] = min(row.people, asked_to)
-        return [Arrivals(start * QUARTER_MS, **found[start]) for start in sorted(found)]
+                    there["put_on"] = min(row[-1], asked_to)
+        return found
 
     # Totals --------------------------------------------------------------------------------------
 
@@ -274,19 +317,19 @@ class EventStore:
     # Retention -----------------------------------------------------------------------------------
 
     def used_bytes(self) -> int:
-        """Return how many bytes the events take on the disk."""
-        return self._database.used_bytes()
+        """Return how many bytes this door's events take on the disk."""
+        return self._database.used_bytes(self._door)
 
     def has_before(self, before_ms: int, before_day: str) -> bool:
         """Return whether there are events before a time, or totals before a day."""
-        old = sa.exists().where(events.c.at_ms >= SANE_MS, events.c.at_ms < before_ms)
+        old = sa.exists().where(self._is_own, events.c.at_ms >= SANE_MS, events.c.at_ms < before_ms)
         old_totals = sa.exists().where(totals.c.day < before_day)
         return bool(self._rows(sa.select(sa.or_(old, old_totals)))[0][0])
 
     def spans_ms(self, until_ms: int) -> list[tuple[int, int]]:
         """Return the times of the first and the last event of each day (UTC) that has any, oldest first."""
         at, day = events.c.at_ms, events.c.at_ms // DAY_MS
-        query = sa.select(sa.func.min(at), sa.func.max(at)).where(at.between(SANE_MS, until_ms))
+        query = sa.select(sa.func.min(at), sa.func.max(at)).where(self._is_own, at.between(SANE_MS, until_ms))
         return [(first, last) for first, last in self._rows(query.group_by(day).order_by(day))]
 
     def delete_before(self, before_ms: int, before_day: str, now_ms: int) -> int:
@@ -296,7 +339,7 @@ class EventStore:
         younger one. An event with an impossible time is deleted together with its neighbours.
         """
         at, number = events.c.at_ms, events.c.id
-        is_sane = at.between(SANE_MS, now_ms)
+        is_sane = self._is_own & at.between(SANE_MS, now_ms)
         old, young = is_sane & (at < before_ms), is_sane & (at >= before_ms)
         oldest_young = sa.select(number).where(young).order_by(number).limit(1)
         with self._database.transaction(writing=True) as connection:
@@ -304,7 +347,7 @@ class EventStore:
             end = connection.execute(oldest_young).scalar() or _last_id(connection) + 1
             last = connection.execute(sa.select(sa.func.max(number)).where(old, number < end)).scalar()
             if last is not None:
-                gone = connection.execute(sa.delete(events).where(number <= last)).rowcount
+                gone = connection.execute(sa.delete(events).where(self._is_own, number <= last)).rowcount
                 connection.execute(sa.delete(sent).where(sent.c.last_id <= last))
             gone_totals = connection.execute(sa.delete(totals).where(totals.c.day < before_day)).rowcount
         if gone or gone_totals:
@@ -317,7 +360,7 @@ class EventStore:
         if used <= size_bytes:
             return 0
         while used > SPARE * size_bytes:
-            oldest = sa.select(events.c.id).order_by(events.c.id).limit(DELETE_AT_ONCE)
+            oldest = sa.select(events.c.id).where(self._is_own).order_by(events.c.id).limit(DELETE_AT_ONCE)
             with self._database.transaction(writing=True) as connection:
                 went = connection.execute(sa.delete(events).where(events.c.id.in_(oldest))).rowcount
                 left = sa.select(sa.func.min(events.c.id)).scalar_subquery()
@@ -329,9 +372,12 @@ class EventStore:
         return gone
 
     def erase(self) -> int:
-        """Delete all events and totals for good. Return how many events were deleted. Outputs go on."""
+        """Delete this door's events and totals for good. Return how many events were deleted.
+
+        Outputs go on.
+        """
         with self._database.transaction(writing=True) as connection:
-            gone = connection.execute(sa.delete(events)).rowcount
+            gone = connection.execute(sa.delete(events).where(self._is_own)).rowcount
             connection.execute(sa.delete(totals))
             connection.execute(sa.delete(sent))
         if not self._database.shrink():
@@ -346,14 +392,8 @@ class EventStore:
             return connection.execute(query).all()
 
 
-def _insert(connection: Connection, table: sa.Table) -> Any:
-    """Return an insert statement that can handle conflicts. Each database has its own kind."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table)
-
-
 def _add_totals(connection: Connection, given: Sequence[Total]) -> None:
-    insert = _insert(connection, totals)
+    insert = insert_into(connection, totals)
     query = insert.on_conflict_do_update(
         index_elements=["day", "camera", "class_id"],
         set_={"people": totals.c.people + insert.excluded.people},
@@ -384,6 +424,7 @@ def to_row(key: str, event: Event) -> dict[str, object]:
         "probability": round(float(event.probability), 3),
         "reason": str(event.reason),
         "first": event.first,
+        "door": "",
     }
 
 
@@ -413,6 +454,10 @@ def _with_notes(stored: StoredEvent) -> dict[str, object]:
     return {**to_row(stored.key, stored.event), **notes}
 
 
+def _one(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
+
+
 def _filtered(query: Select[Any], asked: EventFilter) -> Select[Any]:
     if asked.since_ms is not None:
         query = query.where(events.c.at_ms >= asked.since_ms)
@@ -424,6 +469,8 @@ def _filtered(query: Select[Any], asked: EventFilter) -> Select[Any]:
         query = query.where(events.c.kind.in_([kind.value for kind in asked.kinds]))
     if asked.before_id is not None:
         query = query.where(events.c.id < asked.before_id)
+    if asked.doors:
+        query = query.where(events.c.door.in_(asked.doors))
     if asked.answered:
         query = query.where(is_answered)
     return query

@@ -1,4 +1,4 @@
-"""Delete old events and write totals once a minute."""
+"""Delete old events and write totals once a minute, and once an hour in a database that doors share."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gatecam.store.evidence import EvidenceFolder
 from gatecam.store.totals import ClassTotals
 
 PERIOD_S = 60.0
+COPY_TURNS = 60  # a copy is tidied in every turn of this number, because many doors may share its server
 MB = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Housekeeping:
         """Start the thread, which does a first round at once.
 
         Args:
-            stores: the stores to keep small. Totals are written to the first.
+            stores: the stores to keep small. Totals are written to the first. The others are copies.
             config: the maximum age and size.
             totals: provides the totals that are due.
             clock: returns the time of day.
@@ -55,6 +56,7 @@ class Housekeeping:
         self._guard, self._files, self._on_trouble = ClockGuard(clock(), running_s()), files, on_trouble
         self._evidence = evidence
         self._trouble = ""
+        self._turns = 0
         self._clock_trouble: str | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
@@ -80,10 +82,12 @@ class Housekeeping:
 
     def _turn(self) -> None:
         now = self._clock()
+        stores = self._stores if self._turns % COPY_TURNS == 0 else self._stores[:1]
+        self._turns += 1
         try:
-            newest_ms = max((*_newest(self._stores), *_written(self._files)), default=0)
+            newest_ms = max((*_newest(stores), *_written(self._files)), default=0)
             self._guard.tick(now, self._running_s(), newest_ms)
-            tidy(self._stores, self._config, self._totals, self._guard, now)
+            tidy(stores, self._config, self._totals, self._guard, now)
         finally:  # a store that fails because the disk is full gets the space of pictures
             if self._evidence is not None:
                 tidy_evidence(*self._evidence, self._stores[0], self._guard, now)

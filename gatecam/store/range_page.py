@@ -1,16 +1,16 @@
-"""Build the statistics of a range of days: a chart and a table by hour, day, weekday or camera."""
+"""Build the statistics of a range of days: a chart and a table by hour, day, weekday, camera or door."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from operator import itemgetter
 
 from gatecam.pictures.charts import AMBER, GREEN, RED, Series, stacked_bars
 from gatecam.store.day_page import Chart
-from gatecam.store.events import Arrivals, EventStore
+from gatecam.store.events import QUARTER_MS, Arrivals, EventStore
 from gatecam.store.statistics import (
     by_day,
     by_hour,
@@ -23,7 +23,8 @@ from gatecam.store.statistics import (
 )
 
 MOST_DAYS = 3660
-MOST_BARS = 100  # with more days than this, the chart shows months
+MOST_BARS = 100  # with more days, the chart shows months; of more cameras or doors, the busiest
+PLACE = ("door", "camera")
 
 
 class Grouping(StrEnum):
@@ -33,24 +34,27 @@ class Grouping(StrEnum):
     DAY = "day"
     WEEKDAY = "weekday"
     CAMERA = "camera"
+    DOOR = "door"
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Selects local days, both ends included, and a camera, or all cameras with None."""
+    """Selects local days, both ends included, and a camera and a door, or all of them with None."""
 
     first: date
     last: date
     camera: str | None = None
+    door: str | None = None
 
     @property
     def days(self) -> int:
         """Return the number of days."""
         return (self.last - self.first).days + 1
 
-    def arrivals(self, store: EventStore, camera: str | None = None) -> list[Arrivals]:
-        """Return the quarter-hours in which people came, at `camera` if it is given."""
-        return store.arrivals(day_ms(self.first)[0], day_ms(self.last)[1], camera or self.camera)
+    @property
+    def selected(self) -> tuple[int, int, str | None, str | None]:
+        """Return the start and end in ms since 1970, the camera and the door, as the store takes them."""
+        return day_ms(self.first)[0], day_ms(self.last)[1], self.camera, self.door
 
 
 def range_chart(
@@ -61,13 +65,15 @@ def range_chart(
     Raises:
         OutputError: the store cannot be read.
     """
-    quarters = wanted.arrivals(store)
+    quarters = store.arrivals(*wanted.selected)
     drawn = groups = _groups(store, wanted, quarters, by, words)
     if by is Grouping.DAY:
         days = by_day(quarters, wanted.last, wanted.days)
         drawn = [(f"{day:%m-%d}", sums) for day, sums in days]
         if len(days) > MOST_BARS:
             drawn = [(f"{month:%Y-%m}", sums) for month, sums in by_month(days)]
+    elif len(groups) > MOST_BARS:
+        drawn = sorted(groups, key=lambda group: -group[1].people)[:MOST_BARS]
     parts = [
         Series(words["verdict.correct"], GREEN, [one.correct for _, one in drawn]),
         Series(words["verdict.incorrect"], AMBER, [one.incorrect for _, one in drawn]),
@@ -86,14 +92,18 @@ def range_chart(
 def _groups(
     store: EventStore, wanted: Range, quarters: Sequence[Arrivals], by: Grouping, words: Mapping[str, str]
 ) -> list[tuple[str, Arrivals]]:
-    """Return the groups in order, each with its label. Groups without people are included."""
+    """Return the groups in order, each with its label. Hours and days without people are included."""
     if by is Grouping.HOUR:
         return [(f"{hour:02}:00", sums) for hour, sums in enumerate(by_hour(quarters))]
     if by is Grouping.WEEKDAY:
         return [(words[f"weekday.{day}"], sums) for day, sums in enumerate(by_weekday(quarters))]
     if by is Grouping.DAY:
         return [(f"{day}", sums) for day, sums in by_day(quarters, wanted.last, wanted.days)]
-    return [(name, total(wanted.arrivals(store, name))) for name in _cameras(store, wanted)]
+    columns = ("door",) if by is Grouping.DOOR else PLACE
+    return [
+        (place_name(*place), sums)
+        for place, sums in store.arrivals_of_each(columns, *wanted.selected).items()
+    ]
 
 
 def range_hours(store: EventStore, wanted: Range) -> list[tuple[datetime, str, Arrivals]]:
@@ -104,13 +114,17 @@ def range_hours(store: EventStore, wanted: Range) -> list[tuple[datetime, str, A
     Raises:
         OutputError: the store cannot be read.
     """
-    found = [
-        (start, name, sums)
-        for name in _cameras(store, wanted)
-        for start, sums in hours_of(wanted.arrivals(store, name))
-    ]
+    quarters: dict[str, list[Arrivals]] = {}
+    for (*place, quarter), sums in store.arrivals_of_each((*PLACE, "quarter"), *wanted.selected).items():
+        quarters.setdefault(place_name(*place), []).append(replace(sums, start_ms=quarter * QUARTER_MS))
+    found = [(start, name, sums) for name, some in quarters.items() for start, sums in hours_of(some)]
     return sorted(found, key=itemgetter(0, 1))
 
 
-def _cameras(store: EventStore, wanted: Range) -> list[str]:
-    return store.cameras() if wanted.camera is None else [wanted.camera]
+def place_name(door: str, camera: str = "") -> str:
+    """Return the name of a door, a camera or a door's camera.
+
+    >>> place_name("lobby"), place_name("", "gate"), place_name("lobby", "gate")
+    ('lobby', 'gate', 'lobby: gate')
+    """
+    return ": ".join(name for name in (door, camera) if name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISIONS = ("0001", "0002", "0003", "0004")  # all migrations, oldest first, as a test checks
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")  # all migrations, oldest first, as a test checks
 
 metadata = MetaData()
 
@@ -30,9 +30,11 @@ events = Table(
     Column("ended_ms", BigInteger),  # when what the event reports ended, once that is known
     Column("said", String(32)),  # what was played aloud, such as "tone, ko, en"
     Column("answer", String(16)),  # what the operator said about the event, one of `types.Answer`
+    Column("door", String, nullable=False, server_default=""),  # which door copied the event here, else empty
     Index("events_at", "at_ms"),
     Index("events_came", "came_ms"),
-    Index("events_first", "first", "at_ms", "verdict", "camera"),  # the charts read this index alone
+    Index("events_first", "first", "at_ms", "verdict", "camera", "door"),  # the charts read this index alone
+    Index("events_door", "door", "at_ms").ddl_if(dialect="postgresql"),  # a file has the events of one door
     sqlite_autoincrement=True,  # an id is never reused, even after all events were erased
 )
 is_answered = events.c.answer.is_not(None)
@@ -79,4 +81,26 @@ audit = Table(
     Column("after", String, nullable=False),
     Index("audit_at", "at_ms"),
     sqlite_autoincrement=True,
+)
+
+# The latest report of each door's health, one row for each of its cameras (`doors.py`)
+health = Table(
+    "health",
+    metadata,
+    Column("door", String, primary_key=True),
+    Column("camera", String, primary_key=True),
+    Column("reported_ms", BigInteger, nullable=False),  # by the clock of this database
+    Column("since_ms", BigInteger, nullable=False),  # since when the camera has had its state, by that clock
+    Column("state", String(16), nullable=False),
+    Column("reason", String, nullable=False),
+    Column("sees", Boolean, nullable=False),
+    Column("slowness", String(16), nullable=False),
+    Column("rate", Float, nullable=False),  # frames that are judged each second
+    Column("version", String(32), nullable=False),
+    Column("settings", String(16), nullable=False),  # short hash of the settings that doors may share
+    Column("device", String(32), nullable=False),
+    Column("up_s", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),  # events that wait for an output
+    Column("dropped", BigInteger, nullable=False),  # events that an output never gets
+    Column("troubles", String, nullable=False),  # sentences, one in each line
 )

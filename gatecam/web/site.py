@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,7 +37,7 @@ from gatecam.web.sessions import FILE as SESSIONS
 from gatecam.web.sessions import Sessions
 from gatecam.web.settings_page import settings_router
 from gatecam.web.static import Static, static_router
-from gatecam.web.statistics_page import statistics_router
+from gatecam.web.statistics_page import Names, statistics_router
 from gatecam.web.tokens import Role, Tokens, load_tokens
 from gatecam.web.users import FILE as USERS
 from gatecam.web.users import Users
@@ -125,8 +125,33 @@ def build_app(
         folder: the folder that keeps sessions over a restart, or None to forget them.
         most: the maximum number of connections of each role.
     """
-    web, static = config.web, Static()
-    access = _access(web, tokens, behind.store.audit, folder)
+    static, store = Static(), behind.store
+    routers = (
+        statistics_router(store, store.audit, static, lambda: Names(store.cameras())),
+        door_router(behind, static),
+        operator_router(behind, static),
+        events_router(Kept(store, behind.evidence)),
+        cameras_router(behind.running.cameras, store.audit, static),
+        settings_router(behind.running, store.audit, static),
+        _metrics_router(behind.running),
+    )
+    return guarded(routers, config.web, tokens, store.audit, static, folder, most)
+
+
+def guarded(
+    routers: Sequence[APIRouter],
+    web: WebConfig,
+    tokens: Tokens,
+    audit: AuditLog,
+    static: Static,
+    folder: Path | None,
+    most: Mapping[Role | None, int] = MOST,
+) -> Guard:
+    """Build routes behind the guard, with the pages for logins, users and static files.
+
+    `audit` notes who logs in. The other arguments are those of `build_app`.
+    """
+    access = _access(web, tokens, audit, folder)
     app = FastAPI(
         title="gatecam",
         version=__version__,
@@ -135,20 +160,9 @@ def build_app(
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # its redirects lead to the root of the host
     )
-    for router in (
-        login_router(access, static),
-        accounts_router(access, static),
-        users_router(access),
-        statistics_router(behind.store, static),
-        static_router(static),
-        door_router(behind, static),
-        operator_router(behind, static),
-        events_router(Kept(behind.store, behind.evidence)),
-        cameras_router(behind.running.cameras, behind.store.audit, static),
-        settings_router(behind.running, behind.store.audit, static),
-    ):
+    own = (login_router(access, static), accounts_router(access, static), users_router(access))
+    for router in (*own, static_router(static), *routers):
         app.include_router(router)
-    app.include_router(_metrics_router(behind.running))
     return Guard(app, tokens, access.sessions, access.failures, access.passwords, web, Places(most))
 
 

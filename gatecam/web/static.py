@@ -30,9 +30,11 @@ CACHED = "private, max-age=0, must-revalidate"
 class Static:
     """Holds all files of the pages in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, nav: str = "nav.html") -> None:
+        """Read the files. `nav` is the file with the links to all pages."""
         paths = [*FOLDER.iterdir(), FONT]
         self._files = {path.name: path.read_bytes() for path in paths if path.suffix in TYPES}
+        self._files["nav.html"] = self._files[nav]
         self._tags = {
             name: f'"{hashlib.sha256(data).hexdigest()[:16]}"' for name, data in self._files.items()
         }

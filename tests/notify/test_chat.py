@@ -69,9 +69,10 @@ def test_the_picture_of_an_alert_is_attached_if_asked(receiver, tmp_path):
         assert [base64.b64decode(one["base64"]) for one in sent] == [picture.read_bytes()] * asked
 
 
-@pytest.mark.parametrize("reason", [*Blindness, *Slowness])
+@pytest.mark.parametrize("reason", [*Blindness, *Slowness, EventKind.DOOR_SILENT, EventKind.DOOR_BACK])
 def test_every_reason_has_words(reason):
     kind = EventKind.TOO_SLOW if reason in [*Slowness] else EventKind.CAMERA_BLIND
+    kind = reason if isinstance(reason, EventKind) else kind
     title, body = message(stored(kind, reason=reason).event)
     assert title.removeprefix("gatecam gate: ") in body
     assert any("가" <= letter <= "힣" for letter in body)
@@ -85,6 +86,7 @@ def test_every_reason_has_words(reason):
         (True, EventKind.MASK_OK, Verdict.CORRECT, False),
         (False, EventKind.CAMERA_OK, Verdict.UNKNOWN, True),
         (False, EventKind.FAST_ENOUGH, Verdict.UNKNOWN, True),
+        (False, EventKind.DOOR_SILENT, Verdict.UNKNOWN, True),
     ],
 )
 def test_people_are_told_only_if_asked_and_thanks_never(chat, people, kind, verdict, told):

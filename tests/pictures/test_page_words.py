@@ -12,6 +12,7 @@ from gatecam.pictures.page_words import LANGUAGES, TEXTS
 from gatecam.settings.schema import Config
 from gatecam.store.audit import Act
 from gatecam.types import Answer, Blindness, EventKind, Slowness, Verdict
+from gatecam.web.fleet_page import STATES
 from gatecam.web.tokens import Role
 
 SETTINGS = page_settings(Config())
@@ -31,7 +32,7 @@ NAMES = {
     "unsaved": {*SavingProblem} - {SavingProblem.NONE},
     "role": {*Role},
     "weekday": set(map(str, range(7))),
-    "count": {"s", "min", "h", "h_min", "person", "people"},
+    "count": {"s", "min", "h", "h_min", "days", "person", "people"},
 }
 
 
@@ -63,6 +64,8 @@ def test_no_text_is_left_that_no_page_uses():
     places = [*(PACKAGE / "web").rglob("*.*"), PACKAGE / "store" / "day_page.py"]
     made = {f"audit.{act}" for act in Act}
     made |= {f"{wait}_{unit}" for wait in ("login.wait", "login.pause") for unit in ("s", "min")}
+    orders = re.findall(r"^  (\w+): ", (PACKAGE / "web" / "static" / "fleet.js").read_text(), re.MULTILINE)
+    made |= {f"fleet.{name}" for name in (*STATES, *(f"by_{order}" for order in orders))}
     used = "\n".join(path.read_text() for path in places if path.suffix in (".py", ".js", ".html"))
     used += "".join(re.sub('"(.+?)"', r'"report.\1"', line) for line in re.findall(r"for key in .*", used))
     used += "".join(re.sub('"(.+?)"', r'"report.\1"', line) for line in re.findall(r"keys = .*", used))

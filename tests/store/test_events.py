@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gatecam.errors import ConfigError, OutputError
+from gatecam.store.doors import DoorReport, ReportedCamera
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import QUARTER_MS, Arrivals, EventFilter, EventStore, Total
 from gatecam.store.tables import REVISIONS, metadata
@@ -113,9 +115,13 @@ def test_an_older_store_gets_the_column_and_counts_each_person_once(store, told)
         connection.exec_driver_sql("ALTER TABLE events DROP COLUMN came_ms")
         connection.exec_driver_sql("DROP TABLE audit")
         connection.exec_driver_sql("DROP INDEX events_answered")
-        for column in ("answer", "said", "ended_ms"):
+        connection.exec_driver_sql("DROP INDEX events_first")
+        connection.exec_driver_sql("DROP INDEX IF EXISTS events_door")
+        connection.exec_driver_sql("CREATE INDEX events_first ON events (first, at_ms, verdict, camera)")
+        for column in ("answer", "said", "ended_ms", "door"):
             connection.exec_driver_sql(f"ALTER TABLE events DROP COLUMN {column}")
         connection.exec_driver_sql("DROP TABLE sent")
+        connection.exec_driver_sql("DROP TABLE health")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     database = store._database
     if isinstance(database, PostgresDatabase):
@@ -147,6 +153,45 @@ def test_a_copy_takes_each_event_once(store, told, tmp_path):
         (stored.key, stored.event) for stored in given
     ]
     source.close()
+
+
+def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told, tmp_path):
+    with closing(EventStore(SqliteDatabase(tmp_path / "source.sqlite3"))) as source:
+        source.append([told(after_s=-90), told(after_s=1)])
+        lobby = source.backlog(0, 10).events
+        source.append([told(after_s=-80, camera="yard"), told(after_s=2, camera="yard")])
+        yard = source.backlog(2, 10).events
+    shares = {name: EventStore(store._database, name) for name in ("lobby", "yard")}
+    shares["lobby"].copy(lobby)
+    shares["yard"].copy(yard)
+    assert shares["lobby"].delete_before(NOON_MS, "2026-11-24", NOON_MS + HOUR_MS) == 1
+    assert [one.event.time_s for one in store.backlog(0, 10).events] == [1, -80, 2]
+    assert shares["yard"].span_ms() == (NOON_MS - 80_000, NOON_MS + 2000)
+    assert [store.count(share.own) for share in shares.values()] == [1, 2]
+    by_door = store.arrivals_of_each(("door", "camera"), NOON_MS - HOUR_MS, NOON_MS + HOUR_MS)
+    assert {place: sums.people for place, sums in by_door.items()} == {
+        ("lobby", "gate"): 1,
+        ("yard", "yard"): 2,
+    }
+    assert sum(one.people for one in store.arrivals(0, NOON_MS + HOUR_MS, door="yard")) == 2
+    assert (shares["lobby"].erase(), store.count()) == (1, 2)
+
+
+def test_the_health_of_a_door_replaces_its_last(store):
+    camera = ReportedCamera("gate", "open", "", True, "", 15.0, 60.0)
+    lobby = DoorReport(
+        "lobby", "0.1.0", "a1b2c3d4", "cpu", 60, 1, 0, ("a", "b"), (camera, replace(camera, camera="b"))
+    )
+    store.doors.report(lobby)
+    store.doors.report(replace(lobby, door="yard"))
+    store.doors.report(replace(lobby, up_s=80, cameras=(replace(camera, sees=False),)))
+    first, second = store.doors.all()
+    assert 0 <= first.age_s < 20
+    assert 60 <= first.cameras[0].since_s < 80
+    known = replace(first, reported_ms=0, age_s=0.0, cameras=())
+    assert known == replace(lobby, up_s=80, cameras=())
+    assert [(one.camera, one.sees) for one in first.cameras] == [("gate", False)]
+    assert (second.door, len(second.cameras)) == ("yard", 2)
 
 
 def test_totals_add_up(store):
@@ -201,7 +246,9 @@ def test_the_last_event_of_each_camera_before_a_time(store, told):
 def test_the_tables_are_what_the_migrations_make(store):
     store.count()
     with store._database.transaction() as connection:
-        context = MigrationContext.configure(connection)
+        here = connection.dialect.name
+        options = {"include_object": lambda one, name, *_: (here, name) != ("sqlite", "events_door")}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 

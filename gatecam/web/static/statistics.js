@@ -1,6 +1,6 @@
-// The statistics page: people of a range of days, by hour, day, weekday or camera. The address keeps what is chosen.
+// The statistics page: people of a range of days, by hour, day, weekday, camera or door. The address keeps what is chosen.
 "use strict";
-const FIELDS = ["first", "last", "camera", "by"], DAYS = 30;
+const FIELDS = ["first", "last", "door", "camera", "by"], DAYS = 30;
 const dayOf = (moment) => `${moment.getFullYear()}-${String(moment.getMonth() + 1).padStart(2, "0")}-${String(moment.getDate()).padStart(2, "0")}`;
 
 function query() {
@@ -17,15 +17,18 @@ async function show() {
   $("summary").textContent = told.summary;
   $("chart").innerHTML = told.chart;
   $("numbers").innerHTML = told.table;
-  const known = new Set([...$("camera").options].map((option) => option.value));
-  for (const name of told.cameras) if (!known.has(name)) $("camera").add(new Option(name));
+  for (const [id, names] of [["camera", told.cameras], ["door", told.doors]]) {
+    const known = new Set([...$(id).options].map((option) => option.value));
+    for (const name of names) if (!known.has(name)) $(id).add(new Option(name));
+  }
+  $("of-door").hidden = $("by-door").hidden = !told.doors.length; // only where many doors share the page
 }
 
 const given = new URLSearchParams(location.search), first = new Date();
 first.setDate(first.getDate() - DAYS + 1);
 $("first").value = dayOf(first);
 $("last").value = dayOf(new Date());
-if (given.get("camera")) $("camera").add(new Option(given.get("camera")));
+for (const id of ["camera", "door"]) if (given.get(id)) $(id).add(new Option(given.get(id)));
 for (const name of FIELDS) if (given.get(name)) $(name).value = given.get(name);
 link();
 $("filter").onsubmit = (event) => { event.preventDefault(); show().catch(tell("summary")); };

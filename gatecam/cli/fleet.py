@@ -1,0 +1,74 @@
+"""Run `gatecam fleet`, which shows many doors on one page and tells which of them are silent."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecam.cli.options import ConfigOption
+from gatecam.errors import ConfigError
+from gatecam.runtime.logs import set_up
+from gatecam.runtime.stopping import EndedEarly, stop_on_signals
+
+if TYPE_CHECKING:
+    from gatecam.settings.schema import Config
+
+
+def fleet(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="PostgreSQL database that the doors share. Default: store.url of the settings.",
+            show_default=False,
+        ),
+    ] = None,
+    forget: Annotated[
+        str | None,
+        typer.Option(metavar="DOOR", help="Delete a door and its events from the database, then end."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a door is deleted.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log to standard error as one JSON object per line.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Serve a page of all doors that share a database, and alert about doors that are silent.
+
+    The pages, their tokens and users, and the outputs of alerts are those of the settings: web, mqtt,
+    webhook, command and chat.
+    """
+    from gatecam.settings.loading import load
+    from gatecam.settings.saving import edited
+
+    set_up(as_json=log_json)
+    settings = load(config).config
+    if store is not None:
+        settings = edited(settings, {("store", "url"): store})
+    if forget is not None:
+        _forget(settings, forget, yes)
+        return
+    from gatecam.app import watch_fleet
+
+    with stop_on_signals() as stop:
+        try:
+            watch_fleet(settings, stop)
+        except EndedEarly:
+            typer.echo("gatecam: ended before the page was served.", err=True)
+
+
+def _forget(settings: Config, door: str, yes: bool) -> None:
+    """Delete the health and all events of a door that is no longer there."""
+    from gatecam.app import open_shared_store
+
+    with closing(open_shared_store(settings, door)) as shared:
+        known = [one.door for one in shared.doors.all()]
+        if door not in known and not (door and shared.span_ms()):
+            raise ConfigError(f"--forget: expected one of {', '.join(known) or 'no doors'}, got {door!r}")
+        if not (yes or typer.confirm(f"Delete {door} and all its events from {shared.name} for good?")):
+            typer.echo("Nothing was deleted.")
+            raise typer.Exit(1)
+        shared.doors.forget(door)
+        typer.echo(f"{door}: deleted, with {shared.erase()} events.")

@@ -1,0 +1,75 @@
+"""Decide which doors are silent, without any door's clock and without a false alarm after an outage.
+
+A door is silent when no new report of it has been seen for the time that the settings allow. Only time in
+which the database could be read counts: after an outage of it, every door has that time again. A door's
+silence is told once, and its return once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from gatecam.store.doors import DoorReport
+from gatecam.types import Event, EventKind, Verdict
+
+REASON = "silent"
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Remembers a door's newest report, and since when it has been known, in monotonic s."""
+
+    reported_ms: int
+    at_s: float
+
+
+class Silences:
+    """Tracks the reports of doors. Times are monotonic, in s."""
+
+    def __init__(self, silent_s: float, gap_s: float, told: Collection[str] = ()) -> None:
+        """Start without reports.
+
+        Args:
+            silent_s: silence after which a door is told.
+            gap_s: a longer time between two readings of the database is an outage of it.
+            told: doors whose silence was told before, by an earlier run.
+        """
+        self._silent_s, self._gap_s = silent_s, gap_s
+        self.told = set(told)
+        self._seen: dict[str, _Seen] = {}
+        self._read_s: float | None = None
+
+    def note(self, reports: Sequence[DoorReport], now_s: float) -> list[Event]:
+        """Take the newest reports of all doors, and return events of doors that became silent or are back."""
+        was_away = self._read_s is not None and now_s - self._read_s > self._gap_s
+        self._read_s = now_s
+        events = []
+        for report in reports:
+            is_silent = self._is_silent(report, now_s, was_away)
+            if is_silent is None or is_silent == (report.door in self.told):
+                continue
+            if is_silent:
+                self.told.add(report.door)
+            else:
+                self.told.remove(report.door)
+            kind = EventKind.DOOR_SILENT if is_silent else EventKind.DOOR_BACK
+            events.append(Event(kind, report.door, 0, Verdict.UNKNOWN, now_s, reason=REASON))
+        there = {report.door for report in reports}
+        self._seen = {door: seen for door, seen in self._seen.items() if door in there}
+        self.told &= there
+        return events
+
+    def _is_silent(self, report: DoorReport, now_s: float, was_away: bool) -> bool | None:
+        """Return whether a door is silent. None while that cannot be known, so what was told stays."""
+        seen = self._seen.get(report.door)
+        if seen is None:  # the database's clock only says whether an earlier silence is over
+            self._seen[report.door] = _Seen(report.reported_ms, now_s)
+            return False if report.age_s <= self._silent_s else None
+        if seen.reported_ms != report.reported_ms:  # written since the last reading, or while it was away
+            age_s = min(max(0.0, report.age_s), self._gap_s)
+            self._seen[report.door] = _Seen(report.reported_ms, now_s - age_s)
+            return False
+        if was_away:
+            seen.at_s = now_s
+        return True if now_s - seen.at_s > self._silent_s else None

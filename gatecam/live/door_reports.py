@@ -1,0 +1,109 @@
+"""Report this door's health to the database that many doors share, where `gatecam fleet` reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from gatecam.errors import OutputError
+from gatecam.live.health import CameraHealth, Health
+from gatecam.settings.schema import Config
+from gatecam.store.doors import DoorReport, Doors, ReportedCamera
+
+OWN = {
+    "camera": True,
+    "cameras": True,
+    "fleet": {"door"},
+    "store": {"url"},
+}  # settings that doors do not share
+
+log = logging.getLogger(__name__)
+
+
+class DoorReporter:
+    """Writes the health in a daemon thread, at once and then regularly. The live loop never waits for it.
+
+    A report that fails is not repeated, because the next one replaces it.
+    """
+
+    def __init__(
+        self,
+        doors: Doors,
+        health: Callable[[], Health],
+        config: Config,
+        on_trouble: Callable[[str | None], None] = lambda text: None,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            doors: takes the reports.
+            health: returns the health of the program.
+            config: the settings: the door's name and the time between two reports.
+            on_trouble: called with a sentence when reports begin to fail, and with None when they succeed.
+        """
+        self._doors, self._health, self._config, self._on_trouble = doors, health, config, on_trouble
+        self._trouble: str | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="door reports", daemon=True)
+        self._thread.start()
+
+    def apply(self, config: Config) -> None:
+        """Report the hash of new settings from now on."""
+        self._config = config
+
+    def close(self) -> None:
+        """End the thread, within about two seconds."""
+        self._closing.set()
+        self._thread.join(2)
+
+    def _work(self) -> None:
+        period_s = self._config.fleet.report_s
+        pause_s = random.uniform(0.5, 1) * period_s  # doors that start together report at different times
+        while True:
+            try:
+                self._doors.report(report_of(self._health(), self._config))
+            except OutputError as error:
+                self._tell(str(error))
+            except Exception as error:  # no error may end the thread
+                log.debug("The health was not reported.", exc_info=True)
+                self._tell(f"the health of this door was not reported ({type(error).__name__}: {error}).")
+            else:
+                self._tell(None)
+            if self._closing.wait(pause_s):
+                return
+            pause_s = period_s
+
+    def _tell(self, trouble: str | None) -> None:
+        if (trouble is None) != (self._trouble is None):
+            self._on_trouble(trouble)
+        self._trouble = trouble
+
+
+def report_of(health: Health, config: Config) -> DoorReport:
+    """Return what the shared database keeps of a door's health."""
+    return DoorReport(
+        config.fleet.door_name,
+        health.version,
+        settings_hash(config),
+        health.device,
+        health.up_s,
+        sum(queue.waiting for queue in health.queues),
+        sum(queue.dropped for queue in health.queues),
+        health.troubles,
+        tuple(map(_camera, health.cameras)),
+    )
+
+
+def settings_hash(config: Config) -> str:
+    """Return a short hash of the settings. It is the same for doors that only differ in name and cameras."""
+    text = config.model_dump_json(exclude=OWN)  # type: ignore[arg-type]
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _camera(one: CameraHealth) -> ReportedCamera:
+    return ReportedCamera(
+        one.name, one.state, one.reason, one.sees, one.slowness, one.frames_per_s, one.since_s
+    )

@@ -1,0 +1,172 @@
+"""Keep the latest health that each door reports to a database that doors share.
+
+A report replaces the rows of its door in one statement, one row for each camera. Times are those of the
+database's own clock, so no door's wrong clock makes it look silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gatecam.store.engine import Database
+from gatecam.store.tables import health
+
+NOW_MS = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+}
+KEYS = ("door", "camera")
+MOST_TROUBLES = 5
+MOST_LETTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedCamera:
+    """Describes one camera of a door. `since_s` is how long it has had its `state`.
+
+    `rate` is how many frames are judged each second. The other fields are those of `CameraHealth`.
+    """
+
+    camera: str
+    state: str
+    reason: str
+    sees: bool
+    slowness: str
+    rate: float
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DoorReport:
+    """Describes a door as it reported itself, `age_s` before it was read.
+
+    `settings` is a short hash of the settings. `waiting` and `dropped` count events of all outputs.
+    `reported_ms` tells one report from the next.
+    """
+
+    door: str
+    version: str
+    settings: str
+    device: str
+    up_s: float
+    waiting: int
+    dropped: int
+    troubles: tuple[str, ...]
+    cameras: tuple[ReportedCamera, ...]
+    reported_ms: int = 0
+    age_s: float = 0.0
+
+
+class Doors:
+    """Reads and writes the health of doors. Methods raise `OutputError` if the database fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._written: dict[str, set[str]] = {}  # by door: the cameras of its last report from here
+
+    def report(self, given: DoorReport) -> None:
+        """Write a door's health. It replaces the door's last report, and cameras that are no longer there."""
+        cameras = {one.camera for one in given.cameras}
+        with self._database.transaction(writing=True) as connection:
+            if cameras != self._written.get(given.door):
+                gone = (health.c.door == given.door) & health.c.camera.not_in(cameras)
+                connection.execute(sa.delete(health).where(gone))
+            insert = insert_into(connection, health).values(_rows(given, now_of(connection)))
+            changed = {one.name: insert.excluded[one.name] for one in health.c if one.name not in KEYS}
+            connection.execute(insert.on_conflict_do_update(index_elements=KEYS, set_=changed))
+        self._written[given.door] = cameras
+
+    def all(self) -> list[DoorReport]:
+        """Return the latest report of every door, by name."""
+        with self._database.transaction() as connection:
+            query = sa.select(health, now_of(connection).label("now_ms")).order_by(
+                *(health.c[key] for key in KEYS)
+            )
+            rows = connection.execute(query).all()
+        of: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            of.setdefault(row.door, []).append(row)
+        return [_read(found) for found in of.values()]
+
+    def forget(self, door: str) -> bool:
+        """Delete a door's health. Return False if there is none."""
+        with self._database.transaction(writing=True) as connection:
+            return connection.execute(sa.delete(health).where(health.c.door == door)).rowcount > 0
+
+
+def insert_into(connection: Connection, table: sa.Table) -> Any:
+    """Return an insert statement that can handle conflicts. Each database has its own kind."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table)
+
+
+def now_of(connection: Connection) -> sa.ColumnElement[int]:
+    """Return the expression for the time of a database's clock, in ms since 1970."""
+    return sa.literal_column(NOW_MS[connection.dialect.name], sa.BigInteger)
+
+
+def _rows(given: DoorReport, now_ms: sa.ColumnElement[int]) -> list[dict[str, Any]]:
+    shared = {
+        "door": given.door,
+        "reported_ms": now_ms,
+        "version": given.version[:32],
+        "settings": given.settings[:16],
+        "device": given.device[:32],
+        "up_s": round(given.up_s),
+        "waiting": given.waiting,
+        "dropped": given.dropped,
+        "troubles": "\n".join(_short(given.troubles)),
+    }
+    return [{**shared, **_camera_row(one, now_ms)} for one in given.cameras]
+
+
+def _camera_row(one: ReportedCamera, now_ms: sa.ColumnElement[int]) -> dict[str, Any]:
+    fields = asdict(one)
+    since_s = fields.pop("since_s")
+    (reason,) = _short([one.reason])
+    return {
+        **fields,
+        "reason": reason,
+        "rate": round(one.rate, 1),
+        "since_ms": now_ms - round(since_s * 1000),
+    }
+
+
+def _short(sentences: Iterable[str]) -> list[str]:
+    """Return the first sentences, each in one line of limited length."""
+    return [" ".join(one.split())[:MOST_LETTERS] for one in list(sentences)[:MOST_TROUBLES]]
+
+
+def _read(rows: Sequence[Row[Any]]) -> DoorReport:
+    first = rows[0]
+    cameras = tuple(
+        ReportedCamera(
+            row.camera,
+            row.state,
+            row.reason,
+            row.sees,
+            row.slowness,
+            row.rate,
+            max(0.0, (row.now_ms - row.since_ms) / 1000),
+        )
+        for row in rows
+    )
+    return DoorReport(
+        first.door,
+        first.version,
+        first.settings,
+        first.device,
+        first.up_s,
+        first.waiting,
+        first.dropped,
+        tuple(first.troubles.splitlines()),
+        cameras,
+        first.reported_ms,
+        (first.now_ms - first.reported_ms) / 1000,
+    )

@@ -1,0 +1,133 @@
+"""Build the site of `gatecam fleet`: the page of all doors, their statistics, users and logins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastapi import APIRouter, Response
+
+from gatecam.fleet.watch import Fleet
+from gatecam.settings.schema import WebConfig
+from gatecam.store.audit import AuditLog
+from gatecam.store.doors import DoorReport, ReportedCamera
+from gatecam.store.events import EventStore
+from gatecam.store.statistics import share_correct
+from gatecam.web.guard import Guard
+from gatecam.web.site import guarded
+from gatecam.web.static import Static, add_page
+from gatecam.web.statistics_page import Names, statistics_router
+from gatecam.web.tokens import Tokens
+
+
+class Watch(Protocol):
+    """Has what was last read of all doors."""
+
+    @property
+    def fleet(self) -> Fleet: ...  # noqa: D102
+
+
+STATES = ("silent", "blind", "slow", "trouble", "well")  # the first needs attention most
+
+
+def build_fleet_app(
+    web: WebConfig,
+    tokens: Tokens,
+    watch: Watch,
+    troubles: Callable[[], tuple[str, ...]],
+    store: EventStore,
+    audit: AuditLog,
+    folder: Path | None = None,
+) -> Guard:
+    """Build all routes behind the guard that also protects a door's own pages.
+
+    Args:
+        web: the settings of the pages.
+        tokens: the access tokens.
+        watch: has what was last read of all doors.
+        troubles: returns a sentence for each current trouble of this program.
+        store: has the events of all doors.
+        audit: notes who logged in and exported what.
+        folder: the folder that keeps sessions over a restart, or None to forget them.
+    """
+    static = Static("fleet_nav.html")
+
+    def names() -> Names:
+        doors = watch.fleet.doors
+        return Names(
+            sorted({one.camera for door in doors for one in door.cameras}), [one.door for one in doors]
+        )
+
+    routers = (fleet_router(watch, troubles, static), statistics_router(store, audit, static, names))
+    return guarded(routers, web, tokens, audit, static, folder)
+
+
+def fleet_router(watch: Watch, troubles: Callable[[], tuple[str, ...]], static: Static) -> APIRouter:
+    """Build the page of all doors and the data that it loads."""
+    router = APIRouter()
+    add_page(router, static, "/", "fleet.html")
+    last: tuple[Fleet | None, tuple[str, ...], str] = (None, (), "")
+
+    @router.get("/api/doors", response_class=Response)
+    def doors() -> Response:
+        """Return the health and today's people of all doors, those that need attention first."""
+        nonlocal last
+        fleet, sentences = watch.fleet, troubles()
+        if (
+            last[0] is not fleet or last[1] != sentences
+        ):  # readers share one text, which takes some ms to write
+            last = (fleet, sentences, _json(told(fleet, sentences)))
+        return Response(last[2], media_type="application/json")
+
+    return router
+
+
+def told(fleet: Fleet, troubles: Sequence[str] = ()) -> dict[str, Any]:
+    """Return all that the page shows. Ages are those at the time `read_at`."""
+    doors = [_told(one, fleet) for one in fleet.doors]
+    doors.sort(key=lambda one: STATES.index(one["state"]))
+    at = None if fleet.read_at is None else fleet.read_at.isoformat(timespec="milliseconds")
+    return {"read_at": at, "troubles": troubles, "doors": doors}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _told(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
+    state, since_s = _state(door, door.door in fleet.silent)
+    today = fleet.today.get(door.door)
+    return {
+        "door": door.door,
+        "state": state,
+        "since_s": None if since_s is None else round(since_s),
+        "version": door.version,
+        "settings": door.settings,
+        "device": door.device,
+        "up_s": door.up_s,
+        "rate": round(sum(one.rate for one in door.cameras), 1),
+        "waiting": door.waiting,
+        "dropped": door.dropped,
+        "troubles": door.troubles,
+        "cameras": [_camera(one) for one in door.cameras],
+        "people": 0 if today is None else today.people,
+        "share": None if today is None else share_correct(today),
+    }
+
+
+def _camera(one: ReportedCamera) -> dict[str, Any]:
+    return {**asdict(one), "since_s": round(one.since_s)}
+
+
+def _state(door: DoorReport, is_silent: bool) -> tuple[str, float | None]:
+    """Return one of `STATES`, and for how long it has lasted, if that is known."""
+    if is_silent:
+        return "silent", door.age_s
+    if blind := [one.since_s for one in door.cameras if not one.sees]:
+        return "blind", max(blind)
+    if any(one.slowness for one in door.cameras):
+        return "slow", None
+    return ("trouble" if door.troubles else "well"), None

@@ -1,0 +1,83 @@
+"""A door reports its health to a shared database: one row for each camera, whatever the database does."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from gatecam.errors import OutputError
+from gatecam.live.door_reports import DoorReporter, report_of, settings_hash
+from gatecam.live.health import CameraHealth, Health, QueueHealth
+from gatecam.settings.schema import CameraConfig, Config, FleetConfig, PolicyConfig, StoreConfig
+from gatecam.store.doors import Doors
+from gatecam.store.engine import SqliteDatabase
+
+GATE = CameraHealth("gate", "open", since_s=90.0, age_s=0.1, frames_per_s=14.96)
+YARD = CameraHealth("마당", "blind", "covered", since_s=30.0)
+HEALTH = Health(
+    "0.1.0",
+    7,
+    3600.4,
+    "openvino",
+    cameras=(GATE, YARD),
+    queues=(QueueHealth("mqtt", 3, dropped=1), QueueHealth("webhook", 4)),
+    troubles=("the disk is full:\nmake space.",),
+)
+LOBBY = Config(fleet=FleetConfig(door="lobby"))
+
+
+@pytest.fixture
+def doors(tmp_path):
+    with closing(SqliteDatabase(tmp_path / "shared.sqlite3")) as database:
+        yield Doors(database)
+
+
+def test_the_health_is_one_row_for_each_camera_and_replaces_the_last(doors):
+    doors.report(report_of(HEALTH, LOBBY))
+    doors.report(report_of(replace(HEALTH, cameras=(GATE,)), Config(fleet=FleetConfig(door="yard"))))
+    (lobby, yard) = doors.all()
+    assert (lobby.door, lobby.version, lobby.device, lobby.up_s) == ("lobby", "0.1.0", "openvino", 3600)
+    assert (lobby.waiting, lobby.dropped) == (7, 1)
+    assert lobby.troubles == ("the disk is full: make space.",)
+    assert lobby.settings == yard.settings == settings_hash(LOBBY)
+    gate, other = lobby.cameras
+    assert (gate.camera, gate.sees, gate.rate) == ("gate", True, 15.0)
+    assert (other.camera, other.state, other.reason, other.sees) == ("마당", "blind", "covered", False)
+    assert 30 <= other.since_s < 40
+    assert 0 <= lobby.age_s < 10
+    doors.report(report_of(replace(HEALTH, cameras=(replace(GATE, age_s=60.0),)), LOBBY))
+    assert [(one.camera, one.sees) for one in doors.all()[0].cameras] == [("gate", False)]
+    assert doors.forget("lobby")
+    assert not doors.forget("lobby")
+    assert [one.door for one in doors.all()] == ["yard"]
+
+
+def test_the_hash_tells_settings_apart_but_not_doors():
+    other = CameraConfig(name="yard", source="1")
+    same = Config(camera=other, store=StoreConfig(url="postgresql://db/gatecam"), fleet=FleetConfig(door="a"))
+    assert settings_hash(same) == settings_hash(Config())
+    assert settings_hash(Config(policy=PolicyConfig(remind_s=99))) != settings_hash(Config())
+
+
+class FailingDoors(Doors):
+    """Fails twice, then takes reports."""
+
+    def __init__(self) -> None:
+        self.faults: list[Exception] = [RuntimeError("odd"), OutputError("the database is away.")]
+        self.taken = threading.Event()
+
+    def report(self, given) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.taken.set()
+
+
+def test_a_database_that_fails_is_told_once_and_stops_no_report():
+    doors, said = FailingDoors(), []
+    config = LOBBY.model_copy(update={"fleet": LOBBY.fleet.model_copy(update={"report_s": 0.01})})
+    with closing(DoorReporter(doors, lambda: HEALTH, config, said.append)):
+        assert doors.taken.wait(10)
+    assert said == ["the database is away.", None]
