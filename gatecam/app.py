@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,25 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatecam.capture.camera import Cameras
-from gatecam.capture.prefetch import prefetch
-from gatecam.capture.recording import Recording, open_recording
 from gatecam.errors import ConfigError, DeviceError, MissingExtraError, OutputError
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.kiosk.restarts import in_service
 from gatecam.live.board import Board
 from gatecam.live.camera_alerts import CameraAlerts
-from gatecam.live.camera_setup import CameraSetup
 from gatecam.live.control import Running
-from gatecam.live.evidence import Recorder
 from gatecam.live.notes import Endings, NoteWriter
 from gatecam.live.parts import CameraLocks, Live, LiveSinks
 from gatecam.live.reload import Reloading, with_source
 from gatecam.live.reports import CameraLog, Supervised, Troubles, tell_pace
-from gatecam.live.screen import Screen
 from gatecam.live.status import StatusServer
 from gatecam.live.watch import Watch
-from gatecam.live.window import open_window
-from gatecam.notify.chat import chat_outputs
 from gatecam.notify.command import CommandOutput
 from gatecam.notify.jsonl import JsonLinesSink
 from gatecam.notify.log import DurableSink, LogFile
@@ -45,7 +39,6 @@ from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import FanOut, QueuedSink
 from gatecam.notify.sound import SoundSink
 from gatecam.notify.trial import send_test
-from gatecam.notify.webhook import WebhookOutput
 from gatecam.people.keyframes import KeyFrames
 from gatecam.people.pipeline import People, Pipeline, timed
 from gatecam.people.policy import AlertPolicy
@@ -64,7 +57,13 @@ from gatecam.settings.schema import TRIAL, Config
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import CameraState, Event, EventKind, Step
 
-if TYPE_CHECKING:  # a replay needs no store, and the store's library takes a fifth of a second to load
+# What not every start needs is imported where it is used, because it takes up to a fifth of a second to load
+if TYPE_CHECKING:
+    from gatecam.capture.recording import Recording
+    from gatecam.live.camera_setup import CameraSetup
+    from gatecam.live.evidence import Recorder
+    from gatecam.live.screen import Screen
+    from gatecam.live.window import Window
     from gatecam.store.events import EventStore
     from gatecam.store.outbox import Courier
     from gatecam.vision.analyzer import NetworkAnalyzer
@@ -159,6 +158,9 @@ def open_replay(
     Raises:
         SourceError: nothing can be read from `path`.
     """
+    from gatecam.capture.prefetch import prefetch
+    from gatecam.capture.recording import open_recording
+
     on_gpu = analyzer.device == "cuda"
     recording = open_recording(path, config.replay.image_fps, camera, on_gpu and config.replay.hardware)
     batch = config.replay.batch
@@ -324,6 +326,8 @@ def _start_recorder(
     """Start the recorder of pictures of alerts if the settings ask for it."""
     if not config.evidence.snapshots:
         return None
+    from gatecam.live.evidence import Recorder
+
     finders = build_finder(config), build_finder(config, thorough=True)
     recorder = Recorder(
         config,
@@ -353,10 +357,14 @@ def _build_outputs(
             recorder.saved = mqtt.show
     outputs: list[Output] = [] if mqtt is None else [mqtt]
     if config.webhook.url is not None:
+        from gatecam.notify.webhook import WebhookOutput
+
         outputs.append(WebhookOutput(config.webhook, time.time, picture))
     if config.command.run:
         outputs.append(CommandOutput(config.command, time.time))
     if config.chat.urls_file is not None:
+        from gatecam.notify.chat import chat_outputs
+
         outputs += chat_outputs(config.chat, picture)
     return mqtt, outputs
 
@@ -438,18 +446,15 @@ def watch(
         say(sentence, level=logging.WARNING)
     telemetry, people, notifier = Telemetry(), People(), Notifier()
     with ExitStack() as stack:
-        window = None if headless else open_window(stack, full_screen)
+        window = None if headless else _open_window(stack, full_screen)
         troubles = Troubles()
-        sinks = build_live_sinks(config, telemetry, window is None, troubles.note)
-        stack.callback(sinks.close)
-        load = partial(build_analyzer, config, telemetry)
-        live = stack.enter_context(open_live(config, load, telemetry, CameraLog(), wait=in_service()))
-        screen = None if window is None else Screen(window, stop, config)
+        live, sinks = _open(config, telemetry, window is None, troubles, stack)
+        screen = None if window is None else _build_screen(window, stop, config)
         board = Board(live, live.analyzer, sinks, troubles.sentences, store_path(config).parent)
         stack.enter_context(StatusServer(board.health))
         reloading = Reloading(loaded, source, live, screen, notifier, troubles)
         reloading.observers += [sinks.apply, *_report_health(config, sinks, board, troubles, stack)]
-        setup, pages = CameraSetup(reloading, live), None
+        setup, pages = _build_setup(reloading, live), None
         if web or config.web.enabled:
             running = _running(board, telemetry, reloading, setup, sinks.tests, partial(troubles.note, "web"))
             pages = stack.enter_context(_serve(config, running))
@@ -491,6 +496,43 @@ def _report_health(
     for reporter in reporters:
         stack.callback(reporter.close)
     return [reporter.apply for reporter in reporters]
+
+
+def _open(
+    config: Config, telemetry: Telemetry, print_events: bool, troubles: Troubles, stack: ExitStack
+) -> tuple[Live, LiveSinks]:
+    """Open the cameras, and meanwhile the sinks and the networks, whose libraries take as long to load."""
+    opened: list[LiveSinks] = []
+
+    def load() -> NetworkAnalyzer:
+        with ThreadPoolExecutor(1, "sinks") as pool:
+            soon = pool.submit(build_live_sinks, config, telemetry, print_events, troubles.note)
+            try:
+                return build_analyzer(config, telemetry)
+            finally:
+                opened.append(soon.result())
+                stack.callback(opened[0].close)  # after the cameras are closed
+
+    live = stack.enter_context(open_live(config, load, telemetry, CameraLog(), wait=in_service()))
+    return live, opened[0]
+
+
+def _open_window(stack: ExitStack, full_screen: bool) -> Window | None:
+    from gatecam.live.window import open_window
+
+    return open_window(stack, full_screen)
+
+
+def _build_screen(window: Window, stop: Callable[[], None], config: Config) -> Screen:
+    from gatecam.live.screen import Screen
+
+    return Screen(window, stop, config)
+
+
+def _build_setup(reloading: Reloading, live: Live) -> CameraSetup:
+    from gatecam.live.camera_setup import CameraSetup
+
+    return CameraSetup(reloading, live)
 
 
 def _say_start(live: Live, analyzer: FaceAnalyzer) -> None:

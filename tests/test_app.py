@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -22,6 +23,7 @@ from gatecam import app
 from gatecam.errors import CameraError, DeviceError, OutputError, SourceError
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.parts import Live
+from gatecam.live.reports import Troubles
 from gatecam.people.keyframes import Searched
 from gatecam.pictures.snapshots import SnapshotFacts
 from gatecam.runtime.locks import camera_lock
@@ -374,7 +376,7 @@ def test_outputs_are_closed_at_the_same_time(tmp_path, monkeypatch):
             ends.wait(30)
 
     slow = [Slow(f"chat {number}") for number in range(4)]
-    monkeypatch.setattr(app, "chat_outputs", lambda config, picture_of: slow)
+    monkeypatch.setattr("gatecam.notify.chat.chat_outputs", lambda config, picture_of: slow)
     config = Config(
         notify=NotifyConfig(sound=False),
         store=StoreConfig(path=str(tmp_path / "events.sqlite3")),
@@ -462,3 +464,31 @@ def test_networks_that_do_not_load_leave_no_reader():
     with pytest.raises(DeviceError), app.open_live(config, load, Telemetry()):
         pytest.fail("nothing can be entered")
     assert subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True).stdout == b""
+
+
+def test_the_store_and_the_networks_load_at_the_same_time(monkeypatch):
+    """Each waits for the other's start, which never comes where one is loaded after the other."""
+    starts, closed = threading.Barrier(2), threading.Event()
+    opened = SimpleNamespace(close=closed.set)
+    monkeypatch.setattr(app, "build_live_sinks", lambda *parts: (starts.wait(30), opened)[1])
+    monkeypatch.setattr(app, "build_analyzer", lambda *parts: (starts.wait(30), FakeAnalyzer())[1])
+    config = Config(camera=CameraConfig(source="http://127.0.0.1:9/", name="gate"))
+    monkeypatch.setattr(app, "in_service", lambda: True)
+    with ExitStack() as stack:
+        _, sinks = app._open(config, Telemetry(), True, Troubles(), stack)
+        assert sinks is opened
+    assert closed.is_set()
+
+
+def test_sinks_are_closed_if_the_networks_do_not_load(monkeypatch):
+    closed = threading.Event()
+
+    def fail(*parts: object) -> FakeAnalyzer:
+        raise DeviceError("no networks")
+
+    monkeypatch.setattr(app, "build_live_sinks", lambda *parts: SimpleNamespace(close=closed.set))
+    monkeypatch.setattr(app, "build_analyzer", fail)
+    config = Config(camera=CameraConfig(source="http://127.0.0.1:9/", name="gate"))
+    with ExitStack() as stack, pytest.raises(DeviceError):
+        app._open(config, Telemetry(), True, Troubles(), stack)
+    assert closed.is_set()

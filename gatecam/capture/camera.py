@@ -12,7 +12,7 @@ from types import TracebackType
 
 from gatecam.capture.devices import require_camera, stable_source
 from gatecam.capture.process import COMMAND, ReaderProcess
-from gatecam.capture.sources import NO_DEVICE, NO_STREAM, STALLED, SourceSettings
+from gatecam.capture.reading import NO_DEVICE, NO_STREAM, STALLED, SourceSettings
 from gatecam.errors import CameraError
 from gatecam.runtime.addresses import ENCODE, has_raw_password, hide_in_source, is_url
 from gatecam.runtime.backoff import Pauses

@@ -72,7 +72,7 @@ class Status:
 
     `reason` says why the last stream ended or did not open. It is empty once a frame has come.
     `longest_open_s` is the longest time from opening a stream to its first frame, 0 if none came.
-    `method` is the `sources.Method` that gave the last frame, 0 before the first.
+    `method` is the `reading.Method` that gave the last frame, 0 before the first.
     """
 
     phase: Phase

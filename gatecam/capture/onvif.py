@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -105,6 +104,8 @@ def streams(address: str, user: str = "", password: str = "") -> list[Stream]:
     if host is None:
         raise CameraError("expected an address such as 10.0.0.5 or http://10.0.0.5/onvif/device_service.")
     try:
+        import asyncio  # takes a while to load, and every start imports this module
+
         found = asyncio.run(asyncio.wait_for(_streams(host, port, user, password), STREAMS_S))
     except Exception as error:  # the libraries raise errors of zeep, aiohttp, httpx and their own
         raise CameraError(_problem(host, error)) from error

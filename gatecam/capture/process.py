@@ -9,8 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from gatecam.capture.newest import NewestReader, create_memory
-from gatecam.capture.reader import UNKNOWN_ERROR, ReaderSettings
-from gatecam.capture.sources import SourceSettings
+from gatecam.capture.reading import UNKNOWN_ERROR, ReaderSettings, SourceSettings
 from gatecam.runtime.children import child_environment
 
 # -P: no file in the working directory can replace a library
@@ -31,7 +30,7 @@ class ReaderProcess:
         source: The camera.
         open_timeout_s: How long the first opening may take.
         longest_open_s: The longest time until the camera's first frame so far, 0 if there was none.
-        method: The `sources.Method` that gave frames so far, 0 if there were none.
+        method: The `reading.Method` that gave frames so far, 0 if there were none.
         first_index: The index of its first frame.
         now_s: The monotonic time.
         command: The program. It gets its settings on standard input, as they may hold a password.

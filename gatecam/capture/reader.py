@@ -7,32 +7,28 @@ process ends too: its standard input closes, and the kernel kills it.
 
 from __future__ import annotations
 
-import json
 import math
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from typing import NoReturn
 
 import cv2
 
 from gatecam.capture.blindness import Sight
 from gatecam.capture.newest import NewestWriter, Phase
-from gatecam.capture.sources import (
+from gatecam.capture.reading import (
     NO_STREAM,
     STALLED,
     UNFIT,
+    UNKNOWN_ERROR,
     Method,
-    OtherMethodError,
-    Shot,
-    SilentError,
+    ReaderSettings,
     SourceSettings,
-    shots,
-    silence,
 )
+from gatecam.capture.sources import OtherMethodError, Shot, SilentError, shots, silence
 from gatecam.errors import CameraError
 from gatecam.runtime.addresses import hide_in_source, hide_secrets
 from gatecam.runtime.backoff import Pauses
@@ -42,36 +38,8 @@ from gatecam.types import Image
 MIN_REOPEN_S = 3.0
 GRACE_S = 0.5  # how far this process may exceed its own limits before it counts as hung
 MAX_DATA_BYTES = 2 << 30  # twice what 8K video needs
-UNKNOWN_ERROR = 3  # exit code of a reader that has reported an unexpected error
 
 Look = Callable[[Image, float], str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderSettings:
-    """Holds what the process needs: its camera, time limits and connections.
-
-    `longest_open_s` is the longest time an earlier reader took to the first frame, 0 if there was none.
-    `method` is the method by which that reader got frames, or 0. Frames are numbered from `first_index`.
-    """
-
-    source: SourceSettings
-    open_timeout_s: float
-    longest_open_s: float
-    first_index: int
-    memory_fd: int
-    bell_fd: int
-    method: int = 0
-
-    def to_json(self) -> bytes:
-        """Return the settings as one line of JSON."""
-        return json.dumps(asdict(self)).encode() + b"\n"
-
-    @classmethod
-    def from_json(cls, line: bytes) -> ReaderSettings:
-        """Return the settings that `to_json` wrote."""
-        values = json.loads(line)
-        return cls(**{**values, "source": SourceSettings(**values["source"])})
 
 
 class Reader:

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
@@ -45,62 +44,25 @@ from numpy.typing import NDArray
 from gatecam.capture.jpegs import JpegScanner
 from gatecam.capture.network import PLAYLIST, open_address
 from gatecam.capture.newest import MAX_PIXELS
+from gatecam.capture.reading import (
+    ENDED,
+    GARBLED,
+    NO_DEVICE,
+    NO_STREAM,
+    NO_VIDEO,
+    STALLED,
+    Method,
+    SourceSettings,
+)
 from gatecam.capture.squared import square_rgb
 from gatecam.errors import CameraError
-from gatecam.runtime.addresses import is_url
 from gatecam.types import Image
-
-NO_STREAM = "gives no picture; check the address, user and password, and that the camera is on"
-NO_DEVICE = "gives no picture; check that it is plugged in and that no other program uses it"
-NO_VIDEO = "sends no video; give the address of its video stream"
-STALLED = "sends nothing any more"
-ENDED = "ended its stream"
-UNFIT = "sends only what cannot be shown: damaged pictures, or larger ones than 7680 x 4320"
-GARBLED = "sends garbage between its pictures"
 
 # Decoders then refuse larger frames before they allocate memory
 LIMITS = {"max_pixels": str(MAX_PIXELS)}
 
 # Answers to RTSP that another transport cannot change: the camera is missing or denies access
 _FINAL = (HTTPUnauthorizedError, HTTPForbiddenError, HTTPNotFoundError, ConnectionError)
-
-
-class Method(IntEnum):
-    """Lists the ways to read a camera."""
-
-    DEVICE = 1  # OpenCV
-    DEMUXED = 2  # FFmpeg understands the stream's container; RTSP uses TCP, or UDP if the camera refuses TCP
-    JPEGS = 3  # JPEG pictures are searched for in whatever the stream sends
-    UDP = 4  # like `DEMUXED`, but RTSP only over UDP, for a camera that accepts TCP and then sends nothing
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
-    """Says where a camera is, which format a USB camera should use, and how long a stream may be silent.
-
-    At most `max_fps` frames a second are used, None means all. `rtsp_transport` is tcp, udp, or auto for
-    both. With `other_hosts` the camera may redirect to other addresses.
-    """
-
-    source: str
-    width: int
-    height: int
-    fps: float
-    read_timeout_s: float
-    max_fps: float | None = None
-    rtsp_transport: str = "auto"
-    other_hosts: bool = False
-
-    def methods(self) -> tuple[Method, ...]:
-        """Return the methods that may read the camera, most likely first."""
-        scheme = self.source.partition("://")[0].lower()
-        if not is_url(self.source):
-            return (Method.DEVICE,)
-        if scheme == "rtsp":  # FFmpeg reads rtsps only over TCP
-            return {"tcp": (Method.DEMUXED,), "udp": (Method.UDP,)}.get(
-                self.rtsp_transport, (Method.DEMUXED, Method.UDP)
-            )
-        return (Method.DEMUXED, Method.JPEGS) if scheme in ("http", "https") else (Method.DEMUXED,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,67 +9,82 @@ import io
 import logging
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from gatecam import __version__
-from gatecam.cli import (
-    bench,
-    config,
-    data,
-    doctor,
-    evaluate,
-    evaluate_detector,
-    evaluate_events,
-    events,
-    fleet,
-    kiosk,
-    predict,
-    privacy,
-    replay,
-    report,
-    run,
-    setup,
-    status,
-    token,
-    train,
-    train_detector,
-    user,
-    weights,
-)
 from gatecam.errors import GatecamError
 from gatecam.runtime.logs import say, set_up
 
+# In the order of `--help`. Each is a module of this package, with a function of the same name or an `app`.
+NAMES = (
+    *("setup", "run", "token", "status", "events", "fleet", "report", "privacy", "replay", "predict"),
+    *("train", "train-detector", "weights", "evaluate", "evaluate-detector", "evaluate-events", "doctor"),
+    *("user", "kiosk", "data", "config", "bench"),
+)
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Holds the commands by name, and imports each when it is looked up.
+
+    Importing and building all of them takes a quarter of a second, which every start would wait for.
+    """
+
+    def __init__(self, more: Mapping[str, Any]) -> None:
+        self._made: dict[str, Any] = {**dict.fromkeys(NAMES), **more}
+
+    def __getitem__(self, name: str) -> Any:
+        if self._made[name] is None:
+            self._made[name] = _command(name)
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+class _Group(TyperGroup):
+    """Has all commands of gatecam."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands(self.commands)
+
+
+def _command(name: str) -> Any:
+    """Import a command and build its options."""
+    inner = name.replace("-", "_")
+    module = import_module(f"gatecam.cli.{inner}")
+    if hasattr(module, "app"):
+        command: Any = typer.main.get_group(module.app)
+    else:
+        alone = typer.Typer(add_completion=False)
+        alone.command()(getattr(module, inner))
+        command = typer.main.get_command(alone)
+    command.name = name
+    return command
+
+
 app = typer.Typer(
     name="gatecam",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    setup.setup,
-    run.run,
-    token.token,
-    status.status,
-    events.events,
-    fleet.fleet,
-    report.report,
-    privacy.privacy,
-    replay.replay,
-    predict.predict,
-    train.train,
-    train_detector.train_detector,
-    weights.weights,
-    evaluate.evaluate,
-    evaluate_detector.evaluate_detector,
-    evaluate_events.evaluate_events,
-    doctor.doctor,
-):
-    app.command()(command)
-for name, group in {"user": user, "kiosk": kiosk, "data": data, "config": config, "bench": bench}.items():
-    app.add_typer(group.app, name=name)
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from gatecam.capture.camera import Cameras
 from gatecam.errors import CameraError
 from gatecam.live.camera_alerts import CameraAlerts
-from gatecam.live.evidence import Recorder
 from gatecam.live.notes import Endings
 from gatecam.notify.mqtt import MqttOutput
 from gatecam.notify.queue import QueuedSink
@@ -24,6 +23,7 @@ from gatecam.settings.schema import CameraConfig, Config
 from gatecam.types import Event, Round
 
 if TYPE_CHECKING:
+    from gatecam.live.evidence import Recorder
     from gatecam.store.events import EventStore
     from gatecam.store.outbox import Courier
     from gatecam.store.totals import ClassTotals

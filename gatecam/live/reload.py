@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -29,11 +29,13 @@ from gatecam.live.page_settings import (
 )
 from gatecam.live.parts import Live
 from gatecam.live.reports import Troubles, pace_of
-from gatecam.live.screen import Screen
 from gatecam.runtime.logs import say
 from gatecam.settings.loading import DEFAULT_PATH, LoadedConfig, load
 from gatecam.settings.saving import CAMERAS, Edits, OverriddenError, camera_key, edited, save
 from gatecam.settings.schema import Config, DetectorConfig, Region, Regions
+
+if TYPE_CHECKING:
+    from gatecam.live.screen import Screen
 
 POLL_S = 1.0
 TRIAL_S = 10.0  # a camera is tried out for so long after somebody last asked for it

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from gatecam.geometry import region_box
 from gatecam.settings.schema import FACE_BREADTH_M, SMALLEST_FACE_PX, Config, DetectorConfig, Door
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 KEY = "detector.min_face_px"
 WIDTHS_PX = (640, 1280, 1920)
@@ -135,6 +137,8 @@ def _found_m(detector: DetectorConfig, face_px: int, width_px: int) -> float:
 
 
 def _distances(config: Config) -> Table:
+    from rich.table import Table
+
     table = Table(title="How far faces are found", title_justify="left")
     for name in ("picture", "smallest face", "found up to"):
         table.add_column(name, justify="right")

@@ -221,7 +221,7 @@ def describe_openvino() -> tuple[bool, str]:
     """Check on a small network whether OpenVINO works. Return that, and its version or what to do."""
     try:
         openvino = import_openvino()
-        compiled = _core().compile_model(_prepared(_sum(), (127.5, 0.5)), "CPU", _settings(1, 1))
+        compiled = _compiled_or_cached(lambda: _prepared(_sum(), (127.5, 0.5)), "sum", _settings(1, 1))
         found = compiled(np.full((2, 8, 16, 3), 128, np.uint8))[0]
     except Exception as error:  # a broken or outdated build raises any kind of error
         return False, _why_not(error)

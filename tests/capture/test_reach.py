@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatecam.capture.sources import Method, SourceSettings, shots
+from gatecam.capture.reading import Method, SourceSettings
+from gatecam.capture.sources import shots
 from gatecam.capture.video import VideoFile
 from gatecam.errors import CameraError, SourceError
 from tests.streams import HEAD, MjpegServer, Viewer

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gatecam.capture.newest import NewestReader, NewestWriter, Phase, create_memory
-from gatecam.capture.reader import Reader, ReaderSettings
-from gatecam.capture.sources import STALLED, Method, OtherMethodError, Shot, SilentError, SourceSettings
+from gatecam.capture.reader import Reader
+from gatecam.capture.reading import STALLED, Method, ReaderSettings, SourceSettings
+from gatecam.capture.sources import OtherMethodError, Shot, SilentError
 from gatecam.errors import CameraError
 
 SOURCE = SourceSettings("http://user:secret@camera/", 640, 480, 30.0, 2.0)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gatecam.capture import sources
-from gatecam.capture.sources import Method, OtherMethodError, SourceSettings, device_shots, shots
+from gatecam.capture.reading import Method, SourceSettings
+from gatecam.capture.sources import OtherMethodError, device_shots, shots
 from gatecam.errors import CameraError
 from tests.streams import MjpegServer, Viewer, jpeg, noise, part
 

@@ -52,6 +52,23 @@ print([name for name in {HEAVY} if name in sys.modules])
     assert "doctor" in run.stdout
 
 
+def test_a_start_loads_no_other_command_and_no_library_that_only_some_starts_need():
+    libraries = {"torch", "openvino", "sqlalchemy", "fastapi", "av", "PIL", "rich", "asyncio"}
+    code = """
+import sys
+from gatecam.cli.main import main
+sys.argv = ["gatecam", "token", "-h"]
+try:
+    main()
+except SystemExit:
+    print(*(name for name in sys.modules if name in ("gatecam.cli.train", "gatecam.cli.token")))
+"""
+    parts = f"import sys; import gatecam.app; print(sorted({libraries} & set(sys.modules)))"
+    for one, last in ((code, "gatecam.cli.token"), (parts, "[]")):
+        run = subprocess.run([sys.executable, "-c", one], capture_output=True, text=True, timeout=60)
+        assert run.stdout.splitlines()[-1] == last, run.stderr
+
+
 def test_the_version_is_told():
     command = [sys.executable, "-m", "gatecam", "--version"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -164,7 +164,7 @@ class FakeWindow:
 
 def test_the_window_shows_every_step_and_ends_it(run, stops_after, monkeypatch):
     window = FakeWindow(10)
-    monkeypatch.setattr("gatecam.app.open_window", lambda stack, full_screen: window)
+    monkeypatch.setattr("gatecam.live.window.open_window", lambda stack, full_screen: window)
     stops_after(100)
     ended = run()
     assert (ended.code, ended.out, len(window.shown)) == (0, "", 10)
@@ -175,7 +175,7 @@ def test_the_window_shows_every_step_and_ends_it(run, stops_after, monkeypatch):
 
 def test_the_window_outlines_the_region_that_is_searched(run, stops_after, monkeypatch):
     window = FakeWindow(1)
-    monkeypatch.setattr("gatecam.app.open_window", lambda stack, full_screen: window)
+    monkeypatch.setattr("gatecam.live.window.open_window", lambda stack, full_screen: window)
     monkeypatch.setenv("GATECAM_DETECTOR_REGION", "0.25, 0.5, 0.75, 1")
     stops_after(100)
     assert run().code == 0
@@ -190,7 +190,7 @@ def test_the_window_is_answered_while_the_camera_is_lost(run, camera, analyze, m
             return True
 
     window = Closed(1)
-    monkeypatch.setattr("gatecam.app.open_window", lambda stack, full_screen: window)
+    monkeypatch.setattr("gatecam.live.window.open_window", lambda stack, full_screen: window)
     camera.plans, camera.plan = [lambda viewer: viewer.pictures(5)], lambda viewer: None
     analyze([])
     ended = run()
@@ -328,7 +328,7 @@ def test_the_screen_says_that_the_camera_does_not_see(run, camera, analyze, monk
             return not self.shown or not says_blind(self.shown[-1])
 
     window = Noticing(0)
-    monkeypatch.setattr("gatecam.app.open_window", lambda stack, full_screen: window)
+    monkeypatch.setattr("gatecam.live.window.open_window", lambda stack, full_screen: window)
     camera.plans, camera.plan = [lambda viewer: viewer.pictures(5)], lambda viewer: None
     analyze([])
     assert run().code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -60,3 +61,18 @@ def test_mean_looks_follow_a_slow_change():
     for index in range(100):
         mean.add(looks_of(person((200, 40 + index, 40)), FACE_BOX), index / 5)
     assert (unlikeness(mean.looks, looks_of(person((200, 135, 40)), FACE_BOX), True) or 0) < UNLIKE
+
+
+def test_colors_are_those_of_cie_lab():
+    """OpenCV's own conversion is not used, because it delays the first face, but must agree."""
+    colors = np.random.default_rng(1).integers(0, 256, (7, 5, 3), np.uint8)
+    cell = colors.repeat(20, axis=0).repeat(24, axis=1)  # the box below has one color in each cell
+    looks = looks_of(cell, Box(40, 20, 80, 60))
+    expected = cv2.cvtColor(colors.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    expected[FACE] = 0.0
+    np.testing.assert_allclose(looks.colors, expected, atol=0.6)
+
+
+def test_the_first_face_does_not_wait_for_a_table_of_opencv(monkeypatch):
+    monkeypatch.setattr(cv2, "cvtColor", pytest.fail)
+    assert looks_of(person((200, 30, 30)), FACE_BOX).colors.any()
