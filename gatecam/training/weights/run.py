@@ -37,7 +37,7 @@ from gatecam.vision.backbone import RESNET29
 
 SPLIT_SEED = 0
 # how each pair's classifier learns: from MobileFaceNet, and from dlib's ResNet-29, whose terms are clear
-RECIPES = {"gatecam": Recipe(), "gatecam-open": Recipe(backbone=RESNET29, size=144, epochs=6)}
+RECIPES = {"gatecam": Recipe(), "gatecam-open": Recipe(backbone=RESNET29, size=144, epochs=10)}
 FEWEST_STEPS = 2
 
 
