@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import cycle
+from itertools import cycle, takewhile
+from math import inf
 from pathlib import Path
 
 import PIL.Image
@@ -31,22 +32,27 @@ PICTURES = 40  # a cycle
 WARM_UP_S = 8.0
 
 
-def pictures() -> list[bytes]:
+def pictures(faces: int = FACES) -> list[bytes]:
     """What all cameras send, as JPEG."""
     found = []
-    for image in draw(640, 480, FACES, PICTURES):
+    for image in draw(640, 480, faces, PICTURES):
         buffer = io.BytesIO()
         PIL.Image.fromarray(image).save(buffer, "JPEG", quality=85)
         found.append(buffer.getvalue())
     return found
 
 
-def serve(count: int) -> None:
-    """Send the pictures from so many addresses, printed first, until standard input closes."""
-    film = pictures()
+def serve(count: int, faces_s: float = inf) -> None:
+    """Send the pictures from so many addresses, printed first, until standard input closes.
+
+    After `faces_s` seconds the scene is empty and still.
+    """
+    film, empty = pictures(), pictures(0)
 
     def plan(viewer: Viewer) -> None:
-        viewer.film(cycle(film), FPS)
+        start_s = time.monotonic()
+        viewer.film(takewhile(lambda _: time.monotonic() < start_s + faces_s, cycle(film)), FPS)
+        viewer.film(cycle(empty), FPS)
 
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(MjpegServer(plan=plan)) for _ in range(count)]
@@ -97,6 +103,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(int(sys.argv[2]))
+        serve(int(sys.argv[2]), *map(float, sys.argv[3:]))
     else:
         main()

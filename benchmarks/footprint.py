@@ -1,10 +1,11 @@
-"""How soon `gatecam run` says something after its start, and how much memory it holds.
+"""How soon `gatecam run` says something after its start, and how much memory and time of a core it takes.
 
 `make bench-footprint MINUTES=10 WORDS=--web` starts `gatecam run --headless` twice on a streamed camera of
 640 × 480 with two faces: the first time with an empty state folder, as after an installation, and the second
 time with what the first start left there. Printed are the seconds from each start to the first printed event.
-After the minutes the resident memory of the second program is printed, alone and with its readers. Memory
-that processes share counts once for each.
+Some seconds later the scene is empty and still. After the minutes the resident memory of the second program
+is printed, alone and with its readers, and the share of a core that each used since the scene was empty.
+Memory that processes share counts once for each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 from cameras import __file__ as cameras_file
+
+FACES_S = 12.0  # faces are in view for so long after the camera was opened
 
 
 def resident_mb(process: int) -> float:
@@ -36,6 +39,15 @@ def children(process: int) -> list[int]:
         for child in map(int, task.read_text(encoding="ascii").split()):
             found += [child, *children(child)]
     return found
+
+
+def cpu_s(process: int) -> float:
+    """Return the CPU time that a process has used, or 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def start(folder: Path, words: list[str]) -> tuple[subprocess.Popen[str], float]:
@@ -57,7 +69,10 @@ def start(folder: Path, words: list[str]) -> tuple[subprocess.Popen[str], float]
 def main(minutes: str = "10", *words: str) -> None:
     """Start twice, wait, and print what came of it."""
     server = subprocess.Popen(
-        [sys.executable, cameras_file, "serve", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, cameras_file, "serve", "1", str(FACES_S)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout is not None
     url = server.stdout.readline().strip()
@@ -72,10 +87,18 @@ def main(minutes: str = "10", *words: str) -> None:
         print(
             f"first event {first_s:.2f} s after the first start, {second_s:.2f} s after the next", flush=True
         )
+        time.sleep(FACES_S + 5)
+        readers = children(process.pid)
+        before, since_s = [cpu_s(one) for one in (process.pid, *readers)], time.monotonic()
         time.sleep(60 * float(minutes))
-        own_mb, readers = resident_mb(process.pid), children(process.pid)
+        shares = [
+            100 * (cpu_s(one) - used) / (time.monotonic() - since_s)
+            for one, used in zip((process.pid, *readers), before, strict=True)
+        ]
+        own_mb = resident_mb(process.pid)
         total_mb = own_mb + sum(map(resident_mb, readers))
         print(f"after {minutes} minutes: {own_mb:.0f} MB, {total_mb:.0f} MB with {len(readers)} readers")
+        print(f"an empty, still scene: {shares[0]:.1f} % of a core, the reader {sum(shares[1:]):.1f} %")
         process.terminate()
         process.communicate(timeout=30)
     server.communicate()
