@@ -19,27 +19,40 @@ from itertools import cycle, takewhile
 from math import inf
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gatecam.bench.scene import draw
+from gatecam.bench.scene import NOISE, draw
+from gatecam.types import Image
 from tests.streams import MjpegServer, Viewer
 
 FPS = 10.0
 FACES = 2
 PICTURES = 40  # a cycle
+EMPTY_PICTURES = 200  # shorter loops are taken for a frozen picture
 WARM_UP_S = 8.0
 
 
-def pictures(faces: int = FACES) -> list[bytes]:
+def pictures() -> list[bytes]:
     """What all cameras send, as JPEG."""
-    found = []
-    for image in draw(640, 480, faces, PICTURES):
-        buffer = io.BytesIO()
-        PIL.Image.fromarray(image).save(buffer, "JPEG", quality=85)
-        found.append(buffer.getvalue())
-    return found
+    return [as_jpeg(image) for image in draw(640, 480, FACES, PICTURES)]
+
+
+def empty_pictures() -> list[bytes]:
+    """What a camera sends of an empty entrance, each picture with noise of its own."""
+    (room,) = draw(640, 480, 0, 1)
+    rng = np.random.default_rng(3)
+    noisy = (np.clip(room + rng.normal(0, NOISE, room.shape), 0, 255) for _ in range(EMPTY_PICTURES))
+    return [as_jpeg(picture.astype(np.uint8)) for picture in noisy]
+
+
+def as_jpeg(picture: Image) -> bytes:
+    """Encode a picture as a camera does."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(picture).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
 
 
 def serve(count: int, faces_s: float = inf) -> None:
@@ -47,7 +60,7 @@ def serve(count: int, faces_s: float = inf) -> None:
 
     After `faces_s` seconds the scene is empty and still.
     """
-    film, empty = pictures(), pictures(0)
+    film, empty = pictures(), empty_pictures()
 
     def plan(viewer: Viewer) -> None:
         start_s = time.monotonic()

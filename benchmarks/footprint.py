@@ -6,6 +6,9 @@ time with what the first start left there. Printed are the seconds from each sta
 Some seconds later the scene is empty and still. After the minutes the resident memory of the second program
 is printed, alone and with its readers, and the share of a core that each used since the scene was empty.
 Memory that processes share counts once for each.
+
+`python benchmarks/footprint.py sizes` analyzes 5,000 pictures of random sizes with two faces in one process,
+and prints its resident memory after each 1,000.
 """
 
 from __future__ import annotations
@@ -18,7 +21,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 from cameras import __file__ as cameras_file
+
+from gatecam.app import build_analyzer
+from gatecam.bench.scene import draw
+from gatecam.runtime.cores import set_threads
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.schema import Config
 
 FACES_S = 12.0  # faces are in view for so long after the camera was opened
 
@@ -66,6 +77,18 @@ def start(folder: Path, words: list[str]) -> tuple[subprocess.Popen[str], float]
     return process, time.monotonic() - begun_s
 
 
+def sizes(count: int = 5000) -> None:
+    """Print the memory of a process that analyzes pictures of random sizes."""
+    set_threads()
+    analyzer = build_analyzer(Config(), Telemetry())
+    (picture,) = draw(1280, 720, 2, 1)
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        analyzer.analyze([cv2.resize(picture, (int(rng.integers(200, 1280)), int(rng.integers(150, 720))))])
+        if index % 1000 == 999:
+            print(f"after {index + 1} sizes: {resident_mb(os.getpid()):.0f} MB", flush=True)
+
+
 def main(minutes: str = "10", *words: str) -> None:
     """Start twice, wait, and print what came of it."""
     server = subprocess.Popen(
@@ -105,4 +128,7 @@ def main(minutes: str = "10", *words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:] == ["sizes"]:
+        sizes()
+    else:
+        main(*sys.argv[1:])

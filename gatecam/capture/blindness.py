@@ -34,7 +34,8 @@ STILL_WAIT_S = 1.0
 
 # Light --------------------------------------------------------------------------------------------
 DARK_LEVEL, BLACK_LEVEL = 30.0, 8.0  # limits (of 255) for the brightest pixels
-WHITE_LEVEL = 248.0
+BRIGHTEST_SHARE = 0.98  # share of the pixels that are not brighter than the brightest that count
+WHITE_LEVEL = 248
 BLINDED_SHARE = 0.6  # share of the picture that is white
 BLINDED_MORE = 0.35  # share that has become white, for smaller parts of the picture
 LIGHT_HOLD_S = 3.0
@@ -60,6 +61,9 @@ COVERED_HOLD_S, BLURRED_HOLD_S, TURNED_HOLD_S = 3.0, 9.0, 12.0
 CLEAR_S = 1.5
 ADOPT_S = 1800.0  # time after which a changed view is taken as the camera's new one
 
+LOGARITHMS = np.log(np.arange(256, dtype=np.float32) + 8)  # of a pixel's brightness
+
+Grey = NDArray[np.uint8]  # (H, W)
 Hashes = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
@@ -213,10 +217,11 @@ class _Light:
         self._dark, self._blinded = _Hold(LIGHT_HOLD_S), _Hold(LIGHT_HOLD_S)
         self._usual_white = 0.0
 
-    def look(self, small: Floats, elapsed_s: float, view: _View) -> Blindness | None:
+    def look(self, small: Grey, elapsed_s: float, view: _View) -> Blindness | None:
         """Return what is wrong with the light of one more picture."""
-        brightest = float(np.percentile(small, 98))
-        white = float((small >= WHITE_LEVEL).mean())
+        shares = cv2.calcHist([small], [0], None, [256], [0, 256]).ravel().cumsum() / small.size
+        brightest = int(np.searchsorted(shares, BRIGHTEST_SHARE))
+        white = 1 - float(shares[WHITE_LEVEL - 1])
         is_blinded = white >= BLINDED_SHARE or white >= max(BLINDED_MORE, self._usual_white + BLINDED_MORE)
         if not is_blinded:
             self._usual_white += (white - self._usual_white) * elapsed_s / BACKGROUND_S
@@ -281,9 +286,9 @@ class _View:
     _blurred: _Hold = field(default_factory=lambda: _Hold(BLURRED_HOLD_S))
     _turned: _Hold = field(default_factory=lambda: _Hold(TURNED_HOLD_S))
 
-    def look(self, small: Floats, elapsed_s: float, may_learn: bool) -> Blindness | None:
+    def look(self, small: Grey, elapsed_s: float, may_learn: bool) -> Blindness | None:
         """Return what is wrong with the view after one more picture. Set `may_learn` if nothing else is."""
-        logarithm = np.log(small + 8.0)
+        logarithm = np.asarray(cv2.LUT(small, LOGARITHMS), np.float32)
         self._sum = logarithm if self._sum is None else self._sum + logarithm
         self._count += 1
         self._due_s += elapsed_s
@@ -292,12 +297,12 @@ class _View:
             self._sum, self._count, self._due_s = None, 0, 0.0
         return self._found
 
-    def differs(self, small: Floats) -> bool:
+    def differs(self, small: Grey) -> bool:
         """Return whether even a dark picture has another coarse structure than the learnt one."""
         if self._known is None or self._learnt_s < LEARN_S or self._known.coarse.std() < LEAST_CONTRAST:
             return False
-        coarse = cv2.resize(np.log(small + 8.0), (16, 12), interpolation=cv2.INTER_AREA)
-        return float(_correlation(self._known.coarse.ravel(), np.asarray(coarse).ravel())) < 0.3
+        coarse = cv2.resize(cv2.LUT(small, LOGARITHMS), (16, 12), interpolation=cv2.INTER_AREA)
+        return float(_correlation(self._known.coarse.ravel(), np.asarray(coarse, np.float32).ravel())) < 0.3
 
     def _compare(self, now: _Scene, elapsed_s: float, may_learn: bool) -> None:
         if self._known is None:
@@ -347,13 +352,13 @@ class _View:
         return bool(self._before[0].shows(now)[detailed].mean() >= STILL_SHARE)
 
 
-def _small(image: Image) -> Floats:
+def _small(image: Image) -> Grey:
     """Return the brightness (H, W) of a picture, at most `LOOK_WIDTH` wide, with noise averaged out."""
     step = max(1, image.shape[1] // (2 * LOOK_WIDTH))
     grey = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
     scale = min(1.0, LOOK_WIDTH / grey.shape[1])
     size = max(16, round(grey.shape[1] * scale)), max(16, round(grey.shape[0] * scale))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _cells(picture: Floats) -> Floats:

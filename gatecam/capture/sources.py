@@ -208,10 +208,13 @@ def _decoded(
     The pixel ratio of JPEG pictures is ignored, as in browsers, because it is often wrong.
     """
     found = []
+    stands_alone = decoder.name == "mjpeg"  # no later picture needs one that is left out
+    if stands_alone and cap.leaves_out(time_s):
+        return [Shot(time_s, None, is_left_out=True)]
     try:
         for picture in decoder.decode(packet):
-            ratio = None if decoder.name == "mjpeg" else decoder.sample_aspect_ratio
-            if cap.leaves_out(time_s):
+            ratio = None if stands_alone else decoder.sample_aspect_ratio
+            if not stands_alone and cap.leaves_out(time_s):
                 found.append(Shot(time_s, None, is_left_out=True))
             else:
                 found.append(Shot(time_s, square_rgb(picture, ratio, MAX_PIXELS, converter)))

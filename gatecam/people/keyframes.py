@@ -206,7 +206,10 @@ def has_changed(before: Floats, now: Floats, free: Cells, least_cells: int) -> b
     if not free.any():
         return False
     difference = now - before
-    change = np.abs(difference - np.median(difference[free]))
+    compared = difference[free]
+    if compared.max() - compared.min() <= LEAST_CHANGE:
+        return False  # no cell can differ more than that from the median, which takes longer to find
+    change = np.abs(difference - np.median(compared))
     noise = SIGMA_PER_MEDIAN * float(np.median(change[free]))
     bar = min(max(NOISE_SIGMAS * noise, LEAST_CHANGE), SURE_CHANGE)
     changed = ((change > bar) & free).view(np.uint8)

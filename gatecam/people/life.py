@@ -253,7 +253,7 @@ def _likeness(a: Floats, b: Floats) -> float:
 def _scene(image: Image) -> Floats:
     """Return the mean green values of a small picture of the scene, (SCENE_ROWS, SCENE_COLUMNS)."""
     step = max(1, image.shape[1] // (4 * SCENE_COLUMNS))
-    green = cv2.extractChannel(image[::step, ::step], 1)
+    green = np.ascontiguousarray(image[::step, ::step, 1])
     small = cv2.resize(green, (SCENE_COLUMNS, SCENE_ROWS), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.video.reformatter import VideoReformatter
 
 from gatecam.capture import sources
 from gatecam.capture.reading import Method, SourceSettings
@@ -206,3 +209,23 @@ def test_a_stream_has_pictures_left_out_too():
         found = list(itertools.islice(shots(settings, 1.0, Method.DEMUXED), 30))
     assert sum(shot.image is not None for shot in found) <= 12
     assert sum(shot.is_left_out for shot in found) >= 18
+
+
+@pytest.mark.parametrize("name", ["mjpeg", "h264"])
+def test_jpegs_that_are_left_out_are_not_even_decoded(name):
+    """Other pictures need those before them."""
+
+    class Decoder:
+        times = 0
+        sample_aspect_ratio = None
+
+        def decode(self, packet):
+            self.times += 1
+            return [av.VideoFrame(16, 16, "rgb24")]
+
+    decoder, cap, converter = Decoder(), sources._Cap(8.0), VideoReformatter()
+    decoder.name = name
+    found = [sources._decoded(Packet(b"-"), decoder, converter, cap, i / 32)[0] for i in range(32)]
+    left_out = sum(shot.is_left_out for shot in found)
+    assert 22 <= left_out <= 24
+    assert decoder.times == (32 - left_out if name == "mjpeg" else 32)
