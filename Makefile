@@ -89,7 +89,7 @@ ifeq ($(PROFILE),cpu)
 	@$(BIN)/python -m pip install -qqq $(CPU_PAIR) || { echo "The package index has no builds for CPUs of both torch and"; \
 		echo "torchvision, so torch comes with CUDA's libraries. For a small install, run 'make clean', then add TORCH_INDEX=ADDRESS."; }
 endif
-	$(BIN)/python -m pip install --editable '.[train,openvino,web,metrics,postgres,mqtt,chat,onvif,dev]'
+	$(BIN)/python -m pip install --editable '.[train,openvino,web,metrics,postgres,mqtt,chat,onvif,ray,dev]'
 	@$(BIN)/python -c 'import cv2' || { echo "OpenCV does not load: on Debian and Ubuntu, apt-get install libgl1 libglib2.0-0"; exit 1; }
 	@touch $@
 

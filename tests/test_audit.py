@@ -16,6 +16,9 @@ from tests import audit
 
 # The latest version with a known hole below each floor's first safe one, as of November 2026.
 HOLES = {
+    "duckdb": ("1.0.0", "CVE-2024-41672"),
+    "pyarrow": ("14.0.0", "CVE-2023-47248"),
+    "ray": ("2.51.2", "CVE-2025-62593"),
     "certifi": ("2023.7.22", "CVE-2024-39689"),
     "fastapi": ("0.109.0", "CVE-2024-24762"),
     "filelock": ("3.20.2", "CVE-2026-22701"),

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "gatecam"
 # From top to bottom. Each string is one room; rooms on one level do not import each other.
 LEVELS = [
     ["cli __main__"],
-    ["bench"],
+    ["bench", "archive"],
     ["app"],
     ["training", "web"],
     ["live", "fleet"],

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import av
 import numpy as np
@@ -55,6 +56,7 @@ class VideoFile:
         self.fps = DEFAULT_FPS
         self.expected_frames: int | None = None
         self._losses = Losses()
+        self._clock: Clock = MendingClock()
         # a prefetching thread may still decode while the caller closes after an error
         self._lock = threading.Lock()
         self._container: InputContainer | None = None
@@ -110,13 +112,16 @@ class VideoFile:
         stream.codec_context.thread_count = usable_cores()  # FFmpeg ignores a container's quota
         self.fps = _rate(stream)
         self.expected_frames = _expected_frames(self._container, stream, self.fps)
-        format_name = self._container.format.name
+        self._begin_losses(self._container, stream)
+        return stream
+
+    def _begin_losses(self, container: InputContainer, stream: VideoStream) -> None:
+        format_name = container.format.name
         self._losses = Losses(
             expected_frames=self.expected_frames if _states_length(stream, format_name) else None,
             cut_off=is_cut_off(self.path, format_name),
             gapless=format_name.startswith("matroska"),
         )
-        return stream
 
     def _opened_on_gpu(self) -> InputContainer | None:
         """Return the file opened for NVIDIA's decoder, or None if that is not wanted or not possible."""
@@ -146,11 +151,11 @@ class VideoFile:
                 self._container = None
 
     def _frames(self, stream: VideoStream) -> Iterator[Frame]:
-        clock = _Clock(1 / self.fps)
+        self._clock.period_s = 1 / self.fps
         converter = VideoReformatter()
         for index, picture in enumerate(self._pictures(stream)):
             pts_s = None if picture.pts is None else float(picture.pts * _time_base(picture, stream))
-            time_s = clock.tell(pts_s)
+            time_s = self._clock.tell(pts_s)
             self._losses.note_picture(time_s, picture.is_corrupt)
             image = square_rgb(picture, stream.sample_aspect_ratio, MAX_PIXELS, converter)
             yield Frame(self.camera, index, time_s, _upright(image, picture))
@@ -190,17 +195,27 @@ class VideoFile:
             return []
 
 
-class _Clock:
+class Clock(Protocol):
     """Turns presentation times into seconds that start at 0 and always grow."""
 
-    def __init__(self, period_s: float) -> None:
-        self._period_s = period_s
+    period_s: float
+
+    def tell(self, pts_s: float | None) -> float:
+        """Return the time of the next frame from its presentation time, which is None if it is unknown."""
+        ...
+
+
+class MendingClock:
+    """Keeps the time growing in every file: it fills in missing times and repairs those that go back."""
+
+    def __init__(self) -> None:
+        self.period_s = 1 / DEFAULT_FPS
         self._origin_s: float | None = None
         self._last_s: float | None = None
 
     def tell(self, pts_s: float | None) -> float:
         """Return the time of the next frame from its presentation time, or else from the frame rate."""
-        due_s = 0.0 if self._last_s is None else self._last_s + self._period_s
+        due_s = 0.0 if self._last_s is None else self._last_s + self.period_s
         time_s = due_s
         if pts_s is not None:
             if self._origin_s is None:

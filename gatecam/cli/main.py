@@ -22,7 +22,8 @@ from gatecam.runtime.logs import say, set_up
 
 # In the order of `--help`. Each is a module of this package, with a function of the same name or an `app`.
 NAMES = (
-    *("setup", "run", "token", "status", "events", "fleet", "report", "privacy", "replay", "predict"),
+    *("setup", "run", "token", "status", "events", "fleet", "report", "privacy"),
+    *("replay", "archive", "predict"),
     *("train", "train-detector", "weights", "evaluate", "evaluate-detector", "evaluate-events", "doctor"),
     *("user", "kiosk", "data", "config", "bench"),
 )

@@ -3,7 +3,7 @@
 Searching a few boxes costs a fraction of searching the whole picture. `KeyFrames.plan` makes a frame a key
 frame, which is searched whole, if one of these is true:
   1. There is no previous frame, or it has another size, or it is too old.
-  2. The last key frame was `detect_every` frames ago.
+  2. The last key frame was `detect_every` frames ago, or ten seconds of the clock are over.
   3. Outside the tracked people, a patch large enough for a face has changed since the last key frame. People
      whose face has been gone for a moment are not counted as tracked.
 Otherwise only the boxes that the tracker expects are searched. In an empty scene there are none.
@@ -31,6 +31,9 @@ Cells = NDArray[np.bool_]  # (rows, columns)
 
 GAP_S = 0.4  # between two frames, someone who walks moves by two face widths in this time
 COASTS_S = 0.3  # a track without a face for longer hides no motion, because somebody else may come there
+# The first frame of each period of this length is a key frame. So two replays of one video that began at
+# different frames soon choose the same key frames (docs/adr/0028-archives-in-parts.md).
+ANCHOR_S = 10.0
 MOTION_PAUSE_S = 0.09  # after a key frame motion is ignored this long: three frames at 30 frames/s
 
 # The grid's cells are half as wide as the smallest face. Sensor noise averages out, and a face fills four.
@@ -115,13 +118,18 @@ class KeyFrames:
         before, key = self._view, self._key
         if before is None or key is None or key.grid != view.grid or view.time_s - before.time_s > GAP_S:
             return Searched.START
-        if self._since_key >= self._config.detect_every:
+        if self._since_key >= self._config.detect_every or is_anchor(before.time_s, view.time_s):
             return Searched.INTERVAL
         if view.time_s - key.time_s >= MOTION_PAUSE_S:
             covered = self._key_covered | view.grid.covered(_boxes(view.expected))
             if has_changed(key.cells, view.cells, ~covered, view.grid.least_cells):
                 return Searched.MOTION
         return None
+
+
+def is_anchor(before_s: float, time_s: float) -> bool:
+    """Check whether a new period of `ANCHOR_S` has begun between two frames."""
+    return time_s // ANCHOR_S != before_s // ANCHOR_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,8 @@ class Life:
                 self._alive.add(track.id)
             elif track.id not in self._alive and track.faces:
                 self._watch(image, track, time_s)
-        if not self._scenes or time_s - self._scenes[-1][0] >= SCENE_S:
+        # The clock's quarter seconds, so that replays that began at different frames keep the same scenes
+        if not self._scenes or time_s // SCENE_S != self._scenes[-1][0] // SCENE_S:
             self._scenes.append((time_s, _scene(image)))
         kept = [place for place in self._pictures if time_s - place.seen_s <= FORGET_S]
         self._pictures = kept[-MOST_PLACES:]

@@ -44,7 +44,7 @@ class Pipeline:
         ignore: Regions = (),
     ) -> None:
         self._analyzer, self.tracker, self.policy, self.planner = analyzer, tracker, policy, planner
-        self._life, self._addressee = Life(), Addressee()
+        self.life, self._addressee = Life(), Addressee()
         self.ignore = ignore
         self._telemetry = telemetry or Telemetry()
         self._batch = batch
@@ -76,8 +76,8 @@ class Pipeline:
         """Update the tracks with a frame's faces, decide its events and choose whom to speak to."""
         with self._telemetry.stage("track"):
             wanted = [face for face in faces if not is_in_any(face.detection.box, self.ignore, frame.image)]
-            tracks = self._life.mark(frame.image, self.tracker.update(wanted, frame.time_s), frame.time_s)
-            self.tracker.note_pictures(self._life.pictures)
+            tracks = self.life.mark(frame.image, self.tracker.update(wanted, frame.time_s), frame.time_s)
+            self.tracker.note_pictures(self.life.pictures)
             events = tuple(self.policy.decide(tracks, frame.time_s, frame.index))
             addressed = self._addressee.of(tracks)
         return Step(frame, tuple(faces), tracks, events, addressed)

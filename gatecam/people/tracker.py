@@ -15,6 +15,7 @@ All times are those of the frames. So results do not depend on the frame rate, a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Sequence
 
@@ -253,7 +254,9 @@ class FaceTracker:
         self._time_s = -math.inf
 
     def update(self, faces: Sequence[Face], time_s: float) -> list[Track]:
-        """Add the faces of a frame and return the confirmed tracks, sorted by id. Ids count up from 1.
+        """Add the faces of a frame and return the confirmed tracks, sorted by id.
+
+        Ids count up from 1, or from the number that `count_from` set.
 
         A track without a face in this frame coasts: its `faces` are empty, its box is predicted and
         `missing_s` is above 0.
@@ -268,6 +271,10 @@ class FaceTracker:
         self._count_new()
         counted = sorted((p for p in self._people if p.id), key=lambda person: person.id)
         return [person.snapshot(time_s) for person in counted]
+
+    def count_from(self, number: int) -> None:
+        """Give the next track an id above `number`, unless ids are higher already."""
+        self._last_id = max(self._last_id, number)
 
     def apply(self, config: TrackerConfig) -> None:
         """Apply new settings without losing a track."""
@@ -337,13 +344,20 @@ class FaceTracker:
             if not person.id and person.is_sure(self._config.min_hits):
                 self._last_id += 1
                 person.id = self._last_id
+                taken = {other.turn for other in self._people}
+                person.turn = next(turn for turn in itertools.count(1) if turn not in taken)
 
 
 class _Person:
-    """Holds the state of one track. `id` is 0 until it is confirmed. `face` is this frame's face or None."""
+    """Holds the state of one track. `id` is 0 until it is confirmed. `face` is this frame's face or None.
+
+    `turn` is the smallest number from 1 on that no other confirmed track had. Unlike the id, it does not
+    depend on how many people came before.
+    """
 
     def __init__(self, face: Face, time_s: float, config: TrackerConfig) -> None:
         self.id = 0
+        self.turn = 0
         self.is_picture = False
         self.face: Face | None = face
         self.box = face.detection.box  # of the last face
@@ -443,7 +457,7 @@ class _Person:
         The intervals of different people are shifted, so that people who came together are not all classified
         in the same frame.
         """
-        return math.floor((time_s - self._first_s) / SURE_S - self.id * APART)
+        return math.floor((time_s - self._first_s) / SURE_S - self.turn * APART)
 
     def _learn_velocity(self, box: Box, time_s: float) -> None:
         elapsed_s = time_s - self.seen_s

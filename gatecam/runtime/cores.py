@@ -14,6 +14,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 STAT = Path("/proc/stat")
 USE_PERIOD_S = 5.0
+_most: int | None = None  # how many cores this process was told to use, if it was
 
 
 def set_openmp() -> None:
@@ -42,10 +43,18 @@ def openmp_threads() -> int:
     return int(given) if given.isdecimal() and int(given) > 0 else usable_cores()
 
 
+def use_cores(number: int) -> None:
+    """Let this process keep only this many cores busy. Call it before `set_threads`."""
+    global _most
+    _most = number
+    os.environ["OMP_NUM_THREADS"] = str(number)
+
+
 def usable_cores() -> int:
     """Return how many cores this process can keep busy, at least one."""
     quota = granted_cores()
-    return allowed_cores() if quota is None else max(1, min(allowed_cores(), round(quota)))
+    cores = allowed_cores() if _most is None else min(_most, allowed_cores())
+    return cores if quota is None else max(1, min(cores, round(quota)))
 
 
 def allowed_cores() -> int:

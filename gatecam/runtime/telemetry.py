@@ -46,6 +46,10 @@ class Telemetry:
         self._sums_s: defaultdict[str, float] = defaultdict(float)
         self._counts: Counter[str] = Counter()
 
+    def __reduce__(self) -> tuple[type[Telemetry], tuple[()]]:
+        """Let a copy, as in another process, begin empty. A lock cannot be copied."""
+        return Telemetry, ()
+
     @contextmanager
     def stage(self, name: str, frames: int = 1) -> Iterator[None]:
         """Time the enclosed work as one stage. Each of its `frames` frames gets an equal share."""

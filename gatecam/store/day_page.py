@@ -60,8 +60,8 @@ def write_day_page(
         title = words["report.title"].format(day=day, camera=camera or words["report.all_cameras"])
         page = Page(title)
         page.text(summary(total(hours), words))
-        _add_chart(page, words["report.hours"], hours_chart(hours, words))
-        _add_chart(page, words["report.days"].format(days=DAYS), days_chart(days, words))
+        add_chart(page, words["report.hours"], hours_chart(hours, words))
+        add_chart(page, words["report.days"].format(days=DAYS), days_chart(days, words))
         _add_outages(page, found, datetime.fromtimestamp(start_ms / 1000).astimezone(), words)
         _add_totals(page, totals, words)
         pages[language] = name, page
@@ -113,7 +113,8 @@ def days_chart(days: Sequence[tuple[date, Arrivals]], words: Mapping[str, str]) 
     return Chart(share_bars(labels, shares, GREEN, words["report.days_title"]), header, rows)
 
 
-def _add_chart(page: Page, heading: str, chart: Chart) -> None:
+def add_chart(page: Page, heading: str, chart: Chart) -> None:
+    """Add a chart with its heading and its table."""
     page.heading(heading)
     page.svg(chart.svg)
     if chart.rows:

@@ -62,6 +62,7 @@ def test_the_help_of_a_setting_is_that_of_the_schema():
 
 def test_no_text_is_left_that_no_page_uses():
     places = [*(PACKAGE / "web").rglob("*.*"), PACKAGE / "store" / "day_page.py"]
+    places += [PACKAGE / "archive" / "page.py"]
     made = {f"audit.{act}" for act in Act}
     made |= {f"{wait}_{unit}" for wait in ("login.wait", "login.pause") for unit in ("s", "min")}
     orders = re.findall(r"^  (\w+): ", (PACKAGE / "web" / "static" / "fleet.js").read_text(), re.MULTILINE)

@@ -1,0 +1,235 @@
+"""Run workers on a Ray cluster, or on this machine by a Ray of its own that nobody else can reach."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from gatecam.archive.parts import Outcome, Part
+from gatecam.archive.worker import Load, Loaded, Lost, Worker, load_networks, settings_hash
+from gatecam.errors import DeviceError, MissingExtraError, ServiceError
+from gatecam.runtime.cores import usable_cores
+from gatecam.settings.schema import Config
+
+OBJECTS_BYTES = 200 * 2**20  # of shared memory for what tasks pass to each other, some 5 MB each
+START_LIMIT_MS = 180_000  # a busy machine starts Ray slowly
+SHARE_LIMIT_S = 0.5
+MOST_LOSSES = 5  # of one worker in a row
+# A Ray on this machine: it sends nothing to its maker, listens on 127.0.0.1 alone, and wants a token.
+_ALONE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_agent_register_timeout_ms": str(START_LIMIT_MS),
+}
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+
+
+@dataclass(slots=True, eq=False)
+class _Seat:
+    """Holds an actor, and what it works on, if it does."""
+
+    actor: Any
+    part: Part | None = None
+    task: Any = None  # of the part, or of loading
+    losses: int = 0  # in a row
+
+
+class Cluster:
+    """A number of workers on a Ray cluster. Each works on one part at a time.
+
+    A worker that is lost starts again, wherever the cluster has room for it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        address: str | None = None,
+        workers: int | None = None,
+        gpu_workers: int | None = None,
+        load: Load = load_networks,
+    ) -> None:
+        """Keep the settings, and import Ray.
+
+        Args:
+            config: the settings of the analysis.
+            address: of a running cluster. None starts Ray on this machine.
+            workers: how many workers compute on one core each. None is one for each core.
+            gpu_workers: how many workers compute on one GPU each. None is one for each GPU.
+            load: builds the analyzer in each worker.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+        """
+        os.environ.update(_QUIET)
+        self._config, self._address, self._load = config, address, load
+        self._wanted = workers, gpu_workers
+        self._seats: list[_Seat] = []
+        self._stack = ExitStack()
+        self.notes: list[str] = []  # what the workers compute with
+        if address is None:
+            os.environ.update(_ALONE)  # Ray reads the first of them when it is imported
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtraError("Analyzing archives", "ray") from error
+        self._ray: Any = ray
+
+    def __enter__(self) -> Cluster:
+        """Start or reach the cluster, start the workers, and wait until one has loaded the networks.
+
+        Raises:
+            GatecamError: the cluster cannot be reached, or a worker cannot load the networks.
+        """
+        try:
+            self._connect()
+            self._start_workers()
+            return self
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _connect(self) -> None:
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+        if self._address is None:
+            folder = self._stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="gatecam-", ignore_cleanup_errors=True)
+            )
+            options |= {
+                "num_cpus": self._wanted[0] if self._wanted[0] is not None else usable_cores(),
+                "include_dashboard": False,
+                "object_store_memory": OBJECTS_BYTES,
+                "_node_ip_address": "127.0.0.1",
+                "_temp_dir": folder,
+            }
+        try:
+            self._stack.callback(self._ray.shutdown)
+            self._ray.init(address=self._address or "local", **options)
+        except Exception as error:  # Ray raises many kinds, also bare ones
+            where = "on this machine" if self._address is None else f"at {self._address}"
+            raise ServiceError(
+                f"Ray {where} cannot be used ({_first_line(error)}): check the address, and that every "
+                "machine has the same Ray and gatecam."
+            ) from error
+
+    def _start_workers(self) -> None:
+        there = self._ray.cluster_resources()
+        workers, gpus = self._wanted
+        gpus = int(there.get("GPU", 0)) if gpus is None else gpus
+        workers = max(0 if gpus else 1, int(there.get("CPU", 0)) - gpus) if workers is None else workers
+        if gpus > there.get("GPU", 0) or workers + gpus > there.get("CPU", 0):
+            raise DeviceError(
+                f"the cluster has {there.get('CPU', 0):.0f} cores and {there.get('GPU', 0):.0f} GPUs, too "
+                f"few for {workers} workers and {gpus} on a GPU; change --workers or --gpu-workers."
+            )
+        kinds = [{"num_cpus": 1}] * workers + [{"num_cpus": 1, "num_gpus": 1}] * gpus
+        remote: Any = self._ray.remote(Worker)
+        actors = [
+            remote.options(max_restarts=-1, max_concurrency=2, **kind).remote(self._config, 1, self._load)
+            for kind in kinds
+        ]
+        self._seats = [_Seat(actor, task=actor.load.remote()) for actor in actors]
+        first, _ = self._ray.wait([seat.task for seat in self._seats])
+        self._note(self._ray.get(first[0]))
+
+    @property
+    def has_gpus(self) -> bool:
+        """Return whether a worker may compute on a GPU."""
+        return self._wanted[1] != 0 and self._ray.cluster_resources().get("GPU", 0) > 0
+
+    @property
+    def size(self) -> int:
+        """Return how many workers there are."""
+        return len(self._seats)
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether a worker waits for a part."""
+        return any(seat.task is None for seat in self._seats)
+
+    def submit(self, part: Part) -> None:
+        """Give a part to a worker that is free."""
+        seat = next(seat for seat in self._seats if seat.task is None)
+        seat.part, seat.task = part, seat.actor.analyze.remote(part)
+
+    def finished(self, timeout_s: float) -> list[tuple[Part, Outcome | Lost, str]]:
+        """Wait for parts that are done, and return each with its outcome and the device that computed it.
+
+        Raises:
+            GatecamError: a worker cannot load the networks, or the cluster is gone.
+        """
+        busy = {seat.task: seat for seat in self._seats if seat.task is not None}
+        done, _ = self._ray.wait(list(busy), num_returns=len(busy), timeout=0)
+        if not done and busy:
+            done, _ = self._ray.wait(list(busy), timeout=timeout_s)
+        found: list[tuple[Part, Outcome | Lost, str]] = []
+        for task in done:
+            seat = busy[task]
+            part, seat.part, seat.task = seat.part, None, None
+            result, device = self._result(task)
+            seat.losses = seat.losses + 1 if isinstance(result, Lost) else 0
+            if isinstance(result, Lost) and seat.losses > MOST_LOSSES:
+                raise ServiceError(
+                    f"workers end again and again ({result.reason}); check their memory and Ray's logs."
+                )
+            if isinstance(result, Lost):
+                seat.task = seat.actor.load.remote()  # free again when it has restarted
+            if isinstance(result, Loaded):
+                self._note(result)
+            elif part is not None:
+                found.append((part, result, device))
+        return found
+
+    def _result(self, task: Any) -> tuple[Outcome | Lost | Loaded, str]:
+        try:
+            result = self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:  # a part that gatecam cannot analyze ends alone
+            return Outcome(error=f"could not be analyzed ({_first_line(error.cause)}); report this."), ""
+        except self._ray.exceptions.RaySystemError as error:
+            raise ServiceError(f"the Ray cluster is gone ({_first_line(error)}); start it again.") from error
+        except self._ray.exceptions.RayError as error:
+            return Lost(_first_line(error)), ""
+        return result if isinstance(result, tuple) else (result, "")
+
+    def _note(self, loaded: Loaded) -> None:
+        if loaded.error is not None:
+            raise DeviceError(loaded.error)
+        if loaded.settings != settings_hash(self._config):
+            raise DeviceError(
+                "a worker has another version of gatecam or other weights; install the same on every machine."
+            )
+        note = f"{loaded.device}: {loaded.reason}"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def shares(self) -> dict[Part, float]:
+        """Return the share that is done of each part that workers are on, as far as they answer at once."""
+        asked = {seat.actor.share.remote(): seat.part for seat in self._seats if seat.part is not None}
+        done, _ = (
+            self._ray.wait(list(asked), num_returns=len(asked), timeout=SHARE_LIMIT_S) if asked else ([], 0)
+        )
+        shares = {}
+        for task in done:
+            try:
+                shares[asked[task]] = self._ray.get(task)
+            except self._ray.exceptions.RayError:
+                continue  # the worker is lost, as `finished` finds out
+        return shares
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__

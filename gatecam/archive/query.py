@@ -1,0 +1,65 @@
+"""Ask the tables of an archive questions in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatecam.errors import ConfigError, MissingExtraError, OutputError
+
+if TYPE_CHECKING:
+    import duckdb
+
+NAMES = ("events", "people", "totals", "files")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Holds the names of the columns and the rows of an answer."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+
+def ask(folder: Path, sql: str) -> Answer:
+    """Return what a query finds in the tables `events`, `people`, `totals` and `files` of an archive.
+
+    Rows of recordings that are not finished are left out. The query can read this folder and nothing else,
+    and it can write nothing. Times are in UTC.
+
+    Raises:
+        ConfigError: the query is wrong.
+        OutputError: there is no archive in the folder.
+    """
+    try:
+        import duckdb
+    except ImportError as error:
+        raise MissingExtraError("Asking an archive", "ray") from error
+    if not any((folder / "files").glob("*.parquet")):
+        raise OutputError(
+            f"{folder}: there is no archive yet; make one with `gatecam archive SOURCES --out DIR`."
+        )
+    with duckdb.connect() as connection:
+        _open(connection, folder)
+        try:
+            found = connection.execute(sql)
+            return Answer(tuple(column[0] for column in found.description or ()), found.fetchall())
+        except duckdb.Error as error:
+            raise ConfigError(
+                f"--query: {str(error).splitlines()[0]}; docs/archive.md shows examples"
+            ) from error
+
+
+def _open(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Show the tables to a connection, and close everything else to it."""
+    quoted = str(folder.resolve()).replace("'", "''")
+    connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;")
+    for name in reversed(NAMES):  # the row in `files` is written last, so it stands for all
+        only = "" if name == "files" else " WHERE recording IN (SELECT recording FROM files)"
+        connection.execute(
+            f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quoted}/{name}/[0-9a-f]*.parquet'){only}"
+        )
+    connection.execute(f"SET allowed_directories = ['{quoted}'];")
+    connection.execute("SET enable_external_access = false; SET lock_configuration = true;")

@@ -1,0 +1,162 @@
+"""Analyze all recordings of an archive with a number of workers, and keep every finished one."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatecam.archive.assembly import Assembly
+from gatecam.archive.parts import Outcome, Part
+from gatecam.archive.sources import Source
+from gatecam.archive.tables import FAILED, PARTLY, Row, Tables
+from gatecam.archive.worker import Lost
+from gatecam.capture.part import Cut, find_cuts
+from gatecam.capture.video import VideoFile
+from gatecam.errors import SourceError
+
+MOST_TRIES = 3  # workers that are lost with a part, before the recording is given up
+LEAST_PART_S = 300.0
+LARGE = 1.5  # a recording is cut if it has this many times the bytes that each worker gets
+POLL_S = 1.0
+
+
+class Workers(Protocol):
+    """Analyzes parts at the same time, as `cluster.Cluster` does."""
+
+    @property
+    def size(self) -> int:
+        """Return how many workers there are."""
+        ...
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether a worker waits for a part."""
+        ...
+
+    def submit(self, part: Part) -> None:
+        """Give a part to a worker that is free."""
+        ...
+
+    def finished(self, timeout_s: float) -> list[tuple[Part, Outcome | Lost, str]]:
+        """Wait for parts that are done, and return each with its outcome and the device that computed it."""
+        ...
+
+    def shares(self) -> dict[Part, float]:
+        """Return the share that is done of each part that workers are on."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Holds a recording that is being analyzed."""
+
+    source: Source
+    assembly: Assembly
+    parts: int
+    device: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """Says what was done. `failed` and `partly` are rows of `files`."""
+
+    done: int = 0
+    seconds: float = 0.0
+    failed: list[Row] = field(default_factory=list)
+    partly: list[Row] = field(default_factory=list)
+
+
+class Archive:
+    """Analyzes recordings, each worker one part at a time, and writes each recording when it is done.
+
+    Only as many parts wait as the workers need, so memory does not grow with the archive. What is not
+    finished at a stop is analyzed again by the next run.
+    """
+
+    def __init__(self, sources: Sequence[Source], tables: Tables, workers: Workers, may_cut: bool) -> None:
+        self._sources, self._tables, self._workers = deque(sources), tables, workers
+        self._waiting: deque[Part] = deque()
+        self._jobs: dict[Part, _Job] = {}
+        self._tries: Counter[Part] = Counter()
+        self._bytes = sum(source.bytes for source in sources)
+        self._share_bytes = self._bytes / workers.size if may_cut and workers.size > 1 else float("inf")
+        self._done_bytes = 0
+        self.report = Report()
+
+    def run(self, tick: Callable[[float, str], None]) -> Report:
+        """Analyze everything. `tick` is called with the bytes that are done and the number of files.
+
+        Raises:
+            OutputError: a table cannot be written. What is finished stays.
+        """
+        while self._sources or self._jobs:
+            while self._workers.is_free and (self._waiting or self._sources):
+                if not self._waiting:
+                    self._begin(self._sources.popleft())
+                    continue
+                self._workers.submit(self._waiting.popleft())
+            for part, outcome, device in self._workers.finished(POLL_S):
+                self._note(part, outcome, device)
+            shares = self._workers.shares()
+            running = sum(
+                share * self._jobs[part].source.bytes / self._jobs[part].parts
+                for part, share in shares.items()
+                if part in self._jobs and part.memory is None
+            )
+            files = self.report.done + len(self.report.failed)
+            tick(self._done_bytes + running, f"{files} files done")
+        return self.report
+
+    def _begin(self, source: Source) -> None:
+        cuts = self._cuts(source)
+        assembly = Assembly(source.path, source.camera, cuts)
+        self._wait_for(_Job(source, assembly, len(cuts) + 1), assembly.begin())
+
+    def _wait_for(self, job: _Job, parts: Sequence[Part]) -> None:
+        self._waiting.extendleft(reversed(parts))
+        self._jobs.update(dict.fromkeys(parts, job))
+
+    def _cuts(self, source: Source) -> list[Cut]:
+        """Return where to cut a recording that is so long that other workers would wait for it."""
+        if source.bytes <= LARGE * self._share_bytes:
+            return []
+        try:
+            video = VideoFile(source.path)
+            with video:
+                seconds = (video.expected_frames or 0) / video.fps
+            parts = min(round(source.bytes / self._share_bytes), int(seconds / LEAST_PART_S))
+            return find_cuts(source.path, [seconds * part / parts for part in range(1, parts)])
+        except SourceError:  # the worker tells the reason
+            return []
+
+    def _note(self, part: Part, outcome: Outcome | Lost, device: str) -> None:
+        job = self._jobs[part]
+        if job.assembly.result is not None:  # a part that is needed no longer
+            del self._jobs[part]
+            return
+        if isinstance(outcome, Lost):
+            self._tries[part] += 1
+            if self._tries[part] < MOST_TRIES:
+                self._waiting.appendleft(part)
+                return
+            outcome = Outcome(error=f"{MOST_TRIES} workers ended while they analyzed it ({outcome.reason}).")
+        del self._jobs[part]
+        self._tries.pop(part, None)
+        job.device = device or job.device
+        self._wait_for(job, job.assembly.add(part, outcome))
+        if job.assembly.result is not None:
+            self._finish(job)
+
+    def _finish(self, job: _Job) -> None:
+        assert job.assembly.result is not None
+        row = self._tables.write(job.source, job.assembly.result, job.device)
+        self._done_bytes += job.source.bytes
+        if row["state"] == FAILED:
+            self.report.failed.append(row)
+            return
+        self.report.done += 1
+        self.report.seconds += row["seconds"]
+        if row["state"] == PARTLY:
+            self.report.partly.append(row)

@@ -1,0 +1,112 @@
+"""Find the recordings of an archive, and read from their names which camera made them and when."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from gatecam.capture.containers import ANY_METADATA, FILM_FORMATS
+from gatecam.errors import SourceError
+
+_NAMES = "3gp asf avi dav flv h264 h265 hevc m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv"
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
+LISTS = frozenset((".txt", ".lst", ".list"))
+# Such as 2026-11-24T08-00-00, 20261124_080000, 20261124080000 or 2026-11-24 08.00
+_TIME = re.compile(
+    r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d)(Z?)"
+)
+_SEPARATORS = " -_.,()[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Describes one recording. `started` is when it began, in UTC, or None if that is not known."""
+
+    path: Path
+    camera: str
+    started: datetime | None
+    bytes: int
+    modified_ns: int
+
+
+def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) -> list[Source]:
+    """Return the recordings in folders, of patterns, in lists and by name, each once, sorted by their path.
+
+    Args:
+        given: paths of recordings, folders that are searched with all folders below them, patterns such as
+            `/nas/*/2026-11-*.mp4`, and text files with one of these on each line.
+        camera: the camera of all recordings, or None to read it from their names.
+        zone: the time zone of the times in names. None is the time zone of this machine.
+
+    Raises:
+        SourceError: a path does not exist, or nothing was found.
+    """
+    paths = sorted({path.resolve() for text in given for path in _paths(text)})
+    if not paths:
+        raise SourceError("no recording was found; give files, folders, patterns or a list of them.")
+    return [_source(path, camera, zone) for path in paths]
+
+
+def _paths(text: str) -> Iterable[Path]:
+    path = Path(text)
+    if path.is_dir():
+        return [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
+    if path.suffix.lower() in LISTS and path.is_file():
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        return [one for line in wanted for one in _paths(str(path.parent / line))]
+    if path.exists():
+        return [path]
+    if found := sorted(glob.glob(text, recursive=True)):
+        return [one for name in found for one in _paths(name)]
+    raise SourceError(f"{text}: there is no such file or folder; check the path.")
+
+
+def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source:
+    status = path.stat()
+    named, started = _read_name(path, zone)
+    return Source(path, camera or named, started or _metadata_time(path), status.st_size, status.st_mtime_ns)
+
+
+def _read_name(path: Path, zone: tzinfo | None) -> tuple[str, datetime | None]:
+    """Return the camera and the start that a recording's name tells.
+
+    The camera is what stands before the time in the name, or else the name of the folder. In a name without a
+    time it is the whole name, as in a replay.
+
+    >>> _read_name(Path("/nas/north/20261124_080000.mp4"), UTC)
+    ('north', datetime.datetime(2026, 11, 24, 8, 0, tzinfo=datetime.timezone.utc))
+    """
+    found = _TIME.search(path.stem)
+    if found is None:
+        return path.stem, None
+    parts = [int(part or 0) for part in found.groups()[:6]]
+    try:
+        moment = datetime(*parts, tzinfo=UTC if found[7] else zone)  # type: ignore[arg-type, misc]
+        started = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # only looks like a time
+        return path.stem, None
+    return path.stem[: found.start()].strip(_SEPARATORS) or path.parent.name, started
+
+
+def _metadata_time(path: Path) -> datetime | None:
+    """Return the time that the file itself says it was made, if it says one."""
+    with (
+        suppress(FFmpegError, ValueError, OSError, KeyError),
+        av.open(
+            f"file:{path}",
+            options={"protocol_whitelist": "file", "format_whitelist": FILM_FORMATS},
+            **ANY_METADATA,
+        ) as file,
+    ):
+        moment = datetime.fromisoformat(file.metadata["creation_time"])
+        return moment.astimezone(UTC) if moment.year > 1971 else None  # 1904 and 1970 stand for no time
+    return None

@@ -1,0 +1,95 @@
+"""Analyze parts of recordings in a process of its own, which loads the networks once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecam import __version__
+from gatecam.archive.parts import Outcome, Part, analyze
+from gatecam.errors import GatecamError
+from gatecam.ports import FaceAnalyzer
+from gatecam.runtime.cores import use_cores
+from gatecam.settings.schema import Config
+
+Load = Callable[[Config], FaceAnalyzer]
+USED = {"device", "detector", "classifier", "tracker", "policy", "replay"}
+
+
+def load_networks(config: Config) -> FaceAnalyzer:
+    """Load the networks. It raises the same errors as `app.build_analyzer`."""
+    from gatecam.app import build_analyzer
+    from gatecam.runtime.telemetry import Telemetry
+
+    return build_analyzer(config, Telemetry())
+
+
+def settings_hash(config: Config) -> str:
+    """Return a hash of all that results depend on: settings, weights and the version of gatecam.
+
+    Raises:
+        ModelError: the weights are missing.
+    """
+    from gatecam.vision.weights import find_weights
+
+    hasher = hashlib.sha256(__version__.encode())
+    hasher.update(config.model_dump_json(include=USED).encode())
+    for one in config.watched:
+        hasher.update(f"{one.camera.name} {one.detector.model_dump_json()}".encode())
+    for name in (config.classifier.weights, config.detector.weights):
+        spec = b"stock" if name == "stock" else Path(find_weights(name)).with_suffix(".json").read_bytes()
+        hasher.update(spec)
+    return hasher.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Says what a worker computes with, or why it cannot."""
+
+    device: str = ""
+    reason: str = ""
+    settings: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Says that a worker ended while it analyzed a part, and why."""
+
+    reason: str
+
+
+class Worker:
+    """Analyzes one part at a time. `share` may be asked meanwhile, from another thread."""
+
+    def __init__(self, config: Config, cores: int, load: Load) -> None:
+        self._config, self._cores, self._load = config, cores, load
+        self._analyzer: FaceAnalyzer | None = None
+        self._share = 0.0
+
+    def load(self) -> Loaded:
+        """Load the networks, unless that was done already."""
+        try:
+            use_cores(self._cores)
+            if self._analyzer is None:
+                self._analyzer = self._load(self._config)
+            return Loaded(self._analyzer.device, self._analyzer.reason, settings_hash(self._config))
+        except GatecamError as error:
+            return Loaded(error=str(error))
+
+    def analyze(self, part: Part) -> tuple[Outcome, str]:
+        """Analyze a part, and return the device too, which changes if a GPU fails."""
+        loaded = self.load()  # again after a restart
+        if self._analyzer is None:
+            return Outcome(error=loaded.error), ""
+        self._note(0.0)
+        return analyze(part, self._analyzer, self._config, self._note), self._analyzer.device
+
+    def share(self) -> float:
+        """Return which share of the part is done, 0 to 1."""
+        return self._share
+
+    def _note(self, share: float) -> None:
+        self._share = share

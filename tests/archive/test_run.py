@@ -1,0 +1,165 @@
+"""A run over an archive: what was done stays, what is damaged is listed, and workers change nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from gatecam.archive import run, tables
+from gatecam.archive.page import write_summary
+from gatecam.archive.query import ask
+from gatecam.archive.run import Archive, Report
+from gatecam.archive.sources import find_sources
+from gatecam.archive.tables import Tables
+from gatecam.errors import ConfigError, OutputError
+from tests.archive.conftest import Alone
+
+
+@pytest.fixture
+def archive(recording, tmp_path) -> Path:
+    """Three recordings: two good ones, of which one tells its time, and one that is damaged."""
+    folder = tmp_path / "nas"
+    (folder / "north").mkdir(parents=True)
+    shutil.copy(recording, folder / "north" / "20261124_075945.mkv")
+    shutil.copy(recording, folder / "door.mkv")
+    (folder / "bad.mp4").write_bytes(b"no video")
+    return folder
+
+
+def analyzed(folder: Path, out: Path, workers: Alone | None = None, may_cut: bool = False) -> Report:
+    with Tables(out, "settings") as kept:
+        waiting = [one for one in find_sources([str(folder)], None, None) if not kept.is_done(one)]
+        return Archive(waiting, kept, workers or Alone(), may_cut).run(lambda done, note: None)
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.parquet")}
+
+
+def test_good_recordings_become_tables_and_a_damaged_one_is_listed(archive, tmp_path):
+    report = analyzed(archive, tmp_path / "out")
+    assert (report.done, [Path(row["recording"]).name for row in report.failed]) == (2, ["bad.mp4"])
+    found = ask(tmp_path / "out", "SELECT camera, state, frames, people, events FROM files ORDER BY camera")
+    assert found.columns == ("camera", "state", "frames", "people", "events")
+    assert found.rows == [
+        ("bad", "failed", 0, 0, 0),
+        ("door", "done", 288, 5, 7),
+        ("north", "done", 288, 5, 7),
+    ]
+    people = ask(tmp_path / "out", "SELECT track_id, first_s, came FROM people WHERE camera = 'door'").rows
+    assert [row[0] for row in people] == [1, 2, 3, 4, 5]
+    for name, schema in tables.SCHEMAS.items():
+        assert pq.read_schema(next((tmp_path / "out" / name).glob("*.parquet"))).names == schema.names
+
+
+def test_workers_and_cuts_change_no_byte(archive, tmp_path, monkeypatch):
+    analyzed(archive, tmp_path / "one")
+    monkeypatch.setattr(run, "LEAST_PART_S", 5.0)
+    workers = Alone(size=9)
+    analyzed(archive, tmp_path / "many", workers, may_cut=True)
+    assert len(workers.submitted) > 10
+    assert content(tmp_path / "one") == content(tmp_path / "many") != {}
+
+
+def test_a_second_run_does_only_what_is_new_or_has_changed(archive, tmp_path):
+    out = tmp_path / "out"
+    analyzed(archive, out)
+    before = content(out)
+    workers = Alone()
+    assert analyzed(archive, out, workers).done == 0
+    assert [part.path.name for part in workers.submitted] == ["bad.mp4"]
+    os.utime(archive / "door.mkv", (1, 1))
+    shutil.copy(archive / "door.mkv", archive / "new.mkv")
+    workers = Alone()
+    assert analyzed(archive, out, workers).done == 2
+    assert {part.path.name for part in workers.submitted} == {"bad.mp4", "door.mkv", "new.mkv"}
+    assert {name for name in before if name.startswith("events")} < set(content(out))
+
+
+def test_a_stop_between_two_recordings_loses_none_and_does_none_twice(archive, tmp_path):
+    class Stopped(Alone):
+        def finished(self, timeout_s):
+            if len(self.submitted) == 3:
+                raise KeyboardInterrupt
+            return super().finished(timeout_s)
+
+    with pytest.raises(KeyboardInterrupt):
+        analyzed(archive, tmp_path / "out", Stopped())
+    (tmp_path / "out" / "events" / ".half-1234.parquet").write_bytes(b"PAR1")
+    assert analyzed(archive, tmp_path / "out").done == 1
+    analyzed(archive, tmp_path / "at-once")
+    assert content(tmp_path / "out") == content(tmp_path / "at-once")
+
+
+def test_a_lost_worker_is_replaced_and_a_deadly_recording_is_given_up(archive, tmp_path):
+    assert analyzed(archive, tmp_path / "out", Alone(losses=2)).done == 2
+    report = analyzed(archive, tmp_path / "other", Alone(losses=3))
+    given_up = "3 workers ended while they analyzed it (out of memory)."
+    assert (report.done, [row["reason"] for row in report.failed]) == (2, [given_up])
+
+
+def test_a_full_disk_ends_in_a_sentence_and_what_was_written_stays(archive, tmp_path, monkeypatch):
+    out, write = tmp_path / "out", pq.write_table
+    left = 9  # files until the disk is full
+
+    def write_table(table, path):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(table, path)
+
+    monkeypatch.setattr(tables.pq, "write_table", write_table)
+    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+        analyzed(archive, out)
+    assert ask(out, "SELECT count(*) FROM files").rows == [(2,)]
+    assert not list(out.rglob(".*.parquet"))
+    monkeypatch.undo()
+    analyzed(archive, out)
+    analyzed(archive, tmp_path / "at-once")
+    assert content(out) == content(tmp_path / "at-once")
+
+
+def test_two_runs_never_write_into_one_folder(tmp_path):
+    with (
+        Tables(tmp_path / "out", "a"),
+        pytest.raises(OutputError, match="another gatecam"),
+        Tables(tmp_path / "out", "a"),
+    ):
+        pass
+
+
+def test_the_page_sums_up_hours_cameras_and_what_is_amiss(archive, tmp_path):
+    analyzed(archive, tmp_path / "out")
+    said = write_summary(tmp_path / "out")
+    assert said.startswith("10 people came; ")
+    page = (tmp_path / "out" / "summary.html").read_text()
+    assert "2 of 3 recordings were analyzed, 0.0 hours." in page
+    assert "The start of 1 recordings is not known" in page
+    assert '<th scope="row">north</th><td>5</td>' in page
+    assert "bad.mp4" in page
+    assert "카메라별 방문자" in page
+
+
+def test_a_query_reads_the_archive_and_nothing_else(archive, tmp_path):
+    out = tmp_path / "out"
+    analyzed(archive, out)
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (
+        f"SELECT * FROM read_csv('{tmp_path / 'secret.csv'}')",
+        f"COPY files TO '{tmp_path / 'copy.csv'}'",
+        "SET enable_external_access = true",
+        "SELECT nothing",
+    ):
+        with pytest.raises(ConfigError, match="--query: "):
+            ask(out, sql)
+    assert not (tmp_path / "copy.csv").exists()
+    with pytest.raises(OutputError, match="there is no archive yet"):
+        ask(tmp_path, "SELECT 1")
+    hours = "SELECT hour(told_at) AS hour, count(*) FROM events WHERE first AND camera = 'north' GROUP BY ALL"
+    assert sum(row[1] for row in ask(out, hours).rows) == 5

@@ -1,0 +1,70 @@
+"""Which recordings an archive has, which camera made them, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import av
+import pytest
+
+from gatecam.archive.sources import find_sources
+from gatecam.errors import SourceError
+from tests.archive.conftest import write_recording
+
+EIGHT = datetime(2026, 11, 24, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "camera", "started"),
+    [
+        ("north/20261124_080000.mp4", "north", EIGHT),
+        ("north/2026-11-24T08-00-00.mp4", "north", EIGHT),
+        ("north/2026-11-24 08.00.mp4", "north", EIGHT),
+        ("gate-2_20261124080000_main.mp4", "gate-2", EIGHT),
+        ("20261124_080000Z.mp4", "nas", EIGHT.replace(hour=8)),
+        ("gate 20269999_080000.mp4", "gate 20269999_080000", None),
+        ("holiday.mp4", "holiday", None),
+        ("정문_20261124_080000.mp4", "정문", EIGHT),
+    ],
+)
+def test_a_name_tells_the_camera_and_the_start(tmp_path, name, camera, started):
+    path = tmp_path / "nas" / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    (found,) = find_sources([str(path)], None, UTC)
+    assert (found.camera, found.started) == (camera, started)
+
+
+def test_the_zone_of_names_and_the_camera_can_be_told(tmp_path):
+    (tmp_path / "20261124_170000.mp4").touch()
+    (found,) = find_sources([str(tmp_path)], "gate", ZoneInfo("Asia/Seoul"))
+    assert (found.camera, found.started) == ("gate", EIGHT)
+
+
+def test_folders_patterns_and_lists_give_each_recording_once(tmp_path):
+    for name in ("a/1.mp4", "a/b/2.MKV", "a/notes.md", "3.ts"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text("# what to analyze\na/b\n\n*.ts\n")
+    given = [str(tmp_path / one) for one in ("a", "a/*.mp4", "list.txt")]
+    assert [one.path.name for one in find_sources(given, None, None)] == ["3.ts", "1.mp4", "2.MKV"]
+
+
+@pytest.mark.parametrize("given", [[], ["missing.mp4"], ["*.mkv"], ["."]])
+def test_no_recording_is_one_sentence(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=r"(no recording was found|there is no such file)"):
+        find_sources(given, None, None)
+
+
+def test_a_file_may_tell_its_start_itself(tmp_path):
+    plain, stamped = write_recording(tmp_path / "plain.mkv", frames=8), tmp_path / "stamped.mkv"
+    with av.open(str(plain)) as source, av.open(str(stamped), "w") as target:
+        target.metadata["creation_time"] = "2026-11-24T08:00:00Z"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert [one.started for one in find_sources([str(stamped), str(plain)], None, None)] == [None, EIGHT]
