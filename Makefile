@@ -9,7 +9,7 @@ CPU_TORCHVISION := 0.28.0+cpu
 CPU_PAIR = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) torch torchvision,torch==$(CPU_TORCH) torchvision==$(CPU_TORCHVISION))
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check docs graphs weights bench bench-cameras bench-detector bench-events bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs graphs weights bench bench-cameras bench-detector bench-events bench-fleet bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -54,6 +54,9 @@ bench-detector: .venv/.ready
 
 bench-events: .venv/.ready
 	$(BIN)/python benchmarks/events.py $(WORDS)
+
+bench-fleet: .venv/.ready
+	$(BIN)/python benchmarks/fleet.py $(or $(MINUTES),10) $(WORDS)
 
 bench-footprint: .venv/.ready
 	$(BIN)/python benchmarks/footprint.py $(or $(MINUTES),10) $(WORDS)
