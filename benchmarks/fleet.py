@@ -50,7 +50,7 @@ from tests.postgres import PostgresServer
 from tests.receiver import Receiver
 from tests.streams import free_port
 
-WORKERS = 4
+WORKERS = 16
 REPORT_S, EVENT_S = 20.0, 20.0
 SILENT_S = 30.0
 DOWN_S = 10.0
@@ -98,7 +98,8 @@ class Share:
         self.doors = [Door(name, EventStore(self.database, name)) for name in names]
         self.keys: list[str] = []
         self.has_events = True
-        self.failed = 0
+        self.failed = self.reports = 0
+        self.late_s = 0.0
         self._due: list[tuple[float, int, str]] = []
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -123,6 +124,7 @@ class Share:
             if (wait_s := due_s - time.monotonic()) > 0:
                 self._ends.wait(wait_s)
                 continue
+            self.late_s = max(self.late_s, -wait_s)
             heapq.heappop(self._due)
             steps[what](place, self.doors[place])
 
@@ -134,6 +136,7 @@ class Share:
         if not door.is_silent:
             try:
                 door.report()
+                self.reports += 1
             except OutputError:
                 self.failed += 1
 
@@ -310,18 +313,22 @@ def restart_server(run: Run) -> None:
 
 def measure_rates(run: Run, seconds: float) -> None:
     """Print what the doors write and what it costs in a time without anything else."""
-    names = ("commits", "WAL bytes", "CPU s of the server", "CPU s of gatecam fleet", "events")
+    names = ("commits", "WAL bytes", "CPU s of the server", "CPU s of gatecam fleet", "events", "reports")
 
     def read() -> list[float]:
         commits = run.server.ask("SELECT xact_commit FROM pg_stat_database WHERE datname = 'gatecam'")
         made = sum(len(share.keys) for share in run.shares)
-        return [commits, run.server.wal(), run.server.cpu_s(), run.fleet_cpu_s(), made]
+        reports = sum(share.reports for share in run.shares)
+        return [commits, run.server.wal(), run.server.cpu_s(), run.fleet_cpu_s(), made, reports]
 
+    for share in run.shares:
+        share.late_s = 0.0
     before, start_s = read(), time.monotonic()
     time.sleep(seconds)
     took_s = time.monotonic() - start_s
     for name, one, other in zip(names, before, read(), strict=True):
         print(f"{name} each second: {(other - one) / took_s:.4g}")
+    print(f"longest delay of a simulated door: {max(share.late_s for share in run.shares):.1f} s")
 
 
 def measure_single(run: Run) -> None:

@@ -6,14 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from gatecam.errors import OutputError
+from gatecam.live.door_reports import DoorReporter
+from gatecam.live.health import CameraHealth, Health
 from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.locks import Turn
 from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.schema import Config, FleetConfig
 from gatecam.store import outbox
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
@@ -22,6 +25,8 @@ from gatecam.types import EventKind, StoredEvent
 from tests.store.conftest import NOON
 
 WAIT_S = 20
+HEALTH = Health("0.1.0", 7, 60.0, "cpu", cameras=(CameraHealth("gate", "open", age_s=0.1),))
+OFTEN = Config(fleet=FleetConfig.model_construct(door="lobby", report_s=0.1, silent_s=90.0))
 
 
 class FakeOutput:
@@ -310,26 +315,36 @@ def test_of_two_programs_on_one_store_one_delivers_and_the_other_takes_over(stor
     turns[1].end()
 
 
-def test_postgresql_gets_every_event_once_though_it_was_down(store, start, told, postgres):
-    copy = EventStore(PostgresDatabase(postgres.url))
+def test_postgresql_gets_every_event_and_the_health_though_it_was_down(store, start, told, postgres):
+    copy, lobby = (EventStore(PostgresDatabase(postgres.url), door) for door in ("", "lobby"))
     copy.erase()
     store.cursor("postgres")
+    said: list[str | None] = []
     postgres.stop()
     try:
-        start(DatabaseCopy(EventStore(PostgresDatabase(postgres.url))))
+        start(DatabaseCopy(lobby))
+        reporter = DoorReporter(lobby.doors, lambda: HEALTH, OFTEN, said.append)
         store.append([told(after_s=i) for i in range(50)])
+        wait_for(lambda: len(said) == 1)
     finally:
         postgres.start()
-    end = threading.Event()
-    for _ in range(400):
-        try:
-            if copy.count() == 50:
-                break
-        except OutputError:
-            pass
-        end.wait(0.05)
+    wait_for(lambda: copy.count(lobby.own) == 50 and [one.door for one in copy.doors.all()] == ["lobby"])
+    wait_for(lambda: len(said) == 2)
+    reporter.close()
+    assert "the database cannot be used" in (said[0] or "")
+    assert said[1] is None
     assert [stored.event.time_s for stored in copy.backlog(0, 100).events] == list(range(50))
     assert [stored.key for stored in copy.backlog(0, 100).events] == [
         stored.key for stored in store.backlog(0, 100).events
     ]
     copy.close()
+
+
+def wait_for(check: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    for _ in range(800):
+        with suppress(OutputError):
+            if check():
+                return
+        tick.wait(0.05)
+    pytest.fail("it did not come to pass")
