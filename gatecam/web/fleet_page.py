@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -119,7 +118,14 @@ def _told(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
 
 
 def _camera(one: ReportedCamera) -> dict[str, Any]:
-    return {**asdict(one), "since_s": round(one.since_s)}
+    return {
+        "camera": one.camera,
+        "reason": one.reason,
+        "sees": one.sees,
+        "slowness": one.slowness,
+        "rate": one.rate,
+        "since_s": round(one.since_s),
+    }
 
 
 def _state(door: DoorReport, is_silent: bool) -> tuple[str, float | None]:

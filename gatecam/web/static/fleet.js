@@ -88,4 +88,5 @@ for (const name of ["text", "state", "sort"]) {
   };
 }
 $("filter").onsubmit = (event) => event.preventDefault();
-session().then(load).catch(tell("trouble"));
+session().catch(tell("trouble"));
+load();
