@@ -74,6 +74,8 @@ class Doors:
         """Write a door's health. It replaces the door's last report, and cameras that are no longer there."""
         cameras = {one.camera for one in given.cameras}
         with self._database.transaction(writing=True) as connection:
+            if connection.dialect.name == "postgresql":  # the next report makes up for a lost one
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
             if cameras != self._written.get(given.door):
                 gone = (health.c.door == given.door) & health.c.camera.not_in(cameras)
                 connection.execute(sa.delete(health).where(gone))

@@ -195,7 +195,7 @@ class PostgresDatabase:
             "tcp_user_timeout": STATEMENT_MS,
             "keepalives_idle": 10,
             "application_name": "gatecam",
-            "prepare_threshold": None,  # a pooler such as PgBouncer may give each transaction another connection
+            "prepare_threshold": None,  # a pooler may give the next transaction another connection
         }
         try:
             # One connection stays open, because a server has few for many doors

@@ -309,6 +309,14 @@ def test_an_address_that_is_none_is_a_config_error_without_the_password(address)
     assert "ret" not in str(told.value)
 
 
+def test_no_statement_is_prepared_because_a_pooler_may_change_the_connection(postgres):
+    with closing(PostgresDatabase(postgres.url)) as database:
+        for _ in range(8):
+            EventStore(database).doors.all()
+        with database.transaction() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar() == 0
+
+
 def test_a_database_that_is_not_there_is_one_sentence_with_what_to_do(postgres):
     with closing(EventStore(PostgresDatabase(postgres.url + "-other"))) as store:
         advice = r"start or make it, or correct store\.url or the password in ~/\.pgpass\.$"
