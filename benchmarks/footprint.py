@@ -31,7 +31,7 @@ from gatecam.runtime.cores import set_threads
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
 
-FACES_S = 12.0  # faces are in view for so long after the camera was opened
+FACES_S = 30.0  # faces are in view for so long after the camera was opened
 
 
 def resident_mb(process: int) -> float:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -74,8 +74,12 @@ FLEET_STORE = "fleet.sqlite3"  # name of the file that holds alerts about doors
 LAST_MS = 2**62  # later than every event
 
 
-def build_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
+def build_analyzer(
+    config: Config, telemetry: Telemetry, before_networks: Callable[[], None] = lambda: None
+) -> NetworkAnalyzer:
     """Build the detector and classifier on the device from the settings. Loading takes seconds.
+
+    `before_networks` is called when the libraries are imported, and only the networks remain to be loaded.
 
     Raises:
         DeviceError: the device is missing, or torch and torchvision do not fit together.
@@ -84,7 +88,7 @@ def build_analyzer(config: Config, telemetry: Telemetry) -> NetworkAnalyzer:
     with _torch_loads():
         from gatecam.vision.analyzer import NetworkAnalyzer
 
-        return NetworkAnalyzer(config, telemetry)
+        return NetworkAnalyzer(config, telemetry, before_networks)
 
 
 def build_crop_classifier(config: Config) -> CropClassifier:
@@ -501,17 +505,29 @@ def _report_health(
 def _open(
     config: Config, telemetry: Telemetry, print_events: bool, troubles: Troubles, stack: ExitStack
 ) -> tuple[Live, LiveSinks]:
-    """Open the cameras, and meanwhile the sinks and the networks, whose libraries take as long to load."""
+    """Open the cameras, and meanwhile load the networks and open the sinks.
+
+    The sinks' libraries are imported while the networks load, and not while other libraries are imported,
+    because only one thread at a time can do that.
+    """
     opened: list[LiveSinks] = []
 
     def load() -> NetworkAnalyzer:
+        begun: list[Future[LiveSinks]] = []
         with ThreadPoolExecutor(1, "sinks") as pool:
-            soon = pool.submit(build_live_sinks, config, telemetry, print_events, troubles.note)
+
+            def begin() -> None:
+                begun.append(pool.submit(build_live_sinks, config, telemetry, print_events, troubles.note))
+
             try:
-                return build_analyzer(config, telemetry)
+                analyzer = build_analyzer(config, telemetry, begin)
+                if not begun:  # a fake imports nothing
+                    begin()
+                return analyzer
             finally:
-                opened.append(soon.result())
-                stack.callback(opened[0].close)  # after the cameras are closed
+                for soon in begun:
+                    opened.append(soon.result())
+                    stack.callback(opened[0].close)  # after the cameras are closed
 
     live = stack.enter_context(open_live(config, load, telemetry, CameraLog(), wait=in_service()))
     return live, opened[0]

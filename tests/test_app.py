@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime
@@ -471,7 +471,13 @@ def test_the_store_and_the_networks_load_at_the_same_time(monkeypatch):
     starts, closed = threading.Barrier(2), threading.Event()
     opened = SimpleNamespace(close=closed.set)
     monkeypatch.setattr(app, "build_live_sinks", lambda *parts: (starts.wait(30), opened)[1])
-    monkeypatch.setattr(app, "build_analyzer", lambda *parts: (starts.wait(30), FakeAnalyzer())[1])
+
+    def build(config: Config, telemetry: Telemetry, before_networks: Callable[[], None]) -> FakeAnalyzer:
+        before_networks()
+        starts.wait(30)
+        return FakeAnalyzer()
+
+    monkeypatch.setattr(app, "build_analyzer", build)
     config = Config(camera=CameraConfig(source="http://127.0.0.1:9/", name="gate"))
     monkeypatch.setattr(app, "in_service", lambda: True)
     with ExitStack() as stack:
@@ -483,7 +489,8 @@ def test_the_store_and_the_networks_load_at_the_same_time(monkeypatch):
 def test_sinks_are_closed_if_the_networks_do_not_load(monkeypatch):
     closed = threading.Event()
 
-    def fail(*parts: object) -> FakeAnalyzer:
+    def fail(config: Config, telemetry: Telemetry, before_networks: Callable[[], None]) -> FakeAnalyzer:
+        before_networks()
         raise DeviceError("no networks")
 
     monkeypatch.setattr(app, "build_live_sinks", lambda *parts: SimpleNamespace(close=closed.set))

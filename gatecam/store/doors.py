@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gatecam.store.engine import Database
 from gatecam.store.tables import health
@@ -104,6 +103,8 @@ class Doors:
 
 def insert_into(connection: Connection, table: sa.Table) -> Any:
     """Return an insert statement that can handle conflicts. Each database has its own kind."""
+    from sqlalchemy.dialects import postgresql, sqlite  # PostgreSQL's takes a while to load
+
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(table)
 

@@ -42,9 +42,17 @@ class NetworkAnalyzer:
     whole image.
     """
 
-    def __init__(self, config: Config, telemetry: Telemetry | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        telemetry: Telemetry | None = None,
+        before_networks: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Load the networks. `before_networks` is called once the libraries are imported."""
         self._telemetry = telemetry or Telemetry()
-        self._load(config, pick_backend(config.device))
+        backend = pick_backend(config.device)
+        before_networks()
+        self._load(config, backend)
         self._place(config)
 
     @property

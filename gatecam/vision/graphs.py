@@ -99,12 +99,14 @@ def _graph(network: nn.Module, prefix: str, size: int) -> str:
         return outputs
 
     openvino = import_openvino()
+    from openvino.tools.ovc import convert_model
+
     example = (torch.zeros(2, 3, size, size), *tensors.values())
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # torch warns that tracing is deprecated
         # The check traces a second time, which takes as long as everything else.
         traced = torch.jit.trace(compute, example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced)
+        model = convert_model(traced)
     names = [PIXELS, *(prefix + name.removeprefix(ByHead.PREFIX) for name in tensors)]
     shapes = [openvino.PartialShape([-1, 3, -1, -1]), *(openvino.PartialShape(t.shape) for t in example[1:])]
     for given, name, shape in zip(model.inputs, names, shapes, strict=True):

@@ -32,6 +32,7 @@ from gatecam.vision.weights import Stored
 PIXELS = "pixels"  # the name of a graph's input. Its other inputs have the names of tensors.
 COMPILED_KEPT = 40  # files of compiled networks, four for each detector, classifier and number of threads
 MOST_COMPILED_BYTES = 2**30
+CONVERTER = "openvino.tools.ovc"
 DIGEST_BYTES = 32  # a file's first bytes are the hash of the others
 SHAPES_KEPT = 128  # layers whose code for one input size is kept. Sizes without an end would fill the memory.
 
@@ -203,16 +204,24 @@ def _core() -> Any:
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO with its usage reporting switched off.
+    """Import OpenVINO with its usage reporting switched off, and without its converter.
 
-    OpenVINO does without its reporting package where that cannot be imported.
+    OpenVINO does without each of them where it cannot be imported. The converter takes half of the import's
+    time, and only `vision/graphs.py` needs it.
 
     Raises:
         ImportError: OpenVINO is not installed.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # marks it as missing
-    import openvino
-
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]  # None marks a missing one
+    modules.setdefault("openvino_telemetry", None)
+    is_first = "openvino" not in modules
+    if is_first:
+        modules.setdefault(CONVERTER, None)
+    try:
+        import openvino
+    finally:
+        if is_first and modules[CONVERTER] is None:
+            del modules[CONVERTER]
     return openvino  # type: ignore[no-any-return]
 
 

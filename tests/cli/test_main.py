@@ -64,7 +64,10 @@ except SystemExit:
     print(*(name for name in sys.modules if name in ("gatecam.cli.train", "gatecam.cli.token")))
 """
     parts = f"import sys; import gatecam.app; print(sorted({libraries} & set(sys.modules)))"
-    for one, last in ((code, "gatecam.cli.token"), (parts, "[]")):
+    late = {"openvino.tools.ovc", "sqlalchemy.dialects.postgresql", "alembic", "torch"}
+    store = "import sys; import gatecam.store.keeping, gatecam.store.outbox, gatecam.vision.openvino as one; "
+    store += f"one.describe_openvino(); print(sorted({late} & set(sys.modules)))"
+    for one, last in ((code, "gatecam.cli.token"), (parts, "[]"), (store, "[]")):
         run = subprocess.run([sys.executable, "-c", one], capture_output=True, text=True, timeout=60)
         assert run.stdout.splitlines()[-1] == last, run.stderr
 
