@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
+from typing import Any
 
 from gatecam.errors import OutputError
 from gatecam.fleet.silence import Silences
@@ -18,7 +19,8 @@ from gatecam.types import Event
 
 POLL_S = 2.0
 GAP_S = 3 * POLL_S  # a longer time between two readings is an outage of the database
-TODAY_S = 30.0  # time between two counts of today's people, which read every event of the day
+TODAY_S = 30.0  # time between two counts of today's people, which read every event of the day ...
+TODAY_REST = 20  # ... but at least this many times as long as the last count took
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,10 @@ class Fleet:
 
 
 class FleetWatch:
-    """Reads the shared database in a daemon thread. Neither the pages nor the outputs wait for it."""
+    """Reads the shared database in daemon threads. Neither the pages nor the outputs wait for them.
+
+    Today's people are counted in a thread of their own, because that takes seconds after many events.
+    """
 
     def __init__(
         self,
@@ -49,7 +54,7 @@ class FleetWatch:
         clock: Callable[[], datetime],
         poll_s: float = POLL_S,
     ) -> None:
-        """Start the thread.
+        """Start the threads.
 
         Args:
             store: has the events and the health of all doors.
@@ -63,49 +68,66 @@ class FleetWatch:
         self._on_trouble, self._clock, self._poll_s = on_trouble, clock, poll_s
         self._unsent: list[Event] = []
         self._trouble: str | None = None
-        self._counted_s: float | None = None
-        self._day: date | None = None
-        self.fleet = Fleet()  # replaced as a whole, so that any thread may read it
+        self._fleet, self._changing = Fleet(), threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="fleet", daemon=True)
-        self._thread.start()
+        steps = (self._watch, self._count)
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(step,), name="fleet", daemon=True) for step in steps
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return what was last read. It is replaced as a whole, and never changes."""
+        return self._fleet
 
     def close(self) -> None:
-        """End the thread, within about two seconds."""
+        """End the threads, within some seconds."""
         self._closing.set()
-        self._thread.join(2)
+        for thread in self._threads:
+            thread.join(2)
 
-    def _work(self) -> None:
-        while True:
+    def _repeat(self, step: Callable[[], float]) -> None:
+        """Repeat a step, which returns the pause after it."""
+        pause_s = 0.0
+        while not self._closing.wait(pause_s):
             try:
-                self._turn(time.monotonic())
-                self._tell(None)
-            except OutputError as error:
-                self._tell(str(error))
+                pause_s = step()
             except Exception as error:  # no error may end the thread
-                log.exception("The doors could not be watched.")
-                self._tell(f"the doors cannot be watched ({type(error).__name__}: {error}).")
-            if self._closing.wait(self._poll_s):
-                return
+                pause_s = self._poll_s
+                if step == self._watch:  # a count that fails is told by the reading, which then fails too
+                    self._tell(error)
 
-    def _turn(self, now_s: float) -> None:
-        """Read the health of all doors, send what is to be told, and count today's people now and then."""
+    def _watch(self) -> float:
+        """Read the health of all doors, and send what is to be told."""
         doors = tuple(self._store.doors.all())
         now = self._clock()
-        self._unsent += [
-            replace(event, at=now.isoformat(timespec="milliseconds"))
-            for event in self._silences.note(doors, now_s)
-        ]
-        self.fleet = replace(self.fleet, doors=doors, silent=frozenset(self._silences.told), read_at=now)
+        at = now.isoformat(timespec="milliseconds")
+        self._unsent += [replace(one, at=at) for one in self._silences.note(doors, time.monotonic())]
+        self._change(doors=doors, silent=frozenset(self._silences.told), read_at=now)
         while self._unsent:
             self._send(self._unsent[0])
             del self._unsent[0]
-        if self._counted_s is None or now_s - self._counted_s >= TODAY_S or now.date() != self._day:
-            sums = self._store.arrivals_of_each(("door",), *day_ms(now.date()))
-            self.fleet = replace(self.fleet, today={door: people for (door,), people in sums.items()})
-            self._counted_s, self._day = now_s, now.date()
+        self._tell(None)
+        return self._poll_s
 
-    def _tell(self, trouble: str | None) -> None:
+    def _count(self) -> float:
+        """Count today's people at all doors."""
+        start_s = time.monotonic()
+        sums = self._store.arrivals_of_each(("door",), *day_ms(self._clock().date()))
+        self._change(today={door: people for (door,), people in sums.items()})
+        return max(TODAY_S, TODAY_REST * (time.monotonic() - start_s))
+
+    def _change(self, **changes: Any) -> None:
+        with self._changing:
+            self._fleet = replace(self._fleet, **changes)
+
+    def _tell(self, error: Exception | None) -> None:
+        """Report an error that is new, or with None that the last one is over."""
+        trouble = None if error is None else str(error)
+        if error is not None and not isinstance(error, OutputError):
+            trouble = f"the doors cannot be watched ({type(error).__name__}: {error})."
         if trouble != self._trouble:
             self._on_trouble(trouble)
             log.warning("%s", trouble or "The doors are watched again.")

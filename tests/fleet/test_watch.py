@@ -68,7 +68,7 @@ def wait(until: Callable[[], bool]) -> None:
 
 def test_the_page_gets_all_doors_and_todays_people_of_each(shared):
     with closing(FleetWatch(shared, Silences(60, 6), pytest.fail, pytest.fail, lambda: NOON, 0.01)) as watch:
-        wait(lambda: bool(watch.fleet.today))
+        wait(lambda: bool(watch.fleet.today and watch.fleet.doors))
     start_ms = day_ms(NOON.date())[0]
     assert [one.door for one in watch.fleet.doors] == ["lobby", "yard"]
     assert watch.fleet.read_at == NOON
@@ -76,6 +76,15 @@ def test_the_page_gets_all_doors_and_todays_people_of_each(shared):
         "lobby": Arrivals(start_ms, correct=1, none=1),
         "yard": Arrivals(start_ms, correct=1),
     }
+
+
+def test_a_slow_count_of_todays_people_delays_no_alert(shared, monkeypatch):
+    ends, sent = threading.Event(), []
+    monkeypatch.setattr(shared, "arrivals_of_each", lambda *words: ends.wait(30) and {})
+    with closing(FleetWatch(shared, DueSilences(), sent.append, pytest.fail, lambda: NOON, 0.01)) as watch:
+        wait(lambda: len(sent) == 1)
+        assert watch.fleet.today == {}
+        ends.set()
 
 
 def test_an_alert_that_cannot_be_stored_is_stored_later_and_once(shared):
@@ -107,7 +116,7 @@ def test_while_the_database_is_away_the_last_state_stays_and_that_is_told(shared
 
     monkeypatch.setattr(shared.doors, "all", read)
     with closing(FleetWatch(shared, Silences(60, 6), pytest.fail, said.append, lambda: NOON, 0.01)) as watch:
-        wait(lambda: bool(watch.fleet.today))
+        wait(lambda: bool(watch.fleet.doors))
         away.set()
         wait(lambda: said == ["the database is away."])
         assert len(watch.fleet.doors) == 2
