@@ -9,7 +9,7 @@ CPU_TORCHVISION := 0.28.0+cpu
 CPU_PAIR = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) torch torchvision,torch==$(CPU_TORCH) torchvision==$(CPU_TORCHVISION))
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check docs graphs weights bench bench-cameras bench-detector bench-events bench-fleet bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs graphs int8 weights bench bench-cameras bench-detector bench-events bench-fleet bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -42,6 +42,10 @@ weights: .venv/.ready
 # Stores in the shipped weights the graphs by which OpenVINO computes them, if they were made without.
 graphs: .venv/.ready
 	$(BIN)/python -m gatecam.vision.graphs models/*.safetensors
+
+# Adds int8 to the shipped weights, calibrated on the training part of DATA='--data FOLDER --data FOLDER'.
+int8: .venv/.ready
+	$(BIN)/python -m gatecam.training.weights.quantize models/*.safetensors $(DATA)
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg

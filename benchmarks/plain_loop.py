@@ -35,8 +35,7 @@ from gatecam.bench.scene import write_clip
 from gatecam.errors import SourceError
 from gatecam.runtime.console import open_console
 from gatecam.settings.schema import Config, DetectorConfig
-from gatecam.vision.device import describe_cuda
-from gatecam.vision.openvino import describe_openvino
+from gatecam.vision.precision import working_backends
 
 FRAMES = 24  # of a clip for the plain loop, which takes ten times as long per frame
 WARM_UP = 4  # frames that are processed before, unmeasured
@@ -125,8 +124,7 @@ def _add(figures: Figures, case: str, name: str, ran: Ran) -> None:
 
 def main(video: str | None = None, rounds: str = "5") -> None:
     """Compare on a clip, or on drawn ones of three sizes, and print a table."""
-    works = {"cuda": describe_cuda()[0], "openvino": describe_openvino()[0], "cpu": True}
-    backends = [name for name, there in works.items() if there]
+    backends = [backend.setting for backend in working_backends()]
     with tempfile.TemporaryDirectory() as folder:
         videos = {video: Path(video)} if video else {}
         for case, size in () if video else RESOLUTIONS.items():

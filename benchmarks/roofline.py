@@ -34,9 +34,9 @@ from gatecam.vision.classifier import FaceClassifier, load_classifier
 from gatecam.vision.detector.build import build_detector, load_detector
 from gatecam.vision.detector.cascade import CascadeDetector, sheet_of
 from gatecam.vision.detector.sizes import O_SIZE, R_SIZE, Network
-from gatecam.vision.device import Backend, describe_cuda
+from gatecam.vision.device import Backend
 from gatecam.vision.network import ByHead, fold_batch_norms
-from gatecam.vision.openvino import describe_openvino
+from gatecam.vision.precision import working_backends
 from gatecam.vision.weights import find_weights
 
 MATRIX = {"cpu": 1536, "cuda": 8192}  # rows: large enough for the full rate
@@ -215,14 +215,12 @@ def _add(figures: Figures, runner: Runner, machine: Machine) -> None:
         ("time", "ms", seconds * 1000),
         ("times the bound", "×", seconds / bound_s),
     ):
-        figures.add(runner.name, runner.backend.name, figure, unit, value)
+        figures.add(runner.name, runner.backend.setting, figure, unit, value)
 
 
 def main(rounds: str = "5") -> None:
     """Measure on every backend that works here, and print a table."""
-    works = {"cuda": describe_cuda()[0], "openvino": describe_openvino()[0], "cpu": True}
-    backends = [Backend(name) for name, there in works.items() if there]  # type: ignore[arg-type]
-    measures = networks(backends, int(rounds))
+    measures = networks(working_backends(), int(rounds))
     open_console().print(terminal_table("The networks compared with the roofline", measures))
 
 

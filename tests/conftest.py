@@ -50,6 +50,14 @@ def own_folders(tmp_path_factory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def same_precision() -> Iterator[None]:
+    """Let `device: auto` compute in float32, so that tests do not depend on a measurement."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gatecam.vision.precision._possible", lambda has_int8: ["float32"])
+        yield
+
+
 @pytest.fixture
 def no_umask() -> Iterator[None]:
     """A user who lets others read and write all that his programs make."""

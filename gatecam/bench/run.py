@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +28,7 @@ from gatecam.runtime.outputs import require_apart, require_writable
 from gatecam.runtime.progress import Tick, progress
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.settings.schema import Config
+from gatecam.settings.schema import Config, Device
 
 PARTS = tuple(pages.TITLES)
 TABLE = (
@@ -165,8 +166,8 @@ def _backends(device: str) -> tuple[str, ...]:
     if device == "all":
         works = {"cuda": describe_cuda()[0], "openvino": describe_openvino()[0], "cpu": True}
         return tuple(name for name, there in works.items() if there and _runs(name))
-    if device not in ("auto", "cpu", "openvino", "cuda"):
-        raise ConfigError(f"--device: expected all, auto, cpu, openvino or cuda, got {device!r}")
+    if device not in get_args(Device):
+        raise ConfigError(f"--device: expected all, {', '.join(get_args(Device))}, got {device!r}")
     analyzer = build_analyzer(Config(device=device), Telemetry())  # type: ignore[arg-type]
     print(f"device: {device} picks {analyzer.device}: {analyzer.reason}")
     return (analyzer.device,)

@@ -27,7 +27,10 @@ def bench(
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="cpu, openvino, cuda or auto, or `all` for every one that works here.")
+        str,
+        typer.Option(
+            help="A value of the setting `device`, or `all` for CUDA, OpenVINO and CPU, if they work."
+        ),
     ] = "all",
     parts: Annotated[
         str | None,

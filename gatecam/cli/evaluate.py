@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedOption
+from gatecam.cli.options import CacheOption, DataOption, Device, DeviceOption, SplitOption, SplitSeedOption
 
 
 class Part(StrEnum):
@@ -45,6 +45,7 @@ def evaluate(
     ] = False,
     cache: CacheOption = Path("runs/cache"),
     split_seed: SplitSeedOption = 0,
+    device: DeviceOption = Device.AUTO,
 ) -> None:
     """Score weights on held-out faces: F1 and calibration, overall and by group, with intervals."""
     from gatecam.training.scores.run import ClassifierScoreRequest, evaluate_and_print
@@ -60,5 +61,6 @@ def evaluate(
         fit=fit,
         cache=cache,
         split_seed=split_seed,
+        device=device.value,
     )
     evaluate_and_print(request)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gatecam.cli.evaluate import Part
-from gatecam.cli.options import SplitOption, SplitSeedOption, check_there
+from gatecam.cli.options import Device, DeviceOption, SplitOption, SplitSeedOption, check_there
 
 BoxedDataOption = Annotated[
     list[Path],
@@ -100,6 +100,7 @@ def evaluate_detector(
     ] = None,
     errors: ErrorsOption = None,
     split_seed: SplitSeedOption = 0,
+    device: DeviceOption = Device.AUTO,
 ) -> None:
     """Score a face detector beside the stock weights and public detectors, by group, with intervals.
 
@@ -123,5 +124,6 @@ def evaluate_detector(
         json_file=json_file,
         errors=errors,
         split_seed=split_seed,
+        device=device.value,
     )
     evaluate_and_print(request)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -74,6 +75,22 @@ BlurOption = Annotated[
 SplitSeedOption = Annotated[
     int,
     typer.Option("--split-seed", min=0, help="Seed of the split. Use the same for train and evaluate."),
+]
+
+
+class Device(StrEnum):
+    """Lists the values of the setting `device`."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    OPENVINO = "openvino"
+    OPENVINO_BF16 = "openvino-bf16"
+    OPENVINO_INT8 = "openvino-int8"
+
+
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="What computes the networks. auto computes in float32.")
 ]
 
 DataArgument = Annotated[

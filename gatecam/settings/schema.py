@@ -778,7 +778,7 @@ class PrivacyConfig(Section):
     )
 
 
-Device = Literal["auto", "cpu", "cuda", "openvino"]
+Device = Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16", "openvino-int8"]
 
 
 class Config(Section):
@@ -786,7 +786,8 @@ class Config(Section):
 
     device: Device = Field(
         default="auto",
-        description="backend of the networks (auto: the first of CUDA, OpenVINO and torch that works)",
+        description="backend of the networks (auto: the first of CUDA, OpenVINO and torch that works, and "
+        "OpenVINO in the fastest of float32, bf16 and int8; openvino: float32)",
     )
     camera: CameraConfig = CameraConfig()
     cameras: tuple[CameraEntry, ...] = Field(

@@ -21,10 +21,10 @@ from gatecam.vision.device import (
     first_line,
     next_backend,
     no_cuda,
-    pick_backend,
     why_cuda_failed,
 )
 from gatecam.vision.looks import looks_of
+from gatecam.vision.precision import pick_precise_backend
 from gatecam.vision.windows import window_of
 
 T = TypeVar("T")
@@ -50,15 +50,13 @@ class NetworkAnalyzer:
     ) -> None:
         """Load the networks. `before_networks` is called once the libraries are imported."""
         self._telemetry = telemetry or Telemetry()
-        backend = pick_backend(config.device)
-        before_networks()
-        self._load(config, backend)
+        self._load(config, pick_precise_backend(config, before_networks))
         self._place(config)
 
     @property
     def device(self) -> str:
-        """Return what runs the networks: "cpu", "cuda" or "openvino"."""
-        return self._backend.name
+        """Return what runs the networks, as the setting `device` names it, such as "openvino-int8"."""
+        return self._backend.setting
 
     @property
     def reason(self) -> str:
@@ -75,9 +73,9 @@ class NetworkAnalyzer:
         try:
             self._build(config, backend)
         except (DeviceError, RuntimeError) as error:
-            if backend.name == config.device == "cuda" and isinstance(error, RuntimeError):
+            if backend.setting == config.device == "cuda" and isinstance(error, RuntimeError):
                 raise no_cuda(why_cuda_failed(str(error))) from error
-            if backend.name in ("cpu", config.device):
+            if backend.setting in ("cpu", config.device):
                 raise
             self._load(config, _after(backend, error))
 
@@ -251,11 +249,16 @@ def _after(failed: Backend, error: Exception) -> Backend:
     chosen = next_backend(failed, reason)
     log.warning(
         "%s failed (%s): the networks run on %s until the next start.",
-        "The GPU" if failed.name == "cuda" else "OpenVINO",
+        "The GPU" if failed.name == "cuda" else _named(failed),
         reason,
-        "OpenVINO" if chosen.name == "openvino" else "torch on the CPU",
+        _named(chosen) if chosen.name == "openvino" else "torch on the CPU",
     )
     return chosen
+
+
+def _named(backend: Backend) -> str:
+    """Name OpenVINO, and its precision if that is not float32."""
+    return "OpenVINO" if backend.precision == "float32" else f"OpenVINO in {backend.precision}"
 
 
 def _face(image: Image, detection: Detection, classified: Prediction) -> Face:

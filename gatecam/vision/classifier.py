@@ -50,7 +50,7 @@ class FaceClassifier:
     def __init__(self, weights: str, backend: Backend) -> None:
         self._network: Network
         if backend.name == "openvino":
-            self._network, self.spec = _on_openvino(find_weights(weights))
+            self._network, self.spec = _on_openvino(find_weights(weights), backend)
         else:
             from gatecam.vision.network import ByHead, fold_batch_norms
             from gatecam.vision.on_torch import classifier_on
@@ -81,16 +81,20 @@ class FaceClassifier:
 
     def probabilities(self, crops: Floats) -> list[Floats]:
         """Return calibrated probabilities (n, m) of crops (n, size, size, 3) for mask, gender and age."""
-        logits = self._network(crops)
+        logits = self.logits(crops)
         return [_softmax(of_head / self._temperature[n]) for n, of_head in zip(HEADS, logits, strict=True)]
 
+    def logits(self, crops: Floats) -> tuple[Floats, ...]:
+        """Return the logits (n, m) of crops (n, size, size, 3) for mask, gender and age."""
+        return self._network(crops)
 
-def _on_openvino(path: Path) -> tuple[OpenVinoNetwork, ModelSpec]:
+
+def _on_openvino(path: Path, backend: Backend) -> tuple[OpenVinoNetwork, ModelSpec]:
     """Compile the classifier of a weights file for OpenVINO. Return it with the file's spec."""
     spec = read_spec(path)
-    stored = load_stored(path)
+    stored = with_graphs(path, spec, load_stored(path))
     try:
-        return OpenVinoNetwork(with_graphs(path, spec, stored), "classifier", spec.crop.size), spec
+        return OpenVinoNetwork(stored, "classifier", spec.crop.size, precision=backend.precision), spec
     except ModelError as error:
         raise _unfit(path, spec) from error
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gatecam.errors import DeviceError
-from gatecam.vision.openvino import describe_openvino
+from gatecam.settings.schema import Device
+from gatecam.vision.openvino import Precision, describe_openvino
 
 if TYPE_CHECKING:
     import torch
 
+# the settings that ask OpenVINO for another precision than float32
+PRECISIONS: dict[Device, Precision] = {"openvino-bf16": "bf16", "openvino-int8": "int8"}
 # Torch's message when CUDA fails, in lower case, and what a user can do about it.
 _CUDA_FAILURES = (
     ("not compiled with cuda", "this torch is built without CUDA, install a CUDA build of torch"),
@@ -46,12 +49,20 @@ def pick_device(setting: Literal["auto", "cpu", "cuda"]) -> torch.device:
 class Backend:
     """Says what runs the networks and why: torch on "cpu" or "cuda", or "openvino".
 
-    `threads` bounds OpenVINO's threads. None means one per core.
+    `precision` is what OpenVINO computes in. `threads` bounds its threads, and None means one per core.
     """
 
     name: Literal["cpu", "cuda", "openvino"]
     reason: str = ""
     threads: int | None = None
+    precision: Precision = "float32"
+
+    @property
+    def setting(self) -> Device:
+        """Return the setting `device` that asks for this backend."""
+        if self.precision == "float32":
+            return self.name
+        return "openvino-bf16" if self.precision == "bf16" else "openvino-int8"
 
     @property
     def device(self) -> torch.device:
@@ -61,35 +72,46 @@ class Backend:
         return torch.device("cuda" if self.name == "cuda" else "cpu")
 
 
-def pick_backend(setting: Literal["auto", "cpu", "cuda", "openvino"]) -> Backend:
-    """Return the backend of a setting. `auto` takes the first that works: CUDA, OpenVINO, torch on the CPU.
+def pick_backend(setting: Device) -> Backend:
+    """Return the backend of a setting. `auto` is the first that works: CUDA, OpenVINO, torch on the CPU.
+
+    `auto` computes in float32, so that the results are the same on every machine. Where speed counts more,
+    `vision/precision.py` chooses.
 
     Raises:
-        DeviceError: the setting is `cuda` or `openvino`, and that does not work.
+        DeviceError: the setting asks for CUDA or OpenVINO, and that does not work.
     """
     if setting in ("cpu", "cuda"):
         return Backend("cuda" if pick_device(setting).type == "cuda" else "cpu", "set by `device`")
     has_cuda, cuda = describe_cuda() if setting == "auto" else (False, "")
     if has_cuda:
         return Backend("cuda", cuda)
-    if setting == "openvino" and not describe_openvino()[0]:
-        found = describe_openvino()[1]
+    works, found = describe_openvino()
+    if setting != "auto" and not works:
         raise DeviceError(f"OpenVINO cannot be used: {found}, or set `device: auto` in the settings.")
+    if setting in PRECISIONS:
+        return Backend("openvino", f"{found}, set by `device`", precision=PRECISIONS[setting])
     return cpu_backend(f"no CUDA ({cuda})")
 
 
 def cpu_backend(why: str) -> Backend:
-    """Return the fastest backend without a GPU. `why` says why there is no GPU, for the reason of torch's
-    backend.
+    """Return the fastest backend without a GPU, in float32. `why` says why there is no GPU, for the reason of
+    torch's backend.
     """
     works, found = describe_openvino()
-    return Backend("openvino", found) if works else Backend("cpu", f"{why}, no OpenVINO ({found})")
+    return (
+        Backend("openvino", f"{found}, float32") if works else Backend("cpu", f"{why}, no OpenVINO ({found})")
+    )
 
 
 def next_backend(failed: Backend, reason: str) -> Backend:
-    """Return the backend that replaces one that failed: OpenVINO after CUDA if it works, otherwise torch on
-    the CPU.
+    """Return the backend that replaces one that failed.
+
+    This is OpenVINO in float32 after another precision. After CUDA it is OpenVINO if it works. Otherwise it
+    is torch on the CPU.
     """
+    if failed.precision != "float32":
+        return Backend("openvino", f"float32, because {failed.precision} failed: {reason}")
     if failed.name == "cuda":
         return cpu_backend(f"the GPU failed: {reason}")
     return Backend("cpu", f"OpenVINO failed: {reason}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import tempfile
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -113,22 +112,19 @@ def _graph(network: nn.Module, prefix: str, size: int) -> str:
         given.get_node().set_friendly_name(name)
         given.get_node().set_partial_shape(shape)
     model.validate_nodes_and_infer_types()
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / name for name in ("graph.xml", "graph.bin")]
-        openvino.serialize(model, *files)
-        return pack_graph(*(file.read_bytes() for file in files))
+    return pack_graph(model)
 
 
 def main(paths: list[str]) -> None:
-    """Store the graphs in weights files, and write their specs with the new hash."""
+    """Store the graphs in weights files, and write their specs with the new hash. Graphs for int8 stay."""
     for path in map(Path, paths):
-        is_detector = any(name.startswith("pnet.") for name in load_stored(path).tensors)
-        if is_detector:
+        stored = load_stored(path)
+        if stored.is_detector:
             tensors, detector = load_detector_weights(path)
-            save_weights(path, tensors, detector, graphs_of(detector))
+            save_weights(path, tensors, detector, {**stored.graphs, **graphs_of(detector)})
         else:
             tensors, classifier = load_weights(path)
-            save_weights(path, tensors, classifier, graphs_of(classifier))
+            save_weights(path, tensors, classifier, {**stored.graphs, **graphs_of(classifier)})
         print(f"{path}: has its graphs")
 
 

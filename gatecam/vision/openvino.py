@@ -2,7 +2,8 @@
 
 A weights file stores the graph of each of its networks beside its tensors (`vision/graphs.py` makes it).
 Here the graph gets the tensors and is compiled for a changing batch size. It computes in float32, as torch
-does.
+does, in bf16, or in int8. A graph for int8 is a second one, which holds its own weights
+(`training/weights/quantize.py` makes it).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import hashlib
 import io
 import os
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +29,11 @@ from gatecam.errors import DeviceError, ModelError, OutputError
 from gatecam.runtime.cores import openmp_threads
 from gatecam.runtime.folders import own_folder, read_own, replace_own, state_folder
 from gatecam.types import Floats
-from gatecam.vision.weights import Stored
+from gatecam.vision.weights import INT8, Stored
 
+Precision = Literal["float32", "bf16", "int8"]
 PIXELS = "pixels"  # the name of a graph's input. Its other inputs have the names of tensors.
-COMPILED_KEPT = 40  # files of compiled networks, four for each detector, classifier and number of threads
+COMPILED_KEPT = 40  # files, most of compiled networks: four for each weights, number of threads and precision
 MOST_COMPILED_BYTES = 2**30
 CONVERTER = "openvino.tools.ovc"
 DIGEST_BYTES = 32  # a file's first bytes are the hash of the others
@@ -48,6 +51,7 @@ class OpenVinoNetwork:
         normalise: tuple[float, float] | None = None,
         threads: int | None = None,
         is_small: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         """Compile a network, or load it from the cache of compiled networks.
 
@@ -60,6 +64,8 @@ class OpenVinoNetwork:
             threads: threads to compute with. None takes as many as torch would.
             is_small: one picture is too little work for several threads, so each thread gets its own
                 pictures.
+            precision: what the layers compute in. With int8, layers and networks that would lose too much
+                compute in bf16 where the processor can, and otherwise in float32.
 
         Raises:
             DeviceError: OpenVINO is not installed, or cannot run the network.
@@ -68,14 +74,17 @@ class OpenVinoNetwork:
         threads = threads or openmp_threads()
         parts = threads if is_small else 1
 
+        has_int8 = precision == "int8" and name + INT8 in weights.graphs
+        graph = weights.graphs[name + INT8 if has_int8 else name]
+
         def build() -> Any:
-            model = _filled(weights.graphs[name], weights.tensors)
+            model = filled_model(graph, weights.tensors)
             model.reshape([-1, 3, size or -1, size or -1])
             return _prepared(model, normalise)
 
-        made_of = f"{weights.sha256} {weights.graphs[name]} {size} {normalise}"
+        made_of = f"{weights.sha256} {graph} {size} {normalise}"
         try:
-            compiled = _compiled_or_cached(build, made_of, _settings(threads, parts))
+            compiled = _compiled_or_cached(build, made_of, _settings(threads, parts, precision))
             self._requests = [compiled.create_infer_request() for _ in range(parts)]
         except ModelError:
             raise
@@ -103,12 +112,16 @@ class OpenVinoNetwork:
         return tuple(np.concatenate(parts) for parts in of_parts)
 
 
-def pack_graph(description: bytes, constants: bytes) -> str:
-    """Pack the two files of OpenVINO's format for graphs into one text."""
-    return base64.b64encode(zlib.compress(description + b"\0" + constants, 9)).decode("ascii")
+def pack_graph(model: Any) -> str:
+    """Pack the two files of OpenVINO's format for a model into one text."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("graph.xml", "graph.bin")]
+        import_openvino().serialize(model, *files)
+        content = b"\0".join(file.read_bytes() for file in files)
+    return base64.b64encode(zlib.compress(content, 9)).decode("ascii")
 
 
-def _filled(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
+def filled_model(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
     """Read a graph and replace each input that has the name of a tensor by that tensor."""
     openvino = import_openvino()
     from openvino import opset8 as operations
@@ -143,15 +156,23 @@ def _prepared(model: Any, normalise: tuple[float, float] | None) -> Any:
     return prepared.build()
 
 
-def _settings(threads: int, parts: int) -> dict[str, str | int]:
+def _settings(threads: int, parts: int, precision: Precision = "float32") -> dict[str, str | int]:
     """Return the settings to process `parts` requests at once, with `threads` in total."""
     return {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": _hint(precision),
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": parts,
         "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
     }
+
+
+def _hint(precision: Precision) -> str:
+    """Return OpenVINO's name of the precision of layers that a graph does not quantise.
+
+    Without a hint, OpenVINO would compute in bf16 where the processor can.
+    """
+    return "f32" if precision == "float32" or not processor_computes("BF16") else "bf16"
 
 
 def _compiled_or_cached(build: Callable[[], Any], made_of: str, settings: dict[str, str | int]) -> Any:
@@ -159,8 +180,7 @@ def _compiled_or_cached(build: Callable[[], Any], made_of: str, settings: dict[s
 
     OpenVINO has a cache of its own, but does not notice a file that a power cut or a bad disk has changed.
     """
-    key = f"{import_openvino().__version__} {made_of} {sorted(settings.items())}"
-    path = _cache_file(hashlib.sha256(key.encode()).hexdigest()[:24])
+    path = kept_file(f"{made_of} {sorted(settings.items())}")
     if path is not None:
         with suppress(OSError, RuntimeError):  # RuntimeError: compiled for another processor
             kept = read_own(path, MOST_COMPILED_BYTES)
@@ -177,10 +197,11 @@ def _compiled_or_cached(build: Callable[[], Any], made_of: str, settings: dict[s
     return compiled
 
 
-def _cache_file(name: str) -> Path | None:
-    """Return where a compiled network is kept, or None if this user has no safe folder to write to.
+def kept_file(key: str) -> Path | None:
+    """Return the file in the state folder for what this OpenVINO made of a key.
 
-    When there are too many, for example after updates, all are deleted.
+    The result is None if this user has no safe folder to write to. When there are too many files, for example
+    after updates, all are deleted.
     """
     folder = state_folder() / "compiled"
     try:
@@ -190,7 +211,13 @@ def _cache_file(name: str) -> Path | None:
             file.unlink()
     except (OSError, OutputError):
         return None
+    name = hashlib.sha256(f"{import_openvino().__version__} {key}".encode()).hexdigest()[:24]
     return folder / name if os.access(folder, os.W_OK) else None
+
+
+def processor_computes(what: str) -> bool:
+    """Return whether OpenVINO finds instructions for a type of number, such as "BF16", in the processor."""
+    return what in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @lru_cache(maxsize=1)
@@ -236,7 +263,7 @@ def describe_openvino() -> tuple[bool, str]:
         return False, _why_not(error)
     if found.tolist() != [384.0, 384.0]:
         return False, "it gives wrong results on this machine"
-    return True, f"OpenVINO {str(openvino.__version__).split('-')[0]}, float32"
+    return True, f"OpenVINO {str(openvino.__version__).split('-')[0]}"
 
 
 def _why_not(error: BaseException) -> str:

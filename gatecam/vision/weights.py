@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GRAPHS = "graphs"  # the entry of a weights file's metadata that holds its graphs, as JSON
+INT8 = ".int8"  # ends the name of a graph that computes in int8
 INTERPOLATION = "roi_align_2"  # the method of `crop_faces`
 log = logging.getLogger(__name__)
 
@@ -63,13 +64,23 @@ class DetectorSpec:
 class Stored:
     """Holds what is in a weights file, without torch.
 
-    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty. `sha256` is the hash of
-    the file.
+    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty. It may also have those
+    for int8. `sha256` is the hash of the file.
     """
 
     tensors: Mapping[str, NDArray[Any]]
     graphs: Mapping[str, str]
     sha256: str
+
+    @property
+    def is_detector(self) -> bool:
+        """Return whether the weights are a detector's. Others are a classifier's."""
+        return any(name.startswith("pnet.") for name in self.tensors)
+
+    @property
+    def has_int8(self) -> bool:
+        """Return whether there are graphs for int8."""
+        return any(name.endswith(INT8) for name in self.graphs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,7 +306,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path, monkeypatch, caplog):
         (("--parts", "speed"), ConfigError, r"--parts: expected some of .*, got 'speed'"),
         (("--parts", ""), ConfigError, r"--parts: expected some of .*, got none"),
         (("--parts", ","), ConfigError, r"--parts: expected some of .*, got none"),
-        (("--device", "tpu"), ConfigError, "--device: expected all, auto, cpu, openvino or cuda, got 'tpu'"),
+        (("--device", "tpu"), ConfigError, "openvino-int8, got 'tpu'"),
         (("--video", "none.mp4"), SourceError, "none.mp4: there is no such file"),
         (("--video", "."), SourceError, "is a folder; give --video a file"),
         (("--page", "no/b.html"), OutputError, "no/b.html: its folder does not exist"),

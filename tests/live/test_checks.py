@@ -106,7 +106,7 @@ def test_the_device_is_told_that_runs_the_real_networks(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where no compiled network is kept
     monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
     monkeypatch.setattr("gatecam.vision.device.describe_cuda", lambda: (False, "no GPU"))
-    monkeypatch.setattr("gatecam.vision.openvino._filled", filled)
+    monkeypatch.setattr("gatecam.vision.openvino.filled_model", filled)
     (check,) = [check for check in checks(None, build) if check.name == "device"]
     *_, row = examine((check,))
     assert row.found.startswith("auto picks cpu: OpenVINO failed: ")

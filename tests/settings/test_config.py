@@ -25,6 +25,7 @@ from gatecam.settings.schema import (
 )
 from gatecam.settings.text import to_yaml
 
+DEVICES = "auto, cpu, cuda, openvino, openvino-bf16 or openvino-int8"
 TOP_LEVEL_FILE = Path(__file__).parents[2] / "config.yaml"
 HOST = "expected a name or an address alone, such as broker.example or 192.0.2.7"
 
@@ -172,7 +173,10 @@ def test_a_variable_can_say_null(settings):
         ("camera: {fps: }", "camera.fps: expected a number 1 to 240, got null (config.yaml:1)"),
         ("camera: {fps: [1, 2]}", "camera.fps: expected a number 1 to 240, got a list (config.yaml:1)"),
         ("notify: {sound: 1}", "notify.sound: expected true or false, got 1 (config.yaml:1)"),
-        ("device: gpu", "device: expected auto, cpu, cuda or openvino, got 'gpu' (config.yaml:1)"),
+        (
+            "device: gpu",
+            f"device: expected {DEVICES}, got 'gpu' (config.yaml:1)",
+        ),
         ("camera: {name: 12}", "camera.name: expected non-empty text in quotes, got 12 (config.yaml:1)"),
         ("camera: {name: ''}", "camera.name: expected non-empty text, got '' (config.yaml:1)"),
         (
@@ -288,7 +292,7 @@ def test_a_rejected_setting_is_told_with_its_line(problems, text, problem):
         (
             "GATECAM_DEVICE",
             "",
-            "device: expected auto, cpu, cuda or openvino, got null (environment GATECAM_DEVICE)",
+            f"device: expected {DEVICES}, got null (environment GATECAM_DEVICE)",
         ),
         (
             "GATECAM_DETECTOR_REGION",
@@ -536,7 +540,7 @@ def test_a_file_that_is_no_settings_is_one_short_sentence(problems, text, said):
 def test_a_yaml_bomb_is_not_unfolded(problems):
     layers = [f"b{i}: &b{i} [{', '.join([f'*b{i - 1}'] * 9)}]" for i in range(1, 12)]
     text = "\n".join(["b0: &b0 [x]", *layers, "device: *b11"])
-    assert problems(text)[-1] == "device: expected auto, cpu, cuda or openvino, got a list (config.yaml:13)"
+    assert problems(text)[-1] == f"device: expected {DEVICES}, got a list (config.yaml:13)"
 
 
 @pytest.mark.parametrize("make", ["nothing", "folder"])

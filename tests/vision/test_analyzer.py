@@ -167,7 +167,7 @@ def failing_once(detector, monkeypatch, text: str) -> NetworkAnalyzer:
 @pytest.mark.parametrize(
     ("openvino", "backend", "reason"),
     [
-        ((True, "OpenVINO 1"), "openvino", "OpenVINO 1"),
+        ((True, "OpenVINO 1"), "openvino", "OpenVINO 1, float32"),
         (
             (False, "none"),
             "cpu",
@@ -201,6 +201,16 @@ def test_an_openvino_that_fails_leaves_the_work_to_torch(detector, caplog, monke
     )
 
 
+def test_an_int8_that_fails_leaves_the_work_to_float32(detector, caplog, monkeypatch):
+    monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
+    analyzer = failing_once(detector, monkeypatch, "no kernel")
+    monkeypatch.setattr(analyzer, "_backend", Backend("openvino", precision="int8"))
+    ((face,),) = analyzer.analyze([noise()])
+    assert face.detection.score == 0.9
+    assert (analyzer.device, analyzer.reason) == ("openvino", "float32, because int8 failed: no kernel")
+    assert "OpenVINO in int8 failed (no kernel): the networks run on OpenVINO until" in caplog.text
+
+
 @pytest.mark.parametrize("picked", ["openvino", "cuda"])
 def test_networks_that_do_not_load_where_auto_would_have_them_go_to_torch(monkeypatch, caplog, picked):
     class Failing:
@@ -210,7 +220,7 @@ def test_networks_that_do_not_load_where_auto_would_have_them_go_to_torch(monkey
 
     monkeypatch.setattr(analyzer_module, "build_detector", lambda config, backend: ScriptedDetector())
     monkeypatch.setattr(analyzer_module, "FaceClassifier", Failing)
-    monkeypatch.setattr(analyzer_module, "pick_backend", lambda setting: Backend(picked))
+    monkeypatch.setattr(analyzer_module, "pick_precise_backend", lambda *given: Backend(picked))
     monkeypatch.setattr("gatecam.vision.device.describe_openvino", lambda: (True, "OpenVINO 1"))
     analyzer = NetworkAnalyzer(Config(device="auto"))
     assert (analyzer.device, analyzer.reason) == ("cpu", "OpenVINO failed: openvino cannot run the networks")
@@ -224,7 +234,7 @@ def test_a_gpu_without_memory_for_the_networks_is_told_in_a_sentence(monkeypatch
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     monkeypatch.setattr(analyzer_module, "build_detector", full)
-    monkeypatch.setattr(analyzer_module, "pick_backend", lambda setting: Backend("cuda"))
+    monkeypatch.setattr(analyzer_module, "pick_precise_backend", lambda *given: Backend("cuda"))
     with pytest.raises(DeviceError, match=r"CUDA cannot be used: the GPU's memory is full, end other"):
         NetworkAnalyzer(Config(device="cuda"))
 

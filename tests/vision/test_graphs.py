@@ -22,6 +22,7 @@ from gatecam.vision.detector.sizes import ARCHITECTURE
 from gatecam.vision.device import Backend
 from gatecam.vision.network import served_weights
 from gatecam.vision.weights import (
+    INT8,
     DetectorSpec,
     ModelSpec,
     find_weights,
@@ -40,8 +41,10 @@ SPEC = ModelSpec(
 
 @pytest.mark.parametrize("name", ["gatecam-faces", "gatecam-mtcnn"])
 def test_the_shipped_weights_have_the_graphs_of_their_networks(name):
-    expected = {"gatecam-faces": {"classifier"}, "gatecam-mtcnn": {"pnet", "rnet", "onet"}}
-    assert set(load_stored(find_weights(name)).graphs) == expected[name], "run `make graphs`"
+    expected = {"gatecam-faces": {"classifier"}, "gatecam-mtcnn": {"pnet", "rnet", "onet"}}[name]
+    expected |= {"classifier" + INT8} if name == "gatecam-faces" else {"onet" + INT8}
+    assert set(load_stored(find_weights(name)).graphs) == expected, "run `make graphs` and `make int8`"
+    assert find_weights(name).stat().st_size < 12e6
 
 
 @pytest.mark.parametrize("architecture", ["mobilefacenet/three", "resnet18/joint18"])
@@ -85,13 +88,14 @@ def test_weights_of_another_network_are_one_sentence(tmp_path):
 
 def test_the_command_stores_graphs_and_keeps_the_weights(tmp_path, lively_network, capsys):
     path = tmp_path / "w.safetensors"
-    save_weights(path, served_weights(lively_network), SPEC)
+    save_weights(path, served_weights(lively_network), SPEC, {"classifier.int8": "kept"})
     before, spec = load_weights(path)
     graphs.main([str(path)])
     after, new = load_weights(path)
     assert replace(new, sha256=spec.sha256) == spec
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert set(load_stored(path).graphs) == {"classifier"}
+    assert load_stored(path).graphs["classifier.int8"] == "kept"
+    assert load_stored(path).graphs["classifier"]
 
 
 def test_without_openvino_weights_are_saved_without_graphs(monkeypatch, caplog):

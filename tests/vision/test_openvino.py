@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from gatecam.vision.weights import Stored
 from tests.streams import MjpegServer
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
+LESS_PRECISE = ("openvino-bf16", "openvino-int8")
 WHOLE = DetectorConfig(detect_every=1)
 
 
@@ -46,7 +48,7 @@ def pair() -> tuple[FaceAnalyzer, FaceAnalyzer]:
 
 @pytest.fixture(scope="module")
 def by_device() -> dict[str, FaceAnalyzer]:
-    return {device: analyzer(device) for device in ("cpu", "openvino")}
+    return {device: analyzer(device) for device in ("cpu", "openvino", *LESS_PRECISE)}
 
 
 def assert_same(pair: tuple[FaceAnalyzer, FaceAnalyzer], images: list[Pixels]) -> int:
@@ -77,7 +79,18 @@ def test_faces_and_verdicts_are_those_of_torch(pair, astronaut):
     assert assert_same(pair, [small]) >= 1
 
 
-def events_of(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> list[object]:
+def assert_told_alike(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> None:
+    """That the same is told about the same people, a few frames sooner or later at most."""
+    told, expected = (events_of(path, one, by_device) for one in (device, "openvino"))
+    assert [event[:3] for event in told] == [event[:3] for event in expected]
+    for (*_, frame, probability), (*_, expected_frame, expected_probability) in zip(
+        told, expected, strict=True
+    ):
+        assert frame == pytest.approx(expected_frame, abs=4)
+        assert probability == pytest.approx(expected_probability, abs=0.05)
+
+
+def events_of(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> list[tuple[Any, ...]]:
     with open_replay(Config(device=device), path, by_device[device], Telemetry()) as replay:
         return [
             (event.kind, event.track_id, event.verdict, event.frame, round(event.probability, 2))
@@ -91,6 +104,18 @@ def events_of(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> li
 def test_the_clips_give_the_same_events(clip, shared_data, by_device):
     path = shared_data / "videos" / clip
     assert events_of(path, "openvino", by_device) == events_of(path, "cpu", by_device)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("device", LESS_PRECISE)
+def test_the_clips_tell_the_same_in_less_precision(clip, device, shared_data, by_device):
+    assert_told_alike(shared_data / "videos" / clip, device, by_device)
+
+
+@pytest.mark.parametrize("device", LESS_PRECISE)
+def test_the_demo_tells_the_same_in_less_precision(demo, device, by_device):
+    assert_told_alike(demo, device, by_device)
 
 
 def test_the_demo_gives_the_same_events(demo, by_device):
@@ -153,7 +178,7 @@ def test_a_compiled_network_is_kept_for_the_next_start(mean_graph, compiled, mon
     before = OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0]
     (file,) = compiled.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr("gatecam.vision.openvino._filled", None)  # nothing is built again
+    monkeypatch.setattr("gatecam.vision.openvino.filled_model", None)  # nothing is built again
     assert np.array_equal(OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0], before)
     monkeypatch.undo()
 
@@ -310,7 +335,7 @@ def test_networks_that_do_not_convert_are_told_in_a_sentence(monkeypatch):
         raise ValueError("unknown\noperator")
 
     assert describe_openvino()[0]  # and that is remembered: a small network runs
-    monkeypatch.setattr("gatecam.vision.openvino._filled", filled)
+    monkeypatch.setattr("gatecam.vision.openvino.filled_model", filled)
     with pytest.raises(DeviceError, match=r"cannot run the networks \(ValueError: unknown operator\): set"):
         OpenVinoNetwork(Stored({}, {"mean": ""}, ""), "mean")
     finder = LowFaceFinder(Config(device="auto"))

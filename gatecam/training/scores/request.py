@@ -14,6 +14,7 @@ from gatecam.errors import DataError
 from gatecam.pictures.html import Page
 from gatecam.runtime.files import write_output
 from gatecam.runtime.outputs import require_apart, require_folder
+from gatecam.settings.schema import Device
 from gatecam.training.data.rows import Collection
 from gatecam.training.data.split import parts_of
 from gatecam.training.extras import require
@@ -31,6 +32,7 @@ class ScoreRequest:
     split: Path | None
     part: str
     split_seed: int
+    device: Device
     page: Path | None
     json_file: Path | None
 

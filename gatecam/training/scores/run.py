@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
+from torch import nn
 
 from gatecam.errors import DataError, OutputError
 from gatecam.runtime.progress import progress
+from gatecam.settings.schema import Device
 from gatecam.training.console import table
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
@@ -18,11 +20,11 @@ from gatecam.training.data.rows import HEAD_LABELS, Collection
 from gatecam.training.scores.page import number, page_of, with_interval
 from gatecam.training.scores.report import MIN_TO_FIT, Evaluation, SetReport, fitted_temperatures, report_of
 from gatecam.training.scores.request import EVERYTHING, ScoreRequest, chosen_rows
+from gatecam.training.scores.score import Served
 from gatecam.training.scores.sets import Judged, judge, pictures_of
-from gatecam.vision.classifier import load_classifier
+from gatecam.vision.classifier import FaceClassifier, load_classifier
 from gatecam.vision.crops import CropSpec
-from gatecam.vision.device import pick_device
-from gatecam.vision.network import FaceNetwork
+from gatecam.vision.device import pick_backend, pick_device
 from gatecam.vision.weights import ModelSpec, find_weights, load_stored, load_weights, save_weights
 
 Held = Sequence[tuple[Collection, Faces]]
@@ -46,8 +48,7 @@ def evaluate_and_print(request: ClassifierScoreRequest) -> None:
         MissingExtraError: a page is requested, and matplotlib is not installed.
     """
     _check(request)
-    model, spec = load_classifier(request.weights)
-    model.to(pick_device("auto"))
+    model, spec = _network(request.weights, request.device)
     held = held_out(load_all(request.data, request.cache), request.split, request.part, request.split_seed)
     sets = judge_all(model, spec.crop, held, request.drawn)
     fitted: dict[str, int] = {}
@@ -56,6 +57,15 @@ def evaluate_and_print(request: ClassifierScoreRequest) -> None:
     evaluation = evaluate_sets(spec, sets, fitted, request.parameters())
     print_evaluation(evaluation)
     request.write(evaluation.as_json(), lambda: page_of(evaluation, sets))
+
+
+def _network(weights: str, device: Device) -> tuple[nn.Module, ModelSpec]:
+    """Load a classifier's network on a device, and its spec."""
+    if device in ("auto", "cpu", "cuda"):
+        model, spec = load_classifier(weights)
+        return model.to(pick_device(device)), spec
+    classifier = FaceClassifier(weights, pick_backend(device))
+    return Served(classifier), classifier.spec
 
 
 def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tuple[Collection, Faces]]:
@@ -76,7 +86,7 @@ def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tup
     return held
 
 
-def judge_all(model: FaceNetwork, crop: CropSpec, held: Held, drawn: bool) -> list[Judged]:
+def judge_all(model: nn.Module, crop: CropSpec, held: Held, drawn: bool) -> list[Judged]:
     """Classify the unchanged faces and, if `drawn`, also bare faces with drawn masks.
 
     Raises:

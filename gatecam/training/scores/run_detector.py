@@ -103,7 +103,7 @@ def evaluate_and_print(request: DetectorScoreRequest) -> None:
     truths = _truths(request)
     empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(request.empty)]
     bare = _bare_faces(request)
-    backend = pick_backend("auto")
+    backend = pick_backend(request.device)
     contest = contestants(request.weights, request.teachers, request.min_face_px, backend)
     classifier = FaceClassifier(request.classifier, backend)
     found = _search_all(contest, classifier, truths, empty, request.min_face_px)

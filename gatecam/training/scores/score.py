@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatecam.errors import DataError
-from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, MASK_LABELS, class_parts
+from gatecam.labels import AGE_LABELS, CLASS_COUNT, GENDER_LABELS, HEADS, MASK_LABELS, class_parts
 from gatecam.training.classifier.augment import Patch, patch_of, plain_crop
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import HEAD_LABELS, Progress
 from gatecam.training.scores.calibration import calibration_error
 from gatecam.training.scores.rates import by_label, confusion_by_key, rates_of
+from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.crops import CropSpec
 
 MIN_FACE_PX = 32  # scores cover faces of at least this size
@@ -50,6 +51,19 @@ class HeadScore:
     confusion: list[list[int]]
 
 
+class Served(nn.Module):
+    """Computes a classifier's logits on the backend that serves it, so that scores cover its precision."""
+
+    def __init__(self, classifier: FaceClassifier) -> None:
+        super().__init__()
+        self._classifier = classifier
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Return the logits of crops (n, 3, size, size) by head."""
+        logits = self._classifier.logits(crops.permute(0, 2, 3, 1).numpy())
+        return {name: torch.from_numpy(values) for name, values in zip(HEADS, logits, strict=True)}
+
+
 def logits_of(model: nn.Module, faces: Faces, spec: CropSpec, progress: Progress) -> dict[str, Tensor]:
     """Return each head's logits for all faces, (N, labels) float32. The crops are those of live operation.
 
@@ -79,7 +93,7 @@ def logits_of_patches(
         raise DataError(
             "there are no held-out faces to score. Add pictures, or split them with another seed."
         )
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     parts: dict[str, list[Tensor]] = {name: [] for name in HEAD_LABELS}
     coming, done = iter(patches), 0
     while batch := list(islice(coming, BATCH)):

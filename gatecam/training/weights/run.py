@@ -1,4 +1,4 @@
-"""Run `gatecam weights`: unpack, label, split, check, train, calibrate and score."""
+"""Run `gatecam weights`: unpack, label, split, check, train, calibrate, score and quantise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.run import DetectorTrainRequest
 from gatecam.training.detector.run import train_and_save as train_detector
 from gatecam.training.detector.run_label import TABLE, label_and_write
+from gatecam.training.extras import require
 from gatecam.training.runs import make_folder
+from gatecam.training.weights.quantize import quantise
 from gatecam.training.weights.sources import (
     STARTS,
     find_source,
@@ -79,10 +81,11 @@ def make_weights(request: WeightsRequest) -> bool:
     After a stop the same command continues. Steps that were done are quick the second time.
 
     Raises:
-        GatecamError: pictures are missing or damaged, or a file cannot be written.
+        GatecamError: pictures are missing or damaged, a file cannot be written, or NNCF is not installed.
     """
     if not find_teachers(request.data):
         raise DataError(f"{request.data}: has no teachers/*.onnx. Add CenterFace and YuNet.")
+    require("nncf", "Quantising")
     make_folder(request.out)
     make_folder(request.work)
     steps: list[tuple[str, Callable[[WeightsRequest], bool]]] = [
@@ -91,6 +94,7 @@ def make_weights(request: WeightsRequest) -> bool:
         ("check", _check),
         ("train the detector", _train_detector),
         ("train the classifier", _train_classifier),
+        ("quantise both", _quantise),
     ]
     for number, (what, step) in enumerate(steps, 1):
         print(f"step {number} of {len(steps)}: {what}", flush=True)
@@ -194,3 +198,14 @@ def _train_classifier(request: WeightsRequest) -> bool:
         ),
         recipe,
     )
+
+
+def _quantise(request: WeightsRequest) -> bool:
+    """Add graphs for int8 to both files.
+
+    The classifier comes first. Its faces are in the cache under the hash that the detector has until then.
+    """
+    detector, classifier = (request.out / f"{request.name}-{kind}.safetensors" for kind in ("mtcnn", "faces"))
+    quantise(classifier, request.tables(True), request.work / "cache", SPLIT_SEED, str(detector))
+    quantise(detector, request.tables(False), request.work / "cache", SPLIT_SEED)
+    return True

@@ -15,6 +15,7 @@ from gatecam.vision.device import Backend
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import (
     DetectorSpec,
+    Stored,
     find_weights,
     load_detector_weights,
     load_stored,
@@ -26,6 +27,7 @@ from gatecam.vision.weights import (
 if TYPE_CHECKING:
     from gatecam.vision.detector.networks import Networks
 
+SIDES = {"pnet": None, "rnet": R_SIZE, "onet": O_SIZE}  # px of the input, by network. None is any.
 STOCK = "stock"  # the weights that facenet-pytorch bundles
 
 
@@ -66,14 +68,14 @@ def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
         return StockDetector(config, backend.device)
     path = find_weights(config.weights, "detector.weights")
     if backend.name == "openvino":
-        return CascadeDetector(config, _compiled(path, backend.threads))
+        return CascadeDetector(config, compiled_cascade(path, backend))
     from gatecam.vision.on_torch import cascade_on
 
     networks, _ = load_detector(path)
     return CascadeDetector(config, cascade_on(backend.device, networks, is_half=backend.name == "cuda"))
 
 
-def _compiled(path: Path, threads: int | None) -> CompiledNetworks:
+def compiled_cascade(path: Path, backend: Backend) -> CompiledNetworks:
     """Compile the networks of a weights file for OpenVINO.
 
     Raises:
@@ -83,13 +85,15 @@ def _compiled(path: Path, threads: int | None) -> CompiledNetworks:
     spec, stored = read_detector_spec(path), load_stored(path)
     try:
         weights = with_graphs(path, spec, stored)
-        return CompiledNetworks(
-            OpenVinoNetwork(weights, "pnet", None, (MEAN, STD), threads),
-            OpenVinoNetwork(weights, "rnet", R_SIZE, (MEAN, STD), threads, is_small=True),
-            OpenVinoNetwork(weights, "onet", O_SIZE, (MEAN, STD), threads, is_small=True),
-        )
+        return CompiledNetworks(*(compiled_network(weights, name, backend) for name in SIDES))
     except ModelError as error:
         raise _unfit(path) from error
+
+
+def compiled_network(weights: Stored, name: str, backend: Backend) -> OpenVinoNetwork:
+    """Compile one network of the cascade for OpenVINO."""
+    side, threads, is_small = SIDES[name], backend.threads, name != "pnet"
+    return OpenVinoNetwork(weights, name, side, (MEAN, STD), threads, is_small, backend.precision)
 
 
 def _unfit(path: Path) -> ModelError:

@@ -1,0 +1,135 @@
+"""Choose the precision in which OpenVINO computes, where the settings leave it to gatecam.
+
+The fastest of float32, bf16 and int8 is measured once on a machine, with a network of the cascade on random
+pixels. The result is kept beside the compiled networks, so that later starts compute alike.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gatecam.errors import DeviceError, ModelError
+from gatecam.runtime.folders import read_own, replace_own
+from gatecam.settings.schema import Config
+from gatecam.vision.detector.build import STOCK, compiled_network
+from gatecam.vision.detector.sizes import O_SIZE, R_SIZE
+from gatecam.vision.device import Backend, describe_cuda, pick_backend
+from gatecam.vision.openvino import Precision, describe_openvino, kept_file, processor_computes
+from gatecam.vision.weights import INT8, Stored, find_weights, load_stored, read_detector_spec, read_spec
+
+SMALL = ("rnet", "onet", "pnet")  # the first that computes in int8 is measured
+SIDES = {"rnet": R_SIZE, "onet": O_SIZE, "pnet": 128}  # px of the pictures that are measured
+ROUNDS = 15
+CROPS = 8
+WORTHWHILE = 0.9  # another precision than float32 must take at most this share of its time
+INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "amx_int8"}  # as Linux names them
+CPU_INFO = Path("/proc/cpuinfo")
+PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
+MOST_BYTES = 1000
+
+
+def pick_precise_backend(config: Config, before_networks: Callable[[], None] = lambda: None) -> Backend:
+    """Return the backend of the settings. Where `device: auto` picks OpenVINO, choose its precision too.
+
+    `before_networks` is called once the libraries are imported.
+
+    Raises:
+        DeviceError: the settings ask for CUDA or OpenVINO, and that does not work.
+        ModelError: the weights are missing.
+    """
+    backend = pick_backend(config.device)
+    before_networks()
+    if config.device != "auto" or backend.name != "openvino" or config.detector.weights == STOCK:
+        return backend
+    detector = find_weights(config.detector.weights, "detector.weights")
+    classifier = find_weights(config.classifier.weights)
+    try:
+        return _fastest(backend, _kept_or_measured(backend, detector, classifier))
+    except (DeviceError, ModelError):  # reported when the networks are loaded
+        return backend
+
+
+def working_backends() -> list[Backend]:
+    """Return every backend that works on this machine, OpenVINO in each precision, the fastest first."""
+    found = [Backend("cuda")] if describe_cuda()[0] else []
+    if describe_openvino()[0]:
+        found += [Backend("openvino", precision=one) for one in reversed(_possible(has_int8=True))]
+    return [*found, Backend("cpu")]
+
+
+def _possible(has_int8: bool) -> list[Precision]:
+    """Return the precisions that the processor has instructions for, and the weights have graphs for."""
+    found: list[Precision] = ["float32"]
+    if processor_computes("BF16"):
+        found.append("bf16")
+    if has_int8 and INT8_INSTRUCTIONS & _instructions():
+        found.append("int8")
+    return found
+
+
+def _instructions() -> set[str]:
+    """Return Linux's names of the processor's instruction sets."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def _fastest(backend: Backend, seconds: dict[Precision, float]) -> Backend:
+    """Return the backend in its fastest precision, and say how fast it is."""
+    if len(seconds) < 2:
+        return backend
+    best = min(seconds, key=lambda precision: seconds[precision])
+    share, version = seconds[best] / seconds["float32"], describe_openvino()[1]
+    if share > WORTHWHILE:
+        return replace(backend, reason=f"{version}, float32, because nothing is faster on this machine")
+    reason = f"{version}, {best}, which takes {share:.2f} of float32's time on this machine"
+    return replace(backend, reason=reason, precision=best)
+
+
+def _kept_or_measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precision, float]:
+    """Return the seconds that a network takes in each precision, from an earlier start or a measurement."""
+    weights = f"{read_detector_spec(detector).sha256} {read_spec(classifier).sha256}"
+    path = kept_file(f"speed {weights} {sorted(_instructions())}")
+    if path is not None:
+        with suppress(OSError, ValueError, TypeError, AttributeError):  # damaged files are measured again
+            kept = {name: float(s) for name, s in json.loads(read_own(path, MOST_BYTES)).items()}
+            if "float32" in kept and min(kept.values()) > 0:
+                return {precision: kept[precision] for precision in PRECISIONS if precision in kept}
+    seconds = _measured(backend, load_stored(detector), load_stored(classifier))
+    if path is not None:
+        with suppress(OSError):  # the next start measures again
+            replace_own(path, json.dumps(seconds).encode())
+    return seconds
+
+
+def _measured(backend: Backend, detector: Stored, classifier: Stored) -> dict[Precision, float]:
+    """Measure a small network in turns. The shortest time counts, as other programs only lengthen times.
+
+    Nothing is measured where only float32 is possible.
+    """
+    possible = _possible(detector.has_int8 and classifier.has_int8)
+    if len(possible) == 1 or not detector.graphs:
+        return {"float32": float("inf")}
+    name = next((one for one in SMALL if one + INT8 in detector.graphs), SMALL[0])
+    networks = {
+        precision: compiled_network(detector, name, replace(backend, precision=precision))
+        for precision in possible
+    }
+    side = SIDES[name]
+    pixels = np.random.default_rng(0).integers(0, 256, (CROPS, side, side, 3), np.uint8)
+    seconds: dict[Precision, float] = dict.fromkeys(possible, float("inf"))
+    for _ in range(ROUNDS):
+        for precision, network in networks.items():
+            begun_s = time.perf_counter()
+            network(pixels)
+            seconds[precision] = min(seconds[precision], time.perf_counter() - begun_s)
+    return seconds
