@@ -96,6 +96,26 @@ def test_a_store_that_fails_is_tried_again(kept, told, caplog, monkeypatch):
     assert kept.count() == 0
 
 
+def test_a_copy_on_a_server_that_doors_share_is_tidied_less_often(kept, tmp_path, monkeypatch):
+    calls: list[EventStore] = []
+    often = threading.Event()
+    with closing(EventStore(SqliteDatabase(tmp_path / "copy.sqlite3"), "lobby")) as copy:
+
+        def note(store: EventStore) -> int:
+            calls.append(store)
+            if calls.count(kept) == 5:
+                often.set()
+            return 0
+
+        for store in (kept, copy):
+            monkeypatch.setattr(store, "delete_beyond", lambda size, store=store: note(store))
+        config, totals = StoreConfig(), ClassTotals(NOON)
+        keeping = Housekeeping([kept, copy], config, totals, lambda: NOON, lambda: 0.0, period_s=0.01)
+        with closing(keeping):
+            assert often.wait(20)
+    assert calls.count(copy) == 1
+
+
 class Kiosk:
     """A store and a clock that tests move, tidied as the program does."""
 
