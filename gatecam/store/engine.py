@@ -212,6 +212,7 @@ class PostgresDatabase:
             if not self._migrated:
                 with self._engine.begin() as connection:
                     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7431)")  # one program at a time
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # an index may take minutes
                     migrate(connection, self.name)
                 self._migrated = True
             with self._engine.begin() as connection:

@@ -317,6 +317,18 @@ def test_no_statement_is_prepared_because_a_pooler_may_change_the_connection(pos
             assert connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar() == 0
 
 
+def test_only_a_migration_may_take_long(postgres, monkeypatch):
+    limits: list[str] = []
+
+    def limit(connection: sa.Connection, name: str = "") -> None:
+        limits.append(connection.exec_driver_sql("SHOW statement_timeout").scalar_one())
+
+    monkeypatch.setattr("gatecam.store.engine.migrate", limit)
+    with closing(PostgresDatabase(postgres.url)) as database, database.transaction() as connection:
+        limit(connection)
+    assert limits == ["0", "20s"]
+
+
 def test_a_database_that_is_not_there_is_one_sentence_with_what_to_do(postgres):
     with closing(EventStore(PostgresDatabase(postgres.url + "-other"))) as store:
         advice = r"start or make it, or correct store\.url or the password in ~/\.pgpass\.$"
