@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from gatecam.settings.schema import Config
 OBJECTS_BYTES = 200 * 2**20  # of shared memory for what tasks pass to each other, some 5 MB each
 START_LIMIT_MS = 180_000  # a busy machine starts Ray slowly
 SHARE_LIMIT_S = 0.5
+REACH_LIMIT_S = 5.0
+TRIES = 2  # of Ray on this machine, which gives up after 30 s if the machine is busy
 MOST_LOSSES = 5  # of one worker in a row
 # A Ray on this machine: it sends nothing to its maker, listens on 127.0.0.1 alone, and wants a token.
 _ALONE = {
@@ -32,9 +35,10 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_
 
 @dataclass(slots=True, eq=False)
 class _Seat:
-    """Holds an actor, and what it works on, if it does."""
+    """Holds an actor, the resources that it takes, and what it works on, if it does."""
 
-    actor: Any
+    kind: dict[str, int]
+    actor: Any = None
     part: Part | None = None
     task: Any = None  # of the part, or of loading
     losses: int = 0  # in a row
@@ -43,7 +47,7 @@ class _Seat:
 class Cluster:
     """A number of workers on a Ray cluster. Each works on one part at a time.
 
-    A worker that is lost starts again, wherever the cluster has room for it.
+    In place of a worker that is lost, another one starts, wherever the cluster has room for it.
     """
 
     def __init__(
@@ -114,15 +118,32 @@ class Cluster:
                 "_node_ip_address": "127.0.0.1",
                 "_temp_dir": folder,
             }
-        try:
-            self._stack.callback(self._ray.shutdown)
-            self._ray.init(address=self._address or "local", **options)
-        except Exception as error:  # Ray raises many kinds, also bare ones
-            where = "on this machine" if self._address is None else f"at {self._address}"
-            raise ServiceError(
-                f"Ray {where} cannot be used ({_first_line(error)}): check the address, and that every "
-                "machine has the same Ray and gatecam."
-            ) from error
+        self._require_listener()
+        self._stack.callback(self._ray.shutdown)
+        for tries_left in reversed(range(TRIES)):
+            try:
+                self._ray.init(address=self._address or "local", **options)
+                return
+            except Exception as error:  # Ray raises many kinds, also bare ones
+                self._ray.shutdown()
+                if not tries_left or self._address is not None:
+                    raise self._cannot_connect(error) from error
+
+    def _require_listener(self) -> None:
+        """Check that anything listens at the address, because Ray tries for minutes."""
+        host, _, port = (self._address or "").rpartition(":")
+        if port.isdecimal() and "/" not in host:
+            try:
+                socket.create_connection((host, int(port)), REACH_LIMIT_S).close()
+            except OSError as error:
+                raise self._cannot_connect(error) from error
+
+    def _cannot_connect(self, error: Exception) -> ServiceError:
+        where = "on this machine" if self._address is None else f"at {self._address}"
+        return ServiceError(
+            f"Ray {where} cannot be used ({_first_line(error)}): check the address, and that every machine "
+            "has the same Ray and gatecam."
+        )
 
     def _start_workers(self) -> None:
         there = self._ray.cluster_resources()
@@ -135,14 +156,17 @@ class Cluster:
                 f"few for {workers} workers and {gpus} on a GPU; change --workers or --gpu-workers."
             )
         kinds = [{"num_cpus": 1}] * workers + [{"num_cpus": 1, "num_gpus": 1}] * gpus
-        remote: Any = self._ray.remote(Worker)
-        actors = [
-            remote.options(max_restarts=-1, max_concurrency=2, **kind).remote(self._config, 1, self._load)
-            for kind in kinds
-        ]
-        self._seats = [_Seat(actor, task=actor.load.remote()) for actor in actors]
+        self._seats = [_Seat(kind) for kind in kinds]
+        for seat in self._seats:
+            self._fill(seat)
         first, _ = self._ray.wait([seat.task for seat in self._seats])
         self._note(self._ray.get(first[0]))
+
+    def _fill(self, seat: _Seat) -> None:
+        """Start a worker, and let it load the networks."""
+        seat.actor = self._ray.remote(Worker).options(max_concurrency=2, **seat.kind)
+        seat.actor = seat.actor.remote(self._config, 1, self._load)
+        seat.task = seat.actor.load.remote()
 
     @property
     def has_gpus(self) -> bool:
@@ -185,7 +209,7 @@ class Cluster:
                     f"workers end again and again ({result.reason}); check their memory and Ray's logs."
                 )
             if isinstance(result, Lost):
-                seat.task = seat.actor.load.remote()  # free again when it has restarted
+                self._fill(seat)
             if isinstance(result, Loaded):
                 self._note(result)
             elif part is not None:

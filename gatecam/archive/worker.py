@@ -81,9 +81,7 @@ class Worker:
 
     def analyze(self, part: Part) -> tuple[Outcome, str]:
         """Analyze a part, and return the device too, which changes if a GPU fails."""
-        loaded = self.load()  # again after a restart
-        if self._analyzer is None:
-            return Outcome(error=loaded.error), ""
+        assert self._analyzer is not None, "load comes before analyze"
         self._note(0.0)
         return analyze(part, self._analyzer, self._config, self._note), self._analyzer.device
 

@@ -1,0 +1,124 @@
+"""A Ray cluster of a head and two workers on 127.0.0.1: whoever is killed, the tables are the same."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gatecam.archive import run
+from gatecam.archive.cluster import _ALONE, Cluster
+from gatecam.archive.run import Archive
+from gatecam.archive.sources import find_sources
+from gatecam.archive.tables import Tables
+from gatecam.errors import DeviceError, ModelError, ServiceError
+from gatecam.settings.schema import Config
+from tests.archive.color_archive import DeadlyAnalyzer, analyzed, load
+from tests.archive.conftest import Alone
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="gc-") as folder:
+        words = {**_ALONE, "RAY_AUTH_TOKEN": "5" * 64, "RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT)}
+        for name, value in words.items():
+            patch.setenv(name, value)
+        from ray.cluster_utils import Cluster as RayCluster
+
+        cluster = RayCluster()
+        for cores in (0, 1, 1):
+            add_node(cluster, cores)
+        yield cluster.address
+        cluster.shutdown()
+
+
+def add_node(cluster, cores: int) -> None:
+    """Start a node. Skip the tests if the machine is so busy that Ray gives up after its 30 seconds twice."""
+    for tries_left in (1, 0):
+        try:
+            cluster.add_node(num_cpus=cores, include_dashboard=False, object_store_memory=80 << 20)
+            return
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            if not tries_left:
+                pytest.skip("Ray did not start within 30 s, because the machine is busy")
+
+
+@pytest.fixture
+def folder(recording, tmp_path) -> Path:
+    """Two recordings and a damaged one."""
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    for name in ("20261124_075945.mkv", "long.mkv"):
+        shutil.copy(recording, nas / name)
+    (nas / "bad.mp4").write_bytes(b"no video")
+    return nas
+
+
+@pytest.fixture
+def expected(folder, tmp_path) -> dict[str, bytes]:
+    """The tables of one worker in this process, without cuts."""
+    with Tables(tmp_path / "expected", "settings") as kept:
+        Archive(find_sources([str(folder)], None, None), kept, Alone(), False).run(lambda done, note: None)
+    return content(tmp_path / "expected")
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.parquet")}
+
+
+def test_a_worker_killed_in_mid_recording_changes_nothing(address, folder, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LEAST_PART_S", 12.0)
+    monkeypatch.setattr(run, "LARGE", 0.9)  # both recordings are cut
+    marker = tmp_path / "killed"
+
+    def deadly(config: Config) -> DeadlyAnalyzer:
+        return DeadlyAnalyzer(marker)
+
+    report = analyzed(address, folder, tmp_path / "out", deadly)
+    assert marker.exists()
+    assert (report.done, len(report.failed)) == (2, 1)
+    assert content(tmp_path / "out") == expected != {}
+
+
+def test_a_killed_driver_goes_on_where_it_was(address, folder, expected, tmp_path):
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "tests.archive.color_archive", address, str(folder), str(out)]
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL) as driver:
+        while driver.poll() is None and not any((out / "files").glob("[0-9a-f]*.parquet")):
+            with suppress(subprocess.TimeoutExpired):
+                driver.wait(0.05)
+        driver.kill()
+    assert len(content(out)) < len(expected)
+    analyzed(address, folder, out)
+    assert content(out) == expected
+
+
+def test_a_worker_that_cannot_load_the_networks_is_one_sentence(address):
+    def fail(config: Config) -> None:
+        raise ModelError("the weights are gone; get them back.")
+
+    with pytest.raises(DeviceError, match="the weights are gone"), Cluster(Config(), address, 1, 0, fail):
+        pass
+
+
+def test_more_workers_than_cores_are_refused(address):
+    with pytest.raises(DeviceError, match="2 cores and 0 GPUs"), Cluster(Config(), address, 3, 0, load):
+        pass
+
+
+def test_an_address_without_a_cluster_is_one_sentence():
+    with (
+        pytest.raises(ServiceError, match=r"Ray at 127.0.0.1:1 cannot be used"),
+        Cluster(Config(), "127.0.0.1:1"),
+    ):
+        pass
