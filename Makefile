@@ -9,7 +9,7 @@ CPU_TORCHVISION := 0.28.0+cpu
 CPU_PAIR = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) torch torchvision,torch==$(CPU_TORCH) torchvision==$(CPU_TORCHVISION))
 unexport PYTHONDONTWRITEBYTECODE  # modules and tests are compiled once, not by every worker and program
 
-.PHONY: demo test lint audit check docs graphs int8 weights bench bench-cameras bench-detector bench-events bench-fleet bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
+.PHONY: demo test lint audit check docs graphs int8 weights bench bench-archive bench-cameras bench-detector bench-events bench-fleet bench-footprint bench-live bench-pages bench-plain bench-roofline soak kill-store outage clean
 
 demo: .venv/.ready
 	@mkdir -p $(DEMO)
@@ -49,6 +49,9 @@ int8: .venv/.ready
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg
+
+bench-archive: .venv/.ready
+	$(BIN)/python -m benchmarks.archive $(MINUTES)
 
 bench-cameras: .venv/.ready
 	$(BIN)/python benchmarks/cameras.py $(or $(CAMERAS),4) $(or $(SECONDS),40)
