@@ -73,6 +73,7 @@ class Cluster:
         os.environ.update(_QUIET)
         self._config, self._address, self._load = config, address, load
         self._wanted = workers, gpu_workers
+        self._on_cpus = config
         self._seats: list[_Seat] = []
         self._stack = ExitStack()
         self.notes: list[str] = []  # what the workers compute with
@@ -157,15 +158,21 @@ class Cluster:
             )
         kinds = [{"num_cpus": 1}] * workers + [{"num_cpus": 1, "num_gpus": 1}] * gpus
         self._seats = [_Seat(kind) for kind in kinds]
-        for seat in self._seats:
+        self._fill(self._seats[0])
+        first, _ = self._result(self._seats[0].task)
+        if not isinstance(first, Loaded):
+            raise ServiceError("a worker ended while it loaded the networks; check its memory and Ray's logs.")
+        self._note(first)
+        if workers and self._config.device == "auto":  # else each would choose what is fastest at that moment
+            self._on_cpus = self._config.model_copy(update={"device": first.device})
+        for seat in self._seats[1:]:
             self._fill(seat)
-        first, _ = self._ray.wait([seat.task for seat in self._seats])
-        self._note(self._ray.get(first[0]))
 
     def _fill(self, seat: _Seat) -> None:
         """Start a worker, and let it load the networks."""
         seat.actor = self._ray.remote(Worker).options(max_concurrency=2, **seat.kind)
-        seat.actor = seat.actor.remote(self._config, 1, self._load)
+        config = self._config if "num_gpus" in seat.kind else self._on_cpus
+        seat.actor = seat.actor.remote(config, 1, self._load)
         seat.task = seat.actor.load.remote()
 
     @property
@@ -230,7 +237,7 @@ class Cluster:
     def _note(self, loaded: Loaded) -> None:
         if loaded.error is not None:
             raise DeviceError(loaded.error)
-        if loaded.settings != settings_hash(self._config):
+        if loaded.settings not in (settings_hash(self._config), settings_hash(self._on_cpus)):
             raise DeviceError(
                 "a worker has another version of gatecam or other weights; install the same on every machine."
             )
