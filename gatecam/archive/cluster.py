@@ -161,7 +161,7 @@ class Cluster:
         self._fill(self._seats[0])
         first, _ = self._result(self._seats[0].task)
         if not isinstance(first, Loaded):
-            raise ServiceError("a worker ended while it loaded the networks; check its memory and Ray's logs.")
+            raise ServiceError("a worker ended while it loaded the networks; check its memory.")
         self._note(first)
         if workers and self._config.device == "auto":  # else each would choose what is fastest at that moment
             self._on_cpus = self._config.model_copy(update={"device": first.device})
