@@ -1,7 +1,7 @@
 """Hold what a pipeline remembers of the frames before, and compare two such memories bit by bit.
 
 Two pipelines with equal memories give the same results for the same frames that follow. So the parts of a
-video can be joined where their memories are equal (docs/adr/0028-archives-in-parts.md).
+video can be joined where their memories are equal (docs/adr/0029-archives-in-parts.md).
 """
 
 from __future__ import annotations

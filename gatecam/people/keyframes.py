@@ -32,7 +32,7 @@ Cells = NDArray[np.bool_]  # (rows, columns)
 GAP_S = 0.4  # between two frames, someone who walks moves by two face widths in this time
 COASTS_S = 0.3  # a track without a face for longer hides no motion, because somebody else may come there
 # The first frame of each period of this length is a key frame. So two replays of one video that began at
-# different frames soon choose the same key frames (docs/adr/0028-archives-in-parts.md).
+# different frames soon choose the same key frames (docs/adr/0029-archives-in-parts.md).
 ANCHOR_S = 10.0
 MOTION_PAUSE_S = 0.09  # after a key frame motion is ignored this long: three frames at 30 frames/s
 
