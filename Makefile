@@ -43,9 +43,9 @@ weights: .venv/.ready
 graphs: .venv/.ready
 	$(BIN)/python -m gatecam.vision.graphs models/*.safetensors
 
-# Adds int8 to the shipped weights, calibrated on the training part of DATA='--data FOLDER --data FOLDER'.
+# Adds int8 to the shipped classifier, calibrated on the training part of DATA='--data FOLDER --data FOLDER'.
 int8: .venv/.ready
-	$(BIN)/python -m gatecam.training.weights.quantize models/*.safetensors $(DATA)
+	$(BIN)/python -m gatecam.training.weights.quantize models/gatecam-faces.safetensors $(DATA)
 
 bench: .venv/.ready
 	$(BIN)/gatecam bench --json gatecam-bench.json --chart docs/performance.svg

@@ -1,7 +1,8 @@
 """Choose the precision in which OpenVINO computes, where the settings leave it to gatecam.
 
-The fastest of float32, bf16 and int8 is measured once on a machine, with a network of the cascade on random
-pixels. The result is kept beside the compiled networks, so that later starts compute alike.
+Where the processor has bf16, that and float32 are measured once, with R-Net on random pixels. int8 is hardly
+faster there and rounds more (ADR 28). On other processors int8 and float32 are measured, with the classifier.
+The result is kept beside the compiled networks, so that later starts compute alike.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ import numpy as np
 from gatecam.errors import DeviceError, ModelError
 from gatecam.runtime.folders import read_own, replace_own
 from gatecam.settings.schema import Config
+from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector.build import STOCK, compiled_network
-from gatecam.vision.detector.sizes import O_SIZE, R_SIZE
+from gatecam.vision.detector.sizes import R_SIZE
 from gatecam.vision.device import Backend, describe_cuda, pick_backend
 from gatecam.vision.openvino import Precision, describe_openvino, kept_file, processor_computes
-from gatecam.vision.weights import INT8, Stored, find_weights, load_stored, read_detector_spec, read_spec
+from gatecam.vision.weights import find_weights, load_stored, read_detector_spec, read_spec
 
-SMALL = ("rnet", "onet", "pnet")  # the first that computes in int8 is measured
-SIDES = {"rnet": R_SIZE, "onet": O_SIZE, "pnet": 128}  # px of the pictures that are measured
 ROUNDS = 15
 CROPS = 8
 WORTHWHILE = 0.9  # another precision than float32 must take at most this share of its time
@@ -65,13 +65,10 @@ def working_backends() -> list[Backend]:
 
 
 def _possible(has_int8: bool) -> list[Precision]:
-    """Return the precisions that the processor has instructions for, and the weights have graphs for."""
-    found: list[Precision] = ["float32"]
+    """Return float32, and bf16 or else int8 if the processor has its instructions."""
     if processor_computes("BF16"):
-        found.append("bf16")
-    if has_int8 and INT8_INSTRUCTIONS & _instructions():
-        found.append("int8")
-    return found
+        return ["float32", "bf16"]
+    return ["float32", "int8"] if has_int8 and INT8_INSTRUCTIONS & _instructions() else ["float32"]
 
 
 def _instructions() -> set[str]:
@@ -104,32 +101,39 @@ def _kept_or_measured(backend: Backend, detector: Path, classifier: Path) -> dic
             kept = {name: float(s) for name, s in json.loads(read_own(path, MOST_BYTES)).items()}
             if "float32" in kept and min(kept.values()) > 0:
                 return {precision: kept[precision] for precision in PRECISIONS if precision in kept}
-    seconds = _measured(backend, load_stored(detector), load_stored(classifier))
+    seconds = _measured(backend, detector, classifier)
     if path is not None:
         with suppress(OSError):  # the next start measures again
             replace_own(path, json.dumps(seconds).encode())
     return seconds
 
 
-def _measured(backend: Backend, detector: Stored, classifier: Stored) -> dict[Precision, float]:
-    """Measure a small network in turns. The shortest time counts, as other programs only lengthen times.
+def _measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precision, float]:
+    """Measure a network in turns. The shortest time counts, as other programs only lengthen times.
 
     Nothing is measured where only float32 is possible.
     """
-    possible = _possible(detector.has_int8 and classifier.has_int8)
-    if len(possible) == 1 or not detector.graphs:
+    possible = _possible(load_stored(classifier).has_int8)
+    if len(possible) == 1:
         return {"float32": float("inf")}
-    name = next((one for one in SMALL if one + INT8 in detector.graphs), SMALL[0])
-    networks = {
-        precision: compiled_network(detector, name, replace(backend, precision=precision))
-        for precision in possible
-    }
-    side = SIDES[name]
-    pixels = np.random.default_rng(0).integers(0, 256, (CROPS, side, side, 3), np.uint8)
+    run = _classifier if "int8" in possible else _rnet
+    networks = {one: run(detector, classifier, replace(backend, precision=one)) for one in possible}
     seconds: dict[Precision, float] = dict.fromkeys(possible, float("inf"))
     for _ in range(ROUNDS):
         for precision, network in networks.items():
             begun_s = time.perf_counter()
-            network(pixels)
+            network()
             seconds[precision] = min(seconds[precision], time.perf_counter() - begun_s)
     return seconds
+
+
+def _classifier(detector: Path, classifier: Path, backend: Backend) -> Callable[[], object]:
+    network, size = FaceClassifier(str(classifier), backend), read_spec(classifier).crop.size
+    crops = np.random.default_rng(0).normal(size=(CROPS, size, size, 3)).astype(np.float32)
+    return lambda: network.probabilities(crops)
+
+
+def _rnet(detector: Path, classifier: Path, backend: Backend) -> Callable[[], object]:
+    network = compiled_network(load_stored(detector), "rnet", backend)
+    pixels = np.random.default_rng(0).integers(0, 256, (CROPS, R_SIZE, R_SIZE, 3), np.uint8)
+    return lambda: network(pixels)

@@ -64,7 +64,7 @@ def test_show_hides_the_path_of_a_webhook_where_chat_services_put_their_secret(g
 
 def test_check_raises_the_problems_of_a_file(gatecam):
     Path("bad.yaml").write_text("device: gpu", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"expected auto, cpu, cuda or openvino, got 'gpu' \(bad.yaml:1\)"):
+    with pytest.raises(ConfigError, match=r"expected auto, .*, got 'gpu' \(bad.yaml:1\)"):
         gatecam("config", "check", "bad.yaml")
 
 

@@ -91,8 +91,8 @@ def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(
     words += ["--out", tmp_path / "models", "--work", tmp_path / "work", "--corrections", corrections]
     ended = gatecam(*words)
     assert ended.code == 0, ended.err
-    assert "step 6 of 6: quantise both" in ended.out
-    assert quantised == ["gatecam-open-faces.safetensors", "gatecam-open-mtcnn.safetensors"]
+    assert "step 6 of 6: quantise the classifier" in ended.out
+    assert quantised == ["gatecam-open-faces.safetensors"]
     labelled = csv.DictReader((tmp_path / "work" / "labelled" / "medical" / "faces.csv").open())
     assert {row["label"] for row in labelled if row["image"].endswith("/0.png")} == {"none"}
     _, detector = load_detector(tmp_path / "models" / "gatecam-open-mtcnn.safetensors")
@@ -108,7 +108,7 @@ def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(
         "check",
         "train the detector",
         "train the classifier",
-        "quantise both",
+        "quantise the classifier",
     }
     monkeypatch.setattr(weights_run, "train_classifier", lambda *parts: False)
     ended = gatecam(*words)

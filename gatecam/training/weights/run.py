@@ -94,7 +94,7 @@ def make_weights(request: WeightsRequest) -> bool:
         ("check", _check),
         ("train the detector", _train_detector),
         ("train the classifier", _train_classifier),
-        ("quantise both", _quantise),
+        ("quantise the classifier", _quantise),
     ]
     for number, (what, step) in enumerate(steps, 1):
         print(f"step {number} of {len(steps)}: {what}", flush=True)
@@ -201,11 +201,7 @@ def _train_classifier(request: WeightsRequest) -> bool:
 
 
 def _quantise(request: WeightsRequest) -> bool:
-    """Add graphs for int8 to both files.
-
-    The classifier comes first. Its faces are in the cache under the hash that the detector has until then.
-    """
+    """Add a graph for int8 to the classifier."""
     detector, classifier = (request.out / f"{request.name}-{kind}.safetensors" for kind in ("mtcnn", "faces"))
     quantise(classifier, request.tables(True), request.work / "cache", SPLIT_SEED, str(detector))
-    quantise(detector, request.tables(False), request.work / "cache", SPLIT_SEED)
     return True
