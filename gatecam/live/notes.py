@@ -56,7 +56,10 @@ class NoteWriter:
                     return
                 note = self._waiting.popleft()
             for _ in range(TRIES):
-                if self._is_written(note) or self._wait():
+                if self._is_written(note):
+                    break
+                if self._wait():
+                    self._is_written(note)  # its event may have been stored since
                     break
 
     def _is_written(self, note: Callable[[], bool]) -> bool:

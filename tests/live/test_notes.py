@@ -86,3 +86,19 @@ def test_a_note_is_tried_again_until_its_event_is_stored(caplog):
     assert done.wait(10)
     writer.close()
     assert len(tried) == TRIES
+
+
+def test_a_note_that_waits_when_gatecam_ends_is_tried_once_more():
+    """Its event is stored by then, since the store's queue is emptied first."""
+    writer, tried, stored = NoteWriter(pause_s=60), threading.Event(), threading.Event()
+
+    def note() -> bool:
+        tried.set()
+        return stored.is_set()
+
+    writer.write(note)
+    assert tried.wait(5)
+    tried.clear()
+    stored.set()
+    writer.close()
+    assert tried.is_set()
