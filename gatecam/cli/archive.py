@@ -102,6 +102,8 @@ def _analyze(
 ) -> Report:
     """Analyze the recordings that are not done yet, and write the page."""
     try:
+        import duckdb  # noqa: F401 - the page needs it at the end, which may be days later
+
         from gatecam.archive.tables import Tables
     except ImportError as error:
         raise MissingExtraError("Analyzing archives", "ray") from error

@@ -54,8 +54,8 @@ STALL_S = 2.0  # all tracks end if two frames are further apart than this and `l
 MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
 ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is told sooner than one to thanks
-UNSURE_TIMES = 2.0  # of `change_s`: from bare to a less sure state, because hands and phones resemble masks,
-# and for a first verdict that wavers between the two alerts
+UNSURE_TIMES = 2.0  # of `change_s`: from bare to a less sure state, because hands and phones resemble masks
+WAVERING_TIMES = 2.0  # of `change_s`: a first verdict that wavers between the two alerts
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
 SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
@@ -219,7 +219,7 @@ class VerdictFilter:
     def _wavers_between_alerts(self, time_s: float) -> bool:
         if self._settled is not Verdict.UNKNOWN or self._amiss_s is None:
             return False
-        return time_s - self._amiss_s >= UNSURE_TIMES * self._config.change_s
+        return time_s - self._amiss_s >= WAVERING_TIMES * self._config.change_s
 
     @property
     def _sure(self) -> float:

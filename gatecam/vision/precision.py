@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,8 +117,8 @@ def _measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precis
     possible = _possible(load_stored(classifier).has_int8)
     if len(possible) == 1:
         return {"float32": float("inf")}
-    run = _classifier if "int8" in possible else _rnet
-    networks = {one: run(detector, classifier, replace(backend, precision=one)) for one in possible}
+    build = partial(_classifier, classifier) if "int8" in possible else partial(_rnet, detector)
+    networks = {one: build(replace(backend, precision=one)) for one in possible}
     seconds: dict[Precision, float] = dict.fromkeys(possible, float("inf"))
     for _ in range(ROUNDS):
         for precision, network in networks.items():
@@ -127,13 +128,15 @@ def _measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precis
     return seconds
 
 
-def _classifier(detector: Path, classifier: Path, backend: Backend) -> Callable[[], object]:
+def _classifier(classifier: Path, backend: Backend) -> Callable[[], object]:
+    """Return a function that computes random crops with the classifier."""
     network, size = FaceClassifier(str(classifier), backend), read_spec(classifier).crop.size
     crops = np.random.default_rng(0).normal(size=(CROPS, size, size, 3)).astype(np.float32)
     return lambda: network.probabilities(crops)
 
 
-def _rnet(detector: Path, classifier: Path, backend: Backend) -> Callable[[], object]:
+def _rnet(detector: Path, backend: Backend) -> Callable[[], object]:
+    """Return a function that computes random pixels with R-Net."""
     network = compiled_network(load_stored(detector), "rnet", backend)
     pixels = np.random.default_rng(0).integers(0, 256, (CROPS, R_SIZE, R_SIZE, 3), np.uint8)
     return lambda: network(pixels)
