@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatecam.errors import DeviceError, ModelError, OutputError
-from gatecam.runtime.cores import openmp_threads
+from gatecam.runtime.cores import allowed_cores, openmp_threads
 from gatecam.runtime.folders import own_folder, read_own, replace_own, state_folder
 from gatecam.types import Floats
 from gatecam.vision.weights import INT8, Stored
@@ -157,12 +157,17 @@ def _prepared(model: Any, normalise: tuple[float, float] | None) -> Any:
 
 
 def _settings(threads: int, parts: int, precision: Precision = "float32") -> dict[str, str | int]:
-    """Return the settings to process `parts` requests at once, with `threads` in total."""
+    """Return the settings to process `parts` requests at once, with `threads` in total.
+
+    OpenVINO would bind each thread to a core, and every process begins with the same cores. So two processes
+    with one thread each would take turns on the first core. Threads are only bound if they take all cores.
+    """
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": _hint(precision),
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": parts,
+        "ENABLE_CPU_PINNING": threads >= allowed_cores(),
         "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
     }
 

@@ -129,6 +129,13 @@ def mean_graph() -> str:
     return graphs._graph(_Mean(), "", 8)
 
 
+@pytest.fixture
+def compiled(tmp_path, monkeypatch) -> Path:
+    """The folder of compiled networks, which is empty at first."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    return tmp_path / "compiled"
+
+
 def weights_of(graph: str, tensors: dict[str, np.ndarray] | None = None) -> Stored:
     return Stored(TENSORS if tensors is None else tensors, {"mean": graph}, f"hash of {tensors}")
 
@@ -158,19 +165,24 @@ def test_threads_that_share_a_batch_give_what_one_gives(mean_graph):
         np.testing.assert_allclose(shared(pixels)[0], 2 * pixels.mean((1, 2, 3)), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("threads", "cores"), [(1, 1), (1, 2), (2, 2), (2, 3)])
+def test_threads_are_bound_to_cores_only_where_they_take_all(
+    mean_graph, compiled, monkeypatch, threads, cores
+):
+    """Every process would bind them to the first cores, where those of other processes are too."""
+    monkeypatch.setattr("gatecam.vision.openvino.allowed_cores", lambda: cores)
+    for _ in ("compiled", "loaded"):
+        network = OpenVinoNetwork(weights_of(mean_graph), "mean", threads=threads)
+        model = network._requests[0].get_compiled_model()
+        assert model.get_property("ENABLE_CPU_PINNING") is (threads == cores)
+
+
 def test_what_one_call_gave_outlives_the_next(mean_graph):
     network = OpenVinoNetwork(weights_of(mean_graph), "mean", threads=2, is_small=True)
     for count in (1, 4):
         (first,) = network(np.ones((count, 8, 8, 3), np.float32))
         network(np.zeros((count, 8, 8, 3), np.float32))
         assert first.tolist() == [2.0] * count
-
-
-@pytest.fixture
-def compiled(tmp_path, monkeypatch) -> Path:
-    """The folder of compiled networks, which is empty at first."""
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    return tmp_path / "compiled"
 
 
 def test_a_compiled_network_is_kept_for_the_next_start(mean_graph, compiled, monkeypatch):
