@@ -20,8 +20,9 @@ learn_and_score() { # NAME SPLIT OPTIONS...
   local name=$1 split=$2
   shift 2
   gatecam train --data "$out/known" --split "$out/$split.csv" --cache "$out/cache" --run-dir "$out/run-$name" \
-    --out "$out/$name.safetensors" --init "$start" --heads joint18 --size 64 --margin 0.3 --no-draw --sampler plain \
-    --samples 2500 --smoothing 0 --ema 0.98 --augment flip,jitter,colour --freeze-stem --epochs 10 "$@"
+    --out "$out/$name.safetensors" --init "$start" --backbone mobilefacenet --heads joint18 \
+    --size 64 --margin 0.3 --no-draw --sampler plain --samples 2500 \
+    --smoothing 0 --ema 0.98 --augment flip,jitter,colour --freeze-stem --epochs 10 --learning-rate 1.2e-3 "$@"
   gatecam evaluate --data "$out/known" --split "$out/$split.csv" --part validation --weights "$out/$name.safetensors" \
     --no-drawn --cache "$out/cache" --json "$out/$name-validation.json"
   gatecam evaluate --data "$out/new" --part all --weights "$out/$name.safetensors" \

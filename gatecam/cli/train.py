@@ -20,7 +20,7 @@ Init = Annotated[
     typer.Option(
         "--init",
         metavar="FILE",
-        help="Start from these weights of the same backbone (.safetensors, or dlib's .dat).",
+        help="Start from these weights of the same backbone (.safetensors, faceres.json, or dlib's .dat).",
         callback=check_there,
     ),
 ]
@@ -31,7 +31,7 @@ RunDir = Annotated[
     ),
 ]
 Backbone = Annotated[
-    str, typer.Option(help="mobilefacenet, or a network of torchvision: resnet18, mobilenet_v3_large, …")
+    str, typer.Option(help="mobilenet_v1, mobilefacenet, resnet29, or a network of torchvision: resnet18, …")
 ]
 Heads = Annotated[str, typer.Option(help="three (mask, gender, age), or joint18.")]
 Size = Annotated[int, typer.Option(min=32, max=512, help="Side of the crop in px.")]
@@ -41,7 +41,7 @@ Samples = Annotated[int, typer.Option(min=0, help="Faces per epoch. 0: as many a
 Batch = Annotated[int, typer.Option(min=4, help="Faces per batch, over all processes.")]
 Sampler = Annotated[
     str,
-    typer.Option(help="mixed (fixed shares of mask states, equal genders and ages), weighted, or plain."),
+    typer.Option(help="mixed (fixed shares of mask states, people as they are), weighted, or plain."),
 ]
 Loss = Annotated[str, typer.Option(help="cross-entropy, or focal.")]
 Smoothing = Annotated[float, typer.Option(min=0.0, max=0.5, help="Label smoothing.")]
@@ -78,11 +78,11 @@ def train(
     out: Out = Path("faces.safetensors"),
     start: Init = None,
     run: RunDir = Path("runs/faces"),
-    backbone: Backbone = "mobilefacenet",
+    backbone: Backbone = "mobilenet_v1",
     heads: Heads = "three",
-    size: Size = 128,
-    margin: Margin = 0.5,
-    epochs: Epochs = 12,
+    size: Size = 160,
+    margin: Margin = 0.4,
+    epochs: Epochs = 10,
     samples: Samples = 16000,
     batch: Batch = 96,
     sampler: Sampler = "mixed",
@@ -92,7 +92,7 @@ def train(
     augment: Augment = AUGMENTATIONS,
     draw: Draw = True,
     freeze_stem: FreezeStem = False,
-    learning_rate: LearningRate = 1.2e-3,
+    learning_rate: LearningRate = 8e-4,
     dropout: Dropout = 0.2,
     ema: Ema = 0.99,
     precision: Precision = "bf16",

@@ -41,7 +41,7 @@ def weights(
         typer.Option(
             "--init",
             metavar="FILE",
-            help="First weights of the classifier (.safetensors, or dlib's .dat).",
+            help="First weights of the classifier: faceres.json, a .safetensors, or dlib's .dat.",
             callback=check_there,
         ),
     ] = None,

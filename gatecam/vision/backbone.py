@@ -1,4 +1,4 @@
-"""Build backbones, which turn crops into features: MobileFaceNet, ResNet-29 or one of torchvision's networks.
+"""Build backbones, which turn crops into features: our three, or one of torchvision's networks.
 
 MobileFaceNet follows table 1 of Chen et al. 2018 (arXiv 1804.07573). Global average pooling replaces the
 global depthwise convolution, so that inputs of any size work.
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from gatecam.errors import ModelError
-from gatecam.vision import resnet29
+from gatecam.vision import mobilenet, resnet29
 
-MOBILEFACENET, RESNET29 = "mobilefacenet", "resnet29"
+MOBILEFACENET, MOBILENET, RESNET29 = "mobilefacenet", "mobilenet_v1", "resnet29"
 SUGGESTED = (
+    MOBILENET,
     MOBILEFACENET,
     RESNET29,
     "resnet18",
@@ -99,7 +100,7 @@ def backbone_names() -> list[str]:
     import torchvision  # takes a second, and the shipped network does not need it
 
     known = torchvision.models.list_models(module=torchvision.models)
-    return [MOBILEFACENET, RESNET29, *(name for name in known if not name.startswith(UNFIT))]
+    return [MOBILENET, MOBILEFACENET, RESNET29, *(name for name in known if not name.startswith(UNFIT))]
 
 
 def build_backbone(name: str) -> tuple[nn.Module, int]:
@@ -113,6 +114,8 @@ def build_backbone(name: str) -> tuple[nn.Module, int]:
     """
     if name == MOBILEFACENET:
         return MobileFaceNet(), FEATURES
+    if name == MOBILENET:
+        return mobilenet.MobileNet(), mobilenet.FEATURES
     if name == RESNET29:
         return resnet29.ResNet29(), resnet29.FEATURES
     if name not in backbone_names():
@@ -143,9 +146,10 @@ def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
 def early_layers(backbone: nn.Module) -> list[nn.Module]:
     """Return the first layers, whose weights suit any picture.
 
-    For MobileFaceNet and ResNet-29 these are the layers up to the first stage, for other networks the first
-    half.
+    For our networks these are the layers at large sides, for other networks the first half.
     """
+    if isinstance(backbone, mobilenet.MobileNet):
+        return [backbone.conv1, backbone.bn1, *backbone.blocks[: mobilenet.EARLY_BLOCKS]]
     if isinstance(backbone, resnet29.ResNet29):
         return [backbone.conv1, backbone.bn1, *backbone.blocks[: resnet29.EARLY_BLOCKS]]
     if isinstance(backbone, MobileFaceNet):

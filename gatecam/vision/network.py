@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from gatecam.errors import ModelError
 from gatecam.labels import CLASS_COUNT, HEADS
 from gatecam.vision import backbone as backbones
+from gatecam.vision.mobilenet import read_tensorflow_js
 from gatecam.vision.resnet29 import read_dlib
 
 JOINT = "joint"
 # the widths of the linear layers of each kind of heads
 LAYERS = {"three": HEADS, "joint18": {JOINT: CLASS_COUNT}}
+READERS = {".dat": read_dlib, ".json": read_tensorflow_js}
 BIAS = 0.01  # initial bias of every head; the weights begin as in Glorot and Bengio 2010
 
 
@@ -131,13 +133,14 @@ def load_start(network: FaceNetwork, path: Path) -> list[str]:
     """Load initial weights from a file, which is ours or has only a backbone. Return the missing heads'
     tensors.
 
-    A file that ends in .dat is dlib's, for ResNet-29.
+    A file that ends in .dat is dlib's, for ResNet-29. One that ends in .json is TensorFlow.js's, for
+    MobileNet.
 
     Raises:
         ModelError: the file is missing, no safetensors, or of another backbone.
     """
     try:
-        tensors = read_dlib(path) if path.suffix == ".dat" else load_file(path)
+        tensors = READERS.get(path.suffix, load_file)(path)
         ours = ("backbone.", "heads.")
         named = {name if name.startswith(ours) else f"backbone.{name}": t for name, t in tensors.items()}
         missing, _ = network.load_state_dict(named, strict=False)

@@ -21,7 +21,7 @@ from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.data.corrections import COLUMNS
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.weights import run as weights_run
-from gatecam.training.weights.sources import find_source, sources_of
+from gatecam.training.weights.sources import find_source, find_start, sources_of, start_of
 from gatecam.vision.classifier import load_classifier
 from gatecam.vision.detector.build import load_detector
 from tests.portraits import write_portraits
@@ -77,6 +77,29 @@ def test_the_open_weights_learn_only_from_pictures_that_products_may_use():
     assert not any("research" in source.terms for source in sources_of("gatecam-open"))
     with pytest.raises(DataError, match=r"^other: there are no such weights\. Choose gatecam or"):
         sources_of("other")
+
+
+def test_the_best_first_weights_that_are_there_are_taken_with_the_recipe_for_them(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    assert find_start(tmp_path, "gatecam") is None
+    assert start_of(None).recipe == Recipe(), "from nothing"
+    taken = {}
+    for name in ("net.dat", "net.safetensors", "net.json", "faceres.json"):
+        (folder / name).touch()
+        taken[name] = [find_start(tmp_path, pair) for pair in ("gatecam", "gatecam-open")]
+    assert {name: [path.name for path in paths] for name, paths in taken.items()} == {
+        "net.dat": ["net.dat", "net.dat"],
+        "net.safetensors": ["net.safetensors", "net.dat"],  # whose terms are not stated
+        "net.json": ["net.safetensors", "net.dat"],
+        "faceres.json": ["faceres.json", "faceres.json"],
+    }
+    backbones = [
+        start_of(folder / name).recipe.backbone for name in ("faceres.json", "a.safetensors", "a.dat")
+    ]
+    assert backbones == ["mobilenet_v1", "mobilefacenet", "resnet29"]
+    with pytest.raises(DataError, match=r"net\.onnx: no first weights\. Give a file that ends in \.json or"):
+        start_of(folder / "net.onnx")
 
 
 def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(

@@ -43,5 +43,5 @@ def test_a_torchvision_network_drops_nothing_of_its_own():
 
 @pytest.mark.parametrize("name", ["resnet19", "", "fcn_resnet50", "squeezenet1_0", "vit_b_16"])
 def test_another_name_is_one_sentence_that_lists_good_ones(name):
-    with pytest.raises(ModelError, match=rf"^{name}: no such backbone; give mobilefacenet, .*resnet18.*\.$"):
+    with pytest.raises(ModelError, match=rf"^{name}: no such backbone; give mobilenet_v1, .*resnet18.*\.$"):
         build_backbone(name)

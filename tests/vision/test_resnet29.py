@@ -84,7 +84,7 @@ def test_another_file_is_one_sentence(dlib_file, tmp_path, spoil):
         load_start(build_network("resnet29", "three"), path)
 
 
-@pytest.mark.parametrize("name", ["resnet29", "mobilefacenet"])
+@pytest.mark.parametrize("name", ["resnet29", "mobilefacenet", "mobilenet_v1"])
 @torch.no_grad()
 def test_matched_norms_change_nothing_and_training_begins_with_the_same_features(name):
     torch.manual_seed(0)

@@ -326,9 +326,7 @@ def _hasten(net: FaceNetwork) -> None:
         return outputs[:, :, ::2, ::2]
 
     for module in net.modules():
-        if not isinstance(module, nn.Conv2d) or module.groups == 1 or module.stride != (2, 2):
-            continue
-        if module.padding == tuple(side // 2 for side in module.kernel_size):
+        if isinstance(module, nn.Conv2d) and module.groups > 1 and module.stride == (2, 2):
             module.stride = (1, 1)
             module.register_forward_hook(drop)
 

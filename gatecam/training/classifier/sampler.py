@@ -61,7 +61,7 @@ class Sampler:
         landmarks = np.concatenate([np.isfinite(faces.landmarks).all((1, 2)) for faces in sets])
         self._bare = (self.labels["mask"] == BARE) & landmarks
         self._plan_of = {"mixed": self._mixed, "weighted": self._weighted, "plain": self._plain}
-        if recipe.sampler == "mixed" and not any(self._pools()):
+        if recipe.sampler == "mixed" and not any(len(pool) for pool in self._pools()):
             raise DataError(
                 "the sampler `mixed` needs collections that show all three mask states, or faces of known "
                 "gender and age: add such pictures, or use --sampler plain."
@@ -137,9 +137,14 @@ class Sampler:
         return self._dressed(faces, rng)
 
     def _mixed(self, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Choose mask states in fixed shares where masks are known, and else genders and ages equally."""
+        """Choose mask states in fixed shares where masks are known, else any face of known gender and age.
+
+        Genders and ages stay as frequent as they are. Equal shares of the age bands would teach that every
+        third visitor is 60 or over.
+        """
         masked, people = self._pools()
-        real = round(self._count * REAL_SHARE) if masked and people else self._count * bool(masked)
+        known = bool(len(people))
+        real = round(self._count * REAL_SHARE) if masked and known else self._count * bool(masked)
         parts = []
         if masked:
             states = rng.choice(3, real, p=MASK_SHARES)
@@ -148,9 +153,8 @@ class Sampler:
             drawn &= len(bare) > 0
             rows = [rng.choice(bare if d else masked[s]) for s, d in zip(states, drawn, strict=True)]
             parts.append((np.array(rows, np.int64), states, drawn | self._occluded(rows, states, rng)))
-        if people:
-            cells = rng.choice(len(people), self._count - real)
-            parts.append(self._dressed(np.array([rng.choice(people[c]) for c in cells], np.int64), rng))
+        if known:
+            parts.append(self._dressed(rng.choice(people, self._count - real), rng))
         faces, states, drawn = (np.concatenate(column) for column in zip(*parts, strict=True))
         return faces, states, drawn
 
@@ -159,8 +163,8 @@ class Sampler:
         bare = self._bare[np.array(rows)] & (states == BARE)
         return np.asarray(bare & (rng.random(len(rows)) < 0.5) & self._recipe.draw)
 
-    def _pools(self) -> tuple[list[Ints], list[Ints]]:
-        """Return the usable faces of each mask state, and of each gender and age band.
+    def _pools(self) -> tuple[list[Ints], Ints]:
+        """Return the usable faces of each mask state, and those whose gender and age are known.
 
         Mask states come only from collections that show masks. Otherwise every face of a collection of bare
         people, and its kind of picture, would count as bare.
@@ -173,9 +177,7 @@ class Sampler:
         known = usable & (self.labels["gender"] != UNKNOWN) & (self.labels["age"] != UNKNOWN)
         if self._recipe.draw:
             known &= self._bare | of_masks
-        cells = self.labels["gender"] * 3 + self.labels["age"]
-        people = [rows for c in range(6) if len(rows := np.flatnonzero(known & (cells == c)))]
-        return (masked if all(map(len, masked)) else []), people
+        return (masked if all(map(len, masked)) else []), np.flatnonzero(known)
 
     def _dressed(self, faces: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, NDArray[np.bool_]]:
         """Choose a random mask state for each bare face, if the recipe draws masks."""

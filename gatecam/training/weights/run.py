@@ -13,7 +13,6 @@ import typer
 
 from gatecam.errors import DataError
 from gatecam.runtime.files import write_output
-from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.classifier.run import TrainRequest
 from gatecam.training.classifier.run import train_and_save as train_classifier
 from gatecam.training.data.layouts import open_collections
@@ -28,18 +27,15 @@ from gatecam.training.extras import require
 from gatecam.training.runs import make_folder
 from gatecam.training.weights.quantize import quantise
 from gatecam.training.weights.sources import (
-    STARTS,
     find_source,
     find_start,
     find_teachers,
     find_videos,
     sources_of,
+    start_of,
 )
-from gatecam.vision.backbone import RESNET29
 
 SPLIT_SEED = 0
-# how each pair's classifier learns: from MobileFaceNet, and from dlib's ResNet-29, whose terms are clear
-RECIPES = {"gatecam": Recipe(), "gatecam-open": Recipe(backbone=RESNET29, size=144, epochs=10)}
 FEWEST_STEPS = 2
 
 
@@ -52,7 +48,7 @@ class WeightsRequest:
     out: Path
     work: Path
     no_faces: list[Path]
-    start: Path | None  # the classifier's first weights, or None for those in the data
+    init: Path | None  # the classifier's first weights, or None for those in the data
     corrections: Path | None  # labels that a person corrected
     share: float  # of the pictures and of the training steps
 
@@ -61,11 +57,16 @@ class WeightsRequest:
         """Return the folder of the labelled pictures."""
         return self.work / "labelled"
 
+    @cached_property
+    def start(self) -> Path | None:
+        """Return the classifier's first weights, or None if it starts from random ones."""
+        return self.init or find_start(self.data, self.name)
+
     @property
     def licence(self) -> str:
         """Return what the terms of all pictures and of the first weights say."""
         terms = [f"{source.name}: {source.terms}" for source in sources_of(self.name)]
-        return "; ".join([*terms, f"first weights: {STARTS[self.name].terms}"]) + "."
+        return "; ".join([*terms, f"first weights: {start_of(self.start).terms}"]) + "."
 
     def tables(self, of_classifier: bool) -> list[Path]:
         """Return the labelled collections for one of the trainings."""
@@ -86,6 +87,7 @@ def make_weights(request: WeightsRequest) -> bool:
     if not find_teachers(request.data):
         raise DataError(f"{request.data}: has no teachers/*.onnx. Add CenterFace and YuNet.")
     require("nncf", "Quantising")
+    start_of(request.start)
     make_folder(request.out)
     make_folder(request.work)
     steps: list[tuple[str, Callable[[WeightsRequest], bool]]] = [
@@ -178,7 +180,7 @@ def _train_detector(request: WeightsRequest) -> bool:
 
 
 def _train_classifier(request: WeightsRequest) -> bool:
-    usual = RECIPES[request.name]
+    usual = start_of(request.start).recipe
     recipe = replace(
         usual,
         epochs=_steps(usual.epochs, request.share),
@@ -189,7 +191,7 @@ def _train_classifier(request: WeightsRequest) -> bool:
             request.tables(True),
             None,
             SPLIT_SEED,
-            request.start or find_start(request.data, request.name),
+            request.start,
             request.work / "classifier",
             request.out / f"{request.name}-faces.safetensors",
             request.work / "cache",

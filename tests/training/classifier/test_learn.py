@@ -24,8 +24,8 @@ from gatecam.training.classifier.sampler import Sampler
 from gatecam.training.workers import Workers
 from gatecam.vision.network import FaceNetwork, build_network
 
-TINY = Recipe(size=32, epochs=2, samples=10, batch=4)
-TINIEST = Recipe(size=32, epochs=1, samples=4, batch=4)
+TINY = Recipe(backbone="mobilefacenet", size=32, epochs=2, samples=10, batch=4)
+TINIEST = replace(TINY, epochs=1, samples=4)
 
 
 @pytest.fixture

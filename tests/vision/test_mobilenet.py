@@ -1,0 +1,116 @@
+"""MobileNet V1: the published file is read as TensorFlow.js means it, and training keeps what it computes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gatecam.errors import ModelError
+from gatecam.training.classifier.learn import _hasten
+from gatecam.vision.backbone import fold_batch_norms, match_norms
+from gatecam.vision.mobilenet import MEAN_BGR, MobileNet, read_tensorflow_js
+from gatecam.vision.network import build_network, load_start
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A file as the package has it, with random values, and these values by name in TensorFlow's order."""
+    rng = np.random.default_rng(0)
+    values = {}
+    for name, conv, _ in MobileNet().layers():
+        deep, channels = name.startswith("conv_dw"), conv.out_channels
+        shape = (3, 3, channels, 1) if deep else (*conv.kernel_size, conv.in_channels, channels)
+        kernel = rng.normal(0, conv.weight[0].numel() ** -0.5, shape)
+        if deep:
+            values[f"{name}/depthwise_kernel"] = kernel
+            values[f"{name}_bn/batchnorm_1/mul"] = rng.uniform(0.8, 1.2, channels)
+        else:
+            values[f"{name}/convolution/merged_input"] = kernel
+        values[f"{name}_bn/batchnorm_1/sub"] = rng.normal(0, 0.3, channels)
+    values = {name: value.astype("<f2") for name, value in values.items()}
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "faceres.bin").write_bytes(b"".join(value.tobytes() for value in values.values()))
+    quantization = {"dtype": "float16", "original_dtype": "float32"}
+    entries = [
+        {"name": name, "shape": value.shape, "dtype": "float32", "quantization": quantization}
+        for name, value in values.items()
+    ]
+    manifest = {"weightsManifest": [{"paths": ["faceres.bin"], "weights": entries}]}
+    (folder / "faceres.json").write_text(json.dumps(manifest))
+    return folder / "faceres.json", values
+
+
+def tensorflow(x: torch.Tensor, values: dict) -> torch.Tensor:
+    """Compute a batch of one as TensorFlow does: "same" padding, then the factors and offsets."""
+    for name, conv, _ in MobileNet().layers():
+        deep = name.startswith("conv_dw")
+        kernel = values[f"{name}/{'depthwise_kernel' if deep else 'convolution/merged_input'}"]
+        weight = torch.from_numpy(kernel.astype(np.float32)).permute((2, 3, 0, 1) if deep else (3, 2, 0, 1))
+        stride, side = conv.stride[0], weight.shape[-1]
+        total = max((x.shape[-1] // stride - 1) * stride + side - x.shape[-1], 0)
+        padding = (total // 2, total - total // 2) * 2
+        x = F.conv2d(F.pad(x, padding), weight, stride=stride, groups=x.shape[1] if deep else 1)
+        if deep:
+            x = x * torch.from_numpy(values[f"{name}_bn/batchnorm_1/mul"].astype(np.float32)).view(
+                1, -1, 1, 1
+            )
+        x = x + torch.from_numpy(values[f"{name}_bn/batchnorm_1/sub"].astype(np.float32)).view(1, -1, 1, 1)
+        x = x.clamp(0, 6)
+    return x.mean((2, 3))
+
+
+@torch.no_grad()
+def test_the_published_file_gives_what_tensorflow_computes_on_our_crops(published):
+    path, values = published
+    network = MobileNet().eval()
+    network.load_state_dict(read_tensorflow_js(path))
+    pixels = torch.randint(0, 256, (1, 3, 64, 64)).float()
+    theirs = tensorflow(pixels.flip(1) - torch.tensor(MEAN_BGR).view(1, 3, 1, 1), values)
+    ours = network((pixels - 127.5) / 128)
+    # the padding around the picture is another grey
+    assert F.cosine_similarity(ours, theirs) > 0.999
+    plain = torch.full((1, 3, 64, 64), 127.5)
+    network.load_state_dict(read_tensorflow_js(path))
+    first = F.relu6(network.bn1(network.conv1((plain - 127.5) / 128)))
+    kernel = torch.from_numpy(values["conv1/convolution/merged_input"].astype(np.float32))
+    offset = torch.from_numpy(values["conv1_bn/batchnorm_1/sub"].astype(np.float32))
+    wanted = ((127.5 - torch.tensor(MEAN_BGR)) @ kernel.sum((0, 1)) + offset).clamp(0, 6)
+    assert torch.allclose(first[0, :, 3, 3], wanted, atol=1e-2), "grey is the same grey"
+
+
+def test_a_network_starts_from_the_published_file(published):
+    network = build_network("mobilenet_v1", "three")
+    assert {name.split(".")[0] for name in load_start(network, published[0])} == {"heads"}
+    assert torch.equal(
+        network.backbone.blocks[0].pointwise.weight,
+        read_tensorflow_js(published[0])["blocks.0.pointwise.weight"],
+    )
+
+
+@pytest.mark.parametrize("spoil", ["cut", "other", "no JSON", "no values"])
+def test_another_file_is_one_sentence(published, tmp_path, spoil):
+    path = tmp_path / "faceres.json"
+    path.write_text({"other": "{}", "no JSON": "faces"}.get(spoil, published[0].read_text()))
+    if spoil != "no values":
+        path.with_suffix(".bin").write_bytes(published[0].with_suffix(".bin").read_bytes()[:1000])
+    with pytest.raises(ModelError, match=rf"^{path}: not the face network of TensorFlow\.js .*\.$"):
+        load_start(build_network("mobilenet_v1", "three"), path)
+
+
+@torch.no_grad()
+def test_quick_training_and_folded_norms_compute_the_same():
+    network = build_network("mobilenet_v1", "three").eval()
+    match_norms(network, torch.randn(2, 3, 128, 128))
+    crops = torch.randn(2, 3, 96, 96)
+    before = network.backbone(crops)
+    _hasten(network)
+    strides = {m.stride for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
+    assert strides == {(1, 1)}
+    assert torch.allclose(network.backbone(crops), before, atol=1e-4)
+    fold_batch_norms(network)
+    assert torch.allclose(network.backbone(crops), before, atol=1e-3)
