@@ -27,6 +27,7 @@ from gatecam.training.extras import require
 from gatecam.training.runs import make_folder
 from gatecam.training.weights.quantize import quantise
 from gatecam.training.weights.sources import (
+    OPEN_NAME,
     find_source,
     find_start,
     find_teachers,
@@ -37,6 +38,7 @@ from gatecam.training.weights.sources import (
 
 SPLIT_SEED = 0
 FEWEST_STEPS = 2
+SAMPLES = {"gatecam": 16000, OPEN_NAME: 8000}  # faces per epoch; the open list has half as many pictures
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def _train_classifier(request: WeightsRequest) -> bool:
     recipe = replace(
         usual,
         epochs=_steps(usual.epochs, request.share),
-        samples=max(usual.batch, round(usual.samples * request.share)),
+        samples=max(usual.batch, round(SAMPLES[request.name] * request.share)),
     )
     return train_classifier(
         TrainRequest(
