@@ -11,9 +11,11 @@ from gatecam.errors import DataError
 from gatecam.training.classifier.learn import EpochScore
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import HEAD_LABELS, UNKNOWN
-from gatecam.training.scores.score import MIN_FACE_PX, logits_of, score_head, scored
+from gatecam.training.scores.score import MIN_FACE_PX, HeadScore, logits_of, score_head, scored
 from gatecam.vision.crops import CropSpec
 from gatecam.vision.network import FaceNetwork
+
+FEWEST = 10  # faces of a label, for it to count in the choice of the epoch
 
 
 class Validation:
@@ -39,7 +41,7 @@ class Validation:
             )
 
     def __call__(self, net: FaceNetwork) -> list[EpochScore]:
-        """Return each head's macro- and micro-F1."""
+        """Return each head's macro-F1, over the labels of enough faces, and micro-F1."""
         logits = [logits_of(net, faces, self._crop, lambda done, total: None) for faces in self._sets]
         found = []
         for head, known in self._known.items():
@@ -47,5 +49,14 @@ class Validation:
             joined = torch.cat([of_set[head][torch.from_numpy(rows)] for of_set, _, rows in parts])
             labels = np.concatenate([getattr(faces, head)[rows] for _, faces, rows in parts])
             score = score_head(head, joined, labels)
-            found.append(EpochScore(head, score.macro_f1, score.micro_f1))
+            found.append(EpochScore(head, _macro_f1(score), score.micro_f1))
         return found
+
+
+def _macro_f1(score: HeadScore) -> float:
+    """Return the mean F1 of the labels that enough faces have, or of all labels if none has enough.
+
+    A label of two faces would otherwise choose the epoch by chance.
+    """
+    often = [f1 for name, f1 in score.f1.items() if f1 is not None and score.support[name] >= FEWEST]
+    return float(np.mean(often)) if often else score.macro_f1

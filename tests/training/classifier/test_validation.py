@@ -41,6 +41,12 @@ def test_small_and_suspect_faces_do_not_count(make_faces):
     assert (score.head, score.micro_f1) == ("mask", 0.5)
 
 
+def test_a_label_of_a_few_faces_does_not_choose_the_epoch(make_faces):
+    faces = make_faces([0] * 20 + [1] * 2 + [2] * 18)
+    (score,) = Validation([faces], CROP)(SaysAlways(0, 0, 0))
+    assert score.macro_f1 == pytest.approx((2 / 3 + 0) / 2, abs=1e-4), "of worn correctly and bare"
+
+
 @pytest.mark.parametrize("lacking", ["labels", "size", "states", "faces"])
 def test_faces_that_no_head_can_be_scored_on_are_one_sentence(make_faces, lacking):
     sets = {
