@@ -39,6 +39,8 @@ class EventKind(StrEnum):
     FAST_ENOUGH = "fast_enough"
     DOOR_SILENT = "door_silent"
     DOOR_BACK = "door_back"
+    DOORS_SILENT = "doors_silent"
+    DOORS_BACK = "doors_back"
 
     @property
     def is_alert(self) -> bool:
@@ -48,6 +50,7 @@ class EventKind(StrEnum):
             EventKind.CAMERA_OK,
             EventKind.FAST_ENOUGH,
             EventKind.DOOR_BACK,
+            EventKind.DOORS_BACK,
         )
 
     @property
@@ -63,10 +66,13 @@ _CAMERA_KINDS = (
     EventKind.FAST_ENOUGH,
     EventKind.DOOR_SILENT,
     EventKind.DOOR_BACK,
+    EventKind.DOORS_SILENT,
+    EventKind.DOORS_BACK,
 )
 
 
 TEST = "test"  # the reason of an event that only tests an output
+TOGETHER = "together"  # the reason of an event that no output gets, because another one sums it up
 
 
 def _expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
@@ -241,7 +247,8 @@ class Event:
     `frame` is the index of the frame that caused the event. `at` is the date and time (ISO 8601), which only
     live events have. `first` marks the first event of a person, so each person has one.
 
-    An event about a door that is silent or back has the name of the door in `camera`.
+    An event about a door that is silent or back has the name of the door in `camera`. If many are so at once,
+    one event sums them up, with their number and first names in `reason`.
 
     An event about a camera has `track_id` 0 and the verdict `UNKNOWN`. Its `reason` is the `Blindness` or
     `Slowness` that began or ended, or `TEST`. `reason` is empty for a track.

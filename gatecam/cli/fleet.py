@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,18 +46,30 @@ def fleet(
 
     set_up(as_json=log_json)
     settings = load(config).config
-    if store is not None:
-        settings = edited(settings, {("store", "url"): store})
-    if forget is not None:
-        _forget(settings, forget, yes)
-        return
-    from gatecam.app import watch_fleet
+    with _naming_option(store):
+        if store is not None:
+            settings = edited(settings, {("store", "url"): store})
+        if forget is not None:
+            _forget(settings, forget, yes)
+            return
+        from gatecam.app import watch_fleet
 
-    with stop_on_signals() as stop:
-        try:
-            watch_fleet(settings, stop)
-        except EndedEarly:
-            typer.echo("gatecam: ended before the page was served.", err=True)
+        with stop_on_signals() as stop:
+            try:
+                watch_fleet(settings, stop)
+            except EndedEarly:
+                typer.echo("gatecam: ended before the page was served.", err=True)
+
+
+@contextmanager
+def _naming_option(store: str | None) -> Iterator[None]:
+    """Let errors name `--store` instead of the setting, if the address came from there."""
+    try:
+        yield
+    except ConfigError as error:
+        if store is None:
+            raise
+        raise ConfigError(str(error).replace("store.url:", "--store:")) from None
 
 
 def _forget(settings: Config, door: str, yes: bool) -> None:

@@ -2,18 +2,22 @@
 
 A door is silent when no new report of it has been seen for the time that the settings allow. Only time in
 which the database could be read counts: after an outage of it, every door has that time again. A door's
-silence is told once, and its return once.
+silence is told once, and its return once. Many doors at once are told in one event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatecam.store.doors import DoorReport
-from gatecam.types import Event, EventKind, Verdict
+from gatecam.types import TOGETHER, Event, EventKind, Verdict
 
 REASON = "silent"
+FEW = 5  # doors at one reading that are told one by one
+NAMED = 3  # of many doors
+CAMERA = "fleet"  # stands for a door in an event about many
+_MANY = {EventKind.DOOR_SILENT: EventKind.DOORS_SILENT, EventKind.DOOR_BACK: EventKind.DOORS_BACK}
 
 
 @dataclass(slots=True)
@@ -41,7 +45,11 @@ class Silences:
         self._read_s: float | None = None
 
     def note(self, reports: Sequence[DoorReport], now_s: float) -> list[Event]:
-        """Take the newest reports of all doors, and return events of doors that became silent or are back."""
+        """Take the newest reports of all doors, and return events of doors that became silent or are back.
+
+        For many doors, an event that sums them up comes first. Those of the doors then have the reason
+        `TOGETHER`, so that outputs leave them out. A later run finds in them which doors were told.
+        """
         was_away = self._read_s is not None and now_s - self._read_s > self._gap_s
         self._read_s = now_s
         events = []
@@ -58,7 +66,7 @@ class Silences:
         there = {report.door for report in reports}
         self._seen = {door: seen for door, seen in self._seen.items() if door in there}
         self.told &= there
-        return events
+        return [event for kind in _MANY for event in _together(kind, events)]
 
     def _is_silent(self, report: DoorReport, now_s: float, was_away: bool) -> bool | None:
         """Return whether a door is silent. None while that cannot be known, so what was told stays."""
@@ -73,3 +81,13 @@ class Silences:
         if was_away:
             seen.at_s = now_s
         return True if now_s - seen.at_s > self._silent_s else None
+
+
+def _together(kind: EventKind, events: Sequence[Event]) -> list[Event]:
+    """Return the events of a kind. If they are many, one that sums them up comes first."""
+    doors = [event for event in events if event.kind is kind]
+    if len(doors) <= FEW:
+        return doors
+    names = ", ".join(event.camera for event in doors[:NAMED])
+    summary = replace(doors[0], kind=_MANY[kind], camera=CAMERA, reason=f"{len(doors)}: {names}, …")
+    return [summary, *(replace(event, reason=TOGETHER) for event in doors)]

@@ -115,6 +115,8 @@ def message(event: Event) -> tuple[str, str]:
         korean, english = "영상을 다시 제때 판정합니다", "Frames are judged in time again"
     elif event.kind in DOOR_MESSAGES:
         korean, english = DOOR_MESSAGES[event.kind]
+        if event.kind in (EventKind.DOORS_SILENT, EventKind.DOORS_BACK):
+            korean, english = f"{korean} ({event.reason})", f"{english} ({event.reason})"
     elif event.kind.is_camera:
         korean, english = REASON_MESSAGES[event.reason]
     elif event.kind is EventKind.MASK_OK:

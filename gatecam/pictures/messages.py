@@ -73,10 +73,12 @@ REASON_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# What the program that watches many doors tells about one of them, in both languages.
+# What the program that watches many doors tells about one or many of them, in both languages.
 DOOR_MESSAGES: Mapping[EventKind, tuple[str, str]] = MappingProxyType(
     {
         EventKind.DOOR_SILENT: ("출입문이 보고하지 않습니다", "The door does not report"),
         EventKind.DOOR_BACK: ("출입문이 다시 보고합니다", "The door reports again"),
+        EventKind.DOORS_SILENT: ("출입문 여러 곳이 보고하지 않습니다", "Many doors do not report"),
+        EventKind.DOORS_BACK: ("출입문 여러 곳이 다시 보고합니다", "Many doors report again"),
     }
 )

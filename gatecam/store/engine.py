@@ -221,7 +221,7 @@ class PostgresDatabase:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             raise OutputError(
                 f"{self.name}: the database cannot be used ({reason}): start or make it, or correct "
-                "store.url or the password in ~/.pgpass."
+                "its address or the password in ~/.pgpass."
             ) from error
 
     def used_bytes(self, door: str = "") -> int:

@@ -18,7 +18,7 @@ from gatecam.ports import Output
 from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.telemetry import Delivering, Telemetry
 from gatecam.store.events import EventStore
-from gatecam.types import StoredEvent
+from gatecam.types import TOGETHER, StoredEvent
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -135,7 +135,7 @@ class Courier(Delivering):
     def _deliver(self, events: Sequence[StoredEvent]) -> None:
         is_all = len(events) < self._output.batch
         self._waiting = len(events) if is_all else self._store.waiting(events[0].id - 1)
-        wanted = [one for one in events if self._output.wants(one)]
+        wanted = [one for one in events if one.event.reason != TOGETHER and self._output.wants(one)]
         number = self._output.deliver(wanted) if wanted else 0
         done = events if number == len(wanted) else events[: events.index(wanted[number])]
         if done:

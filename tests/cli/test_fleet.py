@@ -81,7 +81,8 @@ def test_the_page_and_the_alerts_of_a_fleet(gatecam, shared, tmp_path, receiver)
     ("words", "said"),
     [
         ((), "store.url: name the database that the doors share there, or with --store."),
-        (("--store", "mysql://db/gatecam"), "store.url: expected text such as "),
+        (("--store", "mysql://db/gatecam"), "--store: expected text such as "),
+        (("--store", "postgresql://db:port/gatecam"), "--store: expected an address such as "),
         (("--store", "postgresql://gatecam@127.0.0.1:9/x"), "the database cannot be used (connection failed"),
     ],
 )

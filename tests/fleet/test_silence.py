@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecam.fleet.silence import Silences
 from gatecam.store.doors import DoorReport
-from gatecam.types import EventKind
+from gatecam.types import TOGETHER, EventKind
 
 SILENT_S, GAP_S, POLL_S = 60.0, 6.0, 2.0
 SILENT, BACK = EventKind.DOOR_SILENT, EventKind.DOOR_BACK
@@ -81,3 +81,30 @@ def test_a_database_whose_clock_jumps_alarms_nobody():
     for turn in range(1, 60):
         reported_s = 1000 + 10 * (turn // 2) - (5000 if turn > 20 else 0)
         assert silences.note([report("lobby", reported_s, reported_s + 9000)], 10.0 + 5 * turn) == []
+
+
+def test_many_doors_at_once_are_one_event_and_a_later_run_knows_them_all():
+    names = [f"door {number}" for number in range(1, 8)]
+    silences = Silences(SILENT_S, GAP_S)
+
+    def read(now_s: float, reported_s: float, doors: list[str]) -> list[tuple[EventKind, str, str]]:
+        reports = [report(door, reported_s, now_s) for door in doors]
+        return [(one.kind, one.camera, one.reason) for one in silences.note(reports, now_s)]
+
+    assert read(0, 0, names) == []
+    for now_s in range(2, 62, 2):
+        assert read(now_s, 0, names) == []
+    silent, *each = read(62, 0, names)
+    assert silent == (EventKind.DOORS_SILENT, "fleet", "7: door 1, door 2, door 3, …")
+    assert each == [(SILENT, name, TOGETHER) for name in names]
+    silences = Silences(SILENT_S, GAP_S, [name for _, name, _ in each])
+    assert read(64, 0, names) == []
+    back, *_ = read(66, 65, names)
+    assert back == (EventKind.DOORS_BACK, "fleet", "7: door 1, door 2, door 3, …")
+    assert silences.told == set()
+
+
+def test_a_few_doors_at_once_are_told_one_by_one():
+    doors = Doors("a", "b", "c", "d", "e", told=("a", "b", "c", "d", "e"))
+    doors.run(2)
+    assert [one[:2] for one in doors.told] == [(BACK, name) for name in "abcde"]

@@ -12,6 +12,7 @@ import pytest
 
 from gatecam.errors import OutputError
 from gatecam.notify.chat import ChatOutput, chat_outputs, message
+from gatecam.pictures.messages import DOOR_MESSAGES
 from gatecam.settings.schema import ChatConfig
 from gatecam.types import Blindness, Event, EventKind, Slowness, StoredEvent, Verdict
 from tests.receiver import Receiver
@@ -69,13 +70,19 @@ def test_the_picture_of_an_alert_is_attached_if_asked(receiver, tmp_path):
         assert [base64.b64decode(one["base64"]) for one in sent] == [picture.read_bytes()] * asked
 
 
-@pytest.mark.parametrize("reason", [*Blindness, *Slowness, EventKind.DOOR_SILENT, EventKind.DOOR_BACK])
+@pytest.mark.parametrize("reason", [*Blindness, *Slowness, *DOOR_MESSAGES])
 def test_every_reason_has_words(reason):
     kind = EventKind.TOO_SLOW if reason in [*Slowness] else EventKind.CAMERA_BLIND
     kind = reason if isinstance(reason, EventKind) else kind
     title, body = message(stored(kind, reason=reason).event)
     assert title.removeprefix("gatecam gate: ") in body
     assert any("가" <= letter <= "힣" for letter in body)
+
+
+def test_a_message_about_many_doors_says_how_many_and_names_the_first():
+    title, body = message(stored(EventKind.DOORS_SILENT, reason="7: lobby, yard, gate, …").event)
+    assert title == "gatecam gate: Many doors do not report (7: lobby, yard, gate, …)"
+    assert "출입문 여러 곳이 보고하지 않습니다 (7: lobby, yard, gate, …)" in body
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_the_newest_message_wins_but_thanks_do_not_hide_another_persons_alert():
 def test_what_the_camera_says_of_itself_is_no_message_to_a_visitor():
     banner = Banner(hold_s=3.0)
     blind = [Event(kind, "gate", 0, Verdict.UNKNOWN, 0.0) for kind in EventKind if kind.is_camera]
-    assert len(blind) == 6
+    assert len(blind) == 8
     assert updated(banner, blind, 0.0) is None
     assert updated(banner, [event(EventKind.MASK_OK), *blind], 1.0) is MESSAGES[Verdict.CORRECT]
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ from gatecam.store import outbox
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.outbox import Courier, DatabaseCopy
-from gatecam.types import EventKind, StoredEvent
+from gatecam.types import TOGETHER, EventKind, StoredEvent
 from tests.store.conftest import NOON
 
 WAIT_S = 20
@@ -119,6 +120,13 @@ def test_an_event_names_the_outputs_that_really_sent_it(store, start, told):
     ids = [stored.id for stored in store.find(EventFilter(), 9)][::-1]
     assert [store.notes.sent_to(one) for one in ids] == [["fake"], [], ["fake"], ["fake"]]
     assert store.cursor("fake") == ids[-1]
+
+
+def test_events_that_another_one_sums_up_go_to_no_output(store, start, told):
+    output = FakeOutput(batch=5)
+    store.append([told(after_s=0), replace(told(after_s=1), reason=TOGETHER), told(after_s=2)])
+    start(output)
+    assert output.wait_for(2) == [0, 2]
 
 
 def test_events_go_in_order_as_soon_as_they_come(store, start, told):
