@@ -138,8 +138,12 @@ def _run(
     with Cluster(config, *cluster) as workers:
         may_cut = not workers.has_gpus and config.detector.detect_every > 1
         work = Archive(waiting, tables, workers, may_cut)
-        with progress("archive", _megabytes(sum(one.bytes for one in waiting)), "MB") as tick:
-            report = work.run(lambda done, note: tick(_megabytes(done), note=note))
+        try:
+            with progress("archive", _megabytes(sum(one.bytes for one in waiting)), "MB") as tick:
+                report = work.run(lambda done, note: tick(_megabytes(done), note=note))
+        except KeyboardInterrupt:
+            say("stopped; the same command goes on with the recordings that are not done.")
+            raise
         for note in workers.notes:
             say(f"the networks ran on {note}")
     return report

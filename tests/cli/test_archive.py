@@ -1,10 +1,13 @@
-"""`gatecam archive`: wrong words, a missing extra and a missing archive are one sentence each."""
+"""`gatecam archive`: wrong words, a missing extra, a missing archive and Ctrl-C are one sentence each."""
 
 from __future__ import annotations
 
 import sys
+from typing import ClassVar
 
 import pytest
+
+from tests.archive.conftest import Alone, write_recording
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,45 @@ def test_a_missing_extra_is_named(gatecam, tmp_path, monkeypatch, library):
     ended = gatecam("archive", *words)
     assert ended.code == 2
     assert "pip install 'gatecam[ray]'" in ended.err
+
+
+class Interrupted(Alone):
+    """Workers whose user presses Ctrl-C when the first recording is done."""
+
+    has_gpus, notes = False, ()
+    analyzed: ClassVar[list[str]] = []
+    left = 1
+
+    def __init__(self, *words: object) -> None:
+        super().__init__()
+
+    def __enter__(self) -> Interrupted:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def finished(self, timeout_s):
+        if type(self).left == 0:
+            type(self).left = 9
+            raise KeyboardInterrupt
+        type(self).left -= 1
+        ((part, outcome, device),) = super().finished(timeout_s)
+        self.analyzed.append(part.path.name)
+        return [(part, outcome, device)]
+
+
+def test_ctrl_c_is_one_sentence_and_exit_130_and_the_next_run_does_nothing_twice(
+    gatecam, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("gatecam.archive.cluster.Cluster", Interrupted)
+    for name in ("a.mkv", "b.mkv"):
+        write_recording(tmp_path / name, frames=16)
+    ended = gatecam("archive", "a.mkv", "b.mkv")
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1] == (
+        "gatecam: stopped; the same command goes on with the recordings that are not done."
+    )
+    assert "Traceback" not in ended.err
+    ended = gatecam("archive", "a.mkv", "b.mkv")
+    assert (ended.code, Interrupted.analyzed) == (0, ["a.mkv", "b.mkv"])
+    assert "1 analyzed (0.0 hours), 1 done before" in ended.out
