@@ -69,7 +69,7 @@ def write_summary(folder: Path) -> str:
         _add_cameras(page, sums, words)
         if amiss:
             page.heading(words["archive.amiss"])
-            page.table((words["archive.recording"], words["report.why"]), amiss)
+            page.table((words["archive.recording"], words["report.why"]), amiss, is_prose=True)
         pages[language] = name, page
     write_languages(folder / "summary.html", "gatecam archive", pages)
     return summary(everybody, page_words("en"))
@@ -102,7 +102,15 @@ def _add_cameras(page: Page, sums: _Sums, words: Mapping[str, str]) -> None:
         one = sums.of(camera)
         if (share := share_correct(one)) is not None:
             rows.append(
-                (camera, one.people, one.correct, one.incorrect, one.none, f"{100 * share:.0f} %", one.put_on)
+                (
+                    camera,
+                    one.people,
+                    one.correct,
+                    one.incorrect,
+                    one.none,
+                    f"{100 * share:.0f}\N{NO-BREAK SPACE}%",
+                    one.put_on,
+                )
             )
     if rows:
         keys = ("report.camera", "report.people", "report.right", "report.wrong", "report.none")

@@ -16,6 +16,7 @@ table { border-collapse: collapse; margin: 1rem 0 }
 .wide { overflow-x: auto }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid #8886; text-align: right }
 th:first-child, td:first-child { text-align: left }
+.prose :is(th, td) { text-align: left; vertical-align: top; min-width: 8rem; overflow-wrap: anywhere }
 img { max-width: 100% }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem }
 :lang(ko) { word-break: keep-all; overflow-wrap: break-word }
@@ -55,10 +56,14 @@ class Page:
         """Add a paragraph."""
         self._parts.append(f"<p>{escape(text)}</p>")
 
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Add a table. On a narrow screen the table scrolls by itself, not the whole page."""
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]], is_prose: bool = False) -> None:
+        """Add a table of numbers, or of words with `is_prose`.
+
+        On a narrow screen the table scrolls by itself, not the whole page. Words are broken before that.
+        """
+        kind = "wide prose" if is_prose else "wide"
         # A part that has the focus can be scrolled by keys.
-        self._parts.append(f'<div class="wide" tabindex="0">{table(header, rows)}</div>')
+        self._parts.append(f'<div class="{kind}" tabindex="0">{table(header, rows)}</div>')
 
     def picture(self, data: bytes, alt: str) -> None:
         """Add a picture (PNG or JPEG bytes) with a description as alternative text."""
