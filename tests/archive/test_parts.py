@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import av
 import pytest
 
-from gatecam.app import open_replay
+from gatecam.app import build_analyzer, open_replay
 from gatecam.archive.assembly import Assembly, Result
 from gatecam.archive.parts import analyze
 from gatecam.capture.part import Cut, find_cuts
@@ -15,7 +16,7 @@ from gatecam.notify.jsonl import event_to_line
 from gatecam.people.pipeline import People
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
-from tests.archive.conftest import SECONDS, ColorAnalyzer
+from tests.archive.conftest import FPS, SECONDS, ColorAnalyzer
 
 CONFIG = Config()
 
@@ -75,3 +76,28 @@ def test_a_recording_cut_often_gives_what_one_replay_gives(recording, every_s, o
     cuts = find_cuts(recording, range(every_s, SECONDS, every_s))
     result, _ = assembled(recording, cuts, ColorAnalyzer(), order)
     assert as_replayed(result) == expected(recording)
+
+
+def write_visits(path: Path, demo: Path) -> Path:
+    """Write the demo's visit twice, 24 s with 8 frames/s and a key frame each second."""
+    with av.open(str(demo)) as file:
+        pictures = [one.to_ndarray(format="rgb24") for one in file.decode(video=0)][:: 30 // FPS]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.options = {"g": str(FPS), "keyint_min": str(FPS), "preset": "ultrafast"}
+        for picture in [*pictures, *pictures]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_cuts_change_nothing_with_the_real_networks(demo, tmp_path):
+    path = write_visits(tmp_path / "door.mkv", demo)
+    analyzer = build_analyzer(CONFIG, Telemetry())
+    cuts = find_cuts(path, range(5, 24, 5))
+    assert len(cuts) >= 4
+    events, people = replayed(path, analyzer)
+    assert len(events) >= 4
+    result, _ = assembled(path, cuts, analyzer)
+    assert as_replayed(result) == (events, people)
