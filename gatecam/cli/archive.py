@@ -114,7 +114,11 @@ def _analyze(
     with Tables(out, settings_hash(config)) as tables:
         waiting = [source for source in found if not tables.is_done(source)]
         before = len(found) - len(waiting)
-        report = _run(waiting, tables, config, cluster) if waiting else Report()
+        try:
+            report = _run(waiting, tables, config, cluster) if waiting else Report()
+        except KeyboardInterrupt:
+            say("stopped; the same command goes on with the recordings that are not done.")
+            raise
         typer.echo(
             f"Recordings: {report.done} analyzed ({report.seconds / 3600:.1f} hours), {before} done before, "
             f"{len(report.failed)} could not be read."
@@ -138,12 +142,8 @@ def _run(
     with Cluster(config, *cluster) as workers:
         may_cut = not workers.has_gpus and config.detector.detect_every > 1
         work = Archive(waiting, tables, workers, may_cut)
-        try:
-            with progress("archive", _megabytes(sum(one.bytes for one in waiting)), "MB") as tick:
-                report = work.run(lambda done, note: tick(_megabytes(done), note=note))
-        except KeyboardInterrupt:
-            say("stopped; the same command goes on with the recordings that are not done.")
-            raise
+        with progress("archive", _megabytes(sum(one.bytes for one in waiting)), "MB") as tick:
+            report = work.run(lambda done, note: tick(_megabytes(done), note=note))
         for note in workers.notes:
             say(f"the networks ran on {note}")
     return report

@@ -22,6 +22,7 @@ img { max-width: 100% }
 :lang(ko) { word-break: keep-all; overflow-wrap: break-word }
 tbody th { font-weight: normal } input + label { margin-right: 1rem }
 figure { margin: 0 } figcaption { font-size: .8rem; overflow-wrap: anywhere }
+@media (max-width: 30rem) { th, td { padding: .25rem .4rem } }
 """
 # Choose the language: the one chosen last time, or else the one that the browser prefers.
 _SCRIPT = """

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 
+from gatecam.archive import cluster
 from tests.archive.conftest import Alone, write_recording
 
 
@@ -70,7 +71,7 @@ class Interrupted(Alone):
 def test_ctrl_c_is_one_sentence_and_exit_130_and_the_next_run_does_nothing_twice(
     gatecam, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("gatecam.archive.cluster.Cluster", Interrupted)
+    monkeypatch.setattr(cluster, "Cluster", Interrupted)
     for name in ("a.mkv", "b.mkv"):
         write_recording(tmp_path / name, frames=16)
     ended = gatecam("archive", "a.mkv", "b.mkv")
