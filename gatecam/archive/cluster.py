@@ -140,9 +140,14 @@ class Cluster:
                 raise self._cannot_connect(error) from error
 
     def _cannot_connect(self, error: Exception) -> ServiceError:
-        where = "on this machine" if self._address is None else f"at {self._address}"
+        reason = _first_line(error)
+        if self._address is None:
+            return ServiceError(
+                f"Ray does not start on this machine ({reason}): if other programs keep all cores busy, try "
+                "again when they are done."
+            )
         return ServiceError(
-            f"Ray {where} cannot be used ({_first_line(error)}): check the address, and that every machine "
+            f"Ray at {self._address} cannot be used ({reason}): check the address, and that every machine "
             "has the same Ray and gatecam."
         )
 

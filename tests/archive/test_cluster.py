@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gatecam.archive import run
-from gatecam.archive.cluster import _ALONE, Cluster
+from gatecam.archive.cluster import _ALONE, _QUIET, Cluster
 from gatecam.archive.run import Archive
 from gatecam.archive.sources import find_sources
 from gatecam.archive.tables import Tables
@@ -122,3 +122,21 @@ def test_an_address_without_a_cluster_is_one_sentence():
         Cluster(Config(), "127.0.0.1:1"),
     ):
         pass
+
+
+def test_a_machine_too_busy_to_start_ray_is_one_sentence(monkeypatch):
+    for name, value in {**_ALONE, **_QUIET, "RAY_AUTH_TOKEN": "5" * 64}.items():
+        monkeypatch.setenv(name, value)  # else the cluster would leave them set
+    tries = []
+
+    def fail(**options: object) -> None:
+        tries.append(options)
+        raise RuntimeError("The current node timed out during startup.")
+
+    monkeypatch.setattr("ray.init", fail)
+    with (
+        pytest.raises(ServiceError, match=r"does not start on this machine \(.*: if other programs keep all"),
+        Cluster(Config()),
+    ):
+        pass
+    assert len(tries) == 2
