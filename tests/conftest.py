@@ -58,6 +58,20 @@ def same_precision() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def stock_graphs_without_a_process() -> Iterator[None]:
+    """Make the graphs of the stock networks in this process, where torch is mostly loaded already."""
+
+    def made() -> bytes:
+        from gatecam.vision.stock_graphs import stock_graphs
+
+        return stock_graphs().encode()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gatecam.vision.detector.stock_compiled._made_graphs", made)
+        yield
+
+
 @pytest.fixture
 def no_umask() -> Iterator[None]:
     """A user who lets others read and write all that his programs make."""

@@ -52,7 +52,9 @@ class Reader:
 
     @classmethod
     def load(cls) -> Reader:
-        return cls(*(build_analyzer(Config(detector=one), Telemetry()) for one in (LOW, STOCK)))
+        low = build_analyzer(Config(detector=LOW), Telemetry())
+        # facenet-pytorch itself, because its cascade on OpenVINO finds the faces to blur
+        return cls(low, build_analyzer(Config(detector=STOCK, device="cpu"), Telemetry()))
 
     def faces(self, true: Image) -> list[Face]:
         """The faces of a camera's picture."""

@@ -68,27 +68,28 @@ def graphs_of(spec: ModelSpec | DetectorSpec) -> dict[str, str]:
 
 @lru_cache(maxsize=4)
 def _classifier_graph(architecture: str, size: int) -> str:
-    return _graph(ByHead(build_from_spec(architecture)), "", size)
+    return graph_of(ByHead(build_from_spec(architecture)), size, "")
 
 
 @lru_cache(maxsize=1)
 def _detector_graphs() -> tuple[tuple[str, str], ...]:
     networks = folded(Networks())
     sides = {"pnet": P_EXAMPLE_PX, "rnet": R_SIZE, "onet": O_SIZE}
-    return tuple((name, _graph(getattr(networks, name), f"{name}.", side)) for name, side in sides.items())
+    return tuple((name, graph_of(getattr(networks, name), side, f"{name}.")) for name, side in sides.items())
 
 
-def _graph(network: nn.Module, prefix: str, size: int) -> str:
-    """Trace a network for pixels (n, 3, size, size), and return its graph with the weights as inputs.
+def graph_of(network: nn.Module, size: int, prefix: str | None = None) -> str:
+    """Trace a network for pixels (n, 3, size, size), and return its graph.
 
     Args:
-        network: the module, whose weights may be random. It is of no use afterwards.
-        prefix: stands before the names of its tensors in the weights file.
+        network: the module. It is of no use afterwards.
         size: height and width of the example.
+        prefix: stands before the names of its tensors in the weights file, and makes them inputs of the
+            graph. None keeps the network's weights in the graph.
     """
-    tensors = {
-        name: tensor for name, tensor in network.eval().state_dict().items() if tensor.is_floating_point()
-    }
+    named = {} if prefix is None else network.state_dict()
+    tensors = {name: tensor for name, tensor in named.items() if tensor.is_floating_point()}
+    network.eval().requires_grad_(False)
 
     def compute(pixels: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
         for name, weight in zip(tensors, weights, strict=True):
@@ -106,7 +107,7 @@ def _graph(network: nn.Module, prefix: str, size: int) -> str:
         # The check traces a second time, which takes as long as everything else.
         traced = torch.jit.trace(compute, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = convert_model(traced)
-    names = [PIXELS, *(prefix + name.removeprefix(ByHead.PREFIX) for name in tensors)]
+    names = [PIXELS, *(f"{prefix}{name.removeprefix(ByHead.PREFIX)}" for name in tensors)]
     shapes = [openvino.PartialShape([-1, 3, -1, -1]), *(openvino.PartialShape(t.shape) for t in example[1:])]
     for given, name, shape in zip(model.inputs, names, shapes, strict=True):
         given.get_node().set_friendly_name(name)

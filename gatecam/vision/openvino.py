@@ -186,20 +186,43 @@ def _compiled_or_cached(build: Callable[[], Any], made_of: str, settings: dict[s
     OpenVINO has a cache of its own, but does not notice a file that a power cut or a bad disk has changed.
     """
     path = kept_file(f"{made_of} {sorted(settings.items())}")
+    if (content := _read(path)) is not None:
+        with suppress(RuntimeError):  # it was compiled for another processor
+            return _core().import_model(content, "CPU", settings)
+    compiled = _core().compile_model(build(), "CPU", settings)
     if path is not None:
-        with suppress(OSError, RuntimeError):  # RuntimeError: compiled for another processor
+        with suppress(RuntimeError):  # the next start compiles again
+            stream = io.BytesIO()
+            compiled.export_model(stream)
+            _keep(path, stream.getvalue())
+    return compiled
+
+
+def kept_or_made(key: str, make: Callable[[], bytes]) -> bytes:
+    """Return the content that is kept in the state folder for a key, or make and keep it."""
+    path = kept_file(key)
+    if (content := _read(path)) is None:
+        content = make()
+        _keep(path, content)
+    return content
+
+
+def _read(path: Path | None) -> bytes | None:
+    """Return the content of a kept file, or None if there is none or it has changed since."""
+    if path is not None:
+        with suppress(OSError):
             kept = read_own(path, MOST_COMPILED_BYTES)
             digest, content = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
             if hashlib.sha256(content).digest() == digest:
-                return _core().import_model(content, "CPU", settings)
-    compiled = _core().compile_model(build(), "CPU", settings)
+                return content
+    return None
+
+
+def _keep(path: Path | None, content: bytes) -> None:
+    """Keep content with its hash. Where that fails, the next start makes it again."""
     if path is not None:
-        with suppress(OSError, RuntimeError):  # the next start compiles again
-            stream = io.BytesIO()
-            compiled.export_model(stream)
-            content = stream.getvalue()
+        with suppress(OSError):
             replace_own(path, hashlib.sha256(content).digest() + content)
-    return compiled
 
 
 def kept_file(key: str) -> Path | None:

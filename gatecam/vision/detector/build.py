@@ -11,6 +11,7 @@ from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Image
 from gatecam.vision.detector.cascade import CascadeDetector
 from gatecam.vision.detector.sizes import ARCHITECTURE, MEAN, O_SIZE, R_SIZE, STD, CompiledNetworks
+from gatecam.vision.detector.stock_compiled import CompiledStockDetector, stock_networks
 from gatecam.vision.device import Backend
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import (
@@ -57,11 +58,14 @@ class Detector(Protocol):
 
 
 def build_detector(config: DetectorConfig, backend: Backend) -> Detector:
-    """Build the detector that the settings name, on a backend. The stock weights always run on torch.
+    """Build the detector that the settings name, on a backend.
 
     Raises:
+        DeviceError: OpenVINO cannot run it.
         ModelError: its weights are missing, changed or of another kind.
     """
+    if config.weights == STOCK and backend.name == "openvino":
+        return CompiledStockDetector(config, stock_networks(backend))
     if config.weights == STOCK:
         from gatecam.vision.detector.stock import StockDetector
 

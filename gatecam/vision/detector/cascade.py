@@ -208,7 +208,7 @@ class CascadeDetector:
         kept = []
         for rows in _by_frame(scored):
             rows = rows[scored.scores[rows] >= self._config.onet_threshold]
-            kept.append(rows[_apart(scored.boxes[rows])])
+            kept.append(rows[apart(scored.boxes[rows], FACE_SHARE)])
         faces = np.concatenate(kept) if kept else np.zeros(0, np.int64)
         return scored.at(faces), landmarks[faces]
 
@@ -285,17 +285,17 @@ def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candi
     return found.at(np.concatenate(apart))
 
 
-def _apart(boxes: Floats) -> list[int]:
+def apart(boxes: Floats, share: float) -> list[int]:
     """Return the rows of boxes that remain after each box, best first, removed the weaker ones it overlaps.
 
-    The overlap is measured as a share of the smaller box (`FACE_SHARE`).
+    A box is removed if it and the better one share more than `share` of the smaller of both.
     """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
     area = sides.prod(1)
     corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     end = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     inside = np.maximum(end - corner, 0).prod(2)
-    near = inside > FACE_SHARE * np.minimum(area[:, None], area[None])
+    near = inside > share * np.minimum(area[:, None], area[None])
     kept: list[int] = []
     for row in range(len(boxes)):
         if not near[row, kept].any():

@@ -1,6 +1,7 @@
 """Adapt facenet-pytorch's MTCNN (Zhang et al. 2016) to `Detector`, for `detector.weights: stock`.
 
 The library finds few masked faces. It serves for comparisons, and to find bare faces that our cascade misses.
+On OpenVINO its networks run without it (`stock_compiled.py`).
 It fails on frames that are smaller than its pyramid and on candidates outside of the frame, so this adapter
 guards against both.
 """
@@ -18,6 +19,7 @@ from facenet_pytorch import MTCNN
 from gatecam.errors import ModelError
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Image
+from gatecam.vision.detector.stock_compiled import search_each
 
 CELL_PX = 12.0  # size of P-Net's input; the library fails where no level of its pyramid is as large
 BORDER = 0.25  # of a frame's shorter side, added where candidates lie outside of the frame
@@ -57,12 +59,7 @@ class StockDetector:
 
         An image with hints is searched whole, because the library cannot search at given boxes.
         """
-        asked = [None] * len(images) if hints is None else hints
-        smallest = smallest_px or [self._config.smallest_face_px(image.shape[1]) for image in images]
-        return [
-            self._faces(image, least_px) if boxes is None or len(boxes) else []
-            for image, boxes, least_px in zip(images, asked, smallest, strict=True)
-        ]
+        return search_each(images, hints, smallest_px, self._config, self._faces)
 
     def _faces(self, image: Image, smallest_px: int) -> list[Detection]:
         """Search one image (H, W, 3)."""
