@@ -251,9 +251,9 @@ def build_live_sinks(
         stack.callback(store.close)
         notes = NoteWriter()
         stack.callback(notes.close)
-        recorder = _start_recorder(config, store, telemetry, partial(on_trouble, "evidence"), stack)
+        recording = stack.enter_context(ExitStack())  # of a recorder that may be started later
         cameras = [one.camera.name for one in config.watched]
-        mqtt, outputs = _build_outputs(config, recorder, cameras)
+        mqtt, outputs = _build_outputs(config, cameras)
         couriers = _start_couriers(config, stores, outputs, telemetry, on_trouble, stack)
         tests: dict[str, Callable[[], None]] = {
             one.name: partial(send_test, one, cameras[0]) for one in outputs
@@ -271,11 +271,20 @@ def build_live_sinks(
             tests["sound"] = player.test
         stack.callback(told.close)  # closes before the couriers, which may still deliver its last events
         endings = Endings(lambda key, at_ms: notes.write(partial(store.notes.end, key, at_ms)))
-        recorders = () if recorder is None else (recorder,)
-        parts = (*queues, *couriers, *recorders)
         presence = Presences([] if mqtt is None else [mqtt.note])
+        start = partial(
+            _start_recorder,
+            store=store,
+            mqtt=mqtt,
+            telemetry=telemetry,
+            on_trouble=partial(on_trouble, "evidence"),
+            stack=recording,
+        )
+        parts: tuple[QueuedSink | Courier, ...] = (*queues, *couriers)
         copies, own = tuple(stores[1:]), stack.pop_all()
-        return LiveSinks(parts, told, totals, presence, tests, endings, recorder, copies, mqtt, own)
+        sinks = LiveSinks(parts, told, totals, presence, tests, endings, copies, keeping, start, mqtt, own)
+        sinks.record(config)
+        return sinks
 
 
 def _start_queues(
@@ -323,42 +332,37 @@ def _build_player(config: Config, store: EventStore, notes: NoteWriter) -> Sound
 def _start_recorder(
     config: Config,
     store: EventStore,
+    mqtt: MqttOutput | None,
     telemetry: Telemetry,
     on_trouble: Callable[[str | None], None],
     stack: ExitStack,
-) -> Recorder | None:
-    """Start the recorder of pictures of alerts if the settings ask for it."""
-    if not config.evidence.snapshots:
-        return None
+) -> Recorder:
+    """Start the recorder of pictures of alerts. `stack` ends it."""
     from gatecam.live.evidence import Recorder
 
-    finders = build_finder(config), build_finder(config, thorough=True)
     recorder = Recorder(
         config,
         evidence_folder(config),
-        finders,
+        lambda: (build_finder(config), build_finder(config, thorough=True)),
         lambda key: bool(store.notes.known([key])),
         telemetry,
         on_trouble,
     )
     stack.callback(recorder.close)
+    if mqtt is not None and config.mqtt.snapshots:
+        recorder.saved = mqtt.show
     return recorder
 
 
-def _build_outputs(
-    config: Config, recorder: Recorder | None, cameras: Sequence[str]
-) -> tuple[MqttOutput | None, list[Output]]:
+def _build_outputs(config: Config, cameras: Sequence[str]) -> tuple[MqttOutput | None, list[Output]]:
     """Build all outputs of the settings. The one for MQTT is also returned by itself.
 
-    MQTT publishes the state of `cameras`. The program that watches many doors has none. An output that
-    publishes pictures at once gets them from the recorder.
+    MQTT publishes the state of `cameras`. The program that watches many doors has none.
     """
     picture = evidence_folder(config).wait_for
     mqtt = None
     if config.mqtt.host is not None:
         mqtt = MqttOutput(config.mqtt, cameras, _identity(config))
-        if recorder is not None and config.mqtt.snapshots:
-            recorder.saved = mqtt.show
     outputs: list[Output] = [] if mqtt is None else [mqtt]
     if config.webhook.url is not None:
         from gatecam.notify.webhook import WebhookOutput
@@ -641,7 +645,7 @@ def _open_fleet(config: Config, server: EventStore, stack: ExitStack) -> WebServ
     if not turn.is_ours():
         raise OutputError(f"{path}: another gatecam fleet uses it: end that one, or set another store.path.")
     troubles = Troubles()
-    _, outputs = _build_outputs(config, None, ())
+    _, outputs = _build_outputs(config, ())
     _start_couriers(config, stores, outputs, Telemetry(), troubles.note, stack)
     keeping = Housekeeping(stores, config.store, ClassTotals(now()), now, running_s, troubles.note, [path])
     stack.callback(keeping.close)

@@ -134,7 +134,7 @@ def kept_pictures(
     finders = build_finder(config), build_finder(config, thorough=True)
     alerts: dict[str, Step] = {}
     is_wanted = alerts.__contains__
-    recorder = Recorder(config, kept, finders, is_wanted, clock=lambda: 0.0)
+    recorder = Recorder(config, kept, lambda: finders, is_wanted, clock=lambda: 0.0)
     steps: list[Step] = []
     with open_replay(config, path, analyzer, Telemetry(), "entrance") as replay:
         for step in islice(replay.steps, FRAMES):

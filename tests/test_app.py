@@ -343,6 +343,24 @@ def test_a_picture_of_an_alert_is_kept_and_the_event_is_told_how_long_it_lasted(
     assert [(one.name, one.sent) for one in sinks.queues] == [("store", 1), ("evidence", 1)]
 
 
+def test_pictures_of_alerts_are_turned_on_while_gatecam_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "build_finder", lambda config, thorough=False: FakeFinder())
+    store, quiet = StoreConfig(path=str(tmp_path / "events.sqlite3")), NotifyConfig(sound=False)
+    config = Config(notify=quiet, store=store)
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    assert [one.name for one in sinks.queues] == ["store"]
+    step = Step(Frame("entrance", 0, 1.5, np.zeros((48, 64, 3), np.uint8)), (), (), (EVENT,))
+    evidence = EvidenceConfig(snapshots=True, keep_days=2)
+    for wanted in (evidence, evidence, EvidenceConfig()):
+        sinks.apply(config.model_copy(update={"evidence": wanted}))
+        assert sinks.keeping._evidence[1] is wanted
+    sinks.apply(config.model_copy(update={"evidence": evidence}))
+    sinks.note(Round(1.5, (step,), ()), CameraAlerts())
+    sinks.close()
+    assert [(one.name, one.sent) for one in sinks.queues] == [("store", 1), ("evidence", 1)]
+    assert len(app.evidence_folder(config).files()) == 1
+
+
 def test_what_was_played_is_noted_at_the_event(tmp_path, monkeypatch):
     monkeypatch.setattr("gatecam.notify.sound.find_players", lambda: [SilentPlayer()])
     config = Config(store=StoreConfig(path=str(tmp_path / "events.sqlite3")))

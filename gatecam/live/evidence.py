@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gatecam.errors import OutputError
+from gatecam.errors import GatecamError, OutputError
 from gatecam.pictures.blur import AHEAD_S, cover_each
 from gatecam.pictures.draw import blur_faces
 from gatecam.pictures.snapshots import shrunk_step, snapshot_jpeg
@@ -97,7 +97,7 @@ class Recorder(Delivering):
         self,
         config: Config,
         folder: EvidenceFolder,
-        finders: tuple[FaceFinder, FaceFinder],
+        build_finders: Callable[[], tuple[FaceFinder, FaceFinder]],
         is_stored: Callable[[str], bool],
         telemetry: Telemetry | None = None,
         on_trouble: Callable[[str | None], None] = lambda text: None,
@@ -108,14 +108,16 @@ class Recorder(Delivering):
         Args:
             config: the settings of evidence, cameras and privacy.
             folder: takes the pictures and videos.
-            finders: find the faces to blur in every frame, and more thoroughly in a snapshot.
+            build_finders: returns what finds the faces to blur in every frame, and more thoroughly in a
+                snapshot. It is called in a thread, once, as it may take seconds.
             is_stored: returns whether the event with a key is in the store. Evidence of others is dropped.
             telemetry: counts what was kept, dropped and failed.
             on_trouble: called with a sentence if evidence cannot be kept, and with None when it can again.
             clock: the clock of the frames' times.
         """
         self._config, self._folder, self._is_stored = config.evidence, folder, is_stored
-        self._finder, self._thorough = finders
+        self._build_finders = build_finders
+        self._finders: tuple[FaceFinder, FaceFinder] | None = None
         self._telemetry, self._on_trouble, self._clock = telemetry or Telemetry(), on_trouble, clock
         self._blurs = config.privacy.blur_evidence
         self._cameras = {one.camera.name: _Camera() for one in config.watched}
@@ -123,6 +125,7 @@ class Recorder(Delivering):
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closing = self._has_all = False
+        self._is_loading = True  # the finders are wanted before the first alert
         self._trouble: str | None = None
         self.saved: Callable[[str, bytes], None] = lambda camera, jpeg: None
         self._threads = [
@@ -138,15 +141,24 @@ class Recorder(Delivering):
         return len(self._jobs) + sum(len(one.due) for one in self._cameras.values())
 
     def apply(self, config: Config) -> None:
-        """Apply new cameras, and new settings of privacy. The others need a restart."""
-        self._blurs = config.privacy.blur_evidence
+        """Apply new cameras, and new settings of evidence and privacy. Without snapshots nothing is kept."""
         names = [one.camera.name for one in config.watched]
-        self._cameras = {name: self._cameras.get(name) or _Camera() for name in names}
+        with self._changed:
+            self._config, self._blurs = config.evidence, config.privacy.blur_evidence
+            if not self._config.snapshots:
+                self._cameras = {}
+                self._frames.clear()
+                self._jobs.clear()
+                if self._trouble is not None:
+                    self._trouble = None
+                    self._on_trouble(None)
+                return
+            self._cameras = {name: self._cameras.get(name) or _Camera() for name in names}
 
     def note(self, step: Step, events: Sequence[Event]) -> None:
         """Take a step and its events with their keys. This keeps references and never blocks or raises."""
         if (camera := self._cameras.get(step.frame.camera)) is None:
-            return  # it was just removed
+            return  # it was just removed, or nothing is kept
         now_s = step.frame.time_s
         alerts = tuple(event for event in events if event.kind.is_alert)
         if not alerts and 0 <= now_s - camera.taken_s < 0.9 * PERIOD_S:
@@ -237,19 +249,26 @@ class Recorder(Delivering):
     def _keep_all(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._has_all)
-                if not self._jobs:
+                self._changed.wait_for(lambda: self._jobs or self._has_all or self._is_loading)
+                if not (self._jobs or self._is_loading):
                     return
-                job = self._jobs.popleft()
+                job, self._is_loading = self._jobs.popleft() if self._jobs else None, False
             try:
-                self._keep(job)
-            except OutputError as error:
+                self._load_finders()
+                if job is not None:
+                    self._keep(job)
+            except GatecamError as error:
                 self._tell(str(error))
             except Exception as error:  # an alert that fails must not stop the next ones
                 log.exception("A picture of an alert could not be kept.")
                 self._tell(f"pictures of alerts fail ({type(error).__name__}: {error}); see the log.")
             else:
                 self._tell(None)
+
+    def _load_finders(self) -> tuple[FaceFinder, FaceFinder]:
+        if self._finders is None:
+            self._finders = self._build_finders()
+        return self._finders
 
     def _keep(self, job: _Job) -> None:
         self._folder.make_ready()
@@ -279,7 +298,7 @@ class Recorder(Delivering):
         for step, is_own, boxes in self._covered(job, blurs):
             if is_own:
                 image = step.frame.image
-                hidden = [*boxes, *self._thorough.find(image)] if blurs else None
+                hidden = [*boxes, *self._load_finders()[1].find(image)] if blurs else None
                 return snapshot_jpeg(image, _face(step, job.event), hidden)
         raise OutputError(f"camera {job.event.camera}: the frame of an alert was not kept, nor its picture.")
 
@@ -294,7 +313,7 @@ class Recorder(Delivering):
         """Yield the job's steps, whether each is the alert's own, and the boxes to blur in it."""
         steps = ((one.whole(), any(event.key == job.event.key for event in one.events)) for one in job.frames)
         if blurs:
-            yield from cover_each(steps, self._finder)
+            yield from cover_each(steps, self._load_finders()[0])
         else:
             yield from ((step, is_own, ()) for step, is_own in steps)
 

@@ -16,7 +16,7 @@ from gatecam.settings.schema import Config
 from gatecam.settings.text import line_of
 
 # A running program applies changes to these. The region and the ignored places are drawn on the picture.
-LIVE_GROUPS = ("camera", "cameras", "tracker", "policy", "pace", "privacy", "replay")
+LIVE_GROUPS = ("camera", "cameras", "tracker", "policy", "pace", "evidence", "privacy", "replay")
 LIVE_DETECTOR = (
     "min_face_px",
     "door_width_m",
@@ -29,7 +29,7 @@ LIVE_DETECTOR = (
     "onet_threshold",
 )
 DRAWN = ("region", "ignore")
-PAGE_GROUPS = ("tracker", "policy", "pace", "privacy")
+PAGE_GROUPS = ("tracker", "policy", "pace", "evidence", "privacy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from gatecam.types import Event, Round
 if TYPE_CHECKING:
     from gatecam.live.evidence import Recorder
     from gatecam.store.events import EventStore
+    from gatecam.store.keeping import Housekeeping
     from gatecam.store.outbox import Courier
     from gatecam.store.totals import ClassTotals
 
@@ -119,14 +120,14 @@ def _camera_of(wanted: Mapping[str, Config], name: str) -> CameraConfig | None:
     return wanted[name].camera if name in wanted else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LiveSinks:
     """Passes live events to all sinks except the screen, with the same date and time for all of them.
 
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
     do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
-    `recorder` keeps pictures of alerts, if the settings say so. `copies` are the other databases that get the
-    events.
+    `copies` are the other databases that get the events. `start_recorder` begins to keep pictures of alerts,
+    once the settings say so.
     """
 
     queues: tuple[QueuedSink | Courier | Recorder, ...]
@@ -135,19 +136,29 @@ class LiveSinks:
     presence: Presences
     tests: Mapping[str, Callable[[], None]]
     endings: Endings
-    recorder: Recorder | None
     copies: tuple[EventStore, ...]
+    keeping: Housekeeping
+    start_recorder: Callable[[Config], Recorder]
     _mqtt: MqttOutput | None
     _parts: ExitStack
+    recorder: Recorder | None = None
 
     def apply(self, config: Config) -> None:
         """Apply new settings: keep pictures and publish the states of these cameras."""
         names = [one.camera.name for one in config.watched]
         self.presence.keep(names)
-        if self.recorder is not None:
-            self.recorder.apply(config)
+        self.keeping.apply(config.evidence)
+        self.record(config)
         if self._mqtt is not None:
             self._mqtt.watch(names)
+
+    def record(self, config: Config) -> None:
+        """Keep pictures of alerts as the settings say. The recorder is started when it is first needed."""
+        if self.recorder is not None:
+            self.recorder.apply(config)
+        elif config.evidence.snapshots:
+            self.recorder = self.start_recorder(config)
+            self.queues = (*self.queues, self.recorder)
 
     def note(self, turn: Round, alerts: CameraAlerts) -> None:
         """Send the events of a round, and update the totals and the presence. This never blocks or raises."""

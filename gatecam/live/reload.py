@@ -73,6 +73,8 @@ def merged(running: Config, wanted: Config) -> Config:
     if (running.detector.detect_every > 1) == (wanted.detector.detect_every > 1):
         detector["detect_every"] = wanted.detector.detect_every
     update: dict[str, Any] = {name: getattr(wanted, name) for name in LIVE_GROUPS}
+    if _lacks_pictures(running, wanted):
+        update["evidence"] = running.evidence
     update["detector"] = running.detector.model_copy(update=detector)
     return running.model_copy(update=update)
 
@@ -100,11 +102,18 @@ _MISSING = object()
 
 def _is_live(name: str, before: Config, after: Config) -> bool:
     group, _, key = name.partition(".")
+    if group == "evidence" and _lacks_pictures(before, after):
+        return False
     if group in LIVE_GROUPS:
         return True
     if name == "detector.detect_every":
         return (before.detector.detect_every > 1) == (after.detector.detect_every > 1)
     return group == "detector" and key in LIVE_DETECTOR
+
+
+def _lacks_pictures(before: Config, after: Config) -> bool:
+    """Return whether a running output sends pictures that new settings no longer keep."""
+    return before.sends_pictures != "" and not after.evidence.snapshots
 
 
 def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -829,10 +829,14 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _pictures_that_exist(self) -> Self:
-        for name in ("mqtt", "webhook", "chat"):
-            if getattr(self, name).snapshots and not self.evidence.snapshots:
-                raise _problem("needs evidence.snapshots: true as well", f"{name}.snapshots")
+        if (name := self.sends_pictures) and not self.evidence.snapshots:
+            raise _problem("needs evidence.snapshots: true as well", f"{name}.snapshots")
         return self
+
+    @property
+    def sends_pictures(self) -> str:
+        """Return the name of the first output that sends pictures of alerts, or an empty string."""
+        return next((name for name in ("mqtt", "webhook", "chat") if getattr(self, name).snapshots), "")
 
     @property
     def watched(self) -> tuple[Config, ...]:

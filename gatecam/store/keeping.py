@@ -62,6 +62,11 @@ class Housekeeping:
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
         self._thread.start()
 
+    def apply(self, config: EvidenceConfig) -> None:
+        """Use another maximum age and size of pictures from the next round on."""
+        if self._evidence is not None:
+            self._evidence = (self._evidence[0], config)
+
     def close(self) -> None:
         """End the thread, within about two seconds."""
         self._closing.set()

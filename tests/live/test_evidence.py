@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from gatecam.errors import ModelError
 from gatecam.live.evidence import ALERTS_WAITING, FRAMES_WAITING, Recorder
 from gatecam.pictures.snapshots import LARGEST_PX, SnapshotFacts, shrunk_step
 from gatecam.runtime.telemetry import Telemetry
@@ -19,6 +20,7 @@ from gatecam.store.kept_pictures import read_facts
 from gatecam.types import Box, Event, EventKind, Frame, Step, Track, Verdict
 from tests.finder import FakeFinder
 
+KEPT = EvidenceConfig(snapshots=True)
 FACE = Box(16, 16, 48, 48)
 CELLS = np.random.default_rng(1).integers(0, 255, (24, 32, 1), np.uint8)
 NOISE = np.repeat(CELLS.repeat(4, 0).repeat(4, 1), 3, 2)  # (96, 128, 3), coarse enough for JPEG
@@ -74,7 +76,9 @@ def start(folder, finder) -> Iterator[Start]:
         config = Config(
             evidence=EvidenceConfig(snapshots=True, **evidence), privacy=PrivacyConfig(blur_evidence=blur)
         )
-        started.append(Recorder(config, folder, finders, stored, Telemetry(), on_trouble, lambda: 0.0))
+        started.append(
+            Recorder(config, folder, lambda: finders, stored, Telemetry(), on_trouble, lambda: 0.0)
+        )
         return started[-1]
 
     yield begin
@@ -120,10 +124,51 @@ def test_without_blurring_the_picture_is_as_the_camera_gave_it(start, folder, fi
 
 def test_blurring_is_turned_on_while_gatecam_runs(start, folder):
     recorder = start(blur=False)
-    recorder.apply(Config(privacy=PrivacyConfig(blur_evidence=True)))
+    recorder.apply(Config(evidence=KEPT, privacy=PrivacyConfig(blur_evidence=True)))
     feed(recorder, [step(i, 1 if i == 5 else None) for i in range(12)])
     recorder.close()
     assert read_facts(folder.snapshot(key_of(1))).blurred
+
+
+def test_pictures_and_videos_are_turned_off_and_on_while_gatecam_runs(start, folder):
+    recorder = start()
+    feed(recorder, [step(i, 1 if i == 9 else None) for i in range(10)])  # waits for the frames after it
+    recorder.apply(Config())
+    feed(recorder, [step(i, 2 if i == 15 else None) for i in range(10, 30)])
+    assert (recorder.waiting, len(recorder._frames)) == (0, 0)
+    recorder.apply(Config(evidence=EvidenceConfig(snapshots=True, clip_after_s=1)))
+    feed(recorder, [step(i, 3 if i == 35 else None) for i in range(30, 60)])
+    recorder.close()
+    assert {(one.key, one.path.suffix) for one in folder.files()} == {
+        (key_of(3), ".jpg"),
+        (key_of(3), ".mp4"),
+    }
+
+
+def test_a_trouble_ends_when_pictures_are_turned_off(start, tmp_path):
+    troubles = []
+    recorder = start(folder=EvidenceFolder(tmp_path, lambda path: 0), on_trouble=troubles.append)
+    feed(recorder, [step(i, 1 if i == 5 else None) for i in range(20)])
+    while not troubles:
+        threading.Event().wait(0.001)
+    recorder.apply(Config())
+    assert troubles[1:] == [None]
+
+
+def test_networks_that_cannot_be_loaded_are_told_before_the_first_alert(folder):
+    told, troubles = threading.Event(), []
+
+    def fail():
+        raise ModelError("weights are missing: restore them.")
+
+    def note(text):
+        troubles.append(text)
+        told.set()
+
+    recorder = Recorder(Config(evidence=KEPT), folder, fail, lambda key: True, on_trouble=note)
+    assert told.wait(10)
+    recorder.close()
+    assert troubles == ["weights are missing: restore them."]
 
 
 def test_a_finder_that_fails_leaves_no_picture(start, folder):

@@ -105,6 +105,16 @@ def test_key_frames_cannot_be_switched_on_and_off_in_between():
     assert merged(Config(), every).detector.detect_every == 5
 
 
+def test_pictures_that_a_running_output_sends_cannot_be_turned_off_in_between():
+    kept = {"snapshots": True, "keep_days": 3}
+    sending = settings(evidence=kept, mqtt={"host": "broker.example", "snapshots": True})
+    off = settings(mqtt={"host": "broker.example"})
+    assert changes(settings(evidence=kept), off).live == ("evidence.snapshots", "evidence.keep_days")
+    assert changes(sending, off).restart == ("evidence.snapshots", "evidence.keep_days", "mqtt.snapshots")
+    assert merged(sending, off) == sending
+    assert merged(settings(evidence=kept), Config()) == Config()
+
+
 @pytest.mark.parametrize("name", page_settings(Config()))
 def test_every_setting_of_the_page_has_its_meaning_and_holds_at_once(name):
     one = page_settings(Config())[name]
@@ -112,7 +122,9 @@ def test_every_setting_of_the_page_has_its_meaning_and_holds_at_once(name):
     assert one["value"] == one["default"] or one["value"] is one["default"] is None
     given = not one["value"] if one["kind"] == "bool" else one["high"]
     other = {"detector.door_width_m": "door_distance_m", "detector.door_distance_m": "door_width_m"}.get(name)
-    more = {f"detector.{other}": 2.0} if other else {}
+    more: dict[str, object] = {f"detector.{other}": 2.0} if other else {}
+    if name.startswith("evidence.clip"):
+        more = {"evidence.snapshots": True}
     changed = edited(Config(), page_edits({name: int(given) if one["kind"] == "int" else given, **more}))
     assert page_settings(changed)[name]["value"] == given
     assert not changes(Config(), changed).restart

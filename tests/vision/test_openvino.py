@@ -252,7 +252,7 @@ TENSORS = {"scale": np.full((1,), 2, np.float16)}
 
 @pytest.mark.parametrize("device", ["openvino", "auto"])
 def test_no_command_imports_torch_where_openvino_serves(tmp_path, demo, device):
-    """One program runs the commands one after another. `run` ends with its first frame.
+    """One program runs the commands one after another. `run` ends with its first frame and its finder.
 
     The first search for faces to blur in a single picture makes the stock networks' graphs.
     """
@@ -261,13 +261,20 @@ def test_no_command_imports_torch_where_openvino_serves(tmp_path, demo, device):
     settings = tmp_path / "config.yaml"
     settings.write_text(f"device: {device}\nevidence: {{snapshots: true, clip_after_s: 1}}\n")
     code = (
-        "import signal, sys\n"
+        "import signal, sys, threading\n"
+        "import gatecam.app as parts\n"
         "from gatecam.cli.main import app\n"
         "from gatecam.people.pipeline import People\n"
+        "is_built, build_finder = threading.Event(), parts.build_finder\n"
+        "def build(config, thorough=False):\n"
+        "    finder = build_finder(config, thorough)\n"
+        "    thorough and is_built.set()\n"
+        "    return finder\n"
         "heavy = {'torch', 'torchvision', 'facenet_pytorch'}\n"
         "for words in sys.argv[1:]:\n"
         "    if words.startswith('run'):\n"
-        "        People.add = lambda self, step: signal.raise_signal(signal.SIGTERM)\n"
+        "        parts.build_finder = build\n"
+        "        People.add = lambda *_: is_built.wait(600) and signal.raise_signal(signal.SIGTERM)\n"
         f"    app([*words.split(), '--config', {str(settings)!r}], standalone_mode=False)\n"
         "    print(words.split()[0], 'imports', *sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
