@@ -39,7 +39,9 @@ ExportOption = Annotated[
 RecoverOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Instead, restore the events of a store that was set aside.", show_default=False
+        metavar="FILE",
+        help="Instead, restore the events and the audit log of a store that was set aside.",
+        show_default=False,
     ),
 ]
 
@@ -153,7 +155,7 @@ def _export(config: Path | None, asked: EventFilter, out: Path) -> None:
 
 
 def _recover(config: Path | None, file: Path) -> None:
-    """Restore the events of a store that was set aside, and print how many were restored."""
+    """Restore the events and the audit log of a store that was set aside, and print how many came back."""
     from gatecam.app import has_store_file, open_stores, store_path
     from gatecam.cli.state import find_state
     from gatecam.store.recover import read_store
@@ -166,14 +168,19 @@ def _recover(config: Path | None, file: Path) -> None:
     stores = open_stores(settings, create=True)
     with closing(stores[0]) as store:
         back = store.restore(found.events, found.totals)
+        noted = store.audit.restore(found.entries)
     typer.echo(f"{back} events of {file} are back in {path}; {len(found.events) - back} were there already.")
+    typer.echo(f"{noted} entries of the audit log are back; {len(found.entries) - noted} were there already.")
     for copy in stores[1:]:
         with closing(copy) as server:
             server.copy(found.events)
             typer.echo(f"{server.name} has them too.")
     typer.echo(f"They are not sent to other outputs again. {file} is unchanged: delete it when all is well.")
-    if found.unreadable:
-        typer.echo(f"{found.unreadable} events could not be read.")
+    lost = {"events": found.unreadable, "entries of the audit log": found.unreadable_entries}
+    for name, number in lost.items():
+        if number:
+            typer.echo(f"{number} {name} could not be read.")
+    if any(lost.values()):
         raise typer.Exit(1)
 
 

@@ -14,14 +14,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
 from gatecam.errors import OutputError
 from gatecam.store.clock import DAY_MS, SANE_MS
-from gatecam.store.engine import Database
+from gatecam.store.engine import Database, insert_before
 from gatecam.store.tables import audit
 
+ROW = ("at_ms", "who", "address", "what", "subject", "before", "after")  # the columns without the id
 LONGEST = 1000  # letters of a text in an entry
 MOST_FAILURES = 10_000  # strangers cause these, so they alone could fill the disk
 
@@ -65,6 +67,18 @@ class Entry:
     subject: str
     before: str
     after: str
+
+
+def entry_of(row: sa.Row[Any]) -> Entry:
+    """Return the entry of a row of the table."""
+    return Entry(row.id, row.at_ms, Actor(row.who, row.address), row.what, row.subject, row.before, row.after)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    """Return an entry as a row of the table, without its id."""
+    actor = entry.actor
+    values = (entry.at_ms, actor.name, actor.address, entry.act, entry.subject, entry.before, entry.after)
+    return dict(zip(ROW, values, strict=True))
 
 
 def command_actor() -> Actor:
@@ -138,12 +152,19 @@ class AuditLog:
             query = query.where(audit.c.who == who)
         with self._database.transaction() as connection:
             rows = connection.execute(query).all()
-        return [
-            Entry(
-                row.id, row.at_ms, Actor(row.who, row.address), row.what, row.subject, row.before, row.after
-            )
-            for row in rows
-        ]
+        return [entry_of(row) for row in rows]
+
+    def restore(self, given: Sequence[Entry]) -> int:
+        """Write the entries of an earlier store, and return how many were new here.
+
+        They get ids before all others, ordered by time.
+        """
+        rows = [_row(one) for one in given]
+        with self._database.transaction(writing=True) as connection:
+            there = {tuple(row) for row in connection.execute(sa.select(*(audit.c[name] for name in ROW)))}
+            new = [row for row in rows if tuple(row.values()) not in there]
+            insert_before(connection, audit, new)
+        return len(new)
 
     # Retention -----------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,20 @@ def _name(pid: int) -> str:
     with suppress(OSError):
         return f", {Path(f'/proc/{pid}/comm').read_text(encoding='utf-8', errors='replace').strip()}"
     return ""
+
+
+def insert_before(connection: Connection, table: sa.Table, new: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows with ids before all others, ordered by time, also among those that came so earlier.
+
+    Args:
+        connection: the transaction.
+        table: the events or the audit log, which number their rows from 1 on.
+        new: the rows without their ids.
+    """
+    if not new:
+        return
+    earlier = connection.execute(sa.delete(table).where(table.c.id <= 0).returning(table)).all()
+    rows: list[dict[str, Any]] = [*(dict(row._mapping) for row in earlier), *map(dict, new)]
+    rows.sort(key=itemgetter("at_ms"))
+    numbered = [{**row, "id": number} for number, row in enumerate(rows, start=1 - len(rows))]
+    connection.execute(sa.insert(table), numbered)

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from gatecam.errors import OutputError
 from gatecam.store.audit import AuditLog
 from gatecam.store.clock import DAY_MS, SANE_MS
 from gatecam.store.doors import Doors, insert_into
-from gatecam.store.engine import Database
+from gatecam.store.engine import Database, insert_before
 from gatecam.store.notes import EventNotes, note_sent
 from gatecam.store.tables import cursors, events, is_answered, sent, totals
 from gatecam.types import Answer, Event, EventKind, StoredEvent, Verdict
@@ -150,12 +149,7 @@ class EventStore:
             new = [_with_notes(one) for one in given if one.key not in there]
             if not new:
                 return 0
-            earlier = connection.execute(sa.delete(events).where(events.c.id <= 0).returning(events)).all()
-            rows = [{**row._mapping, "id": 0} for row in earlier] + new
-            rows.sort(key=itemgetter("at_ms"))
-            for number, row in enumerate(rows, start=1 - len(rows)):
-                row["id"] = number
-            connection.execute(sa.insert(events), rows)
+            insert_before(connection, events, new)
             if len(new) == len(given):
                 _add_totals(connection, totals)
         return len(new)

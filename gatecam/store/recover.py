@@ -1,4 +1,4 @@
-"""Read the events of a store that was set aside, as far as a damaged file allows."""
+"""Read the events and the audit log of a store that was set aside, as far as a damaged file allows."""
 
 from __future__ import annotations
 
@@ -6,42 +6,51 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, Table
 
 from gatecam.errors import OutputError
 from gatecam.runtime.locks import lock_holder
+from gatecam.store.audit import Entry, entry_of
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import Total, from_row, to_row
 from gatecam.store.migrate import migrate
 from gatecam.store.sqlite_file import CORRUPT, code_of
-from gatecam.store.tables import events, totals
+from gatecam.store.tables import audit, events, totals
 from gatecam.types import StoredEvent
 
 PAGE_BYTES = 4096
 SIZE_FIELD_VALID = slice(92, 96)  # https://sqlite.org/fileformat.html, section 1.3
-LEAST_ROW_BYTES = 64  # of an event in a file; limits how many ids a file can have
-FIRST_ID = ("SELECT min(id) FROM events", "SELECT id FROM events INDEXED BY events_at ORDER BY at_ms LIMIT 1")
-LAST_ID = ("SELECT max(id) FROM events", "SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+LEAST_ROW_BYTES = 32  # of an event or entry in a file; limits how many ids a file can have
+# Queries for a table's ids. Those that come later read other pages.
+FIRST_ID = ("SELECT min(id) FROM {0}", "SELECT id FROM {0} INDEXED BY {0}_at ORDER BY at_ms LIMIT 1")
+LAST_ID = ("SELECT max(id) FROM {0}", "SELECT seq FROM sqlite_sequence WHERE name = '{0}'")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Found:
-    """Holds what could be read from a file. `unreadable` counts events that exist but cannot be read."""
+    """Holds what could be read from a file.
+
+    `unreadable` and `unreadable_entries` count events, and entries of the audit log, that exist but cannot be
+    read.
+    """
 
     events: list[StoredEvent] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     unreadable: int = 0
+    unreadable_entries: int = 0
 
 
 def read_store(path: Path) -> Found:
-    """Read all events and totals from a store's file, without changing it.
+    """Read all events, totals and entries of the audit log from a store's file, without changing it.
 
     Raises:
         OutputError: the file cannot be read or copied, is in use, is no store, or has no readable event.
@@ -98,36 +107,58 @@ def _read_copy(copy: Path) -> Found:
         connection.exec_driver_sql("SELECT 1 FROM events LIMIT 0")
         with suppress(sa.exc.DBAPIError, OutputError):  # an older store lacks columns
             migrate(connection, str(copy))
-        first, last = _id(connection, FIRST_ID), _id(connection, LAST_ID)
-        last = 0 if last is None else last
-        lowest = last - copy.stat().st_size // LEAST_ROW_BYTES
-        by_key: dict[str, StoredEvent] = {}
-        unreadable: list[int] = []
-        for row_id, stored in _rows(connection, lowest if first is None else max(first, lowest), last):
-            if stored is None:
-                unreadable.append(row_id)
-            else:
-                by_key[stored.key] = stored
-        found.events = list(by_key.values())
-        start = found.events[0].id if first is None and found.events else lowest
-        # There need not have been any events before it
-        found.unreadable = sum(one > start for one in unreadable)
+        stored, found.unreadable = _readable(connection, events, _event, copy.stat().st_size)
+        found.events = list({one.key: one for one in stored}.values())
         with suppress(sa.exc.DBAPIError):
             found.totals = [Total(*row) for row in connection.execute(sa.select(totals))]
+        with suppress(sa.exc.DBAPIError):
+            connection.exec_driver_sql("SELECT 1 FROM audit LIMIT 0")
+            found.entries, found.unreadable_entries = _readable(
+                connection, audit, _entry, copy.stat().st_size
+            )
     return found
 
 
-def _id(connection: Connection, queries: Sequence[str]) -> int | None:
+def _readable(
+    connection: Connection, table: Table, made: Callable[[Row[Any]], T | None], size: int
+) -> tuple[list[T], int]:
+    """Return what can be read of a table, in the order of ids, and how many rows cannot be read.
+
+    Args:
+        connection: reads the file.
+        table: the events or the audit log.
+        made: returns the value of a row, or None if the row's values are invalid.
+        size: the size of the file in bytes.
+    """
+    first, last = _id(connection, FIRST_ID, table), _id(connection, LAST_ID, table)
+    last = 0 if last is None else last
+    lowest = last - size // LEAST_ROW_BYTES
+    found: list[T] = []
+    unreadable: list[int] = []
+    start = lowest
+    for row_id, one in _rows(connection, table, made, lowest if first is None else max(first, lowest), last):
+        if one is None:
+            unreadable.append(row_id)
+            continue
+        if first is None and not found:  # there need not have been any rows before it
+            start = row_id
+        found.append(one)
+    return found, sum(one > start for one in unreadable)
+
+
+def _id(connection: Connection, queries: Sequence[str], table: Table) -> int | None:
     """Return the result of the first query that works."""
     for query in queries:
         with suppress(sa.exc.DBAPIError):
-            if isinstance(found := connection.exec_driver_sql(query).scalar(), int):
+            if isinstance(found := connection.exec_driver_sql(query.format(table.name)).scalar(), int):
                 return found
     return None
 
 
-def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[int, StoredEvent | None]]:
-    """Yield the events in a range of ids, and None for each id whose event cannot be read.
+def _rows(
+    connection: Connection, table: Table, made: Callable[[Row[Any]], T | None], first: int, last: int
+) -> Iterator[tuple[int, T | None]]:
+    """Yield the values of rows in a range of ids, and None for each id whose row cannot be read.
 
     A range that cannot be read as a whole is halved, down to single ids.
     """
@@ -136,7 +167,7 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[int, 
     while ranges:
         low, high = ranges.pop()
         try:
-            driver.execute("SELECT * FROM events WHERE id BETWEEN ? AND ?", (low, high)).fetchall()
+            driver.execute(f"SELECT * FROM {table.name} WHERE id BETWEEN ? AND ?", (low, high)).fetchall()
         except sqlite3.DatabaseError:
             middle = (low + high) // 2
             if low == high:
@@ -144,8 +175,8 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[int, 
             else:
                 ranges += [(middle + 1, high), (low, middle)]
         else:
-            query = sa.select(events).where(events.c.id.between(low, high)).order_by(events.c.id)
-            yield from ((row.id, _event(row)) for row in connection.execute(query))
+            query = sa.select(table).where(table.c.id.between(low, high)).order_by(table.c.id)
+            yield from ((row.id, made(row)) for row in connection.execute(query))
 
 
 def _event(row: Row[Any]) -> StoredEvent | None:
@@ -157,6 +188,13 @@ def _event(row: Row[Any]) -> StoredEvent | None:
     except (ValueError, TypeError, OverflowError, OSError):
         return None
     return stored if is_sound else None
+
+
+def _entry(row: Row[Any]) -> Entry | None:
+    """Return the entry of a row, or None if its values are invalid."""
+    texts = (row.who, row.address, row.what, row.subject, row.before, row.after)
+    is_sound = isinstance(row.at_ms, int) and all(isinstance(text, str) for text in texts)
+    return entry_of(row) if is_sound else None
 
 
 def _replace_first_page(copy: Path) -> None:

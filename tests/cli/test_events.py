@@ -191,6 +191,7 @@ def test_a_store_that_was_set_aside_is_brought_back(gatecam, kept):
     ended = gatecam("events", "--recover", aside)
     assert (ended.code, ended.err) == (0, "")
     assert f"3 events of {aside} are back in {kept}; 0 were there already." in ended.out
+    assert "0 entries of the audit log are back; 0 were there already." in ended.out
     assert "They are not sent to other outputs again." in ended.out
     assert "0 events of" in gatecam("events", "--recover", aside).out
     assert gatecam("events", "--format", "json").out.count("\n") == 3
