@@ -1,4 +1,4 @@
-"""Where the pages are put, in Chromium: behind nginx below a path, and in a frame of another site."""
+"""Where the pages are put, in Chromium: behind nginx or Caddy below a path, and in another site's frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urljoin
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("playwright")
 
 from playwright.sync_api import expect
+from websockets.sync.client import connect
 
 from gatecam.settings.schema import Config, WebConfig
 from gatecam.web.server import WebServer
@@ -133,6 +134,54 @@ def test_a_failure_behind_nginx_is_told_with_the_address_of_the_visitor(proxied,
     with httpx.Client(headers=headers) as client:
         assert client.post(f"{address}login", data={"token": "wrong"}).status_code == 401
     assert "A wrong token came from 198.51.100.7." in caplog.text
+
+
+@pytest.fixture
+def behind_caddy(behind, tmp_path, monkeypatch) -> Iterator[tuple[str, WebServer]]:
+    """The site behind Caddy as the docs set it up, but without TLS, and its address there."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/entrance/"
+    (site,) = re.findall(r"```\ngate\.example (.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    with serve(behind, tmp_path, proxy=address) as server:
+        site = site.replace("127.0.0.1:8790", f"127.0.0.1:{server.port}")
+        file = tmp_path / "Caddyfile"
+        file.write_text(f"{{\nadmin off\n}}\nhttp://127.0.0.1:{port} {site}")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        words = ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)]
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as caddy:
+            try:
+                wait_for(port)
+                yield address, server
+            finally:
+                caddy.terminate()
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+def test_pages_live_pictures_and_settings_work_below_a_path_of_caddy(behind_caddy, behind, caplog):
+    address, server = behind_caddy
+    with httpx.Client(headers={"Origin": address.removesuffix("/entrance/")}) as client:
+        assert client.get(address.removesuffix("/")).headers["location"] == "/entrance/"
+        forged = {"X-Forwarded-For": "198.51.100.7"}
+        assert client.post(f"{address}login", data={"token": "wrong"}, headers=forged).status_code == 401
+        assert "A wrong token came from 127.0.0.1." in caplog.text
+        answer = client.post(f"{address}login", data={"token": TOKENS.operator})
+        assert (answer.status_code, answer.headers["location"]) == (303, "./")
+        page = client.get(address)
+        assert page.status_code == 200
+        names = re.findall(r'(?:src|href)="([^":]+\.(?:js|css))"', page.text)
+        assert names
+        assert {client.get(urljoin(address, name)).status_code for name in names} == {200}
+        csrf = {"X-CSRF-Token": client.get(f"{address}session").json()["csrf_token"]}
+        wanted = {"values": {"policy.remind_s": 20}}
+        told = client.post(f"{address}api/settings", json=wanted, headers=csrf).json()
+        assert told["settings"]["policy.remind_s"]["value"] == 20
+        cookie = {"Cookie": f"gatecam-entrance={client.cookies['gatecam-entrance']}"}
+        origin = client.headers["Origin"]
+    with connect(f"{address.replace('http', 'ws', 1)}live", additional_headers=cookie, origin=origin) as live:
+        assert '"camera": "' in live.recv(timeout=10)
+        server.call_soon(lambda: behind.hub.show("gate", Role.OPERATOR, jpeg(320, 240)))
+        while isinstance(live.recv(timeout=10), str):  # the states come as texts, the pictures as bytes
+            pass
 
 
 class Dashboard(http.server.BaseHTTPRequestHandler):
