@@ -10,12 +10,15 @@ import av
 import numpy as np
 import pytest
 
+from gatecam.archive.cluster import _ALONE
 from gatecam.archive.parts import Outcome, Part, analyze
 from gatecam.archive.worker import Lost
 from gatecam.settings.schema import Config
 from gatecam.types import Box, Detection, Expected, Face, Image, Prediction
 from gatecam.vision.looks import looks_of
 
+# What a process with Ray needs before it imports Ray, which reads it only once.
+RAY_WORDS = {**_ALONE, "RAY_AUTH_TOKEN": "5" * 64}
 WIDTH, HEIGHT, FPS, SECONDS, KEY_FRAMES = 160, 120, 8, 36, 8
 SIDE = 28
 # Each visit: first and last second, height of the face in the picture, and from when on a mask is worn.

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from gatecam.archive import run
-from gatecam.archive.cluster import _ALONE, _QUIET, Cluster
+from gatecam.archive.cluster import _QUIET, Cluster
 from gatecam.archive.run import Archive
 from gatecam.archive.sources import find_sources
 from gatecam.archive.tables import Tables
 from gatecam.errors import DeviceError, ModelError, ServiceError
 from gatecam.settings.schema import Config
 from tests.archive.color_archive import DeadlyAnalyzer, analyzed, load
-from tests.archive.conftest import Alone
+from tests.archive.conftest import RAY_WORDS, Alone
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="gc-") as folder:
-        words = {**_ALONE, "RAY_AUTH_TOKEN": "5" * 64, "RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT)}
+        words = {**RAY_WORDS, "RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT)}
         for name, value in words.items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster as RayCluster
@@ -116,7 +116,14 @@ def test_more_workers_than_cores_are_refused(address):
         pass
 
 
-def test_an_address_without_a_cluster_is_one_sentence():
+@pytest.fixture
+def alone(monkeypatch) -> None:
+    """The environment of a Ray that is not started."""
+    for name, value in {**RAY_WORDS, **_QUIET}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_an_address_without_a_cluster_is_one_sentence(alone):
     with (
         pytest.raises(ServiceError, match=r"Ray at 127.0.0.1:1 cannot be used"),
         Cluster(Config(), "127.0.0.1:1"),
@@ -124,9 +131,7 @@ def test_an_address_without_a_cluster_is_one_sentence():
         pass
 
 
-def test_a_machine_too_busy_to_start_ray_is_one_sentence(monkeypatch):
-    for name, value in {**_ALONE, **_QUIET, "RAY_AUTH_TOKEN": "5" * 64}.items():
-        monkeypatch.setenv(name, value)  # else the cluster would leave them set
+def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch):
     tries = []
 
     def fail(**options: object) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from gatecam.archive import cluster
-from tests.archive.conftest import Alone, write_recording
+from tests.archive.conftest import RAY_WORDS, Alone, write_recording
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,9 @@ from tests.archive.conftest import Alone, write_recording
         (["clip.mp4", "--address", "127.0.0.1:1"], "Ray at 127.0.0.1:1 cannot be used"),
     ],
 )
-def test_wrong_words_are_one_sentence_and_exit_2(gatecam, tmp_path, words, said):
+def test_wrong_words_are_one_sentence_and_exit_2(gatecam, tmp_path, monkeypatch, words, said):
+    for name, value in RAY_WORDS.items():
+        monkeypatch.setenv(name, value)
     (tmp_path / "clip.mp4").write_bytes(b"no video")
     ended = gatecam("archive", *words)
     assert (ended.code, ended.out) == (2, "")
