@@ -246,9 +246,8 @@ class Cluster:
             raise DeviceError(
                 "a worker has another version of gatecam or other weights; install the same on every machine."
             )
-        note = f"{loaded.device}: {loaded.reason}"
-        if note not in self.notes:
-            self.notes.append(note)
+        if not any(note.startswith(f"{loaded.device}: ") for note in self.notes):
+            self.notes.append(f"{loaded.device}: {loaded.reason}")
 
     def shares(self) -> dict[Part, float]:
         """Return the share that is done of each part that workers are on, as far as they answer at once."""

@@ -154,10 +154,11 @@ class Tables:
 
     def _row(self, source: Source, result: Result, device: str) -> Row:
         state = FAILED if result.error else PARTLY if result.loss else DONE
+        reason = result.error or result.loss
         return {
             **_of(source),
             "state": state,
-            "reason": result.error or result.loss,
+            "reason": None if reason is None else reason.removeprefix(f"{source.path}: "),
             "started_at": source.started,
             "seconds": round(result.end_s, 3),
             "frames": result.frames,

@@ -89,8 +89,7 @@ def archive(
     found = find_sources(sources or [], camera, _zone(time_zone))
     report = _analyze(found, out, load(config).config, (address, workers, gpu_workers))
     for row in (*report.partly, *report.failed):
-        path, reason = row["recording"], row["reason"]
-        say(reason if reason.startswith(path) else f"{path}: {reason}", level=logging.WARNING)
+        say(f"{row['recording']}: {row['reason']}", level=logging.WARNING)
     if report.failed and not report.done:
         raise SourceError("no recording could be read; the reasons are above.")
     if report.failed:

@@ -17,6 +17,7 @@ from gatecam.archive.cluster import _QUIET, Cluster
 from gatecam.archive.run import Archive
 from gatecam.archive.sources import find_sources
 from gatecam.archive.tables import Tables
+from gatecam.archive.worker import Loaded, settings_hash
 from gatecam.errors import DeviceError, ModelError, ServiceError
 from gatecam.settings.schema import Config
 from tests.archive.color_archive import DeadlyAnalyzer, analyzed, load
@@ -145,3 +146,10 @@ def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch):
     ):
         pass
     assert len(tries) == 2
+
+
+def test_workers_that_take_the_first_ones_device_add_no_note(alone):
+    cluster = Cluster(Config(), "127.0.0.1:1")
+    for reason in ("it is the fastest here", "set by `device`"):
+        cluster._note(Loaded("openvino", reason, settings_hash(Config())))
+    assert cluster.notes == ["openvino: it is the fastest here"]

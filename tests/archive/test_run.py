@@ -53,6 +53,8 @@ def test_good_recordings_become_tables_and_a_damaged_one_is_listed(archive, tmp_
     ]
     people = ask(tmp_path / "out", "SELECT track_id, first_s, came FROM people WHERE camera = 'door'").rows
     assert [row[0] for row in people] == [1, 2, 3, 4, 5]
+    ((reason,),) = ask(tmp_path / "out", "SELECT reason FROM files WHERE reason IS NOT NULL").rows
+    assert "bad.mp4" not in reason, "the column before names the recording"
     for name, schema in tables.SCHEMAS.items():
         assert pq.read_schema(next((tmp_path / "out" / name).glob("*.parquet"))).names == schema.names
 
