@@ -102,7 +102,7 @@ def test_what_cannot_be_saved_says_so_with_the_lines_that_save_it(chromium, behi
         page = open_settings(context, own.url)
         page.get_by_label("Time until a reminder").fill("33")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("region", name="Alerts").locator(".said")).to_contain_text(
+        expect(page.get_by_role("region", name="Alerts", exact=True).locator(".said")).to_contain_text(
             "config.yaml cannot be written. It lasts until gatecam restarts or its settings file is saved. "
             "To keep it, add this to the settings file: policy: {remind_s: 33}"
         )
