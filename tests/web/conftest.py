@@ -85,7 +85,7 @@ class FakeIgnoring:
             raise ConfigError(f"{camera[:60]!r}: expected gate")
         kept = tuple(one for one in self.places[camera] if one != place)
         self.places[camera] = (*kept, place) if is_ignored else kept
-        problem = SavingProblem.NONE if camera == "gate" else SavingProblem.NO_FILE
+        problem = SavingProblem.NONE if camera == "gate" else SavingProblem.OTHER_CAMERA
         return Saving("config.yaml", problem, "ignore: [[0.1, 0.2, 0.3, 0.4]]")
 
 

@@ -674,7 +674,7 @@ LATIN = re.compile("[A-Za-z]{2,}")
 ADDRESSES = {"rtsp", "live", "http", "onvif", "device", "service", "dev", "by", "id", "usb"}
 CAMERAS = ADDRESSES | {"Hall", "HD", "Webcam"}
 # Units, keys of the settings file and the hash of a chat address
-UNITS = {"frames", "px", "MQTT", "notify", "sound", "command", "run", "ab"}
+UNITS = {"px", "MB", "MQTT", "notify", "sound", "command", "run", "ab"}
 DATA = {"gatecam", "gate", "config", "yaml", "CSV", "English", "MiB", "GB", "cpu", "log", "min", "AM", "PM"}
 
 

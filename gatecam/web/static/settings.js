@@ -4,7 +4,9 @@ const OUTPUTS = { sound: "notify.sound", mqtt: "mqtt.host", webhook: "webhook.ur
 let known = {};
 const labelOf = (name) => word(`setting.${name}`);
 const shown = (value) => value === null ? word("settings.automatic") : value === true ? word("settings.on") : value === false ? word("settings.off") : String(value);
-const rangeOf = (one) => `${one.low === null ? "" : `${word("settings.range", { ...one, unit: one.unit && ` ${one.unit}` })} `}${word("settings.default", { value: shown(one.default) })}`;
+const UNITS = ["days", "frames/s"];  // those that are words
+const unitOf = (one) => UNITS.includes(one.unit) ? word(`unit.${one.unit}`) : one.unit;
+const rangeOf = (one) => `${one.low === null ? "" : `${word("settings.range", { ...one, unit: one.unit && ` ${unitOf(one)}` })} `}${word("settings.default", { value: shown(one.default) })}`;
 
 function field(name, one) {
   const id = `setting-${name}`, isSwitch = one.kind === "bool";
@@ -12,7 +14,7 @@ function field(name, one) {
   if (!isSwitch) Object.assign(input, { min: one.low, max: one.high, step: one.kind === "int" ? 1 : "any", placeholder: one.nullable ? word("settings.automatic") : "" });
   input.setAttribute("aria-describedby", `${id}-help`);
   const box = make("div", { className: "field" }, make("label", { htmlFor: id, textContent: labelOf(name) }),
-    make("div", { className: "value" }, input, ...(one.unit ? [make("span", { textContent: one.unit })] : [])),
+    make("div", { className: "value" }, input, ...(one.unit ? [make("span", { textContent: unitOf(one) })] : [])),
     make("p", { className: "help", id: `${id}-help`, textContent: `${word(`help.${name}`)} ${rangeOf(one)}` }));
   input.oninput = () => box.classList.toggle("changed", read(input) !== known[name].value);
   return box;
