@@ -24,6 +24,16 @@ Init = Annotated[
         callback=check_there,
     ),
 ]
+Teacher = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--teacher",
+        metavar="FILE",
+        help="Learn what this network sees in the bare faces (faceres.json). May be given several times.",
+        show_default=False,
+        callback=check_there,
+    ),
+]
 RunDir = Annotated[
     Path,
     typer.Option(
@@ -77,6 +87,7 @@ def train(
     split: SplitOption = None,
     out: Out = Path("faces.safetensors"),
     start: Init = None,
+    teachers: Teacher = None,
     run: RunDir = Path("runs/faces"),
     backbone: Backbone = "mobilenet_v1",
     heads: Heads = "three",
@@ -130,5 +141,6 @@ def train(
         patience=patience,
         seed=seed,
     )
-    if not train_and_save(TrainRequest(data, split, split_seed, start, run, out, cache, detector), recipe):
+    request = TrainRequest(data, split, split_seed, start, run, out, cache, detector, tuple(teachers or ()))
+    if not train_and_save(request, recipe):
         raise typer.Exit(130)

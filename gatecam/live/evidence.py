@@ -126,6 +126,7 @@ class Recorder(Delivering):
         self._changed = threading.Condition()
         self._closing = self._has_all = False
         self._is_loading = True  # the finders are wanted before the first alert
+        self._job: _Job | None = None  # the one that is worked on
         self._trouble: str | None = None
         self.saved: Callable[[str, bytes], None] = lambda camera, jpeg: None
         self._threads = [
@@ -138,7 +139,8 @@ class Recorder(Delivering):
     @property
     def waiting(self) -> int:
         """Return how many alerts wait for their pictures."""
-        return len(self._jobs) + sum(len(one.due) for one in self._cameras.values())
+        due = sum(len(one.due) for one in self._cameras.values())
+        return due + len(self._jobs) + (self._job is not None)
 
     def apply(self, config: Config) -> None:
         """Apply new cameras, and new settings of evidence and privacy. Without snapshots nothing is kept."""
@@ -179,6 +181,13 @@ class Recorder(Delivering):
         end_s = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, end_s - time.monotonic()))
+        with self._changed:
+            left = self.waiting
+        if left:
+            self._count("dropped", left)
+            log.warning(
+                "Pictures or videos of alerts are lost (%d): gatecam ended before they were made.", left
+            )
 
     # In the thread that compresses frames --------------------------------------------------------
 
@@ -252,11 +261,11 @@ class Recorder(Delivering):
                 self._changed.wait_for(lambda: self._jobs or self._has_all or self._is_loading)
                 if not (self._jobs or self._is_loading):
                     return
-                job, self._is_loading = self._jobs.popleft() if self._jobs else None, False
+                self._job, self._is_loading = self._jobs.popleft() if self._jobs else None, False
             try:
                 self._load_finders()
-                if job is not None:
-                    self._keep(job)
+                if self._job is not None:
+                    self._keep(self._job)
             except GatecamError as error:
                 self._tell(str(error))
             except Exception as error:  # an alert that fails must not stop the next ones
@@ -264,6 +273,7 @@ class Recorder(Delivering):
                 self._tell(f"pictures of alerts fail ({type(error).__name__}: {error}); see the log.")
             else:
                 self._tell(None)
+            self._job = None
 
     def _load_finders(self) -> tuple[FaceFinder, FaceFinder]:
         if self._finders is None:

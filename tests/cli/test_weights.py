@@ -21,7 +21,13 @@ from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.data.corrections import COLUMNS
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.weights import run as weights_run
-from gatecam.training.weights.sources import find_source, find_start, sources_of, start_of
+from gatecam.training.weights.sources import (
+    find_face_teachers,
+    find_source,
+    find_start,
+    sources_of,
+    start_of,
+)
 from gatecam.vision.classifier import load_classifier
 from gatecam.vision.detector.build import load_detector
 from tests.portraits import write_portraits
@@ -94,6 +100,11 @@ def test_the_best_first_weights_that_are_there_are_taken_with_the_recipe_for_the
         "net.json": ["net.safetensors", "net.dat"],
         "faceres.json": ["faceres.json", "faceres.json"],
     }
+    (folder / "faceres-deep.json").touch()
+    assert find_start(tmp_path, "gatecam").name == "faceres-deep.json"
+    teachers = [path.name for path in find_face_teachers(folder / "faceres.json")]
+    assert teachers == ["faceres-deep.json", "faceres.json"]
+    assert find_face_teachers(folder / "net.dat") == find_face_teachers(None) == ()
     backbones = [
         start_of(folder / name).recipe.backbone for name in ("faceres.json", "a.safetensors", "a.dat")
     ]

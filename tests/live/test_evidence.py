@@ -113,6 +113,18 @@ def test_an_alert_has_a_blurred_picture_with_the_place_of_its_face(start, folder
     assert (recorder.sent, recorder.dropped, recorder.failed, recorder.waiting) == (1, 0, 0, 0)
 
 
+def test_pictures_that_are_not_made_before_the_end_are_counted_and_told(start, caplog):
+    gate = threading.Event()
+    recorder = start(stored=lambda key: gate.wait(30))
+    feed(recorder, [step(i, i if i in (5, 9) else None) for i in range(20)])
+    recorder.close(0.2)
+    gate.set()
+    assert recorder.dropped == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "Pictures or videos of alerts are lost (2): gatecam ended before they were made."
+    ]
+
+
 def test_without_blurring_the_picture_is_as_the_camera_gave_it(start, folder, finder):
     recorder = start(blur=False)
     feed(recorder, [step(i, 1 if i == 5 else None) for i in range(12)])

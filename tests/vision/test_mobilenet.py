@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -15,34 +13,12 @@ from gatecam.training.classifier.learn import _hasten
 from gatecam.vision.backbone import fold_batch_norms, match_norms
 from gatecam.vision.mobilenet import MEAN_BGR, MobileNet, read_tensorflow_js
 from gatecam.vision.network import build_network, load_start
+from tests.published import write_published
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A file as the package has it, with random values, and these values by name in TensorFlow's order."""
-    rng = np.random.default_rng(0)
-    values = {}
-    for name, conv, _ in MobileNet().layers():
-        deep, channels = name.startswith("conv_dw"), conv.out_channels
-        shape = (3, 3, channels, 1) if deep else (*conv.kernel_size, conv.in_channels, channels)
-        kernel = rng.normal(0, conv.weight[0].numel() ** -0.5, shape)
-        if deep:
-            values[f"{name}/depthwise_kernel"] = kernel
-            values[f"{name}_bn/batchnorm_1/mul"] = rng.uniform(0.8, 1.2, channels)
-        else:
-            values[f"{name}/convolution/merged_input"] = kernel
-        values[f"{name}_bn/batchnorm_1/sub"] = rng.normal(0, 0.3, channels)
-    values = {name: value.astype("<f2") for name, value in values.items()}
-    folder = tmp_path_factory.mktemp("published")
-    (folder / "faceres.bin").write_bytes(b"".join(value.tobytes() for value in values.values()))
-    quantization = {"dtype": "float16", "original_dtype": "float32"}
-    entries = [
-        {"name": name, "shape": value.shape, "dtype": "float32", "quantization": quantization}
-        for name, value in values.items()
-    ]
-    manifest = {"weightsManifest": [{"paths": ["faceres.bin"], "weights": entries}]}
-    (folder / "faceres.json").write_text(json.dumps(manifest))
-    return folder / "faceres.json", values
+    return write_published(tmp_path_factory.mktemp("published"))
 
 
 def tensorflow(x: torch.Tensor, values: dict, layers: list) -> torch.Tensor:

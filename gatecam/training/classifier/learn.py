@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,7 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
         weights = inverse_frequencies(sampler.shown_labels()) if recipe.class_weights else {}
         self._loss = HeadsLoss(recipe.loss, recipe.smoothing, weights)
+        self._has_start = start is not None
         self._state = _State()
         self._best: dict[str, Tensor] = {}
         self._stopping = False
@@ -148,6 +149,8 @@ class Trainer:
         assert isinstance(some_head, nn.Linear)
         # helps the backbone to learn age; never saved
         net.heads["years"] = nn.Linear(some_head.in_features, YEARS_BINS)
+        if self._sampler.hints is not None:
+            net.heads["hints"] = nn.Linear(some_head.in_features, self._sampler.hints.shape[1])
         if self._recipe.freeze_stem:
             for part in stem(net):
                 part.requires_grad_(False)
@@ -240,15 +243,24 @@ class Trainer:
             for part in stem(self._net):
                 part.eval()
 
-    def _step(self, batch: Batch, step: int) -> Tensor:
+    def _set_rates(self, step: int) -> None:
+        """Set the learning rates for a step. Weights to start with rest while the new heads warm up.
+
+        Random heads would distort features that were learnt before (Kumar et al. 2022, arXiv 2202.10054).
+        """
         steps = self._sampler.steps
-        part = schedule(step, steps * self._recipe.epochs, min(WARM_UP_STEPS, steps))
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.learning_rate * group["scale"] * part
+        warm_up = min(WARM_UP_STEPS, steps)
+        rate = self._recipe.learning_rate * schedule(step, steps * self._recipe.epochs, warm_up)
+        body, heads = self._optimizer.param_groups
+        body["lr"] = 0.0 if self._has_start and step < warm_up else rate * body["scale"]
+        heads["lr"] = rate * heads["scale"]
+
+    def _step(self, batch: Batch, step: int) -> Tensor:
+        self._set_rates(step)
         torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # makes dropout the same in a resumed run
         self._workers.begin(batch)
         crops = batch.crops.to(self._device, memory_format=torch.channels_last)
-        moved = Batch(crops, batch.labels, batch.mask_weights, batch.share)
+        moved = replace(batch, crops=crops)
         with autocast(self._device, self._recipe.precision):
             logits = self._shared(crops)
         loss = self._loss({name: x.float() for name, x in logits.items()}, moved)

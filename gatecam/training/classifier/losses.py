@@ -16,6 +16,7 @@ from gatecam.training.data.rows import UNKNOWN
 FOCAL_GAMMA = 2.0  # Lin et al. 2017, section 4
 YEARS_STEP, YEARS_BINS, YEARS_SPREAD = 5.0, 21, 4.0
 YEARS_WEIGHT = 0.6
+HINTS_WEIGHT = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +28,14 @@ class Batch:
         labels: (B,) for each head and for "years". -1 is unknown.
         mask_weights: (B,), how much each mask label counts.
         share: the batch of all processes divided by their number.
+        hints: (B, F) what teachers see in the bare faces. NaN is unknown. None without teachers.
     """
 
     crops: Tensor
     labels: dict[str, Tensor]
     mask_weights: Tensor
     share: float
+    hints: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -59,6 +62,8 @@ class HeadsLoss:
             cost = cost + apart * weight * self._head(name, logits[name], labels[name])
         if "years" in logits:
             cost = cost + YEARS_WEIGHT * years_loss(logits["years"], labels["years"])
+        if batch.hints is not None:
+            cost = cost + HINTS_WEIGHT * hints_loss(logits["hints"], batch.hints.to(batch.crops.device))
         return cost.sum() / batch.share
 
     def _head(self, name: str, logits: Tensor, labels: Tensor) -> Tensor:
@@ -98,6 +103,12 @@ def years_loss(logits: Tensor, years: Tensor) -> Tensor:
     away = (centres[None] - years[:, None].float() - 0.5) / YEARS_SPREAD
     losses = F.cross_entropy(logits, (-0.5 * away**2).softmax(1), reduction="none")
     return losses * (years != UNKNOWN).float()
+
+
+def hints_loss(found: Tensor, hints: Tensor) -> Tensor:
+    """Return the mean squared error (B,) of the features, 0 where they are unknown (Romero et al. 2015)."""
+    known = torch.isfinite(hints)
+    return ((found - hints.where(known, found)) ** 2).mean(1)
 
 
 def inverse_frequencies(labels: dict[str, NDArray[np.int64]]) -> dict[str, Tensor]:

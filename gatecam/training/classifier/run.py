@@ -10,10 +10,12 @@ from pathlib import Path
 
 from gatecam.labels import HEADS
 from gatecam.runtime.outputs import require_apart, require_ordinary
+from gatecam.runtime.progress import progress
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.training.classifier.learn import Report, Trainer, prepare
 from gatecam.training.classifier.recipe import Recipe
-from gatecam.training.classifier.sampler import Sampler
+from gatecam.training.classifier.sampler import Hints, Sampler
+from gatecam.training.classifier.teachers import hints_of
 from gatecam.training.classifier.validation import Validation
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import SHIPPED, Faces
@@ -47,6 +49,7 @@ class TrainRequest:
     out: Path
     cache: Path
     detector: str = SHIPPED  # finds the faces, as in live operation
+    teachers: tuple[Path, ...] = ()  # networks whose features of the bare faces are learnt
     licence: str = LICENCE
 
 
@@ -69,7 +72,8 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
                 held_out(loaded, request.split, part, request.split_seed) for part in ("train", "validation")
             )
             judge = Validation([faces for _, faces in validation], recipe.crop)
-            sampler = Sampler([faces for _, faces in train], recipe)
+            shown = [faces for _, faces in train]
+            sampler = Sampler(shown, recipe, _hints(request, shown, workers))
             trainer = Trainer(sampler, judge, recipe, request.start, request.run, workers)
             if not _train(trainer, workers):
                 return False
@@ -87,6 +91,19 @@ def _load(request: TrainRequest, workers: Workers) -> Sets:
     workers.wait()
     with redirect_stderr(StringIO()):
         return load_all(request.data, request.cache, request.detector)
+
+
+def _hints(request: TrainRequest, shown: list[Faces], workers: Workers) -> Hints | None:
+    """Return what the teachers see in the faces. The first process computes it, the others read it."""
+    if not request.teachers:
+        return None
+    if not workers.first:
+        workers.wait()
+    with progress("teach", None, "faces") as tick:
+        hints = hints_of(request.teachers, shown, request.cache, tick)
+    if workers.first:
+        workers.wait()
+    return hints
 
 
 def _train(trainer: Trainer, workers: Workers) -> bool:
@@ -132,7 +149,12 @@ def _save(
     parameters: dict[str, object] = {"part": "validation", "split": split}
     counts = {head: faces for head, (_, faces) in fitted.items()}
     evaluation = evaluate_sets(spec, sets, counts, parameters)
-    made = {"recipe": asdict(recipe), "best_epoch": trainer.best_epoch, "held_out": split}
+    made = {
+        "recipe": asdict(recipe),
+        "teachers": [path.name for path in request.teachers],
+        "best_epoch": trainer.best_epoch,
+        "held_out": split,
+    }
     spec = replace(spec, scores={**evaluation.summary(), **made})
     saved = save_weights(request.out, served_weights(model), spec, graphs_to_store(spec))
     print_evaluation(evaluation)

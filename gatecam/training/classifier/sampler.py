@@ -23,6 +23,7 @@ from gatecam.training.data.rows import BARE, UNKNOWN, may_have_beard
 from gatecam.training.drawing import dress
 
 Ints = NDArray[np.int64]
+Hints = NDArray[np.float16]
 
 REAL_SHARE = 0.45  # share of a mixed epoch with known mask states; the rest is for gender and age
 MASK_SHARES = (0.38, 0.3, 0.32)  # of the faces with known mask states: correct, incorrect, none
@@ -50,9 +51,11 @@ class Plan:
 class Sampler:
     """Samples batches from the training faces of one or more collections."""
 
-    def __init__(self, sets: Sequence[Faces], recipe: Recipe) -> None:
+    def __init__(
+        self, sets: Sequence[Faces], recipe: Recipe, hints: NDArray[np.float16] | None = None
+    ) -> None:
         cv2.setNumThreads(1)  # the sampler's own threads already use the cores
-        self._sets, self._recipe = sets, recipe
+        self._sets, self._recipe, self.hints = sets, recipe, hints
         self._places = np.array([(s, row) for s, faces in enumerate(sets) for row in range(len(faces))])
         self.labels = {name: _joined(sets, name) for name in (*HEADS, "years")}
         self._usable = np.flatnonzero(~np.concatenate([faces.suspect for faces in sets]) & self._any_label())
@@ -79,6 +82,8 @@ class Sampler:
         for faces in self._sets:
             for values in (faces.images, faces.mask, faces.gender, faces.age, faces.years, faces.suspect):
                 digest.update(values.tobytes())
+        if self.hints is not None:
+            digest.update(self.hints.tobytes())
         return digest.hexdigest()
 
     def shown_labels(self) -> dict[str, Ints]:
@@ -203,7 +208,8 @@ class Sampler:
         )
         labels = {name: torch.from_numpy(values) for name, values in self._labels(plan, rows).items()}
         weights = np.where(plan.drawn[rows] & (plan.states[rows] != BARE), DRAWN_WEIGHT, 1.0)
-        return Batch(crops, labels, torch.from_numpy(weights.astype(np.float32)), share)
+        hints = None if self.hints is None else torch.from_numpy(self.hints[plan.faces[rows]]).float()
+        return Batch(crops, labels, torch.from_numpy(weights.astype(np.float32)), share, hints)
 
     def _labels(self, plan: Plan, rows: Ints) -> dict[str, Ints]:
         faces = plan.faces[rows]

@@ -28,6 +28,7 @@ from gatecam.training.runs import make_folder
 from gatecam.training.weights.quantize import quantise
 from gatecam.training.weights.sources import (
     OPEN_NAME,
+    find_face_teachers,
     find_source,
     find_start,
     find_teachers,
@@ -198,6 +199,7 @@ def _train_classifier(request: WeightsRequest) -> bool:
             request.out / f"{request.name}-faces.safetensors",
             request.work / "cache",
             str(request.out / f"{request.name}-mtcnn.safetensors"),
+            find_face_teachers(request.start),
             request.licence,
         ),
         recipe,

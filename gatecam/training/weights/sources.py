@@ -48,7 +48,7 @@ class Start:
 
 
 FROM_NOTHING = Start("", Recipe(), "random")
-STARTS = (  # the first that is there is taken
+STARTS = (  # the first that is there is taken; the first pattern's files also teach
     Start(
         "faceres*.json",
         replace(Recipe(), freeze_stem=True),
@@ -131,6 +131,14 @@ def find_start(data: Path, name: str) -> Path | None:
     may = [start for start in STARTS if name != OPEN_NAME or RESEARCH not in start.terms]
     found = (path for start in may for path in sorted((data / "weights").glob(start.pattern)))
     return next(found, None)
+
+
+def find_face_teachers(start: Path | None) -> tuple[Path, ...]:
+    """Return the published networks beside the classifier's first weights, which belong to them."""
+    first = STARTS[0]
+    if start is None or start_of(start) is not first:
+        return ()
+    return tuple(sorted(start.parent.glob(first.pattern)))
 
 
 def start_of(path: Path | None) -> Start:

@@ -94,6 +94,37 @@ def test_steps_make_the_loss_of_a_batch_smaller(faces, tmp_path):
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_weights_to_start_with_rest_while_the_new_heads_warm_up(faces, tmp_path):
+    start = tmp_path / "start.safetensors"
+    save_file(build_network("mobilefacenet", "three").state_dict(), start)
+    trainer = trainer_of(faces, replace(TINY, samples=300, ema_decay=0.0), tmp_path / "run", start=start)
+    name, head = "backbone.conv2.conv.weight", "heads.mask.weight"
+    before = {n: t.clone() for n, t in trainer._net.state_dict().items()}
+    (batch,) = list(trainer._sampler.epoch(0))[:1]
+    moved = []
+    for step in (0, learn.WARM_UP_STEPS):  # of 75 steps in an epoch, so the warm-up ends with the epoch
+        trainer._step(batch, step)
+        after = trainer._net.state_dict()
+        moved.append([not torch.equal(after[n], before[n]) for n in (name, head)])
+    assert moved == [[False, True], [True, True]]
+
+
+def test_hints_train_the_backbone_and_are_not_served(faces, tmp_path):
+    hints = np.random.default_rng(0).normal(size=(12, 7)).astype(np.float16)
+    hints[3:] = math.nan
+    recipe = replace(TINIEST, samples=12, batch=12)
+    sampler = Sampler(faces, recipe, hints)
+    assert sampler.fingerprint != Sampler(faces, recipe).fingerprint
+    (batch,) = sampler.epoch(0)
+    shown = sampler.plan(0).faces
+    assert torch.equal(batch.hints.nan_to_num(9), torch.from_numpy(hints[shown]).float().nan_to_num(9))
+    trainer = Trainer(sampler, scores_of(0.5), recipe, None, tmp_path, Workers())
+    assert trainer._net.heads["hints"].out_features == 7
+    trainer._step(batch, 0)
+    assert trainer._net.heads["hints"].weight.grad.abs().sum() > 0
+    assert not any("hints" in name for name in trainer._served())
+
+
 def test_a_frozen_stem_keeps_its_weights_and_its_statistics(faces, tmp_path):
     trainer = trainer_of(faces, replace(TINIEST, freeze_stem=True, ema_decay=0.0), tmp_path)
     stem = {n: t.clone() for n, t in trainer._net.state_dict().items() if n.startswith("backbone.conv1.")}

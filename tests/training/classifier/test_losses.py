@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from torch import Tensor
 from gatecam.labels import CLASS_COUNT, HEADS, class_id
 from gatecam.training.classifier.losses import (
     FOCAL_GAMMA,
+    HINTS_WEIGHT,
     YEARS_BINS,
     YEARS_WEIGHT,
     Batch,
@@ -166,3 +170,16 @@ def test_class_weights_multiply_the_losses():
     one = [float(plain()(logits, batch_of(masks, [-1] * 2, [-1] * 2))) for masks in ([0, -1], [-1, 1])]
     both = HeadsLoss("cross-entropy", 0.0, weights)(logits, batch_of([0, 1], [-1] * 2, [-1] * 2))
     assert float(both) == pytest.approx(one[0] + 3 * one[1], abs=1e-5)
+
+
+def test_features_that_a_teacher_sees_teach_and_unknown_ones_do_not():
+    logits, batch = random_logits(3), batch_of([0, 2, 1], [1, 0, 1], [2, 1, 0])
+    without = float(plain()(logits, batch))
+    logits["hints"] = torch.tensor([[1.0, 2.0], [0.5, 0.0], [7.0, 7.0]], requires_grad=True)
+    taught = replace(batch, hints=torch.tensor([[1.0, 0.0], [0.5, 0.0], [math.nan, math.nan]]))
+    loss = plain()(logits, taught)
+    assert loss.item() == pytest.approx(without + HINTS_WEIGHT * (2.0 + 0.0 + 0.0) / 3, abs=1e-5)
+    loss.backward()
+    gradient = logits["hints"].grad
+    assert gradient[0, 1] > 0
+    assert gradient[2].tolist() == [0, 0], "no gradient and no NaN"
