@@ -128,3 +128,9 @@ SplitOption = Annotated[
         callback=check_there,
     ),
 ]
+
+
+def exit_if_stopped(ended: bool) -> None:
+    """Exit with 130 if long work was stopped before its end, as a shell does after Ctrl-C."""
+    if not ended:
+        raise typer.Exit(130)

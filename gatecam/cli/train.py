@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import CacheOption, DataOption, SplitOption, SplitSeedOption, check_there
+from gatecam.cli.options import (
+    CacheOption,
+    DataOption,
+    SplitOption,
+    SplitSeedOption,
+    check_there,
+    exit_if_stopped,
+)
 
 AUGMENTATIONS = "border,rotation,backlight,colour,resolution,blur,noise,jpeg,jitter,flip,erasing"
 
@@ -88,7 +95,7 @@ def train(
     out: Out = Path("faces.safetensors"),
     start: Init = None,
     teachers: Teacher = None,
-    run: RunDir = Path("runs/faces"),
+    run_dir: RunDir = Path("runs/faces"),
     backbone: Backbone = "mobilenet_v1",
     heads: Heads = "three",
     size: Size = 160,
@@ -115,10 +122,9 @@ def train(
     detector: Detector = "gatecam-mtcnn",
 ) -> None:
     """Train the mask, gender and age heads, score each epoch, and write the best weights."""
-    from gatecam.training.classifier.recipe import Recipe
-    from gatecam.training.classifier.run import TrainRequest, train_and_save
+    from gatecam.training.classifier import recipe, run
 
-    recipe = Recipe(
+    chosen = recipe.Recipe(
         backbone=backbone,
         heads=heads,
         size=size,
@@ -141,6 +147,5 @@ def train(
         patience=patience,
         seed=seed,
     )
-    request = TrainRequest(data, split, split_seed, start, run, out, cache, detector, tuple(teachers or ()))
-    if not train_and_save(request, recipe):
-        raise typer.Exit(130)
+    request = run.TrainRequest(data, split, split_seed, start, run_dir, out, cache, detector, teachers or ())
+    exit_if_stopped(run.train_and_save(request, chosen))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import SplitOption, SplitSeedOption, check_there
+from gatecam.cli.options import SplitOption, SplitSeedOption, check_there, exit_if_stopped
 from gatecam.cli.train import Ema, LearningRate, Out, RunDir, Seed
 
 Data = Annotated[
@@ -100,5 +100,4 @@ def train_detector(
         seed=seed,
     )
     pictures = Pictures(data, no_faces or [], split, split_seed)
-    if not train_and_save(DetectorTrainRequest(pictures, start, run, out), recipe):
-        raise typer.Exit(130)
+    exit_if_stopped(train_and_save(DetectorTrainRequest(pictures, start, run, out), recipe))

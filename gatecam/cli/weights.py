@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import check_there
+from gatecam.cli.options import check_there, exit_if_stopped
 
 
 def weights(
@@ -59,5 +59,6 @@ def weights(
     """
     from gatecam.training.weights.run import WeightsRequest, make_weights
 
-    if not make_weights(WeightsRequest(data, name, out, work, no_faces or [], start, corrections, share)):
-        raise typer.Exit(130)
+    exit_if_stopped(
+        make_weights(WeightsRequest(data, name, out, work, no_faces or [], start, corrections, share))
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -49,7 +49,7 @@ class TrainRequest:
     out: Path
     cache: Path
     detector: str = SHIPPED  # finds the faces, as in live operation
-    teachers: tuple[Path, ...] = ()  # networks whose features of the bare faces are learnt
+    teachers: Sequence[Path] = ()  # networks whose features of the bare faces are learnt
     licence: str = LICENCE
 
 
