@@ -51,7 +51,10 @@ def setup(
     edited(loaded.config, edits)
     save(path, edits, is_new)
     typer.echo(f"Written: {path}")
-    typer.echo("Start gatecam with `gatecam run`, or install it as a service with `gatecam kiosk install`.")
+    typer.echo(
+        f"Start gatecam with `gatecam run --config {path}`, or install it as a service with "
+        f"`sudo gatecam kiosk install --config {path}`."
+    )
 
 
 def _has_terminal() -> bool:

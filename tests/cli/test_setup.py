@@ -47,6 +47,7 @@ def test_a_usb_camera_is_chosen_by_its_number_and_tried_out(ask, tmp_path):
     assert (written.camera.source, written.camera.name) == ("/dev/v4l/by-id/usb-HD", "hall")
     assert (written.sound.voices, written.web.enabled) == (("ko",), True)
     assert (tmp_path / "config.yaml").stat().st_mode & 0o777 == 0o600
+    assert "`sudo gatecam kiosk install --config config.yaml`" in ended.output  # else: the defaults
 
 
 def test_a_network_camera_gets_a_login_that_is_not_printed(ask, tmp_path):
