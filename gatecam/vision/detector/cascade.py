@@ -40,6 +40,7 @@ NMS_CANDIDATES, PNET_KEPT, RNET_KEPT = 400, 128, 96  # boxes per frame: before N
 P_IOU, R_IOU = 0.6, 0.6  # NMS removes the weaker of two boxes above this IoU
 FACE_SHARE = 0.6  # the weaker of two faces is removed above this overlap, as a share of the smaller face
 UNSURE = (0.1, 0.85)  # scores of O-Net between which a candidate is cut again
+AGAIN = (1.0, 0.88, 1.15)  # sizes at which it is cut again, in parts of the corrected box
 CHUNK = 512  # crops in one forward pass, which bounds memory in a crowd
 SIZES_KEPT = 8  # frame sizes whose sheets stay in the cache
 
@@ -191,17 +192,18 @@ class CascadeDetector:
         2).
 
         The candidates include the hints, because those were faces in the frame before. A candidate of which
-        O-Net is unsure is cut again at the box that O-Net corrected, and the better result counts.
+        O-Net is unsure is cut again at the box that O-Net corrected, at several sizes, and the best result
+        counts.
         """
         outputs, squares = self._outputs(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
         unsure = np.flatnonzero((outputs[:, 0] > UNSURE[0]) & (outputs[:, 0] < UNSURE[1]))
         if len(unsure):
-            corrected = found.at(unsure).moved(
-                _moved(squares[unsure], outputs[unsure, 1:5]), outputs[unsure, 0]
-            )
-            again, cut = self._outputs(self._nets.onet, pictures, corrected, O_SIZE, O_MARGIN)
-            better = again[:, 0] > outputs[unsure, 0]
-            outputs[unsure[better]], squares[unsure[better]] = again[better], cut[better]
+            corrected = _moved(squares[unsure], outputs[unsure, 1:5])
+            sizes = [found.at(unsure).moved(_resized(corrected, size), outputs[unsure, 0]) for size in AGAIN]
+            again, cut = self._outputs(self._nets.onet, pictures, Candidates.joined(sizes), O_SIZE, O_MARGIN)
+            for part in np.split(np.arange(len(again)), len(AGAIN)):
+                better = again[part, 0] > outputs[unsure, 0]
+                outputs[unsure[better]], squares[unsure[better]] = again[part][better], cut[part][better]
         side = (squares[:, 2:3] - squares[:, 0:1])[:, None]
         landmarks = squares[:, None, :2] + outputs[:, 5:].reshape(-1, 5, 2) * side
         scored = found.moved(_moved(squares, outputs[:, 1:5]), outputs[:, 0])
@@ -264,6 +266,12 @@ def _hinted(hints: Hints) -> Candidates:
 def _moved(squares: Floats, offsets: Floats) -> Floats:
     """Compute boxes (N, 4) from a network's offsets, which are in parts of the square's side."""
     return np.asarray(squares + offsets * (squares[:, 2:3] - squares[:, 0:1]))
+
+
+def _resized(boxes: Floats, size: float) -> Floats:
+    """Scale boxes (N, 4) around their centres."""
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * np.float32(size / 2)
+    return np.concatenate([middle - half, middle + half], 1)
 
 
 def _by_frame(found: Candidates) -> list[NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gatecam.geometry import iou
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Image
-from gatecam.vision.detector.cascade import CascadeDetector, crop_squares
+from gatecam.vision.detector.cascade import AGAIN, CascadeDetector, crop_squares
 from gatecam.vision.detector.networks import Networks
 from gatecam.vision.detector.sizes import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX
 from gatecam.vision.on_torch import cascade_on
@@ -141,27 +141,32 @@ def test_all_crops_of_all_frames_go_through_a_network_at_once():
     assert [sheets[0] for sheets in networks.pnet.sheets] == [2], "frames of one size share a batch"
 
 
-def test_an_unsure_candidate_is_judged_again_at_its_corrected_box():
+def test_an_unsure_candidate_is_judged_again_at_its_corrected_box_in_several_sizes():
     class MovesRight(nn.Module):
-        """Is unsure of the first crop and moves it by half its side, and sure of every later one."""
+        """Is unsure of the first crop and moves it by half its side, and judges the later ones as given."""
 
-        def __init__(self, later: float) -> None:
+        def __init__(self, later: list[float]) -> None:
             super().__init__()
-            self.logits = [0.0, later]
+            self.logits = [[0.0], later]
 
         def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-            logits = x.new_full((len(x),), self.logits.pop(0))
+            logits = x.new_tensor(self.logits.pop(0))
             boxes = x.new_tensor([0.5, 0.0, 0.5, 0.0]).expand(len(x), 4)
             return logits, boxes, x.new_full((len(x), 10), 0.5)
 
     hint = Box(50, 50, 90, 90)
     once, twice = 70.0, 70.0 + 40 * (1 + O_MARGIN) / 2  # the left edge after each move
-    for later, x1, score in ((3.0, twice, 0.9526), (-3.0, once, 0.5)):
+    side = 40 * (1 + O_MARGIN) ** 2  # of the second crop
+    for later, x1, x2, score in (
+        ([3.0, -3.0, -3.0], twice, twice + side * AGAIN[0], 0.9526),
+        ([-3.0, -3.0, 3.0], twice, twice + side * AGAIN[2], 0.9526),
+        ([-3.0, -3.0, -3.0], once, once + 40 * (1 + O_MARGIN), 0.5),
+    ):
         found, networks = detector(onet_threshold=0.4)
         networks.onet = MovesRight(later)
         found._nets = cascade_on(CPU, networks)
         ((face,),) = found.detect([frame()], [[hint]])
-        assert face.box.x1 == pytest.approx(x1, abs=1e-3)
+        assert (face.box.x1, face.box.x2) == pytest.approx((x1, x2), abs=1e-3)
         assert face.score == pytest.approx(score, abs=1e-3)
 
 
