@@ -13,6 +13,7 @@ from gatecam.types import Floats, Image
 
 EDGE_PX = 2  # around a square, because bilinear samples reach beyond it
 SAMPLES = 2  # bilinear samples per side of an output pixel; smooth up to faces of four times the input size
+INTERPOLATION = "roi_align_2"  # the name of this method in specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class CropSpec:
     margin: float
     mean: float
     std: float
-    interpolation: str = "roi_align_2"
+    interpolation: str = INTERPOLATION
 
     def without_margin(self) -> CropSpec:
         """Return this spec without a margin, for pictures that are already crops."""
@@ -31,10 +32,9 @@ class CropSpec:
 
 
 def crop_faces(images: Sequence[Image], boxes: Sequence[Floats], spec: CropSpec) -> Floats:
-    """Crop every box of every image: (N, size, size, 3) float, image after image.
+    """Crop the square around every box of every image: (N, size, size, 3) float, image after image.
 
-    A crop is the smallest square around the box, enlarged by `margin` of its side. Pixels outside of the
-    image are filled with the mean.
+    Pixels outside of the image are filled with the mean.
 
     Args:
         images: (H, W, 3) uint8 RGB each. Sizes may differ.
@@ -86,7 +86,11 @@ def _outside(
 
 
 def squares_of(boxes: Floats, margin: float) -> Floats:
-    """Return the square to crop for each box: (n, 4) to (n, 4)."""
+    """Return the square to crop for each box: (n, 4) to (n, 4).
+
+    The detector's networks and the classifier see such squares. Each is the smallest one around its box,
+    enlarged by `margin` of its side.
+    """
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) * ((1 + margin) / 2)
     return np.concatenate([middle - half, middle + half], 1)

@@ -18,14 +18,14 @@ from safetensors import SafetensorError, safe_open
 from gatecam.errors import ModelError
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.runtime.files import replacing, write_output
-from gatecam.vision.crops import CropSpec
+from gatecam.vision.crops import INTERPOLATION, CropSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 GRAPHS = "graphs"  # the entry of a weights file's metadata that holds its graphs, as JSON
 INT8 = ".int8"  # ends the name of a graph that computes in int8
-INTERPOLATION = "roi_align_2"  # the method of `crop_faces`
+
 log = logging.getLogger(__name__)
 
 LABELS = {"mask": list(MASK_LABELS), "gender": list(GENDER_LABELS), "age": list(AGE_LABELS)}
@@ -33,7 +33,10 @@ LABELS = {"mask": list(MASK_LABELS), "gender": list(GENDER_LABELS), "age": list(
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Says how to use a classifier's weights, and what to know before trusting them."""
+    """Says how to use a classifier's weights, and what to know before trusting them.
+
+    `data` describes the collections of the training. `scores` also hold the recipe of the training.
+    """
 
     name: str
     architecture: str
@@ -49,7 +52,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class DetectorSpec:
-    """Says what to know before trusting a detector's weights."""
+    """Says what to know before trusting a detector's weights. The fields are those of `ModelSpec`."""
 
     name: str
     architecture: str
@@ -62,9 +65,9 @@ class DetectorSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Holds what is in a weights file, without torch.
+    """Holds what is in a weights file, in numpy arrays.
 
-    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty. It may also have those
+    `graphs` has a graph for each network, as `vision/graphs.py` made it, or is empty. It may also have graphs
     for int8. `sha256` is the hash of the file.
     """
 
@@ -124,7 +127,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
     """Load the tensors of a classifier's weights file for torch, and its spec.
 
     Raises:
-        ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
+        ModelError: the spec is missing or broken, the hash differs, or the file is not in safetensors format.
     """
     spec = read_spec(path)
     return _tensors(path, spec.sha256), spec
@@ -134,17 +137,17 @@ def load_detector_weights(path: Path) -> tuple[dict[str, Tensor], DetectorSpec]:
     """Load the tensors of a detector's weights file for torch, and its spec.
 
     Raises:
-        ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
+        ModelError: the spec is missing or broken, the hash differs, or the file is not in safetensors format.
     """
     spec = read_detector_spec(path)
     return _tensors(path, spec.sha256), spec
 
 
 def load_stored(path: Path) -> Stored:
-    """Load what is in a weights file, without torch.
+    """Load what is in a weights file as numpy arrays, without importing torch.
 
     Raises:
-        ModelError: the spec is missing or broken, the hash differs, or the file is no safetensors.
+        ModelError: the spec is missing or broken, the hash differs, or the file is not in safetensors format.
     """
     sha256 = _read_json(path, lambda raw: str(raw["sha256"]))
 
@@ -273,7 +276,10 @@ def save_weights(
         path: the weights file. The spec is written beside it.
         tensors: the weights by name.
         spec: the spec. Its hash is replaced.
-        graphs: the graphs by which OpenVINO computes with these weights, from `vision/graphs.py`.
+        graphs: the graphs from `vision/graphs.py`, with which OpenVINO loads these weights without torch.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
     from safetensors.torch import save_file
 

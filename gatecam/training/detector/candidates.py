@@ -13,7 +13,7 @@ from torch import Tensor
 from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened, turn
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats
-from gatecam.vision.detector.cascade import crop_squares
+from gatecam.vision.crops import squares_of
 from gatecam.vision.detector.pyramid import Picture
 from gatecam.vision.on_torch import normalised
 
@@ -76,7 +76,7 @@ def crops(
     pixels = np.empty((sum(map(len, chosen)), size, size, 3), np.uint8)
     rows = iter(pixels)
     for picture, boxes in zip(pictures, chosen, strict=True):
-        for square in crop_squares(boxes, margin):
+        for square in squares_of(boxes, margin):
             picture.cut(square, next(rows))
     targets = [_targets(scene, boxes, margin) for (scene, _), boxes in zip(views, chosen, strict=True)]
     faces, offsets, has_box, landmarks, has_landmarks = (
@@ -164,7 +164,7 @@ def _targets(scene: Scene, picked: Floats, margin: float) -> tuple[Floats, ...]:
         faces[iou >= NONE_IOU] = -1
         faces[iou >= FACE_IOU] = 1
         has_box = iou >= PART_IOU
-        square = crop_squares(picked, margin)
+        square = squares_of(picked, margin)
         side = square[:, 2:3] - square[:, 0:1]
         offsets = ((scene.boxes[best] - square) / side).astype(np.float32)
         points = (scene.landmarks[best] - square[:, None, :2]) / side[:, None]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Floats, Image
+from gatecam.vision.crops import squares_of
 from gatecam.vision.detector.pyramid import GREY, Picture, Place, sheet_places
 from gatecam.vision.detector.sizes import (
     CELL_FACE_PX,
@@ -188,12 +189,11 @@ class CascadeDetector:
         return _thinned(moved.at(passed), NMS_CANDIDATES, R_IOU, RNET_KEPT)
 
     def _output(self, pictures: Sequence[Picture], found: Candidates) -> tuple[Candidates, Floats]:
-        """Run O-Net on each candidate. Return the faces, best first in each frame, and their landmarks (N, 5,
-        2).
+        """Run O-Net on each candidate. Return each frame's faces, best first, and landmarks (N, 5, 2).
 
-        The candidates include the hints, because those were faces in the frame before. A candidate of which
-        O-Net is unsure is cut again at the box that O-Net corrected, at several sizes, and the best result
-        counts.
+        The candidates include the hints, because those were faces in the frame before. If O-Net is unsure of
+        a candidate, the candidate is cut again at the box that O-Net corrected, at several sizes, and the
+        best result counts.
         """
         outputs, squares = self._outputs(self._nets.onet, pictures, found, O_SIZE, O_MARGIN)
         unsure = np.flatnonzero((outputs[:, 0] > UNSURE[0]) & (outputs[:, 0] < UNSURE[1]))
@@ -227,7 +227,7 @@ class CascadeDetector:
         Returns:
             The outputs (N, 1 + m) with the score first, and the squares (N, 4) that the network saw.
         """
-        squares = crop_squares(found.boxes, margin)
+        squares = squares_of(found.boxes, margin)
         parts = [np.zeros((0, R_OUTPUTS if size == R_SIZE else O_OUTPUTS), np.float32)]
         for start in range(0, len(squares), CHUNK):
             part = slice(start, start + CHUNK)
@@ -239,20 +239,13 @@ class CascadeDetector:
         return np.concatenate(parts), squares
 
 
-def crop_squares(boxes: Floats, margin: float) -> Floats:
-    """Return the square around each box that R-Net and O-Net see: (n, 4) to (n, 4)."""
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True) * ((1 + margin) / 2)
-    return np.concatenate([middle - half, middle + half], 1)
-
-
 def _sigmoid(logits: Floats) -> Floats:
     """Return the probabilities of logits. The formula with tanh cannot overflow."""
     return np.asarray(0.5 * np.tanh(0.5 * logits) + 0.5)
 
 
 def _hinted(hints: Hints) -> Candidates:
-    """Turn hints into candidates of their frames."""
+    """Turn hints into candidates of their frames. Empty boxes are left out."""
     given = [(i, box) for i, boxes in enumerate(hints) for box in boxes or ()]
     corners = [(box.x1, box.y1, box.x2, box.y2) for _, box in given if box.width > 0 and box.height > 0]
     frames = [i for i, box in given if box.width > 0 and box.height > 0]
@@ -281,9 +274,7 @@ def _by_frame(found: Candidates) -> list[NDArray[np.int64]]:
 
 
 def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candidates:
-    """Apply NMS with threshold `iou` to the best `considered` boxes of each frame. Keep at most `kept` of
-    them.
-    """
+    """Apply NMS with threshold `iou` to each frame's best `considered` boxes. Keep at most `kept` of them."""
     sides = np.concatenate([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]], 1)
     apart = [np.zeros(0, np.int64)]
     for rows in _by_frame(found):
@@ -294,9 +285,11 @@ def _thinned(found: Candidates, considered: int, iou: float, kept: int) -> Candi
 
 
 def apart(boxes: Floats, share: float) -> list[int]:
-    """Return the rows of boxes that remain after each box, best first, removed the weaker ones it overlaps.
+    """Return the rows of boxes that do not overlap a better box too much.
 
-    A box is removed if it and the better one share more than `share` of the smaller of both.
+    Args:
+        boxes: (n, 4) corners, best first.
+        share: a box is removed if a better one that stays shares more than this part of the smaller of both.
     """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
     area = sides.prod(1)

@@ -8,7 +8,7 @@ import torch
 
 from gatecam.training.detector.candidates import _targets, crops, pairwise_iou, squares
 from gatecam.training.detector.scenes import Scene
-from gatecam.vision.detector.cascade import crop_squares
+from gatecam.vision.crops import squares_of
 from tests.training.portrait_scenes import BOX, LANDMARKS, empty_scene_of, portrait_scene_of
 
 MARGIN = 0.3
@@ -29,7 +29,7 @@ def test_overlaps_are_those_of_hand():
 def test_a_crop_on_the_face_is_one_and_knows_box_and_landmarks(astronaut):
     faces, offsets, has_box, landmarks, has_landmarks = targets(portrait_scene_of(astronaut), BOX)
     assert (faces.tolist(), has_box.tolist(), has_landmarks.tolist()) == ([1], [True], [True])
-    x1, y1, x2, _ = crop_squares(np.array([BOX], np.float32), MARGIN)[0].tolist()
+    x1, y1, x2, _ = squares_of(np.array([BOX], np.float32), MARGIN)[0].tolist()
     side = x2 - x1
     square = np.array([x1, y1, x1 + side, y1 + side])
     assert square + offsets[0] * side == pytest.approx(np.array(BOX), abs=1e-3)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gatecam.geometry import iou
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Image
-from gatecam.vision.detector.cascade import AGAIN, CascadeDetector, crop_squares
+from gatecam.vision.detector.cascade import AGAIN, CascadeDetector
 from gatecam.vision.detector.networks import Networks
 from gatecam.vision.detector.sizes import CELL_FACE_PX, O_MARGIN, R_MARGIN, STRIDE_PX
 from gatecam.vision.on_torch import cascade_on
@@ -188,11 +188,6 @@ def test_smaller_faces_than_wanted_are_not_looked_for():
     small = frame((60, 30, 20))
     assert detector(min_face_px=100)[0].detect([small]) == [[]]
     assert detector(min_face_px=16)[0].detect([small])[0]
-
-
-def test_the_square_around_a_box_is_of_its_longer_side_with_the_margin():
-    squares = crop_squares(np.array([[10.0, 10, 30, 50]], np.float32), 0.5)
-    assert squares.tolist() == [[-10, 0, 50, 60]]
 
 
 def test_faces_come_back_as_plain_values():
