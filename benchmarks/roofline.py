@@ -30,12 +30,13 @@ from gatecam.bench.parts import Figures
 from gatecam.bench.result import Measure
 from gatecam.runtime.console import open_console
 from gatecam.settings.schema import Config
+from gatecam.vision.backbone import fold_batch_norms
 from gatecam.vision.classifier import FaceClassifier, load_classifier
 from gatecam.vision.detector.build import build_detector, load_detector
 from gatecam.vision.detector.cascade import CascadeDetector, sheet_of
 from gatecam.vision.detector.sizes import O_SIZE, R_SIZE, Network
 from gatecam.vision.device import Backend
-from gatecam.vision.network import ByHead, fold_batch_norms
+from gatecam.vision.network import ByHead
 from gatecam.vision.precision import working_backends
 from gatecam.vision.weights import find_weights
 
@@ -144,7 +145,8 @@ def cases(config: Config, backend: Backend) -> Iterator[Case]:
     """
     networks, _ = load_detector(find_weights(config.detector.weights, "detector.weights"))
     classifier, spec = load_classifier(config.classifier.weights)
-    judge = ByHead(fold_batch_norms(classifier)).eval()
+    fold_batch_norms(classifier.backbone)
+    judge = ByHead(classifier).eval()
     detector = build_detector(config.detector, backend)
     assert isinstance(detector, CascadeDetector)
     nets, judging = detector._nets, FaceClassifier(config.classifier.weights, backend)._network

@@ -23,13 +23,13 @@ SUGGESTED = (
     "efficientnet_b0",
 )
 UNFIT = ("maxvit", "squeezenet", "vit")  # their input size is fixed, or their last layer is not linear
-# without second outputs, and without initialising, which takes minutes
+# Without a second output that only training needs, and without initial weights, which take minutes to draw.
 BARE = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": BARE, "inception_v3": BARE}
 LAST_LAYERS = ("fc", "classifier", "head")  # torchvision's names for the layers that end in the classes
 TRUNKS = ("features", "layers", "trunk_output")  # torchvision's names for modules that contain the layers
 
-# expansion, channels, blocks, stride of the first block (table 1)
+# Of MobileFaceNet: expansion, channels, blocks, stride of the first block (table 1)
 STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 FEATURES = 512
 
@@ -144,9 +144,9 @@ def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
 
 
 def early_layers(backbone: nn.Module) -> list[nn.Module]:
-    """Return the first layers, whose weights suit any picture.
+    """Return the first layers, which fine-tuning may freeze because their weights suit any picture.
 
-    For our networks these are the layers at large sides, for other networks the first half.
+    For our networks these are the layers with the highest resolutions, for other networks the first half.
     """
     if isinstance(backbone, mobilenet.MobileNet):
         return [backbone.conv1, backbone.bn1, *backbone.blocks[: mobilenet.EARLY_BLOCKS]]

@@ -52,11 +52,13 @@ class FaceClassifier:
         if backend.name == "openvino":
             self._network, self.spec = _on_openvino(find_weights(weights), backend)
         else:
-            from gatecam.vision.network import ByHead, fold_batch_norms
+            from gatecam.vision.backbone import fold_batch_norms
+            from gatecam.vision.network import ByHead
             from gatecam.vision.on_torch import classifier_on
 
             network, self.spec = load_classifier(weights)
-            self._network = classifier_on(backend, ByHead(fold_batch_norms(network)))
+            fold_batch_norms(network.backbone)
+            self._network = classifier_on(backend, ByHead(network))
         self._temperature = {name: self.spec.temperature[name] for name in HEADS}
 
     def classify(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Prediction]:
@@ -80,12 +82,15 @@ class FaceClassifier:
         return found
 
     def probabilities(self, crops: Floats) -> list[Floats]:
-        """Return calibrated probabilities (n, m) of crops (n, size, size, 3) for mask, gender and age."""
+        """Return calibrated probabilities of crops (n, size, size, 3).
+
+        They are (n, 3) for mask, (n, 2) for gender and (n, 3) for age.
+        """
         logits = self.logits(crops)
         return [_softmax(of_head / self._temperature[n]) for n, of_head in zip(HEADS, logits, strict=True)]
 
     def logits(self, crops: Floats) -> tuple[Floats, ...]:
-        """Return the logits (n, m) of crops (n, size, size, 3) for mask, gender and age."""
+        """Return the logits of crops (n, size, size, 3) in the same shapes as `probabilities`."""
         return self._network(crops)
 
 

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from gatecam.errors import ModelError
 from gatecam.labels import CLASS_COUNT, HEADS
-from gatecam.vision import backbone as backbones
+from gatecam.vision.backbone import build_backbone
 from gatecam.vision.mobilenet import read_tensorflow_js
 from gatecam.vision.resnet29 import read_dlib
 
 JOINT = "joint"
 # the widths of the linear layers of each kind of heads
 LAYERS = {"three": HEADS, "joint18": {JOINT: CLASS_COUNT}}
-READERS = {".dat": read_dlib, ".json": read_tensorflow_js}
-BIAS = 0.01  # initial bias of every head; the weights begin as in Glorot and Bengio 2010
+READERS = {".dat": read_dlib, ".json": read_tensorflow_js}  # of published weights, by the file's ending
+BIAS = 0.01  # initial bias of every head. The initial weights are those of Glorot and Bengio 2010.
 
 
 class FaceNetwork(nn.Module):
@@ -28,13 +28,13 @@ class FaceNetwork(nn.Module):
     Attributes:
         backbone: maps crops (B, 3, S, S) to features (B, F).
         heads: one linear layer each. Training may add heads of its own, which `served_weights` leaves out.
-        architecture: the name in the spec of its weights, such as "mobilefacenet/three".
+        architecture: the name in the spec of its weights, such as "mobilenet_v1/three".
     """
 
     def __init__(self, backbone: str, heads: str, dropout: float) -> None:
         super().__init__()
         self.architecture = f"{backbone}/{heads}"
-        self.backbone, features = backbones.build_backbone(backbone)
+        self.backbone, features = build_backbone(backbone)
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({name: _linear(features, width) for name, width in LAYERS[heads].items()})
 
@@ -80,7 +80,7 @@ def build_network(backbone: str, heads: str, dropout: float = 0.0) -> FaceNetwor
     """Build a network with random weights.
 
     Args:
-        backbone: "mobilefacenet", or the name of one of torchvision's classification networks.
+        backbone: one of `backbone_names`, such as "mobilenet_v1".
         heads: "three" (mask, gender and age each), or "joint18" (one of the 18 classes).
         dropout: the share of the features that training hides from the heads.
 
@@ -102,19 +102,6 @@ def build_from_spec(architecture: str) -> FaceNetwork:
     return build_network(backbone, heads)
 
 
-def stem(network: FaceNetwork) -> list[nn.Module]:
-    """Return the backbone's early layers, which fine-tuning may freeze."""
-    return backbones.early_layers(network.backbone)
-
-
-def fold_batch_norms(network: FaceNetwork) -> FaceNetwork:
-    """Fold the batch norms into the convolutions before them, in place, for inference only. Return the
-    network.
-    """
-    backbones.fold_batch_norms(network.backbone)
-    return network
-
-
 def served_weights(network: FaceNetwork) -> dict[str, Tensor]:
     """Return copies of the tensors to save, without heads that only training uses.
 
@@ -130,14 +117,14 @@ def served_weights(network: FaceNetwork) -> dict[str, Tensor]:
 
 
 def load_start(network: FaceNetwork, path: Path) -> list[str]:
-    """Load initial weights from a file, which is ours or has only a backbone. Return the missing heads'
-    tensors.
+    """Load initial weights from a file. Return the names of the heads' tensors that it lacks.
 
-    A file that ends in .dat is dlib's, for ResNet-29. One that ends in .json is TensorFlow.js's, for
-    MobileNet.
+    The file has the weights of a whole `FaceNetwork` or of a backbone alone. Its ending says how it is read:
+    .dat is dlib's format, for ResNet-29, .json is that of TensorFlow.js, for MobileNet, and everything else
+    is safetensors.
 
     Raises:
-        ModelError: the file is missing, no safetensors, or of another backbone.
+        ModelError: the file is missing, cannot be read, or is of another backbone.
     """
     try:
         tensors = READERS.get(path.suffix, load_file)(path)

@@ -11,15 +11,14 @@ from torch import Tensor, nn
 
 from gatecam.errors import ModelError
 from gatecam.labels import class_id, class_parts
+from gatecam.vision.backbone import early_layers, fold_batch_norms
 from gatecam.vision.network import (
     HEADS,
     FaceNetwork,
     build_from_spec,
     build_network,
-    fold_batch_norms,
     load_start,
     served_weights,
-    stem,
 )
 
 
@@ -106,9 +105,9 @@ def test_folding_the_batch_norms_leaves_the_logits(make_lively, backbone):
     network = make_lively(f"{backbone}/joint18")
     crops = torch.randn(4, 3, 64, 64)
     before = network(crops)
-    folded = fold_batch_norms(network)
-    after = folded(crops)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    fold_batch_norms(network.backbone)
+    after = network(crops)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     for name in before:
         spread = float((before[name] - before[name].mean(0)).abs().max())
         assert spread > 0.1
@@ -120,7 +119,8 @@ def test_a_batch_norm_before_its_convolution_stays_as_it_was(make_lively):
     network = make_lively("densenet121/three")
     crops = torch.randn(2, 3, 64, 64)
     before = network(crops)["mask"]
-    after = fold_batch_norms(network)(crops)["mask"]
+    fold_batch_norms(network.backbone)
+    after = network(crops)["mask"]
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     assert any(isinstance(module, nn.Identity) for module in network.backbone.features.denseblock1.modules())
     assert torch.allclose(after, before, atol=1e-4 * float(before.abs().max()))
@@ -145,10 +145,12 @@ def test_the_logits_of_a_face_do_not_depend_on_its_batch(lively_network):
         ("regnet_x_400mf", "trunk_output.block1.block1-0.f.c.0.weight", "trunk_output.block3"),
     ],
 )
-def test_the_stem_ends_in_the_middle_of_the_backbone(backbone, early, late):
+def test_the_early_layers_end_in_the_middle_of_the_backbone(backbone, early, late):
     network = build_network(backbone, "three")
-    stem_parts = {id(parameter) for layer in stem(network) for parameter in layer.parameters()}
-    inside = [id(parameter) in stem_parts for parameter in network.backbone.parameters()]
+    early_parts = {
+        id(parameter) for layer in early_layers(network.backbone) for parameter in layer.parameters()
+    }
+    inside = [id(parameter) in early_parts for parameter in network.backbone.parameters()]
     names = [name for name, _ in network.backbone.named_parameters()]
     last = sum(inside) - 1
     assert inside == sorted(inside, reverse=True)

@@ -37,9 +37,9 @@ from gatecam.training.runs import (
     schedule,
 )
 from gatecam.training.workers import Workers
-from gatecam.vision.backbone import match_norms
+from gatecam.vision.backbone import early_layers, match_norms
 from gatecam.vision.device import pick_device
-from gatecam.vision.network import FaceNetwork, build_network, load_start, served_weights, stem
+from gatecam.vision.network import FaceNetwork, build_network, load_start, served_weights
 from gatecam.vision.weights import hash_of
 
 
@@ -152,7 +152,7 @@ class Trainer:
         if self._sampler.hints is not None:
             net.heads["hints"] = nn.Linear(some_head.in_features, self._sampler.hints.shape[1])
         if self._recipe.freeze_stem:
-            for part in stem(net):
+            for part in early_layers(net.backbone):
                 part.requires_grad_(False)
         if self._device.type == "cpu":
             _hasten(net)
@@ -240,7 +240,7 @@ class Trainer:
     def _set_training(self) -> None:
         self._net.train()
         if self._recipe.freeze_stem:
-            for part in stem(self._net):
+            for part in early_layers(self._net.backbone):
                 part.eval()
 
     def _set_rates(self, step: int) -> None:
