@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from gatecam import __version__
 from gatecam.archive.parts import Outcome, Part, analyze
@@ -15,6 +14,7 @@ from gatecam.runtime.cores import use_cores
 from gatecam.settings.schema import Config
 
 Load = Callable[[Config], FaceAnalyzer]
+# Groups of settings that change results
 USED = {"device", "detector", "classifier", "tracker", "policy", "replay"}
 
 
@@ -32,6 +32,7 @@ def settings_hash(config: Config) -> str:
     Raises:
         ModelError: the weights are missing.
     """
+    from gatecam.vision.detector.build import STOCK
     from gatecam.vision.weights import find_weights
 
     hasher = hashlib.sha256(__version__.encode())
@@ -39,8 +40,9 @@ def settings_hash(config: Config) -> str:
     for one in config.watched:
         hasher.update(f"{one.camera.name} {one.detector.model_dump_json()}".encode())
     for name in (config.classifier.weights, config.detector.weights):
-        spec = b"stock" if name == "stock" else Path(find_weights(name)).with_suffix(".json").read_bytes()
-        hasher.update(spec)
+        hasher.update(
+            name.encode() if name == STOCK else find_weights(name).with_suffix(".json").read_bytes()
+        )
     return hasher.hexdigest()[:16]
 
 

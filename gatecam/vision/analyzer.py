@@ -48,7 +48,17 @@ class NetworkAnalyzer:
         telemetry: Telemetry | None = None,
         before_networks: Callable[[], None] = lambda: None,
     ) -> None:
-        """Load the networks. `before_networks` is called once the libraries are imported."""
+        """Load the networks on the backend of the settings.
+
+        Args:
+            config: the settings.
+            telemetry: records the times of the stages `detect` and `classify`.
+            before_networks: called when the libraries are imported, before the networks are loaded.
+
+        Raises:
+            DeviceError: the settings ask for a device that does not work or cannot run the networks.
+            ModelError: the weights are missing, changed or of another kind.
+        """
         self._telemetry = telemetry or Telemetry()
         self._load(config, pick_precise_backend(config, before_networks))
         self._place(config)
@@ -103,7 +113,7 @@ class NetworkAnalyzer:
     ) -> list[list[Face]]:
         """Return the faces of each image, best first. `FaceAnalyzer.analyze` explains the arguments.
 
-        An image with an empty list of hints costs nothing.
+        An image with an empty list of hints is not searched.
         """
         given = [None] * len(images) if hints is None else hints
         asked = {i: boxes for i, boxes in enumerate(given) if boxes is None or len(boxes) > 0}
@@ -146,9 +156,7 @@ class NetworkAnalyzer:
         return [next(as_they_are if box is None else by_face) for box in boxes]
 
     def _safely(self, compute: Callable[[], T]) -> T:
-        """Return the result of `compute`. Change to the next best backend for good where the GPU or OpenVINO
-        fails.
-        """
+        """Return the result of `compute`. If the backend fails, change to the next one for good."""
         try:
             return compute()
         except RuntimeError as error:
@@ -174,9 +182,7 @@ class NetworkAnalyzer:
         found: Sequence[Sequence[Detection]],
         tracks: Sequence[Sequence[Expected]],
     ) -> list[list[Face]]:
-        """Return each frame's faces. Faces with a known prediction keep it, all others are classified in one
-        batch.
-        """
+        """Return each frame's faces. Classify all those without a known prediction in one batch."""
         known = [_known(faces, expected) for faces, expected in zip(found, tracks, strict=True)]
         new = [
             [face for face, old in zip(faces, olds, strict=True) if old is None]
@@ -238,7 +244,7 @@ def _corners(faces: Sequence[Detection]) -> Floats:
 
 
 def _face_in(crop: Image, faces: Sequence[Found]) -> Box | None:
-    """Return the face that a crop was cut around: the one that fills most of it, or else the largest."""
+    """Return the face that a crop was cut around: the one that overlaps it most, or else the largest."""
     face = matching_face(Box(0, 0, crop.shape[1], crop.shape[0]), faces) or largest_face(faces)
     return face[0] if face else None
 
@@ -257,7 +263,7 @@ def _after(failed: Backend, error: Exception) -> Backend:
 
 
 def _named(backend: Backend) -> str:
-    """Name OpenVINO, and its precision if that is not float32."""
+    """Return a name for OpenVINO, with its precision if that is not float32."""
     return "OpenVINO" if backend.precision == "float32" else f"OpenVINO in {backend.precision}"
 
 
@@ -267,9 +273,9 @@ def _face(image: Image, detection: Detection, classified: Prediction) -> Face:
 
 
 def _known(faces: Sequence[Detection], tracks: Sequence[Expected]) -> list[Prediction | None]:
-    """Return the known prediction of the track that each face belongs to, or None.
+    """Return for each face the known prediction of its track, or None if the face must be classified.
 
-    It is None too if the face may belong to several tracks, because then its looks are needed.
+    A face that may belong to several tracks must be classified, because then its looks are needed.
     """
     known: list[Prediction | None] = [None] * len(faces)
     if any(track.known for track in tracks):

@@ -1,6 +1,4 @@
-"""Add a border to a picture that is cut out around a face, because the detector needs surroundings to find
-it.
-"""
+"""Add a border to pictures that were cut out around a face, because the detector needs surroundings."""
 
 from __future__ import annotations
 
@@ -13,22 +11,22 @@ import numpy as np
 from gatecam.geometry import iou
 from gatecam.types import Box, Detection, Floats, Image
 
-SAME_FACE_IOU = 0.4
-GREY = (127, 127, 127)
+SAME_FACE_IOU = 0.4  # a detected face is the labelled one above this overlap
+GREY = (127, 127, 127)  # of the border; close to 0 after normalisation
 
 Found = tuple[Box, Floats, float]  # box and landmarks in pixels of the picture, and the score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bordered:
-    """Holds a picture as the detector sees it, scaled by `scale` and with a border of `border` pixels."""
+    """Holds a picture as the detector sees it: scaled by `scale`, then with a border of `border` px."""
 
     seen: Image
     border: int
     scale: float
 
     def faces_in(self, detections: Sequence[Detection]) -> Iterator[Found]:
-        """Yield boxes and landmarks in pixels of the picture, with their scores."""
+        """Yield boxes and landmarks in px of the original picture, with their scores."""
         for detection in detections:
             if detection.landmarks is not None:
                 b = detection.box

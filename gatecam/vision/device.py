@@ -15,9 +15,9 @@ from gatecam.vision.openvino import Precision, describe_openvino
 if TYPE_CHECKING:
     import torch
 
-# the settings that ask OpenVINO for another precision than float32
+# The settings that ask OpenVINO for another precision than float32
 PRECISIONS: dict[Device, Precision] = {"openvino-bf16": "bf16", "openvino-int8": "int8"}
-# Torch's message when CUDA fails, in lower case, and what a user can do about it.
+# A part of torch's message when CUDA fails, in lower case, with the cause and what a user can do about it
 _CUDA_FAILURES = (
     ("not compiled with cuda", "this torch is built without CUDA, install a CUDA build of torch"),
     ("no nvidia driver", "no NVIDIA driver is found, install one if this machine has an NVIDIA GPU"),
@@ -60,9 +60,7 @@ class Backend:
     @property
     def setting(self) -> Device:
         """Return the setting `device` that asks for this backend."""
-        if self.precision == "float32":
-            return self.name
-        return "openvino-bf16" if self.precision == "bf16" else "openvino-int8"
+        return next((name for name, one in PRECISIONS.items() if one == self.precision), self.name)
 
     @property
     def device(self) -> torch.device:
@@ -95,8 +93,9 @@ def pick_backend(setting: Device) -> Backend:
 
 
 def cpu_backend(why: str) -> Backend:
-    """Return the fastest backend without a GPU, in float32. `why` says why there is no GPU, for the reason of
-    torch's backend.
+    """Return the fastest backend that needs no GPU, in float32.
+
+    `why` says why there is no GPU. It becomes part of the reason if torch is chosen.
     """
     works, found = describe_openvino()
     return (
@@ -107,8 +106,8 @@ def cpu_backend(why: str) -> Backend:
 def next_backend(failed: Backend, reason: str) -> Backend:
     """Return the backend that replaces one that failed.
 
-    This is OpenVINO in float32 after another precision. After CUDA it is OpenVINO if it works. Otherwise it
-    is torch on the CPU.
+    OpenVINO in another precision is replaced by OpenVINO in float32, and CUDA by OpenVINO if that works.
+    Everything else is replaced by torch on the CPU.
     """
     if failed.precision != "float32":
         return Backend("openvino", f"float32, because {failed.precision} failed: {reason}")
@@ -118,9 +117,9 @@ def next_backend(failed: Backend, reason: str) -> Backend:
 
 
 def describe_cuda() -> tuple[bool, str]:
-    """Check on a small operation whether CUDA works. Return that, and the GPU's name or what to do.
+    """Check with a small operation whether CUDA works. Return that, and the GPU's name or what to do.
 
-    Torch is imported only where there may be a GPU.
+    Torch is imported only if a GPU's driver is found.
     """
     if not _has_gpu_driver():
         return False, why_cuda_failed("no nvidia driver")

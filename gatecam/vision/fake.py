@@ -26,7 +26,7 @@ class FakeAnalyzer:
 
     @property
     def device(self) -> str:
-        """Return the name that stands for no device."""
+        """Return the name of the fake device."""
         return "fake"
 
     @property

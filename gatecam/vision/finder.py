@@ -1,4 +1,4 @@
-"""Find everything that may be a face in order to blur it, with a low threshold and a small smallest face."""
+"""Find everything that may be a face in order to blur it, also doubtful and small faces."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from gatecam.errors import DeviceError
 from gatecam.settings.schema import Config
 from gatecam.types import Box, Image
 from gatecam.vision.bordered import shrunk
-from gatecam.vision.detector.build import build_detector
+from gatecam.vision.detector.build import STOCK, build_detector
 from gatecam.vision.device import Backend, first_line
 from gatecam.vision.openvino import describe_openvino
 
 log = logging.getLogger(__name__)
 
+# A face that is missed stays visible, but a patch that is blurred in vain costs nothing.
 SMALLEST_PX = 16
 THRESHOLDS = {"pnet_threshold": 0.3, "rnet_threshold": 0.2, "onet_threshold": 0.1}
 CPU = Backend("cpu")
-STOCK = {"weights": "stock", "pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
+STOCK_SEARCH = {"weights": STOCK, "pnet_threshold": 0.3, "rnet_threshold": 0.3, "onet_threshold": 0.2}
 
 
 class LowFaceFinder:
@@ -28,14 +29,14 @@ class LowFaceFinder:
 
         Args:
             config: the settings. Their thresholds, region and smallest face are ignored.
-            thorough: also search with facenet-pytorch's cascade. The two miss different faces, but that one
-                takes ten times as long.
+            thorough: also search with the stock weights, because the two cascades miss different faces. This
+                takes about ten times as long.
 
         Raises:
             ModelError: weights are missing, changed or of another kind.
         """
         low = config.detector.model_copy(update={**THRESHOLDS, "min_face_px": SMALLEST_PX, "region": None})
-        self._searches = [low, low.model_copy(update=STOCK)] if thorough else [low]
+        self._searches = [low, low.model_copy(update=STOCK_SEARCH)] if thorough else [low]
         is_fast = config.device != "cpu" and describe_openvino()[0]
         try:
             # one thread, because the analysis runs at the same time

@@ -1,8 +1,9 @@
 """Make the graphs that let OpenVINO compute networks without torch, and store them in weights files.
 
 A graph describes a network's layers. Its weights are inputs, which `vision/openvino.py` replaces by the
-tensors of the weights file. So a graph depends on the architecture alone, and new weights of the same
-architecture get the same one. It travels in the metadata of the weights file, under the file's hash.
+tensors of the weights file. So a graph depends on the architecture alone. New weights of the same
+architecture get the same graph. It is stored in the metadata of the weights file, so the file's hash covers
+it.
 
 `python -m gatecam.vision.graphs FILE...` stores the graphs in weights files that lack them.
 """
@@ -38,7 +39,7 @@ P_EXAMPLE_PX = 64  # side of P-Net's example. Its graph takes any size.
 
 
 def graphs_to_store(spec: ModelSpec | DetectorSpec) -> dict[str, str]:
-    """Return the graphs by network, or none where OpenVINO is missing or cannot compute the network.
+    """Return the graphs by network. Return none if OpenVINO is missing or cannot compute a network.
 
     Weights without graphs work too, but loading them with OpenVINO imports torch.
     """
@@ -82,10 +83,10 @@ def graph_of(network: nn.Module, size: int, prefix: str | None = None) -> str:
     """Trace a network for pixels (n, 3, size, size), and return its graph.
 
     Args:
-        network: the module. It is of no use afterwards.
-        size: height and width of the example.
-        prefix: stands before the names of its tensors in the weights file, and makes them inputs of the
-            graph. None keeps the network's weights in the graph.
+        network: the module. It cannot be used afterwards.
+        size: height and width of the example in px. The graph itself takes any size.
+        prefix: what stands before the names of the network's tensors in the weights file. The tensors become
+            inputs of the graph with these names. None keeps them in the graph.
     """
     named = {} if prefix is None else network.state_dict()
     tensors = {name: tensor for name, tensor in named.items() if tensor.is_floating_point()}
@@ -117,7 +118,7 @@ def graph_of(network: nn.Module, size: int, prefix: str | None = None) -> str:
 
 
 def main(paths: list[str]) -> None:
-    """Store the graphs in weights files, and write their specs with the new hash. Graphs for int8 stay."""
+    """Store the graphs in weights files, and write the new hashes into their specs. Graphs for int8 stay."""
     for path in map(Path, paths):
         stored = load_stored(path)
         if stored.is_detector:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gatecam.types import Box, Floats, Image, Looks
 
 ROWS, COLUMNS = 7, 5
-CELL_HEIGHT, CELL_WIDTH = 0.5, 0.6  # of the face's box, whose top edge is the second row's
+CELL_HEIGHT, CELL_WIDTH = 0.5, 0.6  # of the face's box. The second row begins at the top edge of the box.
 SAMPLES = 8  # pixels in each direction that are averaged per cell, however large the face
 LEAST_INSIDE = 0.75  # a cell counts if at least this part of it lies in the picture
 
@@ -35,7 +35,7 @@ _SHARES = np.arange(256) / 255
 LINEAR: Floats = np.where(_SHARES <= 0.04045, _SHARES / 12.92, ((_SHARES + 0.055) / 1.055) ** 2.4).astype(
     "f4"
 )
-# From linear sRGB to CIE XYZ in shares of the white, and from the cube roots of these to Lab
+# From linear sRGB to CIE XYZ in shares of the white (IEC 61966-2-1), and from their cube roots to CIE Lab
 TO_XYZ: Floats = np.array(
     [[0.433953, 0.212671, 0.017758], [0.376219, 0.715160, 0.109477], [0.189828, 0.072169, 0.872765]],
     np.float32,
@@ -58,9 +58,9 @@ def looks_of(image: Image, box: Box) -> Looks:
 
 
 def _lab(rgb: Image) -> Floats:
-    """Convert sRGB to CIE Lab with the white D65 (IEC 61966-2-1).
+    """Convert sRGB (rows, columns, 3) to CIE Lab with the white D65, in the same shape.
 
-    OpenCV first fills a large table, which would delay the first verdict by a sixth of a second.
+    OpenCV's conversion fills a large table first, which would delay the first verdict by a sixth of a second.
     """
     xyz = LINEAR[rgb] @ TO_XYZ
     roots = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)

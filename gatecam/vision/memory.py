@@ -1,8 +1,8 @@
 """Return free memory to the system, which glibc would keep.
 
 Tensors of changing shapes leave gaps between the memory in use. Without this, memory grows by 2 % per
-thousand frames of changing sizes, although the memory in use stays the same. Every 500 frames `malloc_trim`
-returns the gaps, in some 5 ms.
+thousand frames of changing sizes, although the memory in use stays the same. `malloc_trim` returns the gaps
+every `FRAMES_BETWEEN` frames, which takes about 5 ms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FRAMES_BETWEEN = 500
 
 
 class Trimmer:
-    """Counts frames, and trims the heap every `FRAMES_BETWEEN`. Does nothing without glibc.
+    """Counts frames and trims the heap every `FRAMES_BETWEEN` frames. Without glibc it does nothing.
 
     Args:
         trim: the function to call. None is glibc's `malloc_trim`.

@@ -15,7 +15,7 @@ from gatecam.vision.device import Backend
 
 
 class TorchNetwork:
-    """Runs a network on pixels (n, H, W, 3) in channels-last memory.
+    """Runs a network on pixels (n, H, W, 3) in torch's memory format channels-last.
 
     Args:
         network: a module that takes (n, 3, H, W) and returns a tuple of tensors. It is moved in place.

@@ -1,8 +1,8 @@
-"""Run networks with OpenVINO on a CPU, faster than eager torch and without importing it (extra `[openvino]`).
+"""Run networks with OpenVINO on a CPU, faster than torch and without importing it (extra `[openvino]`).
 
-A weights file stores the graph of each of its networks beside its tensors (`vision/graphs.py` makes it).
-Here the graph gets the tensors and is compiled for a changing batch size. It computes in float32, as torch
-does, in bf16, or in int8. A graph for int8 is a second one, which holds its own weights
+A weights file stores the graph of each of its networks beside its tensors (`vision/graphs.py` makes them).
+Here the graph gets the tensors and is compiled for any batch size. It computes in float32, as torch does, in
+bf16, or in int8. For int8 there is a second graph, which holds its own weights
 (`training/weights/quantize.py` makes it).
 """
 
@@ -33,11 +33,12 @@ from gatecam.vision.weights import INT8, Stored
 
 Precision = Literal["float32", "bf16", "int8"]
 PIXELS = "pixels"  # the name of a graph's input. Its other inputs have the names of tensors.
-COMPILED_KEPT = 40  # files, most of compiled networks: four for each weights, number of threads and precision
+# Files that are kept, about four for each combination of weights, number of threads and precision
+COMPILED_KEPT = 40
 MOST_COMPILED_BYTES = 2**30
-CONVERTER = "openvino.tools.ovc"
+CONVERTER = "openvino.tools.ovc"  # the module that turns torch's networks into OpenVINO's
 DIGEST_BYTES = 32  # a file's first bytes are the hash of the others
-SHAPES_KEPT = 128  # layers whose code for one input size is kept. Sizes without an end would fill the memory.
+SHAPES_KEPT = 128  # layers whose code for one input size is kept. Without a limit they fill the memory.
 
 
 class OpenVinoNetwork:
@@ -61,9 +62,9 @@ class OpenVinoNetwork:
             size: the height and width of all inputs. None allows any.
             normalise: the mean and standard deviation that normalise uint8 pixels. None takes normalised
                 floats.
-            threads: threads to compute with. None takes as many as torch would.
-            is_small: one picture is too little work for several threads, so each thread gets its own
-                pictures.
+            threads: number of threads. None takes as many as torch would.
+            is_small: whether one picture is too little work for several threads. Then each thread gets
+                pictures of its own.
             precision: what the layers compute in. With int8, layers and networks that would lose too much
                 compute in bf16 where the processor can, and otherwise in float32.
 
@@ -122,7 +123,11 @@ def pack_graph(model: Any) -> str:
 
 
 def filled_model(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
-    """Read a graph and replace each input that has the name of a tensor by that tensor."""
+    """Read a graph and replace each input except the pixels by the tensor of its name.
+
+    Raises:
+        ModelError: a tensor is missing or has another shape.
+    """
     openvino = import_openvino()
     from openvino import opset8 as operations
 
@@ -142,7 +147,7 @@ def filled_model(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def _prepared(model: Any, normalise: tuple[float, float] | None) -> Any:
-    """Let a model take pixels (n, H, W, 3), and normalise them if asked."""
+    """Let a model take pixels (n, H, W, 3): uint8 that it normalises with `normalise`, or floats."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
@@ -183,7 +188,7 @@ def _hint(precision: Precision) -> str:
 def _compiled_or_cached(build: Callable[[], Any], made_of: str, settings: dict[str, str | int]) -> Any:
     """Load a compiled network from the state folder, or build, compile and keep it there.
 
-    OpenVINO has a cache of its own, but does not notice a file that a power cut or a bad disk has changed.
+    OpenVINO's own cache is not used, because it does not notice files damaged by a power cut or a bad disk.
     """
     path = kept_file(f"{made_of} {sorted(settings.items())}")
     if (content := _read(path)) is not None:
@@ -226,10 +231,11 @@ def _keep(path: Path | None, content: bytes) -> None:
 
 
 def kept_file(key: str) -> Path | None:
-    """Return the file in the state folder for what this OpenVINO made of a key.
+    """Return the path in the state folder under which the content for a key is kept.
 
-    The result is None if this user has no safe folder to write to. When there are too many files, for example
-    after updates, all are deleted.
+    The path depends on OpenVINO's version too, because another version cannot load the content. The result is
+    None if this user has no safe folder to write to. If there are too many files, for example after updates,
+    all are deleted.
     """
     folder = state_folder() / "compiled"
     try:
@@ -259,10 +265,10 @@ def _core() -> Any:
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO with its usage reporting switched off, and without its converter.
+    """Import OpenVINO without its usage reporting and without its converter.
 
-    OpenVINO does without each of them where it cannot be imported. The converter takes half of the import's
-    time, and only `vision/graphs.py` needs it.
+    OpenVINO works without these two modules if they cannot be imported. The converter takes half of the
+    import's time, and only `vision/graphs.py` needs it.
 
     Raises:
         ImportError: OpenVINO is not installed.
@@ -282,7 +288,7 @@ def import_openvino() -> ModuleType:
 
 @lru_cache(maxsize=1)
 def describe_openvino() -> tuple[bool, str]:
-    """Check on a small network whether OpenVINO works. Return that, and its version or what to do."""
+    """Check with a small network whether OpenVINO works. Return that, and its version or what to do."""
     try:
         openvino = import_openvino()
         compiled = _compiled_or_cached(lambda: _prepared(_sum(), (127.5, 0.5)), "sum", _settings(1, 1))

@@ -1,8 +1,8 @@
 """Choose the precision in which OpenVINO computes, where the settings leave it to gatecam.
 
-Where the processor has bf16, that and float32 are measured once, with R-Net on random pixels. int8 is hardly
-faster there and rounds more (ADR 28). On other processors int8 and float32 are measured, with the classifier.
-The result is kept beside the compiled networks, so that later starts compute alike.
+Where the processor computes bf16, bf16 and float32 are measured once, with R-Net on random pixels. int8 is
+hardly faster there and rounds more (ADR 28). On other processors int8 and float32 are measured, with the
+classifier. The times are kept beside the compiled networks, so that later starts choose the same precision.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -27,13 +28,12 @@ from gatecam.vision.device import Backend, describe_cuda, pick_backend
 from gatecam.vision.openvino import Precision, describe_openvino, kept_file, processor_computes
 from gatecam.vision.weights import find_weights, load_stored, read_detector_spec, read_spec
 
-ROUNDS = 15
-CROPS = 8
+ROUNDS = 15  # of measuring each precision once
+CROPS = 8  # that are computed together in a measurement
 WORTHWHILE = 0.9  # another precision than float32 must take at most this share of its time
 INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "amx_int8"}  # as Linux names them
 CPU_INFO = Path("/proc/cpuinfo")
-PRECISIONS: tuple[Precision, ...] = ("float32", "bf16", "int8")
-MOST_BYTES = 1000
+MOST_BYTES = 1000  # of the file that keeps the seconds
 
 
 def pick_precise_backend(config: Config, before_networks: Callable[[], None] = lambda: None) -> Backend:
@@ -66,7 +66,7 @@ def working_backends() -> list[Backend]:
 
 
 def _possible(has_int8: bool) -> list[Precision]:
-    """Return float32, and bf16 or else int8 if the processor has its instructions."""
+    """Return float32, and bf16 or else int8 if the processor has instructions for it."""
     if processor_computes("BF16"):
         return ["float32", "bf16"]
     return ["float32", "int8"] if has_int8 and INT8_INSTRUCTIONS & _instructions() else ["float32"]
@@ -101,7 +101,7 @@ def _kept_or_measured(backend: Backend, detector: Path, classifier: Path) -> dic
         with suppress(OSError, ValueError, TypeError, AttributeError):  # damaged files are measured again
             kept = {name: float(s) for name, s in json.loads(read_own(path, MOST_BYTES)).items()}
             if "float32" in kept and min(kept.values()) > 0:
-                return {precision: kept[precision] for precision in PRECISIONS if precision in kept}
+                return {precision: kept[precision] for precision in get_args(Precision) if precision in kept}
     seconds = _measured(backend, detector, classifier)
     if path is not None:
         with suppress(OSError):  # the next start measures again
@@ -110,7 +110,7 @@ def _kept_or_measured(backend: Backend, detector: Path, classifier: Path) -> dic
 
 
 def _measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precision, float]:
-    """Measure a network in turns. The shortest time counts, as other programs only lengthen times.
+    """Measure a network's shortest time in each precision, in turns. Other programs only lengthen times.
 
     Nothing is measured where only float32 is possible.
     """

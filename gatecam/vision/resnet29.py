@@ -1,8 +1,8 @@
 """Build ResNet-29, the face recognition network of dlib, and read dlib's published weights of it.
 
 The network is that of dlib's `dnn_face_recognition_ex.cpp` (King 2017): a residual network (He et al. 2016,
-arXiv 1512.03385, table 1) with fewer layers and half the channels. Where dlib has fixed affine layers, this
-has batch norms, so that training goes on.
+arXiv 1512.03385, table 1) with fewer layers and half the channels. Where dlib's published network has fixed
+affine layers, this one has batch norms, so that it can be trained further.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ResNet29(nn.Module):
         return features
 
     def layers(self) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
-        """Yield the number of each convolution with its norm, and both, from the input on."""
+        """Yield each convolution with its number and the norm that follows it, from the input on."""
         yield "1", self.conv1, self.bn1
         for number, block in enumerate(self.blocks):
             assert isinstance(block, Block)
@@ -80,8 +80,8 @@ class ResNet29(nn.Module):
 def read_dlib(path: Path) -> dict[str, Tensor]:
     """Read `dlib_face_recognition_resnet_model_v1.dat` (public domain). Return the tensors of a `ResNet29`.
 
-    The file lists, from the input on, a convolution (weights, then biases) and an affine layer (factors, then
-    offsets) for each layer. In turn, each is a name, a version, four sizes and float32 values.
+    For each layer, from the input on, the file has a convolution (weights, then biases) and an affine layer
+    (factors, then offsets). Each of them is a name, a version, four sizes and float32 values.
 
     Raises:
         ModelError: the file cannot be read, or is of another network.
@@ -109,12 +109,13 @@ def read_dlib(path: Path) -> dict[str, Tensor]:
 
 
 def _values(content: bytes, at: int) -> tuple[Tensor, int]:
-    """Read a tensor of dlib's file as a vector. Return it and where it ends.
+    """Read a tensor of dlib's file that begins at byte `at`. Return it as a vector, and where it ends.
 
-    An integer is a byte with its length, and that many bytes, the lowest first.
+    Five integers come first: the version and the sizes. Each is a byte with its length, followed by that many
+    bytes in little-endian order.
     """
     numbers = []
-    for _ in range(5):  # version, and sizes
+    for _ in range(5):
         end = at + 1 + (content[at] & 15)
         numbers.append(int.from_bytes(content[at + 1 : end], "little"))
         at = end

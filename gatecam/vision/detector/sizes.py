@@ -1,4 +1,4 @@
-"""Name what the networks of the cascade take and return, without the library that runs them."""
+"""Define the inputs and outputs of the cascade's networks, without the library that runs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatecam.types import Floats
 
-ARCHITECTURE = "gatecam-cascade/1"  # the architecture that the spec of these weights must name
+ARCHITECTURE = "gatecam-cascade/1"  # the name of these networks in the specs of their weights
 STRIDE_PX = 8  # distance between P-Net's cells
 CELL_FACE_PX = 22.0  # side of the square around a P-Net cell, from which the cell's box offsets are measured
 FACE_PX = 16  # smallest face that P-Net detects, in px of its level. The largest is twice that.

@@ -1,9 +1,10 @@
 """Adapt facenet-pytorch's MTCNN (Zhang et al. 2016) to `Detector`, for `detector.weights: stock`.
 
 The library finds few masked faces. It serves for comparisons, and to find bare faces that our cascade misses.
-On OpenVINO its networks run without it (`stock_compiled.py`).
-It fails on frames that are smaller than its pyramid and on candidates outside of the frame, so this adapter
-guards against both.
+On OpenVINO, `stock_compiled.py` runs its networks without it.
+
+The library fails on frames that are too small for its pyramid and on candidates outside of the frame. This
+adapter guards against both.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from facenet_pytorch import MTCNN
 from gatecam.errors import ModelError
 from gatecam.settings.schema import DetectorConfig
 from gatecam.types import Box, Detection, Image
+from gatecam.vision.detector.pyramid import GREY
 from gatecam.vision.detector.stock_compiled import search_each
 
 CELL_PX = 12.0  # size of P-Net's input; the library fails where no level of its pyramid is as large
@@ -44,7 +46,7 @@ class StockDetector:
         self.apply(config)
 
     def apply(self, config: DetectorConfig) -> None:
-        """Use other thresholds and another smallest face from the next frame on."""
+        """Use new thresholds and a new smallest face from the next frame on."""
         self._config = config
         self._library.thresholds = [config.pnet_threshold, config.rnet_threshold, config.onet_threshold]
         self._library.factor = config.pyramid_factor
@@ -70,15 +72,11 @@ class StockDetector:
             return self._found(image, 0)
         except (IndexError, RuntimeError):  # what the library raises for candidates outside of the frame
             border = int(min(image.shape[:2]) * BORDER)
-            framed = cv2.copyMakeBorder(
-                image, border, border, border, border, cv2.BORDER_CONSTANT, value=(127, 127, 127)
-            )
+            framed = cv2.copyMakeBorder(image, *(border,) * 4, cv2.BORDER_CONSTANT, value=(GREY,) * 3)
             return self._found(np.asarray(framed, np.uint8), border)
 
     def _found(self, image: Image, border: int) -> list[Detection]:
-        """Search an image that has a border of `border` px. Return faces in px of the image without the
-        border.
-        """
+        """Search an image that has a border of `border` px. Return faces in px of the image inside it."""
         boxes, scores, points = self._library.detect(np.ascontiguousarray(image), landmarks=True)
         if boxes is None:
             return []

@@ -1,10 +1,10 @@
 """Search pictures with the stock networks on OpenVINO, as facenet-pytorch's MTCNN does on torch.
 
-Pictures of alerts are searched with them too (`vision/finder.py`), and torch would take four times the memory
-of everything else. The steps and constants are the library's (Zhang et al. 2016), which is the reference in
-the tests. Candidates that cover no pixel are dropped, where the library fails.
+Pictures of alerts are searched with them too (`vision/finder.py`). On torch that would take four times the
+memory of everything else. The steps and constants are those of the library (Zhang et al. 2016), which is the
+reference in the tests. The library fails on candidates that cover no pixel. Here they are dropped.
 
-Making the networks' graphs needs torch, so a process of its own makes them once (`vision/stock_graphs.py`).
+Making the networks' graphs needs torch, so a separate process makes them once (`vision/stock_graphs.py`).
 They are kept in the state folder.
 """
 
@@ -47,7 +47,7 @@ class CompiledStockDetector:
         self._config, self._nets, self._trimmer = config, networks, Trimmer()
 
     def apply(self, config: DetectorConfig) -> None:
-        """Use other thresholds and another smallest face from the next frame on."""
+        """Use new thresholds and a new smallest face from the next frame on."""
         self._config = config
 
     def detect(
@@ -217,7 +217,7 @@ def stock_networks(backend: Backend) -> CompiledNetworks:
 
 
 def _made_graphs() -> bytes:
-    """Make the graphs in a process of its own, so that this one does not load torch.
+    """Make the graphs in a separate process, so that this one does not load torch.
 
     Raises:
         DeviceError: the process failed.
