@@ -22,7 +22,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gatecam.geometry import iou, pair_faces, shift
+from gatecam.geometry import iou, overlap, pair_faces, shift
 from gatecam.labels import MASK_LABELS
 from gatecam.people.looks import STRANGE, MeanLooks, unlikeness
 from gatecam.settings.schema import TrackerConfig
@@ -94,10 +94,10 @@ def face_quality(detection: Detection) -> float:
 
 
 class _Run:
-    """Sums up the latest faces of one track that agree on the most likely state."""
+    """Sums up the latest faces of one track. The same state is the most likely one in each of them."""
 
     def __init__(self, since_s: float) -> None:
-        self.since_s = since_s
+        self.since_s = since_s  # time of the first of these faces
         self.faces = 0
         self.weight = 0.0
         self.sums: NDArray[np.float64] = np.zeros(len(_VERDICTS))
@@ -249,7 +249,7 @@ class FaceTracker:
 
     def __init__(self, config: TrackerConfig) -> None:
         self._config = config
-        self._people: list[_Person] = []
+        self._tracks: list[_TrackState] = []
         self._last_id = 0
         self._time_s = -math.inf
 
@@ -268,9 +268,9 @@ class FaceTracker:
         self._pair(faces, time_s)
         self._drop_duplicates()
         self._end_lost(time_s)
-        self._count_new()
-        counted = sorted((p for p in self._people if p.id), key=lambda person: person.id)
-        return [person.snapshot(time_s) for person in counted]
+        self._confirm()
+        confirmed = sorted((one for one in self._tracks if one.id), key=lambda track: track.id)
+        return [track.snapshot(time_s) for track in confirmed]
 
     def count_from(self, number: int) -> None:
         """Give the next track an id above `number`, unless ids are higher already."""
@@ -279,80 +279,82 @@ class FaceTracker:
     def apply(self, config: TrackerConfig) -> None:
         """Apply new settings without losing a track."""
         self._config = config
-        for person in self._people:
-            person.apply(config)
+        for track in self._tracks:
+            track.apply(config)
 
     def expected(self, time_s: float) -> list[Expected]:
         """Predict where each track's face is at a time. Unconfirmed and coasting tracks are included."""
-        return [person.expected(time_s) for person in self._people]
+        return [track.expected(time_s) for track in self._tracks]
 
     def note_pictures(self, pictures: Collection[int]) -> None:
-        """Note the ids of the tracks that follow pictures, which move less and take no unlike face.
+        """Note the ids of the tracks that follow pictures. Their faces are paired only close to their place.
 
         A track that is no longer among them ends, and a new one begins at its face.
         """
-        for index, person in enumerate(self._people):
-            is_picture = person.id in pictures
-            if person.is_picture and not is_picture and person.face is not None:
-                self._people[index] = _Person(person.face, self._time_s, self._config)
+        for index, track in enumerate(self._tracks):
+            is_picture = track.id in pictures
+            if track.is_picture and not is_picture and track.face is not None:
+                self._tracks[index] = _TrackState(track.face, self._time_s, self._config)
             else:
-                person.is_picture = is_picture
+                track.is_picture = is_picture
 
     def _advance(self, time_s: float) -> None:
         if not time_s >= self._time_s:  # also true of NaN
             raise ValueError(f"time_s: expected at least {self._time_s}, the last frame's, got {time_s}")
         if time_s - self._time_s > max(self._config.lost_s, STALL_S):
-            self._people.clear()
+            self._tracks.clear()
         self._time_s = time_s
 
     def _pair(self, faces: Sequence[Face], time_s: float) -> None:
         """Give each track its face and start tracks for the other faces."""
 
-        def penalty(person: int, face: int) -> float:
-            return self._people[person].penalty(faces[face], time_s)
+        def penalty(track: int, face: int) -> float:
+            return self._tracks[track].penalty(faces[face], time_s)
 
         pairs = pair_faces(self.expected(time_s), [face.detection.box for face in faces], penalty)
-        for index, person in enumerate(self._people):
-            person.face = None
+        for index, track in enumerate(self._tracks):
+            track.face = None
             if index in pairs:
-                person.add(faces[pairs[index]], time_s)
-                if person.is_replaced:
-                    self._people[index] = _Person(faces[pairs[index]], time_s, self._config)
+                track.add(faces[pairs[index]], time_s)
+                if track.is_replaced:
+                    self._tracks[index] = _TrackState(faces[pairs[index]], time_s, self._config)
             else:
-                person.misses += 1
+                track.misses += 1
         taken = set(pairs.values())
         new = (face for index, face in enumerate(faces) if index not in taken)
-        self._people += [_Person(face, time_s, self._config) for face in new]
+        self._tracks += [_TrackState(face, time_s, self._config) for face in new]
 
     def _drop_duplicates(self) -> None:
         """End each unconfirmed track whose face mostly overlaps the face of a track with more evidence."""
-        kept: list[_Person] = []
+        kept: list[_TrackState] = []
         seen: list[Box] = []
-        for person in sorted(self._people, key=lambda person: -person.evidence):
-            if person.face is not None and not person.id and _is_duplicate(person.box, seen):
+        for track in sorted(self._tracks, key=lambda track: -track.evidence):
+            if track.face is not None and not track.id and _is_duplicate(track.box, seen):
                 continue
-            kept.append(person)
-            if person.face is not None:
-                seen.append(person.box)
-        self._people = kept
+            kept.append(track)
+            if track.face is not None:
+                seen.append(track.box)
+        self._tracks = kept
 
     def _end_lost(self, time_s: float) -> None:
-        self._people = [p for p in self._people if not p.is_lost(time_s, self._config.lost_s)]
+        self._tracks = [one for one in self._tracks if not one.is_lost(time_s, self._config.lost_s)]
 
-    def _count_new(self) -> None:
-        for person in self._people:
-            if not person.id and person.is_sure(self._config.min_hits):
+    def _confirm(self) -> None:
+        """Give an id to each track that has enough faces now."""
+        for track in self._tracks:
+            if not track.id and track.has_enough(self._config.min_hits):
                 self._last_id += 1
-                person.id = self._last_id
-                taken = {other.turn for other in self._people}
-                person.turn = next(turn for turn in itertools.count(1) if turn not in taken)
+                track.id = self._last_id
+                taken = {other.turn for other in self._tracks}
+                track.turn = next(turn for turn in itertools.count(1) if turn not in taken)
 
 
-class _Person:
-    """Holds the state of one track. `id` is 0 until it is confirmed. `face` is this frame's face or None.
+class _TrackState:
+    """Holds the state of one track.
 
-    `turn` is the smallest number from 1 on that no other confirmed track had. Unlike the id, it does not
-    depend on how many people came before.
+    `id` and `turn` are 0 until the track is confirmed. `turn` is the smallest number from 1 on that no other
+    confirmed track had then. Unlike the id, it does not depend on how many people came before. `face` is the
+    face in this frame, or None.
     """
 
     def __init__(self, face: Face, time_s: float, config: TrackerConfig) -> None:
@@ -468,7 +470,7 @@ class _Person:
         vx, vy = self._velocity
         self._velocity = (vx + gain * (x - predicted_x), vy + gain * (y - predicted_y))
 
-    def is_sure(self, min_hits: int) -> bool:
+    def has_enough(self, min_hits: int) -> bool:
         """Check whether there are enough faces to confirm the track. Low scores need more of them."""
         return self._hits >= min_hits and self.evidence >= TRUSTED_WEIGHT * min_hits
 
@@ -499,10 +501,5 @@ def _side(box: Box) -> float:
 
 
 def _is_duplicate(box: Box, others: Sequence[Box]) -> bool:
-    """Check whether a box shares more than half of the smaller box with any of the others."""
-    for other in others:
-        width = min(box.x2, other.x2) - max(box.x1, other.x1)
-        height = min(box.y2, other.y2) - max(box.y1, other.y1)
-        if min(width, height) > 0 and width * height > DUPLICATE_SHARE * min(box.area, other.area):
-            return True
-    return False
+    """Check whether a box shares more than `DUPLICATE_SHARE` of the smaller box with any of the others."""
+    return any(overlap(box, other) > DUPLICATE_SHARE * min(box.area, other.area) for other in others)

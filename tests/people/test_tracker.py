@@ -309,7 +309,7 @@ class TestPairing:
         for number in range(10_000):
             tracks = tracker.update([make_face(x=1000 * (number % 7))], number * 0.25)
         assert tracks[-1].id == 10_000
-        assert len(tracker._people) < 10
+        assert len(tracker._tracks) < 10
 
 
 class TestPictures:
