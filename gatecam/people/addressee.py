@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gatecam.types import Track, Verdict
 
-NEARER = 1.3  # another face is nearer from this ratio of areas on, so two side by side do not alternate
+NEARER = 1.3  # ratio of areas from which another face is nearer. Two people side by side do not alternate.
 SETTLING_S = 1.0  # a younger track without a verdict does not interrupt what is said to others
 
 _URGENCY = {Verdict.NONE: 3, Verdict.INCORRECT: 2, Verdict.UNKNOWN: 1, Verdict.CORRECT: 0}

@@ -3,7 +3,7 @@
 Searching a few boxes costs a fraction of searching the whole picture. `KeyFrames.plan` makes a frame a key
 frame, which is searched whole, if one of these is true:
   1. There is no previous frame, or it has another size, or it is too old.
-  2. The last key frame was `detect_every` frames ago, or ten seconds of the clock are over.
+  2. The last key frame was `detect_every` frames ago, or a new period of ten seconds has begun.
   3. Outside the tracked people, a patch large enough for a face has changed since the last key frame. People
      whose face has been gone for a moment are not counted as tracked.
 Otherwise only the boxes that the tracker expects are searched. In an empty scene there are none.
@@ -29,7 +29,7 @@ from gatecam.types import Box, Expected, Face, Floats, Frame, Image
 
 Cells = NDArray[np.bool_]  # (rows, columns)
 
-GAP_S = 0.4  # between two frames, someone who walks moves by two face widths in this time
+GAP_S = 0.4  # a previous frame older than this is too old: someone who walks has moved by two face widths
 COASTS_S = 0.3  # a track without a face for longer hides no motion, because somebody else may come there
 # The first frame of each period of this length is a key frame. So two replays of one video that began at
 # different frames soon choose the same key frames (docs/adr/0029-archives-in-parts.md).
@@ -40,7 +40,7 @@ MOTION_PAUSE_S = 0.09  # after a key frame motion is ignored this long: three fr
 CELLS_PER_FACE = 2.0
 FEWEST_CELLS, MOST_CELLS = 40, 160  # along the longer side
 LINES_PER_CELL = 4  # at least this many lines are averaged, because using all would only cost time
-LEAST_SHARE = 0.75  # of the smallest face's area: a smaller change cannot hold a face
+LEAST_SHARE = 0.75  # of the smallest face's area. A smaller change cannot hold a face.
 
 # Thresholds for the change of a cell's brightness, 0 to 255.
 NOISE_SIGMAS = 4.0
@@ -53,9 +53,9 @@ BODY_ASIDE, BODY_UP = 2.5, 0.25  # covers elbows and hands, from the chin to the
 
 
 class Searched(StrEnum):
-    """Says which part of a frame was searched: all of it (for one of four reasons), its tracks or nothing.
+    """Says which part of a frame was searched: all of it, only its tracks, or nothing.
 
-    Each value is the name of a telemetry counter.
+    The first four say why all of it was searched. Each value is the name of a telemetry counter.
     """
 
     START = "searched_start"
@@ -228,7 +228,7 @@ def has_changed(before: Floats, now: Floats, free: Cells, least_cells: int) -> b
 
 
 def _boxes(expected: Iterable[Expected]) -> list[Box]:
-    """Return where people are whose motion needs no search of the whole picture."""
+    """Return the boxes of the tracks near which motion causes no search of the whole picture."""
     return [track.box for track in expected if track.missing_s <= COASTS_S]
 
 

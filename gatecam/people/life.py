@@ -8,15 +8,15 @@ A track begins as a picture and becomes a person for good as soon as one of thes
      a face looked different in each of them. The place of a picture looked the same in some.
 
 For the second rule, `Life` compares the place with its first frame in every frame. A change of the light
-scales all cells of a quarter alike, so it is fitted and taken away. In both upper quarters at least two cells
+scales all cells of a quarter alike, so it is fitted and removed. In both upper quarters at least two cells
 must differ, because someone who passes before a picture covers it from one side, and hides the face before
 both quarters have changed. The difference must exceed the noise, which is measured in other parts of the
 camera's picture. Swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the
 threshold of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2.
 
 A face without life for a second is a picture, and its place is remembered. So a picture that was hidden for a
-while is known when it is free again. If the track of such a picture changes, something else is there now, or
-it was somebody who stood still. `FaceTracker` then begins a new track, which says nothing of the old one.
+while is recognized when it is visible again. If the place of such a picture changes, something else is there
+now, or it was somebody who stood still. `FaceTracker` then begins a new track, which inherits nothing.
 """
 
 from __future__ import annotations
@@ -36,20 +36,22 @@ from gatecam.types import Box, Floats, Image, Looks, Track
 CELLS = 12  # along each side of a face
 LEAST_CHANGE = 7.0  # of a cell's brightness, 0 to 255
 NOISE_SIGMAS = 5.0
-MOST_NOISE = 4.0  # a scene that moves everywhere is no noise
+MOST_NOISE = 4.0  # limit, because movement in the whole scene is not noise
 SIGMA_PER_MEDIAN = 1.4826  # standard deviation / median absolute deviation of a normal distribution
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0  # of a change of the light
 CHANGED_CELLS = 2  # in each upper quarter
-CHANGED_FRAMES = 2  # in a row, so that one broken frame is no life ...
+CHANGED_FRAMES = 2  # in a row, so that one broken frame does not count as life ...
 SURE_CHANGE = 3.0  # ... unless the change is this many times what noise can cause
 SAME_PLACE_IOU = 0.5
 WALK_STEPS = 3  # frames in a row ...
 STEP = 0.1  # ... in which a face moves at least this far, in sides, in one direction ...
 WALK = 0.6  # ... and this far in all
 PICTURE_S = 1.0  # a face without life for this long is remembered as a picture
-PICTURE_CHANGED_S = 0.4  # a remembered picture must change for this long, because shadows and hands pass ...
+PICTURE_CHANGED_S = (
+    0.4  # a remembered picture must stay changed this long, because hands and shadows pass ...
+)
 OTHER_CHANGE = 10.0  # ... unless half of its cells change by this much, 0 to 255: something else is there
-MOST_LOOKS = 3  # of a picture: in its light and with shadows. Somebody alive soon looks different from all
+MOST_PATTERNS = 3  # of a picture: in its light and with shadows. A living face soon differs from all of them
 ADAPT_S = 20.0  # time constant with which a remembered picture follows the daylight
 MOST_PLACES = 32
 SCENE_ROWS, SCENE_COLUMNS = 90, 160  # of the small pictures of the scene
@@ -65,15 +67,16 @@ _CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5))  # where the noise i
 class _Place:
     """Remembers how the place of a track's face, and four other places, looked in the first frame.
 
-    `looks` holds the brightness of the cells, (CELLS, CELLS). A picture that has changed has more than one.
+    `patterns` holds the brightness of the place's cells, (CELLS, CELLS) each. A picture that has changed has
+    several. `still` holds the same of the other four places. `looks` are those of the track.
     """
 
     track_id: int
     box: Box
     corners: tuple[Box, ...]
-    looks: list[Floats]
+    patterns: list[Floats]
     still: tuple[Floats, ...]
-    clothes: Looks | None
+    looks: Looks | None
     since_s: float
     seen_s: float
     changed: int = 0  # frames in a row with a change ...
@@ -81,31 +84,31 @@ class _Place:
     others: int = 0  # frames in a row in which something else is there
 
     def note(self, image: Image, time_s: float) -> None:
-        """Compare the place with how it looked, and learn how the daylight changes it."""
+        """Compare the place with its patterns. If it is unchanged, let them follow the daylight."""
         now = _cells(image, self.box)
-        changes = [_life_in(look, now) for look in self.looks]
+        changes = [_life_in(one, now) for one in self.patterns]
         change = min(changes) / self.bar(image) if min(changes) > LEAST_CHANGE else 0.0
         if change <= 1:
             if time_s - self.since_s >= PICTURE_S:
                 share = np.float32(1 - math.exp((self.seen_s - time_s) / ADAPT_S))
-                look = self.looks[changes.index(min(changes))]
-                look += share * (now - look)
+                pattern = self.patterns[changes.index(min(changes))]
+                pattern += share * (now - pattern)
             self.changed, self.others, self.seen_s = 0, 0, time_s
             return
         if not self.changed:
             self.changed_s = time_s
         self.changed = CHANGED_FRAMES if change > SURE_CHANGE else self.changed + 1
-        is_other = all(float(np.median(_change(look, now))) > OTHER_CHANGE for look in self.looks)
+        is_other = all(float(np.median(_change(one, now))) > OTHER_CHANGE for one in self.patterns)
         self.others = self.others + 1 if is_other else 0
 
     def is_unchanged(self, image: Image) -> bool:
         """Check whether the place looks as it did."""
         now = _cells(image, self.box)
-        change = min(_life_in(look, now) for look in self.looks)
+        change = min(_life_in(one, now) for one in self.patterns)
         return change <= LEAST_CHANGE or change <= self.bar(image)
 
     def bar(self, image: Image) -> float:
-        """Return which change noise cannot cause, from how much four other places have changed."""
+        """Return the smallest change that noise cannot cause. The noise is measured at four other places."""
         noises = [
             SIGMA_PER_MEDIAN * float(np.median(_change(still, _cells(image, corner))))
             for still, corner in zip(self.still, self.corners, strict=True)
@@ -115,7 +118,7 @@ class _Place:
 
 @dataclass(slots=True)
 class _Walk:
-    """Follows the steps of a track: where they began, where it was last, and how many there were."""
+    """Counts a track's steps in one direction from `start`. `last` is the track's last center, in px."""
 
     start: tuple[float, float]
     last: tuple[float, float]
@@ -146,7 +149,7 @@ class Life:
 
     @property
     def pictures(self) -> set[int]:
-        """Return the tracks that are on remembered pictures. One that changes is no longer among them."""
+        """Return the ids of the tracks on remembered pictures. A picture that changes is left out."""
         return {number for number, place in self._places.items() if place in self._pictures}
 
     def mark(self, image: Image, tracks: Sequence[Track], time_s: float) -> tuple[Track, ...]:
@@ -195,15 +198,15 @@ class Life:
         elif place.others >= CHANGED_FRAMES:
             self._wake(track, place)
         elif place.changed and time_s - place.changed_s >= PICTURE_CHANGED_S:
-            if is_own and len(place.looks) < MOST_LOOKS:
+            if is_own and len(place.patterns) < MOST_PATTERNS:
                 self._wake(track, place)
-                place.looks.append(_cells(image, place.box))
+                place.patterns.append(_cells(image, place.box))
             else:
                 self._pictures.remove(place)
                 self._wake(track, place)
 
     def _wake(self, track: Track, place: _Place | None) -> None:
-        """Take a track for a person. But if it was on a remembered picture, let a new track begin."""
+        """Mark a track as a person. If it was on a remembered picture, the tracker begins a new one."""
         if place is None or place not in self._pictures or place.track_id != track.id:
             self._alive.add(track.id)
         self._places.pop(track.id, None)
@@ -212,7 +215,7 @@ class Life:
     def _has_come(self, image: Image, track: Track, time_s: float) -> bool:
         """Check whether a new face's place looked different in each scene from before it came.
 
-        A scene that was much darker or brighter, as when a camera starts or a lamp is lit, tells nothing.
+        Scenes that were much darker or brighter, as before a lamp was switched on, are left out.
         """
         now = _scene(image)
         brightness, first_s = max(float(now.mean()), 1.0), time_s - track.age_s - FOUND_LATE_S
@@ -231,14 +234,15 @@ class Life:
         )
 
     def _is_picture(self, image: Image, track: Track) -> bool:
-        """Check whether somebody's track has passed to a remembered picture, which looks as it did.
+        """Check whether a person's track has passed to a remembered picture that has not changed.
 
-        Somebody who stood still was remembered as a picture too, and may stand so again. The clothes tell.
+        Somebody who stood still was also remembered as a picture, and may stand in the same place again. The
+        colors of clothes and hair tell the two apart.
         """
         place = self._known_picture(track.box) if track.faces and self._pictures else None
         if place is None or not place.is_unchanged(image):
             return False
-        unlike = unlikeness(place.clothes, track.looks, same_place=True)
+        unlike = unlikeness(place.looks, track.looks, same_place=True)
         return unlike is None or unlike > UNLIKE
 
     def _known_picture(self, box: Box) -> _Place | None:
@@ -280,7 +284,7 @@ def _cells(image: Image, box: Box) -> Floats:
 
 
 def _change(before: Floats, now: Floats) -> Floats:
-    """Return how much each cell differs, flat, after the change of the light is taken away."""
+    """Return how much each cell differs, flat, after the change of the light has been removed."""
     a, b = before - before.mean(), now - now.mean()
     spread = max(float((a * a).mean()), 1.0)
     gain = min(max(float((a * b).mean()) / spread, LEAST_GAIN), MOST_GAIN)
@@ -288,7 +292,10 @@ def _change(before: Floats, now: Floats) -> Floats:
 
 
 def _life_in(before: Floats, now: Floats) -> float:
-    """Return by how much a few cells in each upper quarter of a face's place differ, the lesser of both."""
+    """Return how much the upper half of a face's place has changed in a way that shows life.
+
+    This is the change that `CHANGED_CELLS` cells reach in each upper quarter, (CELLS, CELLS) each.
+    """
     half = CELLS // 2
     return min(
         float(np.partition(_change(before[:half, part], now[:half, part]), -CHANGED_CELLS)[-CHANGED_CELLS])

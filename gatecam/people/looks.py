@@ -1,8 +1,9 @@
 """Decide from the colors of clothes and hair whether two faces may belong to one person.
 
-Measured on the clips, as `unlikeness` of averages over 0.15 s: the same person up to 4 s later, also one
-who speaks sign language, has a median of 3 and 98 % below 10. Different people at the same door in different
-clothes have 10 to 45, the least for a dark and a grey shirt. Two people in white shirts have 4 to 11.
+Measured on the clips, as `unlikeness` of averages over 0.15 s. The same person up to 4 s later has a median
+of 3, and 98 % are below 10, also for people who speak sign language. Different people at the same door in
+different clothes have 10 to 45, the least for a dark and a grey shirt. Two people in white shirts have 4 to
+11.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ import numpy as np
 
 from gatecam.types import Floats, Looks
 
-UNLIKE = 9.0  # above: a new track is another person than one that ended
-STRANGE = 14.0  # above: a track has passed to another person. Higher, because what stands between goes by.
-QUANTILE = 0.4  # of the cells, by weight: hands and what is carried change the others
-LEAST_WEIGHT = 2.5  # of common cells, out of 13: less says nothing
+UNLIKE = 9.0  # above this, a new track is not the person of a track that ended
+STRANGE = (
+    14.0  # above this, a track has passed to another person. Higher, because things pass in front
+)
+QUANTILE = 0.4  # of the cells by weight, because hands and things that are carried change the others
+LEAST_WEIGHT = 2.5  # of the cells that both looks have, of 16.1 in all. With less, they cannot be compared.
 BESIDE = (slice(0, 3), (0, 4))  # cells beside the head, which show what is behind the person
 LEAST_GAIN, MOST_GAIN = np.float32(0.6), np.float32(1.6)  # of a change of the light, which scales L*, a*, b*
 FADE_S = 1.0  # time constant of a person's mean looks
 
 
 def unlikeness(a: Looks | None, b: Looks | None, same_place: bool) -> float | None:
-    """Return how much two looks differ in CIE Lab, or None if that is not known.
+    """Return how much two looks differ, or None if that is not known.
+
+    The result is a distance in CIE Lab: the `QUANTILE` of the distances of the cells that both looks have.
 
     Args:
         a: looks of a face.

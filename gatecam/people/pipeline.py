@@ -21,8 +21,8 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Regions
 from gatecam.types import HELD_PIXELS, Box, Event, Expected, Face, Frame, Step, Track, Verdict
 
-PEOPLE_KEPT = 1000  # a summary lists only the latest people, so that memory stays flat over months
-CHANGES_KEPT = 12  # only the first verdicts and events of a person are kept, some people stay all day
+PEOPLE_KEPT = 1000  # only the latest people have a summary, so that memory does not grow over months
+CHANGES_KEPT = 12  # verdicts and events in a person's summary, limited because some people stay all day
 
 
 class Pipeline:
@@ -124,7 +124,7 @@ def timed(frames: Iterator[Frame], telemetry: Telemetry) -> Iterator[Frame]:
 
 @dataclass(slots=True)
 class Person:
-    """Summarizes one track.
+    """Summarizes one track of a person. Times are those of the frames.
 
     `verdicts` holds the changes of verdict as (time, verdict). `events` holds the events about the person.
     Each keeps only the first `CHANGES_KEPT`, while `verdict_count` and `event_count` count all.

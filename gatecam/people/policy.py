@@ -11,7 +11,7 @@ from gatecam.people.looks import UNLIKE, unlikeness
 from gatecam.settings.schema import PolicyConfig
 from gatecam.types import Box, Event, EventKind, Looks, Track, Verdict
 
-MAX_REMINDERS = 3  # for each alert: someone who ignores three will ignore a fourth
+MAX_REMINDERS = 3  # for each alert, because someone who ignores three will ignore a fourth
 SAME_PLACE_IOU = 0.3  # a new track that overlaps an ended track's last box this much is in the same place
 ALIKE = UNLIKE / 2  # somebody who looks this much the same may return elsewhere ...
 RETURN_SIDES = 6.0  # ... this far away, in sides of the smaller face ...
@@ -26,7 +26,12 @@ _KINDS = {
 
 @dataclass(slots=True)
 class _Person:
-    """Records the events about one person. `current` holds those since the mask last went on or off."""
+    """Records the events about one person.
+
+    `said_s` has the time of the last event of each kind. `current` holds the kinds of the events since the
+    mask last went on or off. `spoken_s` is the time of the last event, and `reminders` counts those of the
+    current alert. All times are those of the frames.
+    """
 
     box: Box  # where the person was last seen
     looks: Looks | None

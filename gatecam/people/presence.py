@@ -27,7 +27,7 @@ class Presences:
             observer(presence)
 
     def keep(self, cameras: Collection[str]) -> None:
-        """Forget all other cameras."""
+        """Forget all cameras except these."""
         self._told = {name: presence for name, presence in self._told.items() if name in cameras}
 
     def note(
@@ -52,9 +52,9 @@ class Presences:
 
 def _presence(step: Step, slowness: str) -> Presence:
     people = sum(not track.is_picture for track in step.tracks)
-    meant = step.addressed
-    if meant is None:
+    person = step.addressed
+    if person is None:
         return Presence(step.frame.camera, people, slowness=slowness)
     return Presence(
-        step.frame.camera, people, meant.verdict, slowness=slowness, track_id=meant.id, box=meant.box
+        step.frame.camera, people, person.verdict, slowness=slowness, track_id=person.id, box=person.box
     )
