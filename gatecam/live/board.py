@@ -33,7 +33,7 @@ FIRST_VERDICTS = (Verdict.CORRECT.value, Verdict.INCORRECT.value, Verdict.NONE.v
 
 
 class Board:
-    """Records each round and summarizes them as health. Any thread may read the health.
+    """Records the rounds and summarizes them as health. Any thread may read the health.
 
     `troubles` returns one sentence for each current trouble. `folder` is the folder of the store.
     """

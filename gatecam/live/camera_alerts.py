@@ -8,7 +8,7 @@ from gatecam.live.pace import Pace
 from gatecam.settings.schema import TRIAL, PaceConfig
 from gatecam.types import CameraCondition, CameraState, Event, EventKind, Frame, Verdict
 
-CLEAR_S = 2.0  # a camera must see this long before its outage is over, so that a loose plug is one alert
+CLEAR_S = 2.0  # an outage is over when the camera has seen for this long, so a loose plug is one alert
 
 DEFAULT_PACE = PaceConfig()
 

@@ -22,7 +22,7 @@ from gatecam.settings.saving import CAMERAS, Edits, camera_key
 from gatecam.settings.schema import TRIAL, CameraConfig, Config, Geometry, Region, Regions
 from gatecam.types import Round
 
-FORM = ("name", "width", "height")  # keys that the page shows as they are
+FORM = ("name", "width", "height")  # settings that the page shows unchanged
 
 
 class CameraSetup:
@@ -41,7 +41,7 @@ class CameraSetup:
         return [self._told(one) for one in self._reloading.running.watched]
 
     def trial(self) -> dict[str, Any] | None:
-        """Return what the camera that is tried out sees, or None. It is tried out a while longer."""
+        """Return what the camera that is tried out sees, or None. Each call keeps it open for `TRIAL_S`."""
         config = self._reloading.trial(time.monotonic())
         return None if config is None else self._told(config.watched[-1])
 
@@ -93,7 +93,7 @@ class CameraSetup:
         return self._edit(lambda config: put_edits(config, camera, values))
 
     def remove(self, camera: str) -> Saving:
-        """Stop to watch a camera, and remove it from the settings.
+        """Stop watching a camera, and remove it from the settings.
 
         Raises:
             ConfigError: it is the only one, or there is no such camera.
@@ -108,7 +108,7 @@ class CameraSetup:
         return self._edit(edits)
 
     def attempt(self, camera: str | None, values: Mapping[str, Any]) -> None:
-        """Try a camera out: open it beside the others, without events. It ends when nobody asks for it.
+        """Try out a camera: open it without events, until nobody has asked for `trial` for a while.
 
         Args:
             camera: the camera whose values are completed, or None for a new one.
@@ -144,11 +144,11 @@ class CameraSetup:
         return cameras_seen()
 
     def search(self) -> list[FoundCamera]:
-        """Search the network for cameras. It raises the errors of `discover`."""
+        """Search the network for cameras. The errors are those of `discover`."""
         return discover()
 
     def streams(self, address: str, user: str, password: str) -> list[Stream]:
-        """Return the streams of a camera. It raises the errors of `streams`."""
+        """Return the streams of a camera by its ONVIF address. The errors are those of `onvif.streams`."""
         return streams(address, user, password)
 
 
@@ -177,7 +177,7 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
             camera_key(config, camera, key): value for key, value in entry.items()
         }
         if name != camera:
-            edits[camera_key(config, camera, "name")] = name  # last, as the others name the camera so
+            edits[camera_key(config, camera, "name")] = name  # last, because the other edits use the old name
         return edits
     entry = _entry(None, values)
     for key in ("name", "source"):
@@ -190,7 +190,10 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
         edits[CAMERAS, config.camera.name] = {"name": config.camera.name, "source": config.camera.source}
     common = {key: info.default for key, info in Geometry.model_fields.items() if key != "view_deg"}
     own = {key: value for key, value in common.items() if getattr(config.detector, key) != value}
-    edits[CAMERAS, str(entry["name"])] = {**entry, **own}  # the zones and door of another one are not its own
+    edits[CAMERAS, str(entry["name"])] = {
+        **entry,
+        **own,
+    }  # without this it would take the zones and door of all cameras
     return edits
 
 
@@ -208,7 +211,7 @@ def with_login(source: str, user: str, password: str) -> str:
     """Return the address of a camera with a user and password.
 
     Raises:
-        ConfigError: the source is no address.
+        ConfigError: the source is not an address.
 
     >>> with_login("rtsp://10.0.0.5/live", "admin", "p@ss/w")
     'rtsp://admin:p%40ss%2Fw@10.0.0.5/live'

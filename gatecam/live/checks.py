@@ -1,7 +1,7 @@
 """Check what gatecam needs on this machine, with advice (`gatecam doctor`).
 
-Each check returns rows. A check that raises an error becomes a row that is not ok, so the table is complete
-even on a broken machine. Versions are read without importing, unless only an import shows a fault.
+Each check yields rows of a table. If it raises an error, that becomes a row that is not ok, so the table is
+complete even on a broken machine. Versions are read without importing, unless only an import shows a fault.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _settings(path: Path | None) -> Iterator[Row]:
 
 
 def _settings_or_defaults(path: Path | None) -> Config:
-    """Return the settings, or the defaults if they are wrong, which has a row of its own."""
+    """Return the settings. Return the defaults if they are wrong, which another row reports."""
     from gatecam.settings.loading import load
     from gatecam.settings.schema import Config
 
@@ -236,7 +236,7 @@ def _cpu() -> Iterator[Row]:
 
 
 def _weights(config_path: Path | None) -> Iterator[Row]:
-    """Yield rows for the shipped weights, and for those in the settings if they are others."""
+    """Yield rows for the shipped weights, and for the weights that the settings name instead."""
     from gatecam.vision.detector.build import STOCK
     from gatecam.vision.weights import find_weights, load_detector_weights, load_weights, verify_all
 

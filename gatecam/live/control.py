@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from gatecam.capture.onvif import FoundCamera, Stream
 from gatecam.live.health import Health
 from gatecam.live.page_settings import Changed
 from gatecam.runtime.telemetry import StageHistogram
 from gatecam.settings.schema import Region, Regions
+
+if TYPE_CHECKING:
+    from gatecam.live.camera_setup import CameraSetup
 
 
 class SavingProblem(StrEnum):
@@ -26,37 +28,16 @@ class SavingProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Says what a change changed, and whether that is in the settings file.
+    """Says what a change of settings changed, and whether the settings file has it.
 
-    `file` is that file, and `lines` are the lines in it that save the change.
+    `file` is the path of that file, and `lines` are the lines in it that save the change. `problem` says why
+    they are not there.
     """
 
     file: str
     problem: SavingProblem
     lines: str
     changed: tuple[Changed, ...] = ()
-
-
-class CameraControl(Protocol):
-    """Changes which cameras are watched. `CameraSetup` explains the methods."""
-
-    def cameras(self) -> list[dict[str, Any]]: ...  # noqa: D102
-
-    def trial(self) -> dict[str, Any] | None: ...  # noqa: D102
-
-    def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving: ...  # noqa: D102
-
-    def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving: ...  # noqa: D102
-
-    def remove(self, camera: str) -> Saving: ...  # noqa: D102
-
-    def attempt(self, camera: str | None, values: Mapping[str, Any]) -> None: ...  # noqa: D102
-
-    def usb(self) -> list[str]: ...  # noqa: D102
-
-    def search(self) -> list[FoundCamera]: ...  # noqa: D102
-
-    def streams(self, address: str, user: str, password: str) -> list[Stream]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +61,6 @@ class Running:
     change: Callable[[Mapping[str, object]], Saving]
     ignored: Callable[[], dict[str, Regions]]
     ignore: Callable[[str, Region, bool], Saving]
-    cameras: CameraControl
+    cameras: CameraSetup
     tests: Mapping[str, Callable[[], None]]
     on_trouble: Callable[[str], None]

@@ -4,7 +4,7 @@ LiveSinks ─► note (references only) ─► a thread shrinks and compresses s
                                                                                           │ a little later
 folder ◄─ a thread finds the faces, blurs them and encodes ◄─ a bounded queue of alerts ◄─┘
 
-Both queues are bounded. What does not fit is dropped and counted, as nothing waits for evidence.
+Both queues are bounded. What does not fit is dropped and counted, because nothing may wait for evidence.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from gatecam.settings.schema import Config
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Box, Event, Image, Step
 
-PERIOD_S = 0.2  # from one kept frame to the next: the rate of the videos, and of the search for faces
-AROUND_S = 0.5  # a snapshot's faces are looked for in the frames from so long before it
-LATE_S = 2.0  # if a camera gives no more frames, its alerts wait for so long
+PERIOD_S = 0.2  # time between two kept frames, which is also the time between two frames of a video
+AROUND_S = 0.5  # the faces to blur in a snapshot are also searched in the frames of this time before it
+LATE_S = 2.0  # longest time that alerts wait for later frames of a camera that gives no more
 FRAMES_WAITING = 12  # frames that may wait to be compressed
-ALERTS_WAITING = 16
+ALERTS_WAITING = 16  # pictures and videos that may wait to be made
 JPEG_QUALITY = 95  # of frames in memory
 STORED_S, POLL_S = 5.0, 0.2  # longest wait until an alert's event is in the store
 NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)
@@ -89,7 +89,7 @@ class _Camera:
 
 
 class Recorder(Delivering):
-    """Keeps evidence of alerts in a folder, in two daemon threads, and counts it like a sink its events."""
+    """Keeps pictures and videos of alerts in a folder, in two daemon threads. It counts them like a sink."""
 
     name = "evidence"
 
@@ -108,8 +108,8 @@ class Recorder(Delivering):
         Args:
             config: the settings of evidence, cameras and privacy.
             folder: takes the pictures and videos.
-            build_finders: returns what finds the faces to blur in every frame, and more thoroughly in a
-                snapshot. It is called in a thread, once, as it may take seconds.
+            build_finders: returns the finder of the faces to blur in every frame, and a more thorough one for
+                snapshots. It is called once, in a thread, because it may take seconds.
             is_stored: returns whether the event with a key is in the store. Evidence of others is dropped.
             telemetry: counts what was kept, dropped and failed.
             on_trouble: called with a sentence if evidence cannot be kept, and with None when it can again.
@@ -126,7 +126,7 @@ class Recorder(Delivering):
         self._changed = threading.Condition()
         self._closing = self._has_all = False
         self._is_loading = True  # the finders are wanted before the first alert
-        self._job: _Job | None = None  # the one that is worked on
+        self._job: _Job | None = None  # the one that is being done
         self._trouble: str | None = None
         self.saved: Callable[[str, bytes], None] = lambda camera, jpeg: None
         self._threads = [
@@ -143,7 +143,7 @@ class Recorder(Delivering):
         return due + len(self._jobs) + (self._job is not None)
 
     def apply(self, config: Config) -> None:
-        """Apply new cameras, and new settings of evidence and privacy. Without snapshots nothing is kept."""
+        """Apply new settings. If they want no snapshots, drop everything that waits."""
         names = [one.camera.name for one in config.watched]
         with self._changed:
             self._config, self._blurs = config.evidence, config.privacy.blur_evidence
@@ -174,7 +174,7 @@ class Recorder(Delivering):
             self._changed.notify_all()
 
     def close(self, timeout_s: float = 3.0) -> None:
-        """Keep what waits with the frames that there are, and end the threads within `timeout_s`."""
+        """Finish the waiting alerts with the frames so far, and end the threads within `timeout_s`."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -341,5 +341,5 @@ class Recorder(Delivering):
 
 
 def _face(step: Step, event: Event) -> Box | None:
-    """Return the box of an event's person."""
+    """Return the box of an event's person in a step, or None if the person is not in it."""
     return next((track.box for track in step.tracks if track.id == event.track_id), None)

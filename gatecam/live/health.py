@@ -133,7 +133,7 @@ def own_memory_mib() -> float | None:
 
 
 def free_disk_mb(folder: Path) -> float | None:
-    """Return the free space on the disk of a folder, or None if it cannot be read."""
+    """Return the free space on the disk of a folder in MB of 10⁶ bytes, or None if it cannot be read."""
     try:
         return shutil.disk_usage(folder).free / 1_000_000
     except OSError:

@@ -16,7 +16,7 @@ from datetime import datetime
 from gatecam.errors import OutputError
 from gatecam.types import Event, EventKind, Step
 
-MOST_WAITING = 1000
+MOST_WAITING = 1000  # notes; with more, the oldest are lost
 TRIES, PAUSE_S = 10, 1.0  # an event may be stored later than its note comes
 ENDED_BY = {EventKind.CAMERA_OK: EventKind.CAMERA_BLIND, EventKind.FAST_ENOUGH: EventKind.TOO_SLOW}
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class NoteWriter:
-    """Writes notes to the store in a daemon thread. Notes may be lost: they never hold up anything."""
+    """Writes notes to the store in a daemon thread. A note may be lost, because nothing may wait for it."""
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:
         """Start the thread. After a failure it waits for `pause_s`."""
@@ -42,7 +42,7 @@ class NoteWriter:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Write what waits, once, and end the thread within about two seconds."""
+        """Try once to write each waiting note, and end the thread within about two seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -77,7 +77,7 @@ class NoteWriter:
 
 @dataclass(slots=True)
 class _Open:
-    """Holds an event that has not ended, and when what it reports was last seen, by the frames' clock."""
+    """Holds an alert that has not ended. `seen_s` is when its person was last seen, on the frames' clock."""
 
     event: Event
     seen_s: float
@@ -86,8 +86,8 @@ class _Open:
 class Endings:
     """Finds out when what events report has ended. Only the live loop uses it.
 
-    An alert about a person ends when the person puts a mask on, or was last seen. One about a camera ends
-    with the event that says so.
+    An alert about a person ends when the person puts a mask on, or else when the person was last seen. An
+    alert about a camera ends with the event that says so, as `ENDED_BY` lists.
     """
 
     def __init__(self, on_end: Callable[[str, int], None]) -> None:
@@ -128,5 +128,5 @@ class Endings:
 
 
 def _wall_ms(event: Event, time_s: float) -> int:
-    """Return a time by the frames' clock as ms since 1970."""
+    """Convert a time on the frames' clock to ms since 1970, from an event that has both times."""
     return round(1000 * (datetime.fromisoformat(event.at).timestamp() + time_s - event.time_s))

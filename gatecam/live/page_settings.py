@@ -15,7 +15,7 @@ from gatecam.settings.saving import CAMERAS, Edits
 from gatecam.settings.schema import Config
 from gatecam.settings.text import line_of
 
-# A running program applies changes to these. The region and the ignored places are drawn on the picture.
+# Groups of settings, and settings of the detector, that a running program applies
 LIVE_GROUPS = ("camera", "cameras", "tracker", "policy", "pace", "evidence", "privacy", "replay")
 LIVE_DETECTOR = (
     "min_face_px",
@@ -28,7 +28,7 @@ LIVE_DETECTOR = (
     "rnet_threshold",
     "onet_threshold",
 )
-DRAWN = ("region", "ignore")
+DRAWN = ("region", "ignore")  # on the picture, not in the form
 PAGE_GROUPS = ("tracker", "policy", "pace", "evidence", "privacy")
 
 
@@ -48,7 +48,7 @@ def page_settings(config: Config) -> dict[str, dict[str, Any]]:
     """Return the settings that the pages may change, by dotted name.
 
     Each has its `value`, `default`, `kind` (bool, int or float), `nullable`, `unit` and `help`. A number also
-    has the bounds `low` and `high`. None of them gives access to anything.
+    has the bounds `low` and `high`. None of these settings is secret or grants access.
     """
     found = {}
     for key, info in _changeable():
@@ -71,7 +71,7 @@ def page_edits(values: Mapping[str, object]) -> Edits:
     """Return the edits for new values of `page_settings`.
 
     Raises:
-        ConfigError: a name is none of theirs.
+        ConfigError: a name is not among them.
     """
     names = [".".join(key) for key, _ in _changeable()]
     if strange := [name for name in values if name not in names]:
@@ -80,7 +80,7 @@ def page_edits(values: Mapping[str, object]) -> Edits:
 
 
 def _changeable() -> Iterator[tuple[Key, FieldInfo]]:
-    """Yield the settings for `page_settings`. Cameras have a page of their own, and replay is none of it."""
+    """Yield the settings for `page_settings`. Cameras have a page of their own, and replay is not live."""
     for key, info in leaves():
         is_detector = key[0] == "detector" and key[1] in (*LIVE_DETECTOR, "detect_every")
         if (is_detector and key[1] not in DRAWN) or key[0] in PAGE_GROUPS:
@@ -88,7 +88,7 @@ def _changeable() -> Iterator[tuple[Key, FieldInfo]]:
 
 
 def differences(before: Config, after: Config) -> tuple[Changed, ...]:
-    """Return what differs between two settings. Cameras are compared by their names."""
+    """Return the settings that differ, by dotted name. Cameras in a list are matched by their names."""
     old, new = _by_name(before), _by_name(after)
     return tuple(
         Changed(name, old.get(name, ""), new.get(name, ""))

@@ -122,12 +122,12 @@ def _camera_of(wanted: Mapping[str, Config], name: str) -> CameraConfig | None:
 
 @dataclass(slots=True)
 class LiveSinks:
-    """Passes live events to all sinks except the screen, with the same date and time for all of them.
+    """Passes live events to all sinks except the screen. All sinks get the same date and time of an event.
 
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
     do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
-    `copies` are the other databases that get the events. `start_recorder` begins to keep pictures of alerts,
-    once the settings say so.
+    `copies` are the other databases that get the events. `start_recorder` starts the recorder when the
+    settings first want pictures of alerts.
     """
 
     queues: tuple[QueuedSink | Courier | Recorder, ...]
@@ -144,7 +144,7 @@ class LiveSinks:
     recorder: Recorder | None = None
 
     def apply(self, config: Config) -> None:
-        """Apply new settings: keep pictures and publish the states of these cameras."""
+        """Apply new settings to pictures of alerts, to retention and to the cameras that are published."""
         names = [one.camera.name for one in config.watched]
         self.presence.keep(names)
         self.keeping.apply(config.evidence)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gatecam.live.screen import Screen
 
 POLL_S = 1.0
-TRIAL_S = 10.0  # a camera is tried out for so long after somebody last asked for it
+TRIAL_S = 10.0  # a camera is tried out until nobody has asked for it for this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def merged(running: Config, wanted: Config) -> Config:
 
 
 def changed_places(config: Config, camera: str, place: Region, is_ignored: bool) -> Regions:
-    """Return the ignored places of a camera with one more, or with one less.
+    """Return the ignored places of a camera after one is added or removed.
 
     Raises:
         ConfigError: there is no such camera, the place is not valid, or the camera has too many places.
@@ -171,10 +171,10 @@ class ConfigWatch:
 
     @contextmanager
     def writing(self, path: Path) -> Iterator[None]:
-        """Do not read the file again because of what the block writes into it. Any thread may do this.
+        """Keep the file from being read again because of what the block writes. Any thread may do this.
 
-        If somebody else has also saved the file since it was last read, it is read again. Without a file
-        before, the block creates it.
+        If somebody else has also saved the file since it was last read, it is read again. If there was no
+        file, the block may create it.
         """
         is_known = _signature(self._path) == self._known
         yield
@@ -192,7 +192,7 @@ def _signature(path: Path | None) -> tuple[int, int, int] | None:
 
 
 def with_source(config: Config, source: str | None) -> Config:
-    """Return the settings with another camera as the only one, or unchanged if `source` is None."""
+    """Return the settings with `source` as the only camera, or unchanged if it is None."""
     if source is None:
         return config
     camera = config.camera.model_copy(update={"source": source})
@@ -200,7 +200,11 @@ def with_source(config: Config, source: str | None) -> Config:
 
 
 class Reloading:
-    """Applies the settings file when it is saved or on SIGHUP, and reports what needs a restart."""
+    """Applies changes of the settings by the pages and in the file, and reports what needs a restart.
+
+    The file is read when it is saved or on SIGHUP. The pages change `running` at once, and `poll`
+    applies it to the live loop.
+    """
 
     def __init__(
         self,
@@ -211,6 +215,16 @@ class Reloading:
         notifier: Notifier,
         troubles: Troubles,
     ) -> None:
+        """Begin with the loaded settings.
+
+        Args:
+            loaded: the settings and their file.
+            source: the camera from `--camera`, or None to watch those of the settings.
+            live: applies new settings to the live loop.
+            screen: the window, if there is one.
+            notifier: reports a reload to the service manager.
+            troubles: takes a sentence about wrong settings and settings that need a restart.
+        """
         self.source, self._path = source, Path.cwd() / (loaded.path or DEFAULT_PATH)
         self._running = self._wanted = with_source(loaded.config, source)
         self._file = ConfigWatch(loaded, time.monotonic())
@@ -218,8 +232,8 @@ class Reloading:
         self._lock = threading.Lock()  # the pages' threads and `poll` both change settings
         self._saving = threading.Lock()  # one thread at a time writes the file
         self._applied = self._running
-        self._is_asked = False  # by the operator's page
-        self._trial: Edits = {}  # what adds the camera that is tried out
+        self._is_asked = False  # whether the pages have changed `_running` or `_trial` since the last poll
+        self._trial: Edits = {}  # the edits that add the camera that is tried out
         self._tried_s = 0.0  # when somebody last asked for it
         self.observers: list[Callable[[Config], None]] = []
         self.viewers: list[Callable[[Config], None]] = []  # these also get the camera that is tried out

@@ -20,7 +20,7 @@ class Troubles:
         self._of: dict[str, str] = {}
 
     def sentences(self) -> tuple[str, ...]:
-        """Return the current troubles. Two parts that say the same, as of one database, are told once."""
+        """Return the current troubles. If two parts report the same sentence, it comes once."""
         return tuple(dict.fromkeys(self._of.values()))
 
     def note(self, what: str, text: str | None) -> None:
@@ -32,7 +32,7 @@ class Troubles:
 
 
 class CameraLog:
-    """Logs when a camera goes blind and when it sees again, but no change of the reason in between."""
+    """Logs when a camera goes blind, when it is blind for another reason, and when it sees again."""
 
     def __init__(self) -> None:
         self._told: dict[str, CameraState] = {}

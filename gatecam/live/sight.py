@@ -11,13 +11,13 @@ import numpy as np
 
 from gatecam.settings.explain import WANTED_PX
 from gatecam.settings.schema import Config
-from gatecam.types import Image, Round, Step
+from gatecam.types import Image, Round, Step, Track
 
-KEPT_S = 10.0  # figures are about the last so many seconds
-BRIGHTNESS_S = 0.5  # shortest time between two measures of the brightness
-STEP_PX = 8  # every eighth pixel of every eighth row is enough for the brightness
-DARK, BRIGHT = 0.15, 0.85  # means of a picture, as shares of white, beyond which faces are hard to judge
-FEW_FPS = 5.0
+KEPT_S = 10.0  # time over which a camera is measured
+BRIGHTNESS_S = 0.5  # least time between two measurements of the brightness
+STEP_PX = 8  # the brightness is measured at every eighth pixel of every eighth row
+DARK, BRIGHT = 0.15, 0.85  # mean brightness, as shares of white, beyond which faces are hard to judge
+FEW_FPS = 5.0  # with fewer judged frames a second, people are judged late
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Sight:
     verdicts: tuple[str, ...]
 
     def advice(self) -> list[str]:
-        """Return the keys of what to do so that faces are judged well, most important first."""
+        """Return the keys of the advice in `page_words`, most important first. "good" means nothing to do."""
         found = []
         if self.brightness < DARK:
             found.append("dark")
@@ -66,9 +66,8 @@ class _View:
         now_s = step.frame.time_s
         self.newest = step
         self.times_s.append(now_s)
-        widths = [track.box.width for track in step.tracks if track.missing_s == 0 and not track.is_picture]
-        if widths:
-            self.faces.append((now_s, max(widths)))
+        if seen := _seen(step):
+            self.faces.append((now_s, max(track.box.width for track in seen)))
         while self.times_s[0] < now_s - KEPT_S:
             self.times_s.popleft()
         while self.faces and self.faces[0][0] < now_s - KEPT_S:
@@ -80,7 +79,7 @@ class _View:
         height, width = step.frame.image.shape[:2]
         times_s, widths = list(self.times_s), [width for _, width in list(self.faces)]
         span_s = times_s[-1] - times_s[0]
-        seen = [track for track in step.tracks if track.missing_s == 0 and not track.is_picture]
+        seen = _seen(step)
         return Sight(
             width,
             height,
@@ -115,6 +114,11 @@ class Sights:
             return None
         age_s = (time.monotonic() if now_s is None else now_s) - view.newest.frame.time_s
         return None if age_s > KEPT_S else view.sight(view.newest)
+
+
+def _seen(step: Step) -> list[Track]:
+    """Return the people whose face is in this frame."""
+    return [track for track in step.tracks if track.missing_s == 0 and not track.is_picture]
 
 
 def _brightness(image: Image) -> float:

@@ -24,10 +24,10 @@ from gatecam.live.health import Health
 from gatecam.runtime.folders import SERVICE_FOLDER, readable_folders, runtime_folder
 
 CLIENT_LIMIT_S = 1.0  # a client that does not read its answer delays the next one by at most this
-ANSWER_LIMIT_S = 3.0
+ANSWER_LIMIT_S = 3.0  # each to connect and to read a whole answer
 MAX_ANSWER_BYTES = 1024 * 1024
-WAITING_CLIENTS = 64
-RETRY_S = 0.02
+WAITING_CLIENTS = 64  # the system refuses more at once
+RETRY_S = 0.02  # pause before a refused client connects again
 PAUSE_S = 1.0  # after a failed accept, for example because too many files are open
 
 log = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ class Answer:
 def ask_all(env: Mapping[str, str] | None = None) -> list[Answer]:
     """Ask every running gatecam of this user for its health, and for root also the service.
 
-    The answers are sorted by process id. Each program has three seconds to answer. Sockets left by killed
-    programs are removed.
+    The answers are sorted by process id. Each program has `ANSWER_LIMIT_S` to answer. Sockets that killed
+    programs left are removed.
     """
     paths = [path for folder in readable_folders(env) for path in _sockets(folder)]
     answers = [answer for answer in map(_ask, paths) if answer is not None]

@@ -1,4 +1,4 @@
-"""Show pictures in an OpenCV window, which handles its input once for each frame."""
+"""Show pictures in an OpenCV window, which reads its keys once for each picture."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gatecam.types import Image
 QUIT_KEYS = (ord("q"), ord("Q"), 27)  # 27 is Esc
 FULL_SCREEN_KEYS = (ord("f"), ord("F"))
 TITLE = "gatecam"
+MOST_WIDTH, MOST_HEIGHT = 1600, 900  # px of a new window
 
 
 class Window:
@@ -39,11 +40,9 @@ class Window:
     def show(self, image: Image) -> bool:
         """Show an RGB picture. Return False after q, Esc or a click on the close button."""
         height, width = image.shape[:2]
-        if (
-            width,
-            height,
-        ) != self._size and not self._is_full:  # the first picture, or the number of cameras has changed
-            scale = min(1.0, 1600 / width, 900 / height)
+        # At the first picture, and when the number of cameras has changed
+        if (width, height) != self._size and not self._is_full:
+            scale = min(1.0, MOST_WIDTH / width, MOST_HEIGHT / height)
             cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
             self._size = width, height
         cv2.imshow(TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

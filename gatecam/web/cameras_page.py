@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from gatecam.errors import CameraError, ConfigError, MissingExtraError
-from gatecam.live.control import CameraControl
 from gatecam.settings.schema import MOST_IGNORED, Region
 from gatecam.store.audit import AuditLog
 from gatecam.web.settings_page import changed
 from gatecam.web.static import Static, add_page
+
+if TYPE_CHECKING:
+    from gatecam.live.camera_setup import CameraSetup
 
 Text = Annotated[str | None, Field(max_length=2000)]
 
@@ -59,7 +61,7 @@ class Login(BaseModel):
     password: Annotated[str, Field(max_length=200)] = ""
 
 
-def cameras_router(cameras: CameraControl, audit: AuditLog, static: Static) -> APIRouter:
+def cameras_router(cameras: CameraSetup, audit: AuditLog, static: Static) -> APIRouter:
     """Build the routes that show and change which cameras are watched."""
     router = APIRouter()
     add_page(router, static, "/cameras", "cameras.html")
