@@ -24,8 +24,8 @@ from gatecam.store.engine import Database, insert_before
 from gatecam.store.tables import audit
 
 ROW = ("at_ms", "who", "address", "what", "subject", "before", "after")  # the columns without the id
-LONGEST = 1000  # letters of a text in an entry
-MOST_FAILURES = 10_000  # strangers cause these, so they alone could fill the disk
+LONGEST = 1000  # letters of a text in an entry. The rest is cut off.
+MOST_FAILURES = 10_000  # failed logins that are kept. Strangers cause them, and could fill the disk
 
 log = logging.getLogger(__name__)
 
@@ -129,16 +129,13 @@ class AuditLog:
         except OutputError as error:
             log.warning("The audit log lacks: %s, %s %s. %s", actor.name, act, subject, error)
 
-    def latest(
-        self, limit: int, before_id: int | None = None, acts: Sequence[Act] = (), who: str = ""
-    ) -> list[Entry]:
+    def latest(self, limit: int, before_id: int | None = None, acts: Sequence[Act] = ()) -> list[Entry]:
         """Return the latest entries, newest first.
 
         Args:
             limit: the largest number of entries.
             before_id: continue a list after its last entry.
             acts: only these acts. Default: all.
-            who: only this actor's entries. Default: everybody's.
 
         Raises:
             OutputError: the database failed.
@@ -148,8 +145,6 @@ class AuditLog:
             query = query.where(audit.c.id < before_id)
         if acts:
             query = query.where(audit.c.what.in_([act.value for act in acts]))
-        if who:
-            query = query.where(audit.c.who == who)
         with self._database.transaction() as connection:
             rows = connection.execute(query).all()
         return [entry_of(row) for row in rows]
@@ -175,7 +170,7 @@ class AuditLog:
             return bool(connection.execute(query).scalar())
 
     def spans_ms(self, until_ms: int) -> list[tuple[int, int]]:
-        """Return the times of the first and the last entry of each day (UTC) that has any, oldest first."""
+        """Return the first and last entry's time on each day (UTC) that has any, in ms, oldest first."""
         at, day = audit.c.at_ms, audit.c.at_ms // DAY_MS
         query = sa.select(sa.func.min(at), sa.func.max(at)).where(at.between(SANE_MS, until_ms))
         with self._database.transaction() as connection:
@@ -187,7 +182,7 @@ class AuditLog:
             return connection.execute(sa.delete(audit).where(audit.c.at_ms < before_ms)).rowcount
 
     def delete_failures_beyond(self, most: int = MOST_FAILURES) -> int:
-        """Delete the oldest failed logins until at most so many are left, and return how many went."""
+        """Delete the oldest failed logins until at most `most` are left. Return how many were deleted."""
         is_failure = audit.c.what == Act.LOGIN_FAILED.value
         newest = sa.select(audit.c.id).where(is_failure).order_by(audit.c.id.desc())
         with self._database.transaction() as connection:

@@ -1,8 +1,9 @@
 """Protect events from being deleted by age when the wall clock is wrong.
 
-A clock without a battery starts in 1970, a time server may move it by years, and a wrong one may be a year
-ahead. So the age of an event is the time that is known to have passed since: while this program ran, and
-while events came. A long silence counts only if a time server confirms the clock. A jump never counts.
+A clock without a battery starts in 1970, a time server may move it by years, and a wrong clock may be a year
+ahead. So only time that is known to have passed makes an event older: the time while this program ran, and
+the time while events came. A long silence counts only if a time server confirms the clock. The time that the
+clock jumps over never counts.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from datetime import UTC, datetime
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-# A difference in movement between the wall clock and the monotonic one that counts as a jump
-JUMP_MS = HOUR_MS
+JUMP_MS = HOUR_MS  # the clock has jumped if it moved this much more or less than the monotonic clock
 SILENCE_MS = 7 * DAY_MS  # longest time without events for which an unconfirmed clock is trusted
 SANE_MS = round(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)  # no event is older than gatecam
-AGREE_S = 60.0
+AGREE_S = 60.0  # largest difference between the wall clock and the machine's synchronized clock
 STA_UNSYNC = 0x40  # adjtimex(2): no time server has set the clock recently
-ASK_S = 5.0
+ASK_S = 5.0  # longest time for an answer of timedated
 TIMEDATE = "org.freedesktop.timedate1"
 BUSCTL = (
     "busctl",
@@ -39,7 +39,10 @@ Spans = Sequence[tuple[int, int]]  # times of the first and last event of each d
 
 
 class ClockGuard:
-    """Decides how old an event must be to be deleted. Times are arguments, in ms or s since some start."""
+    """Decides how old an event must be to be deleted.
+
+    Times ending in `_ms` are in ms since 1970. `running_s` is on a monotonic clock.
+    """
 
     def __init__(
         self, now: datetime, running_s: float, is_confirmed: Callable[[datetime], bool] | None = None
@@ -48,7 +51,7 @@ class ClockGuard:
 
         Args:
             now: the wall clock.
-            running_s: a clock that nobody sets.
+            running_s: the monotonic clock.
             is_confirmed: returns whether a time server has set the wall clock. Default: ask the system.
         """
         self._is_confirmed = is_confirmed or confirmed_by_time_server
@@ -63,7 +66,7 @@ class ClockGuard:
 
         Args:
             now: the wall clock.
-            running_s: the clock that nobody sets.
+            running_s: the monotonic clock.
             newest_ms: time of the newest event and the newest file that gatecam wrote.
         """
         offset_ms = to_ms(now) - running_s * 1000
@@ -72,7 +75,7 @@ class ClockGuard:
         self._now, self._offset_ms, self._newest_ms, self._gap = now, offset_ms, newest_ms, None
 
     def oldest_ms(self, spans: Spans, keep_ms: int) -> int:
-        """Return the time before which events are certainly older than `keep_ms`."""
+        """Return the time, in ms since 1970, before which events are certainly older than `keep_ms`."""
         end, left = to_ms(self._now), keep_ms
         for start, stop in self._unproven(spans):
             if end - stop >= left:
@@ -105,7 +108,10 @@ class ClockGuard:
         )
 
     def _unproven(self, spans: Spans) -> Iterator[tuple[int, int]]:
-        """Yield the periods that may not really have passed, newest first, as start and end in ms."""
+        """Yield the periods that may not really have passed, newest first, as start and end in ms.
+
+        These are the time that the clock jumped over, and unconfirmed silences between events.
+        """
         later, is_jump = self._steady_ms, self._moved is not None
         for first, last in reversed(spans):
             if first >= self._steady_ms:

@@ -16,8 +16,8 @@ from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
 from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
 from gatecam.types import EventKind
 
-DAYS = 14
-NAMES = {"en": "English", "ko": "한국어"}  # the first is shown without scripts
+DAYS = 14  # in the chart of days
+NAMES = {"en": "English", "ko": "한국어"}  # of languages; the first is shown if scripts are off
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,28 @@ def summary(sums: Arrivals, words: Mapping[str, str]) -> str:
 def hours_chart(hours: Sequence[Arrivals], words: Mapping[str, str]) -> Chart:
     """Draw the people of a day's 24 hours, by how they wore their masks when they came."""
     labels = [f"{hour:02}" for hour in range(24)]
-    parts = [
-        Series(words["verdict.correct"], GREEN, [one.correct for one in hours]),
-        Series(words["verdict.incorrect"], AMBER, [one.incorrect for one in hours]),
-        Series(words["verdict.none"], RED, [one.none for one in hours]),
-    ]
     header = (*(words[f"report.{key}"] for key in ("hour", "people", "right", "wrong", "none", "put_on")),)
     rows: list[tuple[object, ...]] = [
         (f"{label}:00", one.people, one.correct, one.incorrect, one.none, one.put_on)
         for label, one in zip(labels, hours, strict=True)
         if one.people
     ]
-    return Chart(stacked_bars(labels, parts, words["report.hours_title"]), header, rows)
+    svg = people_bars(labels, hours, words, words["report.hours_title"])
+    return Chart(svg, header, rows)
+
+
+def people_bars(labels: Sequence[str], sums: Sequence[Arrivals], words: Mapping[str, str], title: str) -> str:
+    """Draw a bar of people for each label, divided by how they wore their masks when they came, as SVG."""
+    parts = [
+        Series(words["verdict.correct"], GREEN, [one.correct for one in sums]),
+        Series(words["verdict.incorrect"], AMBER, [one.incorrect for one in sums]),
+        Series(words["verdict.none"], RED, [one.none for one in sums]),
+    ]
+    return stacked_bars(labels, parts, title)
 
 
 def days_chart(days: Sequence[tuple[date, Arrivals]], words: Mapping[str, str]) -> Chart:
-    """Draw the share of masks worn right on each day."""
+    """Draw the share of people on each day whose mask was correct when they came."""
     labels, shares = [f"{day:%m-%d}" for day, _ in days], [share_correct(one) for _, one in days]
     header = (*(words[f"report.{key}"] for key in ("day", "people", "share")),)
     rows: list[tuple[object, ...]] = [

@@ -1,7 +1,7 @@
 """Keep the latest health that each door reports to a database that doors share.
 
-A report replaces the rows of its door in one statement, one row for each camera. Times are those of the
-database's own clock, so no door's wrong clock makes it look silent.
+A report replaces the rows of its door in one transaction, one row for each camera. Times are those of the
+database's own clock, so that a door with a wrong clock does not look silent.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NOW_MS = {
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
 }
 KEYS = ("door", "camera")
-MOST_TROUBLES = 5
-MOST_LETTERS = 300
+MOST_TROUBLES = 5  # of a door that are kept ...
+MOST_LETTERS = 300  # ... and the length to which each is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Doors:
         self._written: dict[str, set[str]] = {}  # by door: the cameras of its last report from here
 
     def report(self, given: DoorReport) -> None:
-        """Write a door's health. It replaces the door's last report, and cameras that are no longer there."""
+        """Write a door's health. It replaces the door's last report, including cameras that are gone."""
         cameras = {one.camera for one in given.cameras}
         with self._database.transaction(writing=True) as connection:
             if connection.dialect.name == "postgresql":  # the next report makes up for a lost one
@@ -102,7 +102,7 @@ class Doors:
 
 
 def insert_into(connection: Connection, table: sa.Table) -> Any:
-    """Return an insert statement that can handle conflicts. Each database has its own kind."""
+    """Return an insert statement that can handle conflicts. SQLAlchemy has one for each kind of database."""
     from sqlalchemy.dialects import postgresql, sqlite  # PostgreSQL's takes a while to load
 
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql

@@ -1,6 +1,6 @@
-"""Databases as gatecam opens them: SQLite that survives a kill, PostgreSQL that does not hang.
+"""Open the store's databases: SQLite so that it survives a kill, PostgreSQL so that it never hangs.
 
-A database raises `OutputError` for all that can go wrong with it, in a sentence that names it.
+Every method of a database raises `OutputError` if it fails, with a sentence that names the database.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ from gatecam.store.sqlite_file import (
     share,
 )
 
-CONNECT_S = 5
-STATEMENT_MS = 20_000
-ROW_BYTES = 190  # of PostgreSQL's, for a row's place in its indexes
-OTHER = 1  # SQLITE_ERROR: no such column, a table that is there already
+CONNECT_S = 5  # longest time to connect to PostgreSQL ...
+STATEMENT_MS = 20_000  # ... and for one of its statements
+ROW_BYTES = 190  # that PostgreSQL's indexes take for a row of the events
+# Primary result codes of SQLite: https://sqlite.org/rescode.html
+OTHER = 1  # SQLITE_ERROR, for example because a column is missing or a table exists already
 CLOSED = (3, 8, 14)  # SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
 HELD = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
-LATER = (*HELD, IOERR, 13)  # SQLITE_FULL: no reason not to start
+LATER = (*HELD, IOERR, 13)  # with SQLITE_FULL: what may be over later, so the program starts anyway
 
 
 class SqliteDatabase:
     """Gives one part of the program access to a file that other parts and other programs may use as well.
 
-    What was committed is on the disk. A damaged file is set aside, beside its place, and a new one begun. A
-    file that is moved away or deleted while it is used gives way to a new one.
+    A committed transaction is on the disk. A damaged file is renamed in its folder and replaced by a new one.
+    A file that is moved away or deleted while it is in use is replaced by a new one too.
     """
 
     def __init__(self, path: Path, mends: bool = True) -> None:
         """Open the file and bring its tables up to date.
 
-        A full disk and a locked file are no reason to raise: the program may have been restarted because
-        of them.
+        A full disk and a locked file raise no error here, because they may be why the program was restarted.
 
         Args:
             path: the file.
-            mends: create the file if it is missing (mode 600), and set it aside if it is damaged. Without
-                it both raise, which suits a command that only asks.
+            mends: whether to create the file if it is missing (mode 600), and to set it aside if it is
+                damaged. Commands that only read pass False, and then both raise.
 
         Raises:
-            OutputError: the file cannot be opened, or is none of a store.
+            OutputError: the file cannot be opened, or is not a store.
         """
         self.name = str(path)
         self._path, self._mends = path, mends
@@ -101,21 +101,21 @@ class SqliteDatabase:
         return int((pages - free) * size)
 
     def shrink(self) -> bool:
-        """Give back the space of deleted rows, and empty the write-ahead log.
+        """Give the space of deleted rows back to the disk, and empty the write-ahead log.
 
-        False where another program that reads kept the log from being emptied for some seconds.
+        Return False if the log could not be emptied because another program has been reading for seconds.
         """
         with self._lent() as engine, closing(engine.raw_connection()) as connection:
             one: Any = connection
-            # A script is stepped to its end: each step frees one page.
+            # Only a script runs to its end here. Each of its steps frees one page.
             one.executescript("PRAGMA incremental_vacuum;")
             (is_busy, *_) = one.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not is_busy
 
     def close(self) -> None:
-        """Give the file back. It opens again when it is used again.
+        """Stop using the file. It is opened again if it is used again.
 
-        The connections close when all other users in this process have closed it too.
+        The connections close when all other parts of this process have closed the file too.
         """
         with self._lock:
             if self._file is not None:
@@ -124,7 +124,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _lent(self) -> Iterator[sa.Engine]:
-        """Lend the file's engine, and turn errors of the database into sentences."""
+        """Lend the file's engine, and turn errors of the database into `OutputError`."""
         file = self._shared()
         try:
             with file.lend(self._mends) as engine:
@@ -173,7 +173,7 @@ class PostgresDatabase:
     """Holds the tables in PostgreSQL. Neither connecting nor a statement takes longer than some seconds."""
 
     def __init__(self, url: str) -> None:
-        """Connect to nothing yet: that is for the first transaction, which also makes the tables.
+        """Prepare the connection. The first transaction connects and creates the tables.
 
         Raises:
             ConfigError: the address cannot be read.
@@ -208,7 +208,7 @@ class PostgresDatabase:
 
     @contextmanager
     def transaction(self, writing: bool = False) -> Iterator[Connection]:
-        """Open a connection in a transaction."""
+        """Return a connection in a transaction. `writing` makes no difference here."""
         try:
             if not self._migrated:
                 with self._engine.begin() as connection:
@@ -226,14 +226,14 @@ class PostgresDatabase:
             ) from error
 
     def used_bytes(self, door: str = "") -> int:
-        """Return about how many bytes the events take, without deleted ones, or only those of `door`."""
+        """Return about how many bytes the events take, or only those of `door`. Deleted rows do not count."""
         query = f"SELECT coalesce(sum(pg_column_size(events.*) + {ROW_BYTES}), 0) FROM events"
         asked = sa.text(f"{query} WHERE door = :door" if door else query)
         with self.transaction() as connection:
             return int(connection.execute(asked, {"door": door} if door else {}).scalar_one())
 
     def shrink(self) -> bool:
-        """Return True without doing anything, as the server's autovacuum gives space back."""
+        """Return True without doing anything, because the server's autovacuum reuses the space."""
         return True
 
     def close(self) -> None:
@@ -241,12 +241,12 @@ class PostgresDatabase:
         self._engine.dispose()
 
 
-# Holds the tables of the store. An `EventStore` takes either.
+# An `EventStore` takes either.
 Database = SqliteDatabase | PostgresDatabase
 
 
 def _holder(path: Path) -> str:
-    """Return in words which program holds the lock that all others wait for, as far as that is known."""
+    """Describe the program that holds the lock on a file, with its process id and name if they are known."""
     for part in (path, path.with_name(f"{path.name}-shm")):
         with suppress(OSError):
             if (pid := lock_holder(part.stat(), "POSIX")) is not None:
@@ -261,11 +261,13 @@ def _name(pid: int) -> str:
 
 
 def insert_before(connection: Connection, table: sa.Table, new: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows with ids before all others, ordered by time, also among those that came so earlier.
+    """Insert rows with ids of 0 and below, ordered by time.
+
+    Rows that were inserted so before are numbered again, so that all of them are in order.
 
     Args:
-        connection: the transaction.
-        table: the events or the audit log, which number their rows from 1 on.
+        connection: a transaction that writes.
+        table: the events or the audit log, which number their own rows from 1 on.
         new: the rows without their ids.
     """
     if not new:

@@ -70,7 +70,10 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Counts people of one of the 18 classes at one camera, written on one day, at least ten."""
+    """Counts people of one of the 18 classes at one camera. `day` is the local date of writing.
+
+    At least ten people are written at once (`totals.py`).
+    """
 
     day: str
     camera: str
@@ -80,16 +83,17 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Holds the oldest events that an output has not yet. `deleted` counts deleted events before them."""
+    """Holds the oldest events that an output lacks. `deleted` counts the events deleted before them."""
 
     events: tuple[StoredEvent, ...]
     deleted: int
 
 
 class EventStore:
-    """Keeps events in a database, in the order in which they come, and beside them the log `audit`.
+    """Keeps events in a database, in the order in which they come.
 
-    `notes` adds to events that are there. `doors` has the health of all doors that report it here.
+    `audit` is the audit log beside them. `notes` adds to stored events. `doors` has the health of all doors
+    that report it to this database.
 
     Several doors may share a database. Queries then return the events of all of them. Retention and erasing
     only reach those of the door that this object belongs to.
@@ -98,7 +102,7 @@ class EventStore:
     """
 
     def __init__(self, database: Database, door: str = "") -> None:
-        """Keep the database. `door` is the door whose events are copied here, empty for a file."""
+        """Keep the database. `door` is the door whose events are copied into it. It is empty for a file."""
         self._database, self._door = database, door
         self._is_own = events.c.door == door if door else sa.true()
         self.audit = AuditLog(database)
@@ -121,9 +125,9 @@ class EventStore:
         self.append([event])
 
     def append(self, given: Sequence[Event]) -> None:
-        """Write events to the disk. After an error none of them is kept.
+        """Write events to the disk, all of them or, after an error, none.
 
-        Each event must have its time of day.
+        Each event must have its date and time in `at`.
         """
         rows = [to_row(event.key or uuid.uuid4().hex, event) for event in given]
         with self._database.transaction(writing=True) as connection:
@@ -139,7 +143,7 @@ class EventStore:
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
 
     def restore(self, given: Sequence[StoredEvent], totals: Sequence[Total]) -> int:
-        """Write what an earlier store held, and return how many of its events were new here.
+        """Write the events and totals of an earlier store. Return how many of the events were new here.
 
         They get ids before all others, ordered by time, so that no output takes them for new. The totals are
         added only if none of the events was here, because otherwise they were added before.
@@ -172,7 +176,7 @@ class EventStore:
         """Return the id of the last event that an output has.
 
         An output without a cursor starts with future events, or with the oldest one if `from_start` is set.
-        Restored events are included only `with_restored`, because they are from long ago.
+        Restored events are from long ago, so they count only if `with_restored` is set.
         """
         query = sa.select(cursors.c.event_id).where(cursors.c.output == output)
         with self._database.transaction() as connection:
@@ -225,7 +229,7 @@ class EventStore:
         return int(self._rows(query)[0][0])
 
     def span_ms(self) -> tuple[int, int] | None:
-        """Return the times of this door's oldest and newest event, or None without events."""
+        """Return the times in ms of this door's oldest and newest event, or None without events."""
         at_ms = events.c.at_ms
         ends = (
             sa.select(of(at_ms)).where(self._is_own).scalar_subquery() for of in (sa.func.min, sa.func.max)
@@ -234,8 +238,8 @@ class EventStore:
         return None if oldest is None else (oldest, newest)
 
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
-        """Return the last event before a time, of a camera or of each camera, in the order of their ids."""
-        asked = EventFilter(until_ms=before_ms, cameras=() if camera is None else (camera,))
+        """Return the last event of each camera, or only of `camera`, before a time in ms, ordered by id."""
+        asked = EventFilter(until_ms=before_ms, cameras=_one(camera))
         latest = _filtered(sa.select(sa.func.max(events.c.id)), asked).group_by(events.c.camera)
         query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
         return [from_row(row) for row in self._rows(query)]
@@ -261,7 +265,7 @@ class EventStore:
     ) -> dict[tuple[Any, ...], Arrivals]:
         """Return the sums of a period by `columns`: `door`, `camera` and `quarter`, in any order.
 
-        A place that nobody came to is left out. A quarter is its number since 1970.
+        Groups without people are left out. `quarter` is the number of the quarter-hour since 1970.
         """
         found = self._people(columns, since_ms, until_ms, camera, door)
         return {place: Arrivals(since_ms, **found[place]) for place in sorted(found)}
@@ -321,7 +325,7 @@ class EventStore:
         return bool(self._rows(sa.select(sa.or_(old, old_totals)))[0][0])
 
     def spans_ms(self, until_ms: int) -> list[tuple[int, int]]:
-        """Return the times of the first and the last event of each day (UTC) that has any, oldest first."""
+        """Return the first and last event's time on each day (UTC) that has any, in ms, oldest first."""
         at, day = events.c.at_ms, events.c.at_ms // DAY_MS
         query = sa.select(sa.func.min(at), sa.func.max(at)).where(self._is_own, at.between(SANE_MS, until_ms))
         return [(first, last) for first, last in self._rows(query.group_by(day).order_by(day))]
@@ -329,8 +333,8 @@ class EventStore:
     def delete_before(self, before_ms: int, before_day: str, now_ms: int) -> int:
         """Delete events before a time and totals before a day, and return how many events were deleted.
 
-        The clock may have been wrong when an event was stored. So an event stays if it was stored after a
-        younger one. An event with an impossible time is deleted together with its neighbours.
+        The clock may have been wrong when an event was stored. So an old event stays if it was stored after
+        one that is young. An event with an impossible time is deleted together with its neighbours.
         """
         at, number = events.c.at_ms, events.c.id
         is_sane = self._is_own & at.between(SANE_MS, now_ms)
@@ -349,7 +353,10 @@ class EventStore:
         return int(gone)
 
     def delete_beyond(self, size_bytes: int) -> int:
-        """Delete the oldest events until the store is small enough, and return how many were deleted."""
+        """Delete the oldest events if the store is larger than a size. Return how many were deleted.
+
+        The store is reduced to `SPARE` of the size.
+        """
         gone, used = 0, self.used_bytes()
         if used <= size_bytes:
             return 0
@@ -368,7 +375,10 @@ class EventStore:
     def erase(self) -> int:
         """Delete this door's events and totals for good. Return how many events were deleted.
 
-        Outputs go on.
+        Outputs keep their cursors, so they deliver the next events.
+
+        Raises:
+            OutputError: the database failed, or another program reads it, so the bytes are still on the disk.
         """
         with self._database.transaction(writing=True) as connection:
             gone = connection.execute(sa.delete(events).where(self._is_own)).rowcount

@@ -22,7 +22,7 @@ from gatecam.types import StoredEvent
 
 NAME = re.compile(r"([0-9a-f]{32})\.(jpg|mp4)")
 SPARE_BYTES = 200_000_000  # free space that is left to events
-SHARE_LEFT = 0.9  # of the allowed size, so that the oldest are deleted rarely
+SHARE_LEFT = 0.9  # of the allowed size to which all files together are reduced, so that this happens rarely
 YOUNG_MS = 600_000  # a younger file may belong to an event that is not stored yet
 WAIT_S, POLL_S = 3.0, 0.1  # a picture is written about a second after its event
 
@@ -54,7 +54,7 @@ class EvidenceFolder:
         return self.path / f"{key}.mp4"
 
     def wait_for(self, stored: StoredEvent) -> Path | None:
-        """Return an event's picture, or None. The picture of a new alert is waited for, some seconds."""
+        """Return the path of an event's picture, or None. Wait up to `WAIT_S` for that of a new alert."""
         path = self.snapshot(stored.key)
         end_s = datetime.fromisoformat(stored.event.at).timestamp() + WAIT_S
         while not path.is_file():
@@ -119,7 +119,7 @@ class EvidenceFolder:
         return sorted(found, key=lambda one: one.at_ms)
 
     def erase(self) -> int:
-        """Delete everything, and return how many pictures and videos that were.
+        """Delete the folder with everything in it. Return how many pictures and videos it had.
 
         Raises:
             OutputError: something cannot be deleted.
@@ -138,16 +138,15 @@ class EvidenceFolder:
     def tidy(
         self, before_ms: int, most_bytes: int, now_ms: int, known: Callable[[Sequence[str]], Collection[str]]
     ) -> int:
-        """Delete what is too old or too large, what events need the space of, and what has no event.
+        """Delete files that are too old, too many, or without an event. Return how many were deleted.
+
+        The oldest are also deleted if events need the space on the disk.
 
         Args:
-            before_ms: everything that was written before is deleted, in ms since 1970.
+            before_ms: files that were written before this time are deleted, in ms since 1970.
             most_bytes: the largest size of all files together. The oldest are deleted first.
-            now_ms: the time of day.
-            known: returns those of some keys that belong to events in the store.
-
-        Returns:
-            How many files were deleted.
+            now_ms: the time now, in ms since 1970.
+            known: takes keys and returns those that belong to events in the store.
 
         Raises:
             OutputError: `known` failed. The other files are deleted by then.
@@ -188,7 +187,7 @@ class EvidenceFolder:
 
 
 def _oldest(files: Sequence[EvidenceFile], size: float) -> list[EvidenceFile]:
-    """Return as many of the oldest files as together have a size."""
+    """Return the oldest files, as many as have at least a size in bytes together."""
     chosen: list[EvidenceFile] = []
     for one in files:
         if size <= 0:

@@ -24,7 +24,7 @@ ANSWERS = ("at", "kind", "camera", "track_id", "verdict", "probability", "answer
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Counts what was written. A blurred face is marked as doubtful, so that nothing learns from it."""
+    """Counts what was written. Blurred faces are marked as suspect, so that training leaves them out."""
 
     answers: int
     faces: int
@@ -70,7 +70,7 @@ def export_feedback(answered: Iterable[StoredEvent], evidence: EvidenceFolder, o
 
 
 def label_of(stored: StoredEvent) -> Verdict | None:
-    """Return how the mask was really worn, by the operator's answer. None if there is no face."""
+    """Return how the mask was really worn, by the operator's answer. Return None if that is not known."""
     if stored.answer is Answer.RIGHT:
         return None if stored.event.verdict is Verdict.UNKNOWN else stored.event.verdict
     return None if stored.answer in (None, Answer.NOT_PERSON) else Verdict(stored.answer.value)

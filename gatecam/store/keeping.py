@@ -17,14 +17,14 @@ from gatecam.store.evidence import EvidenceFolder
 from gatecam.store.totals import ClassTotals
 
 PERIOD_S = 60.0
-COPY_TURNS = 60  # a copy is tidied in every turn of this number, because many doors may share its server
+COPY_TURNS = 60  # copies are tidied only once in this many rounds, because many doors may share their server
 MB = 1_000_000
 
 log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Deletes old events and writes totals in a daemon thread. If a store fails, it tries again next time."""
+    """Deletes old events and writes totals in a daemon thread. After a failure the next round tries again."""
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class Housekeeping:
             config: the maximum age and size.
             totals: provides the totals that are due.
             clock: returns the time of day.
-            running_s: a clock that nobody sets, in s.
+            running_s: returns the time of a monotonic clock, in s.
             on_trouble: called with `clock` and what is wrong with it, or None when that has ended.
-            files: files that gatecam writes. A file newer than the clock shows that the clock is behind.
+            files: paths that gatecam writes. A file that is newer than now shows that the clock is behind.
             period_s: time from round to round.
             evidence: the pictures of the first store's alerts, and their maximum age and size.
         """
@@ -130,7 +130,7 @@ def tidy(
 def tidy_evidence(
     folder: EvidenceFolder, config: EvidenceConfig, store: EventStore, guard: ClockGuard, now: datetime
 ) -> None:
-    """Delete pictures of alerts beyond their age or size, or without an event, or whose space events need.
+    """Delete pictures of alerts as `EvidenceFolder.tidy` does, with the age and size of the settings.
 
     Raises:
         OutputError: the store failed.

@@ -46,7 +46,7 @@ def kept_files(store: Path, log: str | None) -> list[KeptFile]:
 
 
 def _named(path: Path, end: str) -> list[Path]:
-    """Return the files in a path's folder whose names are its name plus an end of the given form."""
+    """Return the files beside a path whose names begin with its name and end as the pattern says."""
     wanted = re.compile(re.escape(path.name) + end)
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     return sorted(

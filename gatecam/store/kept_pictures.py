@@ -1,4 +1,4 @@
-"""Read the pictures that are kept of alerts: what they say about themselves, and small copies of them."""
+"""Read kept pictures of alerts: the facts stored in them, and small copies of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gatecam.errors import SourceError
 from gatecam.pictures.snapshots import SnapshotFacts
 from gatecam.types import Box
 
-QUALITY = 75
+QUALITY = 75  # of the small JPEGs
 
 
 def read_facts(path: Path) -> SnapshotFacts:
-    """Return what a snapshot's file says about itself. A file that says nothing counts as blurred."""
+    """Return the facts in a snapshot's JPEG comment. A file without them counts as blurred."""
     try:
         with open_image(path) as picture:
             facts = json.loads(picture.info.get("comment", b"{}"))
@@ -26,7 +26,7 @@ def read_facts(path: Path) -> SnapshotFacts:
 
 
 def small_jpeg(path: Path, width: int) -> bytes:
-    """Return a picture as JPEG, shrunk to a width.
+    """Return a picture as JPEG, shrunk to a width in px.
 
     Raises:
         SourceError: there is no picture at the path.

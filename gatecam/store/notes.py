@@ -1,4 +1,4 @@
-"""Add to events that are stored: how long they lasted, what was said, to whom they were sent, and answers."""
+"""Add notes to stored events: how long they lasted, what was said, which outputs sent them, and answers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Week:
 
 
 class EventNotes:
-    """Reads and writes what is added to events later.
+    """Reads and writes notes about stored events.
 
-    Every method may be called from any thread, and raises `OutputError` if the database fails. Notes belong
-    to the file of the store. A copy in PostgreSQL has only those that were there when it was made.
+    Every method may be called from any thread, and raises `OutputError` if the database fails. Notes are kept
+    in the file of the store. A copy in PostgreSQL has only the notes that existed when the event was copied.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,10 +44,7 @@ class EventNotes:
         return self._note(events.c.key == key, said=said)
 
     def answer(self, event_id: int, answer: Answer | None) -> bool:
-        """Note what the operator says about an event, or with None nothing more.
-
-        Return False if there is no such event.
-        """
+        """Note the operator's answer about an event. None removes it. Return False without such an event."""
         return self._note(events.c.id == event_id, answer=None if answer is None else answer.value)
 
     def sent_to(self, event_id: int) -> list[str]:

@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 class Courier(Delivering):
     """Delivers every event of the store to one output, in a daemon thread of its own.
 
-    After a failure the same events are delivered again, after pauses that grow from 1 s to 60 s, without end.
-    If the store's file is deleted or set aside and a new one created, everything in the new one is delivered.
-    Failed deliveries are repeated. Events are dropped if the store deletes them first.
+    A failed delivery is repeated until it succeeds, after pauses that grow from 1 s to 60 s. Events are
+    dropped if the store deletes them first. If the store's file is deleted or set aside and a new one is
+    created, everything in the new one is delivered.
     """
 
     def __init__(
@@ -47,17 +47,19 @@ class Courier(Delivering):
     ) -> None:
         """Start the thread.
 
-        store: provides the events, and keeps the output's cursor.
-        output: gets the events. The courier closes it.
-        telemetry: counts the events.
-        on_trouble: called by the thread with the output's name and the problem, or None when it is over.
-        is_our_turn: returns whether this program, and no other on the same store, delivers.
-        from_start: whether a new output gets everything in the store, else only new events.
-        first_pause_s: the first pause after a failure.
+        Args:
+            store: provides the events, and keeps the output's cursor.
+            output: gets the events. The courier closes it.
+            telemetry: counts the events.
+            on_trouble: called by the thread with the output's name and the problem, or None when it is over.
+            is_our_turn: returns whether this program delivers, and not another one on the same store.
+            from_start: whether a new output gets everything in the store, as a copy does. Otherwise it gets
+                only new events.
+            first_pause_s: the first pause after a failure.
         """
         self.name = output.name
         self._store, self._output = store, output
-        self._is_copy = from_start
+        self._is_copy = from_start  # a copy gets restored events too
         self._telemetry = telemetry or Telemetry()
         self._on_trouble, self._is_our_turn = on_trouble, is_our_turn
         self._pauses = Pauses(first_pause_s, LONGEST_PAUSE_S)
@@ -114,13 +116,16 @@ class Courier(Delivering):
             self._tell(self._output.trouble, "is fine again, and nothing waits")
 
     def _place(self) -> int:
-        """Return the last event that the output has. After the first call, no cursor means a new file."""
+        """Return the id of the last event that the output has.
+
+        If a cursor is missing after the first call, the file is new, and all of it is delivered.
+        """
         cursor = self._store.cursor(self.name, self._from_start, self._is_copy)
         self._from_start = True
         return cursor
 
     def _lose(self, cursor: int, number: int) -> None:
-        """Move the cursor over deleted events. Only the first such loss in one trouble is logged."""
+        """Move the cursor over deleted events. During one trouble, only the first such loss is logged."""
         self._store.move_cursor(self.name, cursor + number)
         self._count("dropped", number)
         if not self._lost:

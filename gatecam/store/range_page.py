@@ -8,8 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from operator import itemgetter
 
-from gatecam.pictures.charts import AMBER, GREEN, RED, Series, stacked_bars
-from gatecam.store.day_page import Chart
+from gatecam.store.day_page import Chart, people_bars
 from gatecam.store.events import QUARTER_MS, Arrivals, EventStore
 from gatecam.store.statistics import (
     by_day,
@@ -22,13 +21,13 @@ from gatecam.store.statistics import (
     total,
 )
 
-MOST_DAYS = 3660
-MOST_BARS = 100  # with more days, the chart shows months; of more cameras or doors, the busiest
+MOST_DAYS = 3660  # ten years
+MOST_BARS = 100  # a chart of more days shows months, and one of more cameras or doors the busiest
 PLACE = ("door", "camera")
 
 
 class Grouping(StrEnum):
-    """Says by what people are summed up."""
+    """Says which people are counted together."""
 
     HOUR = "hour"
     DAY = "day"
@@ -60,7 +59,13 @@ class Range:
 def range_chart(
     store: EventStore, wanted: Range, by: Grouping, words: Mapping[str, str]
 ) -> tuple[Chart, Arrivals]:
-    """Draw the people of a range, by how they wore their masks when they came, and return their sums too.
+    """Draw the people of a range in groups. Return the chart with its table, and the sums of all.
+
+    Args:
+        store: provides the events.
+        wanted: the days, the camera and the door.
+        by: the groups.
+        words: the page words of one language.
 
     Raises:
         OutputError: the store cannot be read.
@@ -74,12 +79,8 @@ def range_chart(
             drawn = [(f"{month:%Y-%m}", sums) for month, sums in by_month(days)]
     elif len(groups) > MOST_BARS:
         drawn = sorted(groups, key=lambda group: -group[1].people)[:MOST_BARS]
-    parts = [
-        Series(words["verdict.correct"], GREEN, [one.correct for _, one in drawn]),
-        Series(words["verdict.incorrect"], AMBER, [one.incorrect for _, one in drawn]),
-        Series(words["verdict.none"], RED, [one.none for _, one in drawn]),
-    ]
-    svg = stacked_bars([label for label, _ in drawn], parts, words["statistics.chart"])
+    labels, drawn_sums = [label for label, _ in drawn], [one for _, one in drawn]
+    svg = people_bars(labels, drawn_sums, words, words["statistics.chart"])
     keys = (f"report.{by}", "report.people", "report.right", "report.wrong", "report.none", "report.share")
     rows: list[tuple[object, ...]] = [
         (label, one.people, one.correct, one.incorrect, one.none, f"{100 * share:.0f} %", one.put_on)

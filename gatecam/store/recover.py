@@ -27,8 +27,8 @@ from gatecam.types import StoredEvent
 
 PAGE_BYTES = 4096
 SIZE_FIELD_VALID = slice(92, 96)  # https://sqlite.org/fileformat.html, section 1.3
-LEAST_ROW_BYTES = 32  # of an event or entry in a file; limits how many ids a file can have
-# Queries for a table's ids. Those that come later read other pages.
+LEAST_ROW_BYTES = 32  # a row takes more, which limits how many ids a file of a size can have
+# Queries for a table's first and last id. The second reads other pages than the first, which may be damaged.
 FIRST_ID = ("SELECT min(id) FROM {0}", "SELECT id FROM {0} INDEXED BY {0}_at ORDER BY at_ms LIMIT 1")
 LAST_ID = ("SELECT max(id) FROM {0}", "SELECT seq FROM sqlite_sequence WHERE name = '{0}'")
 T = TypeVar("T")
@@ -140,7 +140,7 @@ def _readable(
         if one is None:
             unreadable.append(row_id)
             continue
-        if first is None and not found:  # there need not have been any rows before it
+        if first is None and not found:  # rows before it need not have existed
             start = row_id
         found.append(one)
     return found, sum(one > start for one in unreadable)
@@ -162,7 +162,8 @@ def _rows(
 
     A range that cannot be read as a whole is halved, down to single ids.
     """
-    driver: Any = connection.connection.driver_connection  # its errors are cheap, and there may be very many
+    # There may be very many errors, and the driver's are cheaper than SQLAlchemy's.
+    driver: Any = connection.connection.driver_connection
     ranges = [(first, last)]
     while ranges:
         low, high = ranges.pop()

@@ -1,9 +1,9 @@
-"""The SQLite files of this process: each is opened once, created, checked and set aside here.
+"""Open, create and check SQLite files, each only once in a process, and set damaged ones aside.
 
 POSIX drops every lock that a process has on a file when the process closes any descriptor of that file.
-SQLite knows this and keeps such descriptors open. Any other code that opens and closes the file makes other
-programs believe that nobody uses it, and they delete its write-ahead log. So nothing here opens the file
-except SQLite, and a process has one object for each file (`share`).
+SQLite knows this and keeps such descriptors open. If any other code opens and closes the file, other programs
+believe that nobody uses it, and delete its write-ahead log. So only SQLite opens the file here, and a process
+has one object for each file (`share`).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from gatecam.runtime.locks import folder_lock
 from gatecam.store.migrate import migrate
 
 BUSY_MS = 5000  # longest wait for another program's transaction
-WAL_BYTES = 4 * 1024 * 1024  # what a checkpoint leaves of the write-ahead log, at most
+WAL_BYTES = 4 * 1024 * 1024  # largest size of the write-ahead log after a checkpoint
 QUIET_S = 30.0  # longest wait for this process's own transactions before the file is checked
-CHECK_EVERY_S = 60.0  # a file that passed its check is not checked again for so long
+CHECK_EVERY_S = 60.0  # a file that passed its check is not checked again for this long
 IOERR = 10  # SQLITE_IOERR: https://sqlite.org/rescode.html
 NOTADB = 26  # SQLITE_NOTADB
 CORRUPT = (11, NOTADB)  # SQLITE_CORRUPT
 SUFFIXES = (".sqlite3", ".sqlite", ".db")
 PRAGMAS = (
-    "auto_vacuum = INCREMENTAL",  # of a new file: it can shrink without being written anew
+    "auto_vacuum = INCREMENTAL",  # lets a new file shrink without being rewritten
     "journal_mode = WAL",
     "synchronous = FULL",
-    "secure_delete = ON",  # what was deleted is overwritten, not only forgotten
+    "secure_delete = ON",  # deleted rows are overwritten, not only marked as free
     f"journal_size_limit = {WAL_BYTES}",
 )
 
@@ -48,8 +48,8 @@ _files_lock = threading.Lock()
 
 
 def share(path: Path) -> SqliteFile:
-    """Return this process's object for a file, for one more user. `release` gives it back."""
-    real = Path(os.path.realpath(path.parent), path.name)  # a link as the file itself is refused
+    """Return this process's object for a file, and count one more user. `release` gives it back."""
+    real = Path(os.path.realpath(path.parent), path.name)  # a file that is a link is refused later
     with _files_lock:
         file = _files.setdefault(real, SqliteFile(real))
         file.users += 1
@@ -66,10 +66,10 @@ def release(file: SqliteFile) -> None:
 
 
 class SqliteFile:
-    """The connections of this process to one file.
+    """Holds the connections of this process to one file.
 
-    A file that is moved away or deleted while it is used gives way to a new one. A file that a check proves
-    to be damaged is set aside, beside its place.
+    A file that is moved away or deleted while it is in use is replaced by a new one. A file that a check
+    proves to be damaged is renamed in its folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,13 +80,13 @@ class SqliteFile:
         self._engine: Engine | None = None
         self._identity: tuple[int, int] | None = None
         self._lent = 0
-        self._failed = False  # the connections cannot be relied on
-        self._suspect = False  # SQLite took the file for damaged
-        self._passed_s = -CHECK_EVERY_S
+        self._failed = False  # whether the connections must be replaced
+        self._suspect = False  # whether SQLite has reported that the file is damaged
+        self._passed_s = -CHECK_EVERY_S  # monotonic time of the last check that the file passed
 
     @contextmanager
     def lend(self, mends: bool) -> Iterator[Engine]:
-        """Lend the engine of the file that is under the path now.
+        """Lend the engine of the file that is at the path now.
 
         Args:
             mends: whether the file is created if it is missing, and set aside if it is damaged.
@@ -102,7 +102,7 @@ class SqliteFile:
                 self._state.notify_all()
 
     def note(self, code: int) -> None:
-        """Take note of an error's primary result code: after some the next user gets new connections."""
+        """Note an error's primary result code. After some of them, the next user gets new connections."""
         with self._state:
             self._suspect |= code in CORRUPT
             self._failed |= code in (IOERR, *CORRUPT)
@@ -161,10 +161,11 @@ class SqliteFile:
         )
 
     def _create(self) -> None:
-        """Create the file for its user alone, if it is missing.
+        """Create the file if it is missing, readable only for this user.
 
-        The descriptor may be closed here: no connection can exist to a file that did not exist before. A log
-        that an earlier file left would spoil the new one. Who still uses that file has the log open.
+        A descriptor of it may be closed here, because nothing can be connected to a file that did not exist.
+        A log that an earlier file left is deleted, because it would damage the new file. Programs that still
+        use the earlier file have its log open and keep it.
         """
         if self.path.exists():
             return
@@ -175,7 +176,7 @@ class SqliteFile:
                 create_own(self.path)
 
     def _complete_moved_file(self) -> None:
-        """Bring what the log holds into a file that was moved away without its log."""
+        """Write the log's content into a file that was moved away without its log."""
         assert self._engine is not None
         with suppress(sa.exc.SQLAlchemyError, sqlite3.Error), closing(self._engine.raw_connection()) as one:
             one.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -187,14 +188,14 @@ class SqliteFile:
         self._failed = False
 
     def _examine(self) -> None:
-        """Set the file aside if a check by a fresh connection proves that it is damaged.
+        """Set the file aside if a check over a new connection proves that it is damaged.
 
-        One program at a time does this, and each checks for itself: the file that another has begun in place
-        of a damaged one passes, and stays.
+        Only one program at a time does this. Each program checks the file again, because another one may have
+        replaced it by a new file that is not damaged.
 
         Raises:
-            OutputError: the file is in use in this process, so that nothing can be proved.
-            sqlite3.Error: the check could not be made, or the file is no database and not ours.
+            OutputError: this process is using the file, so it cannot be checked.
+            sqlite3.Error: the check failed, or the file is not a database and not gatecam's.
         """
         if not self._state.wait_for(lambda: self._lent == 0, QUIET_S):
             raise OutputError(f"{self.path}: may be damaged, but is in use: it is checked at the next try.")
@@ -240,7 +241,7 @@ class SqliteFile:
 
 
 def code_of(error: BaseException) -> int:
-    """Return the primary result code of an error of SQLite's, or 0."""
+    """Return the primary result code of an error from SQLite, or 0 for another error."""
     return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) or 0) & 0xFF
 
 

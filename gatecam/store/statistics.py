@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -28,10 +28,7 @@ def day_ms(day: date) -> tuple[int, int]:
 
 def by_hour(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
     """Return the sums of a day's 24 hours by the local clock. An hour that repeats is counted as one."""
-    hours: list[list[Arrivals]] = [[] for _ in range(24)]
-    for quarter in arrivals:
-        hours[datetime.fromtimestamp(quarter.start_ms / 1000).hour].append(quarter)
-    return [total(quarters) for quarters in hours]
+    return _grouped(arrivals, 24, lambda start: start.hour)
 
 
 def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[date, Arrivals]]:
@@ -46,10 +43,15 @@ def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[
 
 def by_weekday(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
     """Return the sums of the seven weekdays by the local clock, from Monday on."""
-    days: list[list[Arrivals]] = [[] for _ in range(7)]
+    return _grouped(arrivals, 7, datetime.weekday)
+
+
+def _grouped(arrivals: Iterable[Arrivals], number: int, of: Callable[[datetime], int]) -> list[Arrivals]:
+    """Return the sums of `number` groups. `of` returns the group of a local time."""
+    groups: list[list[Arrivals]] = [[] for _ in range(number)]
     for quarter in arrivals:
-        days[datetime.fromtimestamp(quarter.start_ms / 1000).weekday()].append(quarter)
-    return [total(quarters) for quarters in days]
+        groups[of(datetime.fromtimestamp(quarter.start_ms / 1000))].append(quarter)
+    return [total(quarters) for quarters in groups]
 
 
 def by_month(days: Iterable[tuple[date, Arrivals]]) -> list[tuple[date, Arrivals]]:
@@ -89,7 +91,7 @@ def share_correct(arrivals: Arrivals) -> float | None:
 
 
 def outages(events: Iterable[StoredEvent]) -> list[Outage]:
-    """Return the outages found in events, by the order of their starts. `events` are oldest first."""
+    """Return the outages found in events, in the order of their starts. `events` are oldest first."""
     found: list[Outage] = []
     running: dict[str, int] = {}  # by camera: index of its outage that has not ended yet
     for stored in events:

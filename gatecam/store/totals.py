@@ -16,21 +16,21 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS, class_id, class_parts
 from gatecam.store.events import Total
 from gatecam.types import Step, Verdict
 
-LEAST = 10
-GENDERS, AGES = 2, 3
-MASKS = {Verdict.CORRECT: 0, Verdict.INCORRECT: 1, Verdict.NONE: 2}
+LEAST = 10  # people of one class that are written at once
+MASKS = {Verdict(label): index for index, label in enumerate(MASK_LABELS)}
 FORGET_S = 60.0  # time since a track's last face
 
 
-class _Looks:
+class _Sums:
     """Adds up the classifier's probabilities of one person's gender and age."""
 
     def __init__(self) -> None:
-        self.gender: NDArray[np.float64] = np.zeros(GENDERS)
-        self.age: NDArray[np.float64] = np.zeros(AGES)
+        self.gender: NDArray[np.float64] = np.zeros(len(GENDER_LABELS))
+        self.age: NDArray[np.float64] = np.zeros(len(AGE_LABELS))
         self.seen_s = 0.0
 
 
@@ -41,26 +41,26 @@ class ClassTotals:
         """Start counting. `now` is the time of day."""
         self._hour = _hour(now)
         self._lock = threading.Lock()
-        self._people: Counter[tuple[str, int]] = Counter()
-        self._looks: dict[tuple[str, int], _Looks] = {}
+        self._people: Counter[tuple[str, int]] = Counter()  # by camera and class
+        self._sums: dict[tuple[str, int], _Sums] = {}  # by camera and track
 
     def note(self, step: Step) -> None:
         """Add a step. Steps must come in the order of their frames."""
         now_s = step.frame.time_s
         for track in step.tracks:
             for face in (face for face in track.faces if face.judged):
-                looks = self._looks.setdefault((step.frame.camera, track.id), _Looks())
-                looks.gender += face.prediction.gender
-                looks.age += face.prediction.age
-                looks.seen_s = now_s
+                sums = self._sums.setdefault((step.frame.camera, track.id), _Sums())
+                sums.gender += face.prediction.gender
+                sums.age += face.prediction.age
+                sums.seen_s = now_s
         for event in step.events:
-            looks = self._looks.get((event.camera, event.track_id), _Looks())
-            if event.first and looks.seen_s:
-                class_id = MASKS[event.verdict] * 6 + int(looks.gender.argmax()) * 3 + int(looks.age.argmax())
+            sums = self._sums.get((event.camera, event.track_id), _Sums())
+            if event.first and sums.seen_s:
+                number = class_id(MASKS[event.verdict], int(sums.gender.argmax()), int(sums.age.argmax()))
                 with self._lock:
-                    self._people[event.camera, class_id] += 1
-        if len(self._looks) > len(step.tracks):
-            self._looks = {key: one for key, one in self._looks.items() if now_s - one.seen_s < FORGET_S}
+                    self._people[event.camera, number] += 1
+        if len(self._sums) > len(step.tracks):
+            self._sums = {key: one for key, one in self._sums.items() if now_s - one.seen_s < FORGET_S}
 
     def due(self, now: datetime) -> list[Total]:
         """Return the classes to write, once an hour: at least ten people, among at least ten others."""
@@ -74,12 +74,12 @@ class ClassTotals:
             for key in full:
                 del self._people[key]
         day = f"{now:%Y-%m-%d}"
-        return [Total(day, camera, class_id, people) for (camera, class_id), people in sorted(full.items())]
+        return [Total(day, camera, number, people) for (camera, number), people in sorted(full.items())]
 
     def _others(self, key: tuple[str, int]) -> int:
         """Return how many people of other classes wore their mask in the same way at the same camera."""
-        camera, class_id = key
-        same = [key for key in self._people if key[0] == camera and key[1] // 6 == class_id // 6]
+        camera, mask = key[0], class_parts(key[1])[0]
+        same = [one for one in self._people if one[0] == camera and class_parts(one[1])[0] == mask]
         return sum(self._people[one] for one in same) - self._people[key]
 
 

@@ -70,8 +70,8 @@ def test_a_person_who_was_never_judged_is_not_counted():
     assert totals.due(ONE) == []
 
 
-def test_looks_are_forgotten_after_a_minute():
+def test_probabilities_are_forgotten_after_a_minute():
     totals = ClassTotals(NOON)
     for number in range(1000):
         totals.note(step(number, number, 0.9, 2))
-    assert len(totals._looks) <= 62
+    assert len(totals._sums) <= 62
