@@ -13,7 +13,11 @@ from gatecam.types import Event
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Holds the results of a whole recording, as of one replay. Ids of tracks count from 1."""
+    """Holds the results of a whole recording, as one replay gives them. Ids of tracks count from 1.
+
+    `frames` is their number, `end_s` the time of the last one, and `people` what was seen of each track of a
+    person. `loss` says what could not be read, and `error` why nothing could be read.
+    """
 
     frames: int
     end_s: float
@@ -24,7 +28,7 @@ class Result:
 
 
 class Assembly:
-    """Assembles one recording from its parts, whatever the order in which they are done.
+    """Assembles the results of one recording from its parts, in whatever order they are done.
 
     `begin` and `add` return the parts to analyze next. When `result` is not None, the recording is done.
 
@@ -38,10 +42,11 @@ class Assembly:
     def __init__(self, path: Path, camera: str, cuts: Sequence[Cut] = ()) -> None:
         self._path, self._camera = path, camera
         self._cuts: list[Cut | None] = [None, *cuts, None]
-        self._parts: dict[int, Outcome] = {}  # what came of each part on its own
-        self._beyond: dict[int, Outcome] = {}  # what came of the part before, beyond the cut
-        self._asked: dict[Part, int] = {}
-        self._based_on: dict[int, Outcome] = {}  # whose memory the part before went on with
+        # All by the number of a part. The part before it continues beyond the cut into its frames.
+        self._parts: dict[int, Outcome] = {}  # of each part on its own
+        self._beyond: dict[int, Outcome] = {}  # of the part before, continued into this part
+        self._based_on: dict[int, Outcome] = {}  # of the part before, whose memory was continued
+        self._asked: dict[Part, int] = {}  # the numbers of the parts that are being analyzed
         self.result: Result | None = None
 
     def begin(self) -> list[Part]:
@@ -49,12 +54,12 @@ class Assembly:
         return [self._ask(index) for index in range(len(self._cuts) - 1)]
 
     def add(self, part: Part, outcome: Outcome) -> list[Part]:
-        """Add what came of a part, and return the parts that it makes necessary."""
-        if part not in self._asked:  # the recording has been begun again since
+        """Add the outcome of a part, and return the parts to analyze because of it."""
+        if part not in self._asked:  # the recording has been started again meanwhile
             return []
         index = self._asked.pop(part)
         if (outcome.uncut or outcome.loss or outcome.error) and len(self._cuts) > 2:
-            self._cuts = [None, None]  # what is lost is told by a whole replay alone
+            self._cuts = [None, None]  # only a replay of the whole recording tells what is lost
             self._asked.clear()
             self._parts.clear()
             self._beyond.clear()
@@ -75,10 +80,10 @@ class Assembly:
         return part
 
     def _next(self) -> list[Part]:
-        """Return the parts that can go on beyond their cut now, and assemble the result if all have done so.
+        """Return the parts that can continue beyond their cut now. Assemble the result if all have done so.
 
-        A part goes on at once with what it remembers, though the part before may show later that it
-        remembers wrong. Then it goes on again.
+        A part continues at once with its own memory. If the part before it did not meet it, that memory was
+        wrong, and it continues again with the right one.
         """
         asked, is_done, last = [], True, self._parts.get(0)
         for index in range(1, len(self._cuts) - 1):

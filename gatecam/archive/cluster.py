@@ -1,4 +1,4 @@
-"""Run workers on a Ray cluster, or on this machine by a Ray of its own that nobody else can reach."""
+"""Run workers on a Ray cluster, or on a Ray that is started on this machine and reachable only from it."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ from gatecam.settings.schema import Config
 
 OBJECTS_BYTES = 200 * 2**20  # of shared memory for what tasks pass to each other, some 5 MB each
 START_LIMIT_MS = 180_000  # a busy machine starts Ray slowly
-SHARE_LIMIT_S = 0.5
-REACH_LIMIT_S = 5.0
-TRIES = 2  # of Ray on this machine, which gives up after 30 s if the machine is busy
-MOST_LOSSES = 5  # of one worker in a row
-# A Ray on this machine: it sends nothing to its maker, listens on 127.0.0.1 alone, and wants a token.
+SHARE_LIMIT_S = 0.5  # longest time for workers to say how far they are
+REACH_LIMIT_S = 5.0  # longest time to reach a cluster
+TRIES = 2  # to start Ray on this machine. One fails after 30 s if the machine is busy.
+MOST_LOSSES = 5  # in a row, in the place of one worker
+# For a Ray on this machine, which listens only on 127.0.0.1 and requires a token
 _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_agent_register_timeout_ms": str(START_LIMIT_MS),
 }
+# Ray sends no statistics to its maker, and hides the GPUs from workers that use none.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
 
 
 @dataclass(slots=True, eq=False)
 class _Seat:
-    """Holds an actor, the resources that it takes, and what it works on, if it does."""
+    """Holds a worker, the resources that it takes, and the part that it analyzes, if any."""
 
     kind: dict[str, int]
     actor: Any = None
     part: Part | None = None
-    task: Any = None  # of the part, or of loading
-    losses: int = 0  # in a row
+    task: Any = None  # Ray's reference to the result of the part, or of loading the networks
+    losses: int = 0  # of workers in this place, in a row
 
 
 class Cluster:
-    """A number of workers on a Ray cluster. Each works on one part at a time.
+    """Runs workers on a Ray cluster. Each analyzes one part at a time.
 
-    In place of a worker that is lost, another one starts, wherever the cluster has room for it.
+    A worker that is lost is replaced by another one, wherever the cluster has room for it.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class Cluster:
 
         Args:
             config: the settings of the analysis.
-            address: of a running cluster. None starts Ray on this machine.
-            workers: how many workers compute on one core each. None is one for each core.
-            gpu_workers: how many workers compute on one GPU each. None is one for each GPU.
+            address: the address of a running cluster. None starts Ray on this machine.
+            workers: the number of workers that use one core each. None uses all cores.
+            gpu_workers: the number of workers that use one GPU each. None uses all GPUs.
             load: builds the analyzer in each worker.
 
         Raises:
@@ -76,7 +77,7 @@ class Cluster:
         self._on_cpus = config
         self._seats: list[_Seat] = []
         self._stack = ExitStack()
-        self.notes: list[str] = []  # what the workers compute with
+        self.notes: list[str] = []  # the devices of the workers, each with the reason for its choice
         if address is None:
             os.environ.update(_ALONE)  # Ray reads the first of them when it is imported
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -131,7 +132,11 @@ class Cluster:
                     raise self._cannot_connect(error) from error
 
     def _require_listener(self) -> None:
-        """Check that anything listens at the address, because Ray tries for minutes."""
+        """Check that something listens at the address, because Ray would try for minutes.
+
+        Raises:
+            ServiceError: nothing does.
+        """
         host, _, port = (self._address or "").rpartition(":")
         if port.isdecimal() and "/" not in host:
             try:
@@ -250,7 +255,7 @@ class Cluster:
             self.notes.append(f"{loaded.device}: {loaded.reason}")
 
     def shares(self) -> dict[Part, float]:
-        """Return the share that is done of each part that workers are on, as far as they answer at once."""
+        """Return the share, 0 to 1, that is done of each part whose worker answers in time."""
         asked = {seat.actor.share.remote(): seat.part for seat in self._seats if seat.part is not None}
         done, _ = (
             self._ray.wait(list(asked), num_returns=len(asked), timeout=SHARE_LIMIT_S) if asked else ([], 0)

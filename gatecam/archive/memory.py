@@ -1,4 +1,4 @@
-"""Hold what a pipeline remembers of the frames before, and compare two such memories bit by bit.
+"""Copy and compare the memories of pipelines: all that they keep from earlier frames.
 
 Two pipelines with equal memories give the same results for the same frames that follow. So the parts of a
 video can be joined where their memories are equal (docs/adr/0029-archives-in-parts.md).
@@ -37,7 +37,7 @@ class Memory:
         return cls(pipeline.tracker, pipeline.policy, pipeline.planner, pipeline.life)
 
     def give_to(self, pipeline: Pipeline) -> None:
-        """Let a pipeline go on with a copy of this memory."""
+        """Let a pipeline continue with a copy of this memory."""
         given = copy.deepcopy(self)  # arrays that came from another process cannot be written
         pipeline.tracker, pipeline.policy = given.tracker, given.policy
         pipeline.planner, pipeline.life = given.planner, given.life
@@ -46,8 +46,8 @@ class Memory:
 def fingerprint(*values: object) -> str:
     """Return a hash that is equal for equal values, in any process.
 
-    Values of any class are compared by their fields. Numbers are compared bit by bit. Settings and telemetry
-    are left out. It matters whether two places hold the same object or two equal ones, if it can change.
+    Values of any class are compared by their fields, and numbers bit by bit. Settings and telemetry are left
+    out. One object in two places differs from two equal objects, unless they cannot change.
     """
     hasher = hashlib.blake2b(digest_size=16)
     known: dict[int, int] = {}  # number of each object that can change, by its id

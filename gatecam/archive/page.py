@@ -54,7 +54,7 @@ def write_summary(folder: Path) -> str:
     """Write `summary.html` over the tables in a folder, and return its first sentence.
 
     Raises:
-        OutputError: the page cannot be written.
+        OutputError: there is no archive in the folder, or the page cannot be written.
     """
     sums, pages = _sums(folder), {}
     everybody = total([sums.of(camera) for camera in sums.cameras])

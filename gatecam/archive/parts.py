@@ -1,9 +1,9 @@
 """Analyze one part of a video, and join the parts so that the results are those of one replay.
 
 Every part is first analyzed on its own, as if nobody had been there before. At each check, ten seconds apart,
-it notes the fingerprint of what it remembers. Then the part before it goes on beyond the cut, until it
-remembers the same as the later part did at the same check. From there on both would give the same results,
-so those of the later part are taken. If they never agree, the earlier part goes on to the end.
+it notes the fingerprint of its memory. Then the part before it continues beyond the cut, until its memory is
+the same as that of the later part at the same check. From there on, both would give the same results, so
+those of the later part are used. If their memories are never the same, the earlier part continues to the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
 from gatecam.types import Event, Face, Frame, Step, Verdict
 
-IDS_PER_MS = 1000
+IDS_PER_MS = 1000  # number of ids for the tracks that begin within one ms
 UNITS = 1_000_000  # probabilities are added as whole numbers, so that the order of adding changes nothing
 
 
@@ -35,9 +35,9 @@ UNITS = 1_000_000  # probabilities are added as whole numbers, so that the order
 class Part:
     """Asks for the analysis of the frames of a video from one cut to another.
 
-    `memory` is what the part before remembered at the cut, or None to begin as if nobody had been there.
-    With `checks`, the analysis ends at the first check where it remembers the same. They are fingerprints by
-    the time of their frame.
+    `start` and `end` are None at the start and end of the video. `memory` is that of the part before at the
+    cut, or None to begin as if nobody had been there. `checks` are the fingerprints of an earlier
+    analysis by the time of their frame. The analysis ends at the first check where its own is the same.
     """
 
     path: Path
@@ -80,9 +80,9 @@ class Seen:
 class Stretch:
     """Holds the results of the frames after one check up to the next.
 
-    Events count frames from the first of the stretch. `tracks` has the ids of all tracks, `people` what was
-    seen of those that are no pictures. `check_s` and `memory` are the time and the fingerprint at the end, or
-    0 and empty if the part ends there without a check.
+    Events count frames from the first of the stretch. `tracks` has the ids of all tracks, and `people` what
+    was seen of those that are not pictures. `check_s` and `memory` are the time and the fingerprint at the
+    end. They are 0 and empty if the part ends there without a check.
     """
 
     frames: int = 0
@@ -111,9 +111,9 @@ class Stretch:
 
 @dataclass(slots=True, eq=False)
 class Outcome:
-    """Holds what came of a part.
+    """Holds the outcome of a part.
 
-    `memory` is what was remembered after the last frame. `met` says whether the part ended early because it
+    `memory` is that after the last frame. `met` says whether the part ended early because it
     met one of its checks. `loss` says what could not be read. `error` says why nothing could be read at all.
     `uncut` says that the video must be analyzed whole.
     """
@@ -178,9 +178,9 @@ def _open(part: Part, config: Config, on_gpu: bool) -> Recording:
 
 
 def _numbered(frames: Iterator[Frame], tracker: FaceTracker) -> Iterator[Frame]:
-    """Yield the same frames, and let the ids of new tracks tell the time instead of a count.
+    """Yield the same frames, and derive the ids of new tracks from the frames' times.
 
-    So they do not depend on how many people came before. `Assembly.result` counts them again.
+    So the ids do not depend on how many people came before. `assembly.joined` numbers the tracks from 1.
     """
     for frame in frames:
         tracker.count_from(IDS_PER_MS * int(1000 * frame.time_s))

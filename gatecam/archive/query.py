@@ -31,6 +31,7 @@ def ask(folder: Path, sql: str) -> Answer:
 
     Raises:
         ConfigError: the query is wrong.
+        MissingExtraError: DuckDB is not installed.
         OutputError: there is no archive in the folder.
     """
     try:
@@ -53,7 +54,7 @@ def ask(folder: Path, sql: str) -> Answer:
 
 
 def _open(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Show the tables to a connection, and close everything else to it."""
+    """Give a connection views of the tables, and deny it everything else."""
     quoted = str(folder.resolve()).replace("'", "''")
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;")
     for name in reversed(NAMES):  # the row in `files` is written last, so it stands for all

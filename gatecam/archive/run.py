@@ -1,4 +1,4 @@
-"""Analyze all recordings of an archive with a number of workers, and keep every finished one."""
+"""Analyze all recordings of an archive with several workers, and write the results of each finished one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gatecam.capture.part import Cut, find_cuts
 from gatecam.capture.video import VideoFile
 from gatecam.errors import SourceError
 
-MOST_TRIES = 3  # workers that are lost with a part, before the recording is given up
-LEAST_PART_S = 300.0
-LARGE = 1.5  # a recording is cut if it has this many times the bytes that each worker gets
+MOST_TRIES = 3  # a recording fails when this many workers have ended while they analyzed one of its parts
+LEAST_PART_S = 300.0  # shortest part of a video
+LARGE = 1.5  # a recording is cut if it has more than this many times one worker's share of all bytes
 POLL_S = 1.0
 
 
@@ -44,7 +44,7 @@ class Workers(Protocol):
         ...
 
     def shares(self) -> dict[Part, float]:
-        """Return the share that is done of each part that workers are on."""
+        """Return the share, 0 to 1, that is done of each part that is being analyzed."""
         ...
 
 
@@ -71,8 +71,8 @@ class Report:
 class Archive:
     """Analyzes recordings, each worker one part at a time, and writes each recording when it is done.
 
-    Only as many parts wait as the workers need, so memory does not grow with the archive. What is not
-    finished at a stop is analyzed again by the next run.
+    Recordings are opened only when workers are free, so memory does not grow with the archive. The next run
+    analyzes the recordings that were not finished at a stop.
     """
 
     def __init__(self, sources: Sequence[Source], tables: Tables, workers: Workers, may_cut: bool) -> None:
@@ -86,7 +86,7 @@ class Archive:
         self.report = Report()
 
     def run(self, tick: Callable[[float, str], None]) -> Report:
-        """Analyze everything. `tick` is called with the bytes that are done and the number of files.
+        """Analyze everything. `tick` is called with the number of bytes done and a text about the files done.
 
         Raises:
             OutputError: a table cannot be written. What is finished stays.
@@ -119,7 +119,7 @@ class Archive:
         self._jobs.update(dict.fromkeys(parts, job))
 
     def _cuts(self, source: Source) -> list[Cut]:
-        """Return where to cut a recording that is so long that other workers would wait for it."""
+        """Return where to cut a recording. Only one that other workers would have to wait for is cut."""
         if source.bytes <= LARGE * self._share_bytes:
             return []
         try:

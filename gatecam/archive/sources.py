@@ -38,7 +38,7 @@ class Source:
 
 
 def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) -> list[Source]:
-    """Return the recordings in folders, of patterns, in lists and by name, each once, sorted by their path.
+    """Return all recordings that paths, folders, patterns and lists name, each once, sorted by path.
 
     Args:
         given: paths of recordings, folders that are searched with all folders below them, patterns such as
@@ -77,10 +77,10 @@ def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source:
 
 
 def _read_name(path: Path, zone: tzinfo | None) -> tuple[str, datetime | None]:
-    """Return the camera and the start that a recording's name tells.
+    """Return the camera and the start of a recording from its name.
 
-    The camera is what stands before the time in the name, or else the name of the folder. In a name without a
-    time it is the whole name, as in a replay.
+    The camera is the text before the time in the name, or the name of the folder if there is none. In a name
+    without a time it is the whole name, as in a replay.
 
     >>> _read_name(Path("/nas/north/20261124_080000.mp4"), UTC)
     ('north', datetime.datetime(2026, 11, 24, 8, 0, tzinfo=datetime.timezone.utc))
@@ -98,7 +98,7 @@ def _read_name(path: Path, zone: tzinfo | None) -> tuple[str, datetime | None]:
 
 
 def _metadata_time(path: Path) -> datetime | None:
-    """Return the time that the file itself says it was made, if it says one."""
+    """Return the time in the file's metadata at which it was made, or None if there is none."""
     with (
         suppress(FFmpegError, ValueError, OSError, KeyError),
         av.open(

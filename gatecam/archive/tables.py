@@ -92,7 +92,7 @@ Row = dict[str, Any]
 class Tables:
     """Keeps the tables in a folder. A recording's row in `files` is written last, so it stands for all.
 
-    Every file is written beside its place and renamed, so a stop at any moment leaves only whole files.
+    Every file is written under another name and then renamed, so a stop leaves only whole files.
     """
 
     def __init__(self, folder: Path, settings: str) -> None:
@@ -101,10 +101,10 @@ class Tables:
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Tables:
-        """Make the folders, lock them, and remove what a run that was killed has left half written.
+        """Create the folders, lock them, and remove unfinished files of a run that was killed.
 
         Raises:
-            OutputError: the folders cannot be made, or another gatecam writes there.
+            OutputError: the folders cannot be created, or another gatecam writes there.
         """
         try:
             for name in SCHEMAS:

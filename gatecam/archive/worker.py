@@ -1,4 +1,4 @@
-"""Analyze parts of recordings in a process of its own, which loads the networks once."""
+"""Analyze parts of recordings in a worker process, which loads the networks once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USED = {"device", "detector", "classifier", "tracker", "policy", "replay"}
 
 
 def load_networks(config: Config) -> FaceAnalyzer:
-    """Load the networks. It raises the same errors as `app.build_analyzer`."""
+    """Load the networks. The errors are those of `app.build_analyzer`."""
     from gatecam.app import build_analyzer
     from gatecam.runtime.telemetry import Telemetry
 
@@ -27,7 +27,7 @@ def load_networks(config: Config) -> FaceAnalyzer:
 
 
 def settings_hash(config: Config) -> str:
-    """Return a hash of all that results depend on: settings, weights and the version of gatecam.
+    """Return a short hash of all that results depend on: settings, weights and the version of gatecam.
 
     Raises:
         ModelError: the weights are missing.
@@ -48,7 +48,7 @@ def settings_hash(config: Config) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Says what a worker computes with, or why it cannot."""
+    """Says on which device a worker runs the networks and why, or why it cannot. `settings` is their hash."""
 
     device: str = ""
     reason: str = ""
@@ -82,13 +82,13 @@ class Worker:
             return Loaded(error=str(error))
 
     def analyze(self, part: Part) -> tuple[Outcome, str]:
-        """Analyze a part, and return the device too, which changes if a GPU fails."""
+        """Analyze a part. Return the outcome and the device, which changes if a GPU fails."""
         assert self._analyzer is not None, "load comes before analyze"
         self._note(0.0)
         return analyze(part, self._analyzer, self._config, self._note), self._analyzer.device
 
     def share(self) -> float:
-        """Return which share of the part is done, 0 to 1."""
+        """Return the share of the part that is done, 0 to 1."""
         return self._share
 
     def _note(self, share: float) -> None:

@@ -1,8 +1,8 @@
 """Decide which doors are silent, without any door's clock and without a false alarm after an outage.
 
 A door is silent when no new report of it has been seen for the time that the settings allow. Only time in
-which the database could be read counts: after an outage of it, every door has that time again. A door's
-silence is told once, and its return once. Many doors at once are told in one event.
+which the database could be read counts, so after an outage of it every door has that time again. A door's
+silence is reported once, and its return once. Many doors at once are reported in one event.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from gatecam.store.doors import DoorReport
 from gatecam.types import TOGETHER, Event, EventKind, Verdict
 
 REASON = "silent"
-FEW = 5  # doors at one reading that are told one by one
-NAMED = 3  # of many doors
-CAMERA = "fleet"  # stands for a door in an event about many
+FEW = 5  # up to this many doors at one reading have an event each
+NAMED = 3  # doors that an event about many names
+CAMERA = "fleet"  # the camera of an event about many doors
 _MANY = {EventKind.DOOR_SILENT: EventKind.DOORS_SILENT, EventKind.DOOR_BACK: EventKind.DOORS_BACK}
 
 
@@ -35,9 +35,9 @@ class Silences:
         """Start without reports.
 
         Args:
-            silent_s: silence after which a door is told.
+            silent_s: time without a report after which a door is silent.
             gap_s: a longer time between two readings of the database is an outage of it.
-            told: doors whose silence was told before, by an earlier run.
+            told: doors whose silence an earlier run reported.
         """
         self._silent_s, self._gap_s = silent_s, gap_s
         self.told = set(told)
@@ -47,8 +47,8 @@ class Silences:
     def note(self, reports: Sequence[DoorReport], now_s: float) -> list[Event]:
         """Take the newest reports of all doors, and return events of doors that became silent or are back.
 
-        For many doors, an event that sums them up comes first. Those of the doors then have the reason
-        `TOGETHER`, so that outputs leave them out. A later run finds in them which doors were told.
+        If they are many, an event that sums them up comes first. The events of the single doors then have the
+        reason `TOGETHER`, so that outputs leave them out. From them a later run knows which doors are silent.
         """
         was_away = self._read_s is not None and now_s - self._read_s > self._gap_s
         self._read_s = now_s
@@ -69,9 +69,9 @@ class Silences:
         return [event for kind in _MANY for event in _together(kind, events)]
 
     def _is_silent(self, report: DoorReport, now_s: float, was_away: bool) -> bool | None:
-        """Return whether a door is silent. None while that cannot be known, so what was told stays."""
+        """Return whether a door is silent, or None while that is not known. Then nothing changes."""
         seen = self._seen.get(report.door)
-        if seen is None:  # the database's clock only says whether an earlier silence is over
+        if seen is None:  # at the first reading, the database's clock can only show that a silence is over
             self._seen[report.door] = _Seen(report.reported_ms, now_s)
             return False if report.age_s <= self._silent_s else None
         if seen.reported_ms != report.reported_ms:  # written since the last reading, or while it was away

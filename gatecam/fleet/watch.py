@@ -1,4 +1,4 @@
-"""Read the health of all doors again and again, tell silent doors, and keep what the page shows."""
+"""Read the health of all doors regularly, report silent doors, and keep what the page shows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 class Fleet:
     """Holds what was last read of all doors.
 
-    `silent` are the names of doors whose silence was told. `today` has the people of today by door. `read_at`
-    is when the health was read, None before the first time.
+    `silent` are the names of doors whose silence was reported. `today` has the people of today by door.
+    `read_at` is when the health was read, None before the first time.
     """
 
     doors: tuple[DoorReport, ...] = ()
@@ -96,11 +96,11 @@ class FleetWatch:
                 pause_s = step()
             except Exception as error:  # no error may end the thread
                 pause_s = self._poll_s
-                if step == self._watch:  # a count that fails is told by the reading, which then fails too
+                if step == self._watch:  # if a count fails, so does the next reading, which reports it
                     self._tell(error)
 
     def _watch(self) -> float:
-        """Read the health of all doors, and send what is to be told."""
+        """Read the health of all doors, and send events about silent doors. Return the pause after it."""
         doors = tuple(self._store.doors.all())
         now = self._clock()
         at = now.isoformat(timespec="milliseconds")
@@ -113,7 +113,7 @@ class FleetWatch:
         return self._poll_s
 
     def _count(self) -> float:
-        """Count today's people at all doors."""
+        """Count today's people at all doors. Return the pause after it."""
         start_s = time.monotonic()
         sums = self._store.arrivals_of_each(("door",), *day_ms(self._clock().date()))
         self._change(today={door: people for (door,), people in sums.items()})
