@@ -136,7 +136,12 @@ class EvidenceFolder:
         return number
 
     def tidy(
-        self, before_ms: int, most_bytes: int, now_ms: int, known: Callable[[Sequence[str]], Collection[str]]
+        self,
+        before_ms: int,
+        most_bytes: int,
+        now_ms: int,
+        known: Callable[[Sequence[str]], Collection[str]],
+        aside_ms: int = 0,
     ) -> int:
         """Delete files that are too old, too many, or without an event. Return how many were deleted.
 
@@ -147,6 +152,8 @@ class EvidenceFolder:
             most_bytes: the largest size of all files together. The oldest are deleted first.
             now_ms: the time now, in ms since 1970.
             known: takes keys and returns those that belong to events in the store.
+            aside_ms: when a damaged store was set aside, in ms since 1970. Files that were written before may
+                belong to its events, which can be restored, and stay even if no event is known.
 
         Raises:
             OutputError: `known` failed. The other files are deleted by then.
@@ -160,7 +167,8 @@ class EvidenceFolder:
         too_many = _oldest(left, max(excess, missing))
         gone = _delete([*too_old, *too_many])
         self._delete_parts(now_ms)
-        settled = [one for one in left[len(too_many) :] if not 0 <= now_ms - one.at_ms < YOUNG_MS]
+        rest = [one for one in left[len(too_many) :] if one.at_ms >= aside_ms]
+        settled = [one for one in rest if not 0 <= now_ms - one.at_ms < YOUNG_MS]
         keys = {one.key for one in settled}
         lost = keys - set(known(sorted(keys)))
         return gone + _delete([one for one in settled if one.key in lost])

@@ -14,6 +14,7 @@ from gatecam.settings.schema import EvidenceConfig, StoreConfig
 from gatecam.store.clock import DAY_MS, ClockGuard, to_ms
 from gatecam.store.events import EventStore
 from gatecam.store.evidence import EvidenceFolder
+from gatecam.store.kept import set_aside_ms
 from gatecam.store.totals import ClassTotals
 
 PERIOD_S = 60.0
@@ -138,7 +139,8 @@ def tidy_evidence(
     before_ms, files = 0, folder.files()
     if files and files[0].at_ms < to_ms(now - timedelta(days=config.keep_days)):
         before_ms = guard.oldest_ms(store.spans_ms(to_ms(now)), config.keep_days * DAY_MS)
-    gone = folder.tidy(before_ms, config.keep_mb * MB, to_ms(now), store.notes.known)
+    aside_ms = set_aside_ms(Path(store.name))
+    gone = folder.tidy(before_ms, config.keep_mb * MB, to_ms(now), store.notes.known, aside_ms)
     if gone:
         log.info("%s: %d pictures and videos were deleted.", folder.path, gone)
 

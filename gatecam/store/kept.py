@@ -45,6 +45,12 @@ def kept_files(store: Path, log: str | None) -> list[KeptFile]:
     return found
 
 
+def set_aside_ms(store: Path) -> int:
+    """Return when the newest damaged store was set aside, in ms since 1970, or 0 if there is none."""
+    names = (one.name.removeprefix(f"{store.name}.damaged-") for one in _named(store, DAMAGED_END))
+    return max((int(name.partition("-")[0]) for name in names), default=0)
+
+
 def _named(path: Path, end: str) -> list[Path]:
     """Return the files beside a path whose names begin with its name and end as the pattern says."""
     wanted = re.compile(re.escape(path.name) + end)

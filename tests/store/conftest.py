@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def store(request, sqlite_path) -> Iterator[EventStore]:
         made = EventStore(PostgresDatabase(url))
     yield made
     made.close()
+
+
+@pytest.fixture
+def kept(sqlite_path) -> Iterator[EventStore]:
+    """An empty store in a file."""
+    with closing(EventStore(SqliteDatabase(sqlite_path))) as made:
+        yield made
 
 
 @pytest.fixture

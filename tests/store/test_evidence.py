@@ -111,6 +111,20 @@ def test_a_clock_that_jumps_deletes_no_picture(store, told, folder, monkeypatch)
     assert left(folder) == list(range(6, 10))
 
 
+def test_pictures_stay_while_a_damaged_store_may_hold_their_events(folder, sqlite_path, kept):
+    aside = sqlite_path.with_name(f"{sqlite_path.name}.damaged-{NOON_MS - 86_399_999}")
+    aside.write_bytes(b"")
+    guard = ClockGuard(NOON, 0.0, lambda now: True)
+    keep = EvidenceConfig(snapshots=True, keep_days=5)
+    later = NOON + timedelta(milliseconds=YOUNG_MS)
+    guard.tick(later, 600.0, NOON_MS)
+    tidy_evidence(folder, keep, kept, guard, later)
+    assert left(folder) == [5, 6, 7, 8], "from before it was set aside, and no older than allowed"
+    aside.unlink()
+    tidy_evidence(folder, keep, kept, guard, later)
+    assert left(folder) == []
+
+
 def test_the_picture_of_a_new_alert_is_waited_for_and_no_other(folder, monkeypatch):
     def stored(kind: EventKind, number: int, ago_s: float = 0) -> StoredEvent:
         at = datetime.fromtimestamp(time.time() - ago_s).astimezone().isoformat()

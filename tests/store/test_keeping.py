@@ -39,12 +39,6 @@ def guard(now: datetime, running_s: float = 0.0, is_confirmed: bool = False) -> 
     return ClockGuard(now, running_s, lambda _: is_confirmed)
 
 
-@pytest.fixture
-def kept(sqlite_path):
-    with closing(EventStore(SqliteDatabase(sqlite_path))) as made:
-        yield made
-
-
 def test_events_older_than_the_days_allowed_go(kept, told):
     kept.append([told(after_s=-2 * 86_400 - 1), told(after_s=-2 * 86_400 + 1), told()])
     tidy([kept], StoreConfig(keep_days=2), ClassTotals(NOON), guard(NOON), NOON)
