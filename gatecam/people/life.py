@@ -146,6 +146,7 @@ class Life:
         self._walks: dict[int, _Walk] = {}  # by track
         self._scenes: deque[tuple[float, Floats]] = deque(maxlen=SCENES)  # times and brightness
         self._pictures: list[_Place] = []  # places of tracks that ended, or are still there
+        self._shape: tuple[int, ...] = ()  # of the images that are remembered
 
     @property
     def pictures(self) -> set[int]:
@@ -153,7 +154,14 @@ class Life:
         return {number for number, place in self._places.items() if place in self._pictures}
 
     def mark(self, image: Image, tracks: Sequence[Track], time_s: float) -> tuple[Track, ...]:
-        """Return the tracks of a frame, with `is_picture` set on those that have shown no life so far."""
+        """Return the tracks of a frame, with `is_picture` set on those that have shown no life so far.
+
+        Places are forgotten if the size of the image changes, as when a camera starts again with another one.
+        """
+        if image.shape != self._shape:
+            self._shape = image.shape
+            self._places, self._walks, self._pictures = {}, {}, []
+            self._scenes.clear()
         ids = {track.id for track in tracks}
         self._alive &= ids - {track.id for track in tracks if self._is_picture(image, track)}
         self._places = {number: place for number, place in self._places.items() if number in ids}

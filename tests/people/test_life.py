@@ -174,3 +174,10 @@ def test_who_stood_still_and_moved_may_stand_so_again(head, track):
     again = replace(track, id=2)
     assert not any(pictures_of(life, camera(head[:, ::-1] // 2, STILL[:10]), again, 10.0)[2:])
     assert not any(pictures_of(life, camera(head, STILL), again, 12.0))
+
+
+def test_a_camera_that_starts_again_with_a_smaller_picture_begins_anew(head, track):
+    life = Life()
+    pictures_of(life, camera(head, STILL), track)
+    smaller = (255 - image[:300, :400] for image in camera(head, STILL))
+    assert all(pictures_of(life, smaller, replace(track, id=2), 10.0))
