@@ -198,17 +198,24 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
 
 
 def _entry(old: Config | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of the settings from a form. An empty source or password keeps the old one."""
+    """Return the keys of the settings from a form. An empty source, user or password keeps the old one.
+
+    But a new source on another host begins without the old user and password, which that host may not learn.
+    """
     keys = ("name", *CameraConfig.model_fields)
     entry = {key: values[key] for key in keys if values.get(key) not in (None, "")}
-    source = str(entry.get("source") or ("" if old is None else old.camera.source))
+    before = "" if old is None else old.camera.source
+    source = str(entry.get("source") or before)
+    (_, old_login, old_rest), (scheme, login, rest) = _parts(before), _parts(source)
+    if old_login and not login and _host(rest) == _host(old_rest):
+        source = entry["source"] = scheme + old_login + rest
     if values.get("user") or values.get("password"):
         entry["source"] = with_login(source, values.get("user") or "", values.get("password") or "")
     return entry
 
 
 def with_login(source: str, user: str, password: str) -> str:
-    """Return the address of a camera with a user and password.
+    """Return the address of a camera with a user and password. If one is empty, that of the address stays.
 
     Raises:
         ConfigError: the source is not an address.
@@ -218,7 +225,21 @@ def with_login(source: str, user: str, password: str) -> str:
     """
     if not is_url(source):
         raise ConfigError("source: expected an address such as rtsp://10.0.0.5/live for a user and password.")
-    scheme, rest = source.split("://", 1)
-    host = re.sub(r"^[^/?#]*@", "", rest)
-    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-    return f"{scheme}://{login}@{host}"
+    scheme, login, rest = _parts(source)
+    old_user, _, old_password = login.removesuffix("@").partition(":")
+    name, secret = quote(user, safe="") or old_user, quote(password, safe="") or old_password
+    return f"{scheme}{name}{secret and f':{secret}'}@{rest}"
+
+
+def _parts(source: str) -> tuple[str, str, str]:
+    """Split a source into its scheme, the user and password with their `@`, and the rest.
+
+    >>> _parts("rtsp://admin:s3cret@10.0.0.5/live")
+    ('rtsp://', 'admin:s3cret@', '10.0.0.5/live')
+    """
+    found = re.fullmatch(r"([A-Za-z]+://)([^/?#]*@)?(.*)", source, re.DOTALL)
+    return ("", "", source) if found is None else (found[1], found[2] or "", found[3])
+
+
+def _host(rest: str) -> str:
+    return re.sub(r":\d*$", "", re.split(r"[/?#]", rest, maxsplit=1)[0]).lower()

@@ -22,7 +22,7 @@ Text = Annotated[str | None, Field(max_length=2000)]
 
 
 class CameraForm(BaseModel):
-    """Holds what the form says about a camera. An empty source or password keeps the old one."""
+    """Holds what the form says about a camera. An empty source, user or password keeps the old one."""
 
     name: Annotated[str | None, Field(max_length=200)] = None
     source: Text = None

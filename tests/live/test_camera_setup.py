@@ -176,8 +176,26 @@ def test_no_password_is_told(desk):
     assert "s3cret" not in str(told)
 
 
-def test_a_login_replaces_the_one_in_the_address():
-    assert with_login("rtsp://old:x@h:5/a?b#c", "u", "") == "rtsp://u@h:5/a?b#c"
+@pytest.mark.parametrize(
+    ("source", "saved"),
+    [
+        ("rtsp://10.0.0.5:554/sub", "rtsp://admin:s3cret@10.0.0.5:554/sub"),
+        ("rtsp://kim@10.0.0.5/sub", "rtsp://kim@10.0.0.5/sub"),
+        ("rtsp://10.0.0.6/live", "rtsp://10.0.0.6/live"),
+        ("/dev/video2", "/dev/video2"),
+    ],
+)
+def test_another_address_keeps_the_login_on_the_same_host_alone(desk, source, saved):
+    desk.setup.put("south", {"name": "south", "source": source})
+    assert desk.saved()[1] == f"south {saved}"
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "login"),
+    [("kim", "new", "kim:new"), ("", "new", "old:new"), ("kim", "", "kim:x%2Fy")],
+)
+def test_a_new_user_or_password_replaces_that_in_the_address_and_keeps_the_other(user, password, login):
+    assert with_login("rtsp://old:x%2Fy@h:5/a?b#c", user, password) == f"rtsp://{login}@h:5/a?b#c"
 
 
 def turn(time_s: float, level: int, *widths: float) -> Round:
