@@ -108,5 +108,6 @@ def _metadata_time(path: Path) -> datetime | None:
         ) as file,
     ):
         moment = datetime.fromisoformat(file.metadata["creation_time"])
+        moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as the tables keep it
         return moment.astimezone(UTC) if moment.year > 1971 else None  # 1904 and 1970 stand for no time
     return None

@@ -61,10 +61,13 @@ def test_no_recording_is_one_sentence(tmp_path, monkeypatch, given):
 def test_a_file_may_tell_its_start_itself(tmp_path):
     plain, stamped = write_recording(tmp_path / "plain.mkv", frames=8), tmp_path / "stamped.mkv"
     with av.open(str(plain)) as source, av.open(str(stamped), "w") as target:
-        target.metadata["creation_time"] = "2026-11-24T08:00:00Z"
+        target.metadata["creation_time"] = "2026-11-24T08:00:00.123456Z"
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.dts is not None:
                 packet.stream = stream
                 target.mux(packet)
-    assert [one.started for one in find_sources([str(stamped), str(plain)], None, None)] == [None, EIGHT]
+    assert [one.started for one in find_sources([str(stamped), str(plain)], None, None)] == [
+        None,
+        EIGHT.replace(microsecond=123_000),  # as the tables keep it, so that it is the same in the next run
+    ]
