@@ -50,9 +50,10 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
         SourceError: a path does not exist, or nothing was found.
     """
     paths = sorted({path.resolve() for text in given for path in _paths(text)})
-    if not paths:
+    found = [source for path in paths if (source := _source(path, camera, zone)) is not None]
+    if not found:
         raise SourceError("no recording was found; give files, folders, patterns or a list of them.")
-    return [_source(path, camera, zone) for path in paths]
+    return found
 
 
 def _paths(text: str) -> Iterable[Path]:
@@ -70,8 +71,12 @@ def _paths(text: str) -> Iterable[Path]:
     raise SourceError(f"{text}: there is no such file or folder; check the path.")
 
 
-def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source:
-    status = path.stat()
+def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source | None:
+    """Return a recording, or None if it was deleted since its name was read."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
     named, started = _read_name(path, zone)
     return Source(path, camera or named, started or _metadata_time(path), status.st_size, status.st_mtime_ns)
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import av
 import pytest
 
+from gatecam.archive import sources
 from gatecam.archive.sources import find_sources
 from gatecam.errors import SourceError
 from tests.archive.conftest import write_recording
@@ -56,6 +57,13 @@ def test_no_recording_is_one_sentence(tmp_path, monkeypatch, given):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError, match=r"(no recording was found|there is no such file)"):
         find_sources(given, None, None)
+
+
+def test_a_recording_that_is_deleted_while_others_are_found_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "here.mp4").touch()
+    names = [tmp_path / "gone.mp4", tmp_path / "here.mp4"]
+    monkeypatch.setattr(sources, "_paths", lambda text: names)
+    assert [one.path.name for one in find_sources([str(tmp_path)], None, None)] == ["here.mp4"]
 
 
 def test_a_file_may_tell_its_start_itself(tmp_path):
