@@ -104,18 +104,25 @@ class EvidenceFolder:
             close_to_others(self.clip(key))
 
     def files(self) -> list[EvidenceFile]:
-        """Return all pictures and videos, oldest first."""
+        """Return all pictures and videos, oldest first.
+
+        Raises:
+            OutputError: the folder cannot be read.
+        """
         found = []
-        with suppress(FileNotFoundError), os.scandir(self.path) as entries:
-            for entry in entries:
-                if (name := NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
-                    with suppress(FileNotFoundError):
-                        status = entry.stat(follow_symlinks=False)
-                        found.append(
-                            EvidenceFile(
-                                Path(entry.path), name[1], status.st_size, status.st_mtime_ns // 1_000_000
-                            )
-                        )
+        try:
+            with suppress(FileNotFoundError), os.scandir(self.path) as entries:
+                for entry in entries:
+                    if (name := NAME.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                        with suppress(FileNotFoundError):
+                            status = entry.stat(follow_symlinks=False)
+                            at_ms = status.st_mtime_ns // 1_000_000
+                            found.append(EvidenceFile(Path(entry.path), name[1], status.st_size, at_ms))
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: pictures of alerts cannot be listed ({error.strerror}): give the folder to "
+                "the user who runs gatecam, or delete it."
+            ) from error
         return sorted(found, key=lambda one: one.at_ms)
 
     def erase(self) -> int:
@@ -126,7 +133,10 @@ class EvidenceFolder:
         """
         number = len(self.files())
         try:
-            shutil.rmtree(self.path)
+            real = self.path.resolve()
+            shutil.rmtree(real)
+            if self.path.is_symlink():  # to a folder on another disk, which the next picture needs
+                real.mkdir(mode=0o700)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -156,7 +166,7 @@ class EvidenceFolder:
                 belong to its events, which can be restored, and stay even if no event is known.
 
         Raises:
-            OutputError: `known` failed. The other files are deleted by then.
+            OutputError: the folder cannot be read, or `known` failed, after the other files were deleted.
         """
         files = self.files()
         too_old = [one for one in files if one.at_ms < before_ms]

@@ -95,6 +95,24 @@ def test_erasing_leaves_nothing(folder):
     assert folder.erase() == 0
 
 
+def test_pictures_behind_a_link_to_another_disk_are_erased_and_kept_again(folder, tmp_path):
+    folder.path.rename(tmp_path / "disk")
+    folder.path.symlink_to(tmp_path / "disk")
+    assert folder.erase() == 10
+    assert list((tmp_path / "disk").iterdir()) == []
+    folder.make_ready()
+    folder.save_snapshot(key_of(3), b"jpeg")
+    assert left(folder) == [3]
+
+
+def test_a_folder_that_cannot_be_read_is_told_in_a_sentence(folder):
+    # Any other error would end the thread that deletes old events. Root can read every folder, but no file.
+    folder.erase()
+    folder.path.touch()
+    with pytest.raises(OutputError, match="cannot be listed"):
+        folder.tidy(0, MB, NOON_MS, set)
+
+
 def test_a_clock_that_jumps_deletes_no_picture(store, told, folder, monkeypatch):
     """A year is added to the clock while gatecam runs, and no time server says so."""
     store.append([told(after_s=-86_400 * days) for days in range(9, -1, -1)])
