@@ -298,8 +298,7 @@ class Recorder(Delivering):
             with suppress(OutputError):
                 if self._is_stored(key):
                     return True
-            with self._changed:
-                self._changed.wait(POLL_S)
+            time.sleep(POLL_S)  # each new frame would end a wait for a change
         return False
 
     def _snapshot(self, job: _Job) -> bytes:

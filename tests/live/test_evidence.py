@@ -226,6 +226,22 @@ def test_evidence_of_an_event_that_was_erased_is_dropped(start, folder, monkeypa
     assert recorder.dropped == 1
 
 
+def test_an_event_that_is_stored_late_has_its_picture_although_frames_come_fast(start, folder, monkeypatch):
+    monkeypatch.setattr("gatecam.live.evidence.POLL_S", 0.1)
+    monkeypatch.setattr("gatecam.live.evidence.STORED_S", 1.0)
+    stored, asked = threading.Event(), threading.Event()
+    recorder = start(stored=lambda key: asked.set() or stored.is_set())
+    feed(recorder, [step(i, 1 if i == 5 else None) for i in range(12)])
+    assert asked.wait(10)
+    for _ in range(50):  # as many cameras do
+        with recorder._changed:
+            recorder._changed.notify_all()
+        threading.Event().wait(0.002)
+    stored.set()
+    recorder.close()
+    assert len(folder.files()) == 1
+
+
 def test_a_full_disk_loses_pictures_and_says_so_once(start, tmp_path):
     free, troubles, pictures = [0], [], []
     folder = EvidenceFolder(tmp_path / "full", lambda path: free[0])
