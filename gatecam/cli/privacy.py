@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from gatecam.runtime.console import open_console
 
 if TYPE_CHECKING:
     from gatecam.settings.schema import Config
+    from gatecam.store.evidence import EvidenceFolder
+    from gatecam.store.kept import KeptFile
 
 MB = 1_000_000
 
@@ -64,10 +66,14 @@ def _erase(config: Path | None, yes: bool) -> None:
         if not (yes or typer.confirm("Erase all events, pictures and totals in these for good?")):
             typer.echo("Nothing was erased.")
             raise typer.Exit(1)
+        stack.callback(_erase_files, pictures, files)  # even if a store cannot be erased now
         for store in stores:
             gone = store.erase()
             typer.echo(f"{store.name}: {gone} events and all totals erased.")
             store.audit.note(command_actor(), Act.ERASURE, "events", before=str(gone))
+
+
+def _erase_files(pictures: EvidenceFolder, files: Sequence[KeptFile]) -> None:
     if pictures.files():
         typer.echo(f"{pictures.path}: {pictures.erase()} pictures and videos of alerts erased.")
     for file in files:

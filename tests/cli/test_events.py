@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ import pytest
 from gatecam.labels import MASK_LABELS
 from gatecam.pictures.snapshots import snapshot_jpeg
 from gatecam.runtime.folders import state_folder
+from gatecam.store import sqlite_file
 from gatecam.store.audit import Act
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
@@ -226,6 +228,20 @@ def test_a_log_whose_name_is_a_pattern_is_erased_and_nothing_else(gatecam, tmp_p
 def test_with_nothing_there_nothing_is_asked(gatecam):
     ended = gatecam("privacy", "--erase")
     assert (ended.code, ended.out) == (0, "There is nothing to erase.\n")
+
+
+def test_pictures_are_erased_even_if_another_program_reads_the_store(gatecam, kept, monkeypatch):
+    monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
+    folder = answered(kept)
+    aside = kept.with_name(f"{kept.name}.damaged-1795990007251")
+    aside.touch()
+    with closing(sqlite3.connect(kept)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM events").fetchall()
+        ended = gatecam("privacy", "--erase", "--yes")
+    assert (ended.code, "end that program and erase again" in ended.err) == (2, True)
+    assert not folder.path.exists()
+    assert not aside.exists()
 
 
 def test_nothing_is_erased_without_a_yes(gatecam, kept, monkeypatch):
