@@ -154,7 +154,7 @@ class EventLog(Sink, Protocol):
     """Keeps events for good, such as a `LogFile` or the store."""
 
     def append(self, events: Sequence[Event], /) -> None:
-        """Write the events to the disk. After an error none of them is kept.
+        """Write the events to the disk. After an error they are written again.
 
         Raises:
             OutputError: the events cannot be kept.

@@ -125,13 +125,18 @@ class EventStore:
         self.append([event])
 
     def append(self, given: Sequence[Event]) -> None:
-        """Write events to the disk, all of them or, after an error, none.
+        """Write events to the disk. After an error they can be written again, and each is kept once.
 
-        Each event must have its date and time in `at`.
+        A commit fails if the disk does (fsync(2)), but may have reached it all the same. Then SQLite finds it
+        there when it opens the file again. Each event must have its date and time in `at`.
         """
-        rows = [to_row(event.key or uuid.uuid4().hex, event) for event in given]
+        rows = {key: to_row(key, event) for event in given if (key := event.key or uuid.uuid4().hex)}
         with self._database.transaction(writing=True) as connection:
-            connection.execute(sa.insert(events), rows)
+            there = connection.execute(sa.select(events.c.key).where(events.c.key.in_(rows))).scalars()
+            for key in there:
+                del rows[key]
+            if rows:
+                connection.execute(sa.insert(events), list(rows.values()))
         with self.changed:
             self.changed.notify_all()
 

@@ -32,6 +32,16 @@ def test_events_come_back_as_they_were(store, told):
     assert len({stored.key for stored in found}) == 2
 
 
+def test_events_that_reached_the_disk_although_it_failed_are_kept_once(store, told):
+    first, second = (replace(told(after_s=i), key=f"{i:032x}") for i in range(2))
+    store.append([first])
+    store.append([first, second])
+    backlog = store.backlog(0, 10)
+    assert [(stored.id, stored.event.time_s) for stored in backlog.events] == [(1, 0), (2, 1)]
+    assert backlog.deleted == 0
+    store.append([first])
+
+
 def test_find_gives_the_newest_first_and_goes_on_where_a_list_ended(store, told):
     store.append([told(after_s=i) for i in range(5)])
     newest = store.find(EventFilter(), 2)
