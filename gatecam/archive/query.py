@@ -45,6 +45,9 @@ def ask(folder: Path, sql: str) -> Answer:
     with duckdb.connect() as connection:
         _open(connection, folder)
         try:
+            kinds = {statement.type for statement in connection.extract_statements(sql)}
+            if kinds != {duckdb.StatementType.SELECT}:  # COPY and ATTACH can write where tables are read
+                raise ConfigError("--query: expected a SELECT; docs/archive.md shows examples")
             found = connection.execute(sql)
             return Answer(tuple(column[0] for column in found.description or ()), found.fetchall())
         except duckdb.Error as error:

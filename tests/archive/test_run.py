@@ -151,16 +151,22 @@ def test_the_page_sums_up_hours_cameras_and_what_is_amiss(archive, tmp_path):
 def test_a_query_reads_the_archive_and_nothing_else(archive, tmp_path):
     out = tmp_path / "out"
     analyzed(archive, out)
+    before = content(out)
     (tmp_path / "secret.csv").write_text("a\n1\n")
     for sql in (
         f"SELECT * FROM read_csv('{tmp_path / 'secret.csv'}')",
         f"COPY files TO '{tmp_path / 'copy.csv'}'",
+        f"SELECT 1; COPY (SELECT 1) TO '{out / 'files' / 'ab.parquet'}'",
+        f"ATTACH '{out / 'new.db'}'",
+        "",
         "SET enable_external_access = true",
         "SELECT nothing",
     ):
         with pytest.raises(ConfigError, match="--query: "):
             ask(out, sql)
     assert not (tmp_path / "copy.csv").exists()
+    assert content(out) == before
+    assert not (out / "new.db").exists()
     with pytest.raises(OutputError, match="there is no archive yet"):
         ask(tmp_path, "SELECT 1")
     hours = "SELECT hour(told_at) AS hour, count(*) FROM events WHERE first AND camera = 'north' GROUP BY ALL"
