@@ -119,7 +119,11 @@ def tidy(
         OutputError: a store failed.
     """
     if due := totals.due(now):
-        stores[0].add_totals(due)
+        try:
+            stores[0].add_totals(due)
+        except OutputError:
+            totals.put_back(due)
+            raise
     for store in stores:
         gone = _delete_old(store, config.keep_days, guard, now)
         gone += store.delete_beyond(config.keep_mb * MB)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -75,6 +76,12 @@ class ClassTotals:
                 del self._people[key]
         day = f"{now:%Y-%m-%d}"
         return [Total(day, camera, number, people) for (camera, number), people in sorted(full.items())]
+
+    def put_back(self, given: Sequence[Total]) -> None:
+        """Count people again who were due but could not be written. They are due again after an hour."""
+        with self._lock:
+            for one in given:
+                self._people[one.camera, one.class_id] += one.people
 
     def _others(self, key: tuple[str, int]) -> int:
         """Return how many people of other classes wore their mask in the same way at the same camera."""

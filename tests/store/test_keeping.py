@@ -59,6 +59,20 @@ def test_totals_that_are_due_are_written(kept):
     assert kept.totals("2026-11-24", "2026-11-24") == [Total("2026-11-24", "gate", 17, 12)]
 
 
+def test_totals_that_cannot_be_written_are_written_an_hour_later(kept, monkeypatch):
+    def fail(given):
+        raise OutputError("no space")
+
+    totals, later = ClassTotals(NOON - timedelta(hours=1)), NOON + timedelta(hours=1)
+    totals._people.update({("gate", 17): 12, ("gate", 16): 11})
+    with monkeypatch.context() as full:
+        full.setattr(kept, "add_totals", fail)
+        with pytest.raises(OutputError, match="no space"):
+            tidy([kept], StoreConfig(), totals, guard(NOON), NOON)
+    tidy([kept], StoreConfig(), totals, guard(later), later)
+    assert [one.people for one in kept.totals("2026-11-24", "2026-11-24")] == [11, 12]
+
+
 def test_a_store_that_fails_is_tried_again(kept, told, caplog, monkeypatch):
     kept.append([told(after_s=-3 * DAY_S)])
     gone, whole = threading.Event(), kept.delete_before
