@@ -15,9 +15,7 @@ import numpy as np
 from gatecam.types import Floats, Looks
 
 UNLIKE = 9.0  # above this, a new track is not the person of a track that ended
-STRANGE = (
-    14.0  # above this, a track has passed to another person. Higher, because things pass in front
-)
+STRANGE = 14.0  # above this, a track has passed to another person. Higher, because things pass in front
 QUANTILE = 0.4  # of the cells by weight, because hands and things that are carried change the others
 LEAST_WEIGHT = 2.5  # of the cells that both looks have, of 16.1 in all. With less, they cannot be compared.
 BESIDE = (slice(0, 3), (0, 4))  # cells beside the head, which show what is behind the person
