@@ -54,7 +54,9 @@ STALL_S = 2.0  # all tracks end if two frames are further apart than this and `l
 MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
 ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is told sooner than one to thanks
-UNSURE_TIMES = 2.0  # of `change_s`: from bare to a less sure state, because hands and phones resemble masks
+# of `change_s`: from bare to a less sure state, because hands and phones resemble masks, and for a first
+# "worn wrong" that is less sure, because a mask that is seen from the side or below resembles one
+UNSURE_TIMES = 2.0
 WAVERING_TIMES = 2.0  # of `change_s`: a first verdict that wavers between the two alerts
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
@@ -119,10 +121,11 @@ class VerdictFilter:
 
     A candidate must hold for some time before it becomes the verdict: `settle_s` for a first alert and for
     the return of the last verdict, two thirds of `change_s` for another alert, and `change_s` for `correct`.
-    An alert is urgent but thanks are not, and a hand over the mouth is soon gone. Somebody who was bare needs
-    twice `change_s` if the average is less sure than halfway between `confidence` and 1. A verdict that faces
-    contradict for twice `change_s` becomes `unknown`. If a first verdict wavers between the two alerts for
-    twice `change_s`, while `correct` is surely wrong, it is the likelier of the two.
+    An alert is urgent but thanks are not, and a hand over the mouth is soon gone. If the average is less sure
+    than halfway between `confidence` and 1, somebody who was bare needs twice `change_s`, and so does a first
+    `incorrect`, because a mask that is seen from the side resembles one that is worn wrong. A verdict that
+    faces contradict for twice `change_s` becomes `unknown`. If a first verdict wavers between the two alerts
+    for twice `change_s`, while `correct` is surely wrong, it is the likelier of the two.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -227,12 +230,14 @@ class VerdictFilter:
         return (1 + self._config.confidence) / 2
 
     def _has_held(self, time_s: float) -> bool:
-        first_alert = self._settled is Verdict.UNKNOWN and self._candidate is not Verdict.CORRECT
-        back_again = self._candidate is self._settled
+        is_sure = self._mean(self._candidate) >= self._sure
+        is_first = self._settled is Verdict.UNKNOWN
+        is_amiss = is_first and self._candidate is Verdict.INCORRECT
+        is_bare = is_first and self._candidate is Verdict.NONE
         hold_s = self._config.change_s
-        if first_alert or back_again:
+        if self._candidate is self._settled or is_bare or (is_amiss and is_sure):
             hold_s = self._config.settle_s
-        elif self._settled is Verdict.NONE and self._mean(self._candidate) < self._sure:
+        elif (is_amiss or self._settled is Verdict.NONE) and not is_sure:
             hold_s *= UNSURE_TIMES
         elif self._candidate is not Verdict.CORRECT:
             hold_s *= ALERT_SHARE

@@ -402,6 +402,21 @@ class TestVerdict:
         seen = follow(tracker, [(t, [make_face(mask=mask)]) for t in times(0.5, fps)])
         assert [track.verdict for track in seen[-1]] == [mask]
 
+    @pytest.mark.parametrize(("mask", "sure", "told_s"), [("incorrect", 0.9, 0.25), ("none", 0.75, 0.25)])
+    def test_a_first_alert_is_told_soon(
+        self, make_face: MakeFace, mask: str, sure: float, told_s: float
+    ) -> None:
+        assert self.first_told_s(make_face, mask, sure) == pytest.approx(told_s, abs=0.05)
+
+    def test_a_first_mask_worn_wrong_that_is_unsure_must_last(self, make_face: MakeFace) -> None:
+        """A mask that is seen from the side resembles one that is worn wrong."""
+        assert self.first_told_s(make_face, "incorrect", 0.75) == pytest.approx(1.8, abs=0.05)
+
+    def first_told_s(self, make_face: MakeFace, mask: str, sure: float) -> float:
+        state = VerdictFilter(TrackerConfig())
+        verdicts = [_add(state, make_face(mask=mask, sure=sure), at / 30) for at in range(90)]
+        return verdicts.index(Verdict(mask)) / 30
+
     def test_probability_is_the_smoothed_one_of_the_verdict(self, make_face: MakeFace) -> None:
         tracker = FaceTracker(CONFIG)
         (track,) = follow(tracker, [(t, [make_face(sure=0.9)]) for t in times(1, 30)])[-1]

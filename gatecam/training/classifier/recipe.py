@@ -36,11 +36,11 @@ class Recipe:
 
     backbone: str = "mobilenet_v1"
     heads: str = "three"
-    size: int = 160  # side of the crop in px
+    size: int = 192  # side of the crop in px
     # around the face, in parts of its square's side; the neck shows a mask under the chin
-    margin: float = 0.4
+    margin: float = 0.35
     epochs: int = 10
-    samples: int = 16000  # faces per epoch; 0 takes as many as there are
+    samples: int = 12000  # faces per epoch; 0 takes as many as there are
     batch: int = 96  # faces per step, over all processes
     sampler: str = "mixed"
     loss: str = "cross-entropy"
@@ -49,7 +49,7 @@ class Recipe:
     augmentations: tuple[str, ...] = AUGMENTATIONS
     draw: bool = True  # draw masks and other things on bare faces
     freeze_stem: bool = False
-    learning_rate: float = 8e-4
+    learning_rate: float = 5e-4
     weight_decay: float = 0.02
     ema_decay: float = 0.99
     dropout: float = 0.2

@@ -39,7 +39,7 @@ from gatecam.training.weights.sources import (
 
 SPLIT_SEED = 0
 FEWEST_STEPS = 2
-SAMPLES = {"gatecam": 16000, OPEN_NAME: 8000}  # faces per epoch; the open list has half as many pictures
+SAMPLES = {"gatecam": 12000, OPEN_NAME: 8000}  # faces per epoch; the open list has half as many pictures
 
 
 @dataclass(frozen=True)
