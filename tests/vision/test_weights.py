@@ -246,8 +246,9 @@ def test_the_shipped_weights_say_where_they_come_from():
     assert spec.data
     assert spec.licence
     own = {name: heads for name, heads in spec.scores.items() if isinstance(heads, dict) and name != "recipe"}
-    int8 = own.pop("int8")
+    rounded = [own.pop(precision) for precision in ("int8", "bf16")]
     scored = list(own.values())
     assert {head for heads in scored for head in heads} >= set(LABELS)
     assert all(score["macro_f1_interval"] for heads in scored for score in heads.values())
-    assert all(score["macro_f1"] for heads in int8.values() for score in heads.values())
+    scores = [score for sets in rounded for heads in sets.values() for score in heads.values()]
+    assert all(score["macro_f1"] for score in scores)
