@@ -340,14 +340,14 @@ class TrackerConfig(Section):
         description="time constant of smoothing, after which a face counts 1/e as much in a verdict, in s",
     )
     settle_s: float = Field(
-        default=0.25, ge=0, le=10, description="time for which a first verdict must hold to count, in s"
+        default=0.25, ge=0, le=10, description="time for which a first alert must hold to count, in s"
     )
     change_s: float = Field(
         default=0.9,
         ge=0,
         le=10,
-        description="time for which a new verdict must hold to replace one, in s; two thirds of it for a "
-        "mask that comes off or is worn wrong",
+        description="time for which another verdict must hold to count, in s; two thirds of it for a "
+        "mask that comes off or is worn wrong, twice it for a first mask worn wrong that is unsure",
     )
 
 
