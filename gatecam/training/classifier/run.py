@@ -30,8 +30,9 @@ from gatecam.vision.network import served_weights
 from gatecam.vision.weights import ModelSpec, save_weights
 
 LICENCE = (
-    "Research and evaluation only, where trained on ILC, UTKFace or MobileFaceNet's published weights; "
-    "otherwise as the pictures' terms say."
+    "Research and evaluation only where trained on ILC or UTKFace, or started from MobileFaceNet's published "
+    "weights. HSE-FaceRes (MIT) learnt from VGGFace2, whose pictures are for research. Otherwise as the "
+    "pictures' terms say."
 )
 
 Sets = list[tuple[Collection, Faces]]

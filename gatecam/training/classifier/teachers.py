@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from gatecam.errors import DataError
 from gatecam.runtime.files import replacing
 from gatecam.training.classifier.augment import patch_of
 from gatecam.training.classifier.sampler import Hints
@@ -46,6 +47,7 @@ def hints_of(paths: Sequence[Path], sets: Sequence[Faces], cache: Path, progress
         over the bare faces. Faces that are not bare have NaN.
 
     Raises:
+        DataError: no face is bare.
         ModelError: a teacher cannot be read.
         DeviceError: OpenVINO is not installed, or cannot run a teacher.
         OutputError: the file cannot be written.
@@ -68,11 +70,12 @@ def _key(teachers: Sequence[dict[str, Tensor]], sets: Sequence[Faces]) -> str:
         digest.update(tensor.numpy().tobytes())
     for faces in sets:
         for values in (faces.patches, faces.boxes, faces.mask):
-            digest.update(values.tobytes())
+            digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()[:16]
 
 
 def _compiled(tensors: dict[str, Tensor]) -> OpenVinoNetwork:
+    """Compile a teacher for OpenVINO, in bf16 where the processor can."""
     network = MobileNet()
     network.load_state_dict(tensors)
     graph = graph_of(network, CROP.size)
@@ -81,9 +84,14 @@ def _compiled(tensors: dict[str, Tensor]) -> OpenVinoNetwork:
 
 
 def _computed(teachers: Sequence[OpenVinoNetwork], sets: Sequence[Faces], progress: Progress) -> Hints:
+    """Return the standardised features, with NaN for faces that are not bare."""
     starts = np.cumsum([0, *(len(faces) for faces in sets)])
     found = np.full((starts[-1], FEATURES * len(teachers)), np.nan, np.float32)
     places = [(s, int(row)) for s, faces in enumerate(sets) for row in np.flatnonzero(faces.mask == BARE)]
+    if not places:
+        raise DataError(
+            "--teacher: no face to learn from is bare. Add pictures of bare faces, or leave it out."
+        )
     for begin in range(0, len(places), BATCH):
         batch = places[begin : begin + BATCH]
         crops = np.concatenate([_crop(sets[s], row) for s, row in batch])

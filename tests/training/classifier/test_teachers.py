@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatecam.errors import ModelError
+from gatecam.errors import DataError, ModelError
 from gatecam.training.classifier import teachers
 from gatecam.training.classifier.augment import patch_of, plain_crop
 from gatecam.training.classifier.teachers import CROP, hints_of
@@ -74,6 +74,13 @@ def test_a_file_of_another_kind_is_one_sentence(faces, tmp_path):
     path.write_text("{}")
     with pytest.raises(ModelError, match="not the face network"):
         hints_of([path], faces, tmp_path, nothing)
+
+
+def test_faces_that_are_all_masked_teach_nothing_and_are_one_sentence(make_faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(teachers, "_compiled", lambda tensors: None)
+    path, _ = write_published(tmp_path)
+    with pytest.raises(DataError, match=r"^--teacher: no face to learn from is bare\. Add"):
+        hints_of([path], [make_faces([0, 1])], tmp_path / "cache", nothing)
 
 
 def folder(parent, name):
