@@ -47,7 +47,7 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
         zone: the time zone of the times in names. None is the time zone of this machine.
 
     Raises:
-        SourceError: a path does not exist, or nothing was found.
+        SourceError: a path does not exist, a list names itself, or nothing was found.
     """
     paths = sorted({path.resolve() for text in given for path in _paths(text)})
     found = [source for path in paths if (source := _source(path, camera, zone)) is not None]
@@ -56,18 +56,22 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
     return found
 
 
-def _paths(text: str) -> Iterable[Path]:
+def _paths(text: str, lists: tuple[Path, ...] = ()) -> Iterable[Path]:
+    """Return the recordings that a path, folder, pattern or list names. `lists` are those that led here."""
     path = Path(text)
     if path.is_dir():
         return [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
     if path.suffix.lower() in LISTS and path.is_file():
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        if path.resolve() in lists:
+            raise SourceError(f"{text}: the list names itself; remove that line.")
+        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
         wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        return [one for line in wanted for one in _paths(str(path.parent / line))]
+        above = (*lists, path.resolve())
+        return [one for line in wanted for one in _paths(str(path.parent / line), above)]
     if path.exists():
         return [path]
     if found := sorted(glob.glob(text, recursive=True)):
-        return [one for name in found for one in _paths(name)]
+        return [one for name in found for one in _paths(name, lists)]
     raise SourceError(f"{text}: there is no such file or folder; check the path.")
 
 

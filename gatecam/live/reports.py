@@ -35,20 +35,20 @@ class CameraLog:
     """Logs when a camera goes blind, when it is blind for another reason, and when it sees again."""
 
     def __init__(self) -> None:
-        self._told: dict[str, CameraState] = {}
+        self._told: dict[str, tuple[str, float]] = {}  # the reason, and since when the camera is blind
 
     def __call__(self, name: str, state: CameraState) -> None:
         """Take a camera's new state."""
         told, reason = self._told.get(name), state.blindness
-        if reason and (told is None or told.blindness != reason):
-            self._told[name] = state
+        if reason and (told is None or told[0] != reason):
+            self._told[name] = reason, state.since_s if told is None else told[1]
             text = f"camera {name} does not see: {reason}."
             if state.kind is CameraCondition.LOST:
                 text = f"{state.reason} It is tried again until it is back."
             say(text, level=logging.WARNING, camera=name, reason=reason)
         elif state.sees and told is not None:
             del self._told[name]
-            after_s = round(state.since_s - told.since_s, 1)
+            after_s = round(state.since_s - told[1], 1)
             say(f"camera {name} sees again, after {after_s:g} s", camera=name, after_s=after_s)
 
 

@@ -75,6 +75,7 @@ class Users:
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None  # identifies the content that was read last
         self._of: dict[str, User] = {}
+        self._unreadable = False
         self._dummy = ""
 
     def all(self) -> list[User]:
@@ -188,12 +189,15 @@ class Users:
             return {}
         with self._lock:
             if seen != self._seen:
-                self._seen = seen
                 try:
-                    self._of = _load(self._file)
+                    self._of, self._seen = _load(self._file), seen
+                    self._unreadable = False
                 except (OSError, OutputError) as error:
-                    self._of = {}
-                    log.warning("No user can log in: %s", error)
+                    # another content waits for a change of the file, and other errors may pass
+                    self._of, self._seen = {}, seen if isinstance(error, OutputError) else None
+                    if not self._unreadable:
+                        log.warning("No user can log in: %s", error)
+                    self._unreadable = True
             return self._of
 
 

@@ -47,9 +47,16 @@ def test_folders_patterns_and_lists_give_each_recording_once(tmp_path):
     for name in ("a/1.mp4", "a/b/2.MKV", "a/notes.md", "3.ts"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "list.txt").write_text("# what to analyze\na/b\n\n*.ts\n")
+    (tmp_path / "list.txt").write_text("\ufeffa/b\n# what to analyze\n\n*.ts\n")
     given = [str(tmp_path / one) for one in ("a", "a/*.mp4", "list.txt")]
     assert [one.path.name for one in find_sources(given, None, None)] == ["3.ts", "1.mp4", "2.MKV"]
+
+
+def test_a_list_that_names_itself_is_one_sentence(tmp_path):
+    (tmp_path / "a.txt").write_text("b.txt\n")
+    (tmp_path / "b.txt").write_text("a.txt\n")
+    with pytest.raises(SourceError, match=r"a\.txt: the list names itself; remove that line\."):
+        find_sources([str(tmp_path / "a.txt")], None, None)
 
 
 @pytest.mark.parametrize("given", [[], ["missing.mp4"], ["*.mkv"], ["."]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import time
@@ -93,6 +94,19 @@ def test_a_damaged_file_lets_nobody_in_and_is_left_alone(users, tmp_path, caplog
     with pytest.raises(OutputError, match="delete it"):
         users.add("kim", Role.VIEWER, SECRET)
     assert (tmp_path / FILE).read_text() == "[{}]"
+
+
+def test_a_passing_error_of_the_disk_locks_nobody_out_for_long(users, monkeypatch, caplog):
+    users.add("kim", Role.VIEWER, SECRET)
+    with monkeypatch.context() as broken:
+        broken.setattr("gatecam.web.users.read_own", fails)
+        assert users.all() == users.all() == []
+    assert caplog.text.count("No user can log in") == 1
+    assert [user.name for user in users.all()] == ["kim"]
+
+
+def fails(*args: object) -> bytes:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 ROLES = {

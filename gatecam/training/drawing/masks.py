@@ -34,13 +34,13 @@ class Make:
 
 
 MAKES = (
-    Make("surgical", 0.42, Relief.PLEATS, (1.02, 1.24), (0.9, 1.1), (2.0, 2.8), (0.02, 0.08), False),
+    Make("surgical", 0.38, Relief.PLEATS, (1.02, 1.24), (0.9, 1.1), (2.0, 2.8), (0.02, 0.08), False),
     Make("kf94", 0.14, Relief.PANELS, (1.02, 1.22), (0.35, 0.55), (1.3, 1.7), (0.14, 0.24), False),
     Make("kn95", 0.12, Relief.FOLD, (0.98, 1.18), (0.5, 0.75), (1.15, 1.6), (0.12, 0.24), True),
     Make("cloth", 0.12, Relief.SEAM, (1.0, 1.2), (0.55, 0.9), (1.5, 2.4), (0.04, 0.12), False),
     Make("patterned", 0.06, Relief.SEAM, (1.0, 1.2), (0.55, 0.9), (1.5, 2.4), (0.04, 0.12), False),
     Make("black", 0.09, Relief.SEAM, (1.0, 1.25), (0.45, 0.8), (1.5, 2.2), (0.02, 0.1), False),
-    Make("white", 0.05, Relief.SEAM, (1.0, 1.2), (0.5, 0.85), (1.5, 2.2), (0.02, 0.1), False),
+    Make("white", 0.09, Relief.SEAM, (1.0, 1.2), (0.5, 0.85), (1.5, 2.2), (0.02, 0.1), False),
 )
 
 

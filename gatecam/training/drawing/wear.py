@@ -20,13 +20,14 @@ class Wear(StrEnum):
     FROM_EAR = "from_ear"
 
 
+# shares of the wrong ways; a mask that hangs from an ear is rarer in life, and hard to learn
 WRONG_SHARES = {
-    Wear.UNDER_NOSE: 0.35,
-    Wear.UNDER_CHIN: 0.30,
+    Wear.UNDER_NOSE: 0.30,
+    Wear.UNDER_CHIN: 0.26,
+    Wear.FROM_EAR: 0.20,
     Wear.NOSE_HALF_OUT: 0.10,
     Wear.ON_MOUTH: 0.10,
-    Wear.FROM_EAR: 0.10,
-    Wear.MOUTH_OUT: 0.05,
+    Wear.MOUTH_OUT: 0.04,
 }
 
 
@@ -58,5 +59,5 @@ def pick_edges(wear: Wear, rng: np.random.Generator) -> Edges:
 
 
 def pick_wrong(rng: np.random.Generator) -> Wear:
-    """Choose one of the wrong ways at random, with the shares in which people wear masks so."""
+    """Choose one of the wrong ways at random, with the shares of `WRONG_SHARES`."""
     return list(WRONG_SHARES)[rng.choice(len(WRONG_SHARES), p=list(WRONG_SHARES.values()))]
