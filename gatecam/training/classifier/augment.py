@@ -109,15 +109,15 @@ def _backlight(image: Image, box: Floats, rng: np.random.Generator) -> Image:
 
 def _colour(image: Image, box: Floats, rng: np.random.Generator) -> Image:
     """Change exposure, white balance and saturation, sometimes to grey."""
-    pixels = image.astype(np.float32) / 255
+    levels = np.tile(np.arange(256, dtype=np.float32)[:, None] / 255, (1, 3))
     if rng.random() < 0.8:
-        pixels = pixels ** rng.uniform(0.65, 1.5) * rng.uniform(0.75, 1.2) + rng.uniform(-0.06, 0.06)
-        pixels = pixels * rng.uniform(0.88, 1.12, 3)
+        levels = levels ** rng.uniform(0.65, 1.5) * rng.uniform(0.75, 1.2) + rng.uniform(-0.06, 0.06)
+        levels = levels * rng.uniform(0.88, 1.12, 3)
+    pixels = cv2.LUT(image, (levels * 255).astype(np.float32)[None])
     if rng.random() < 0.6:
-        gray = pixels.mean(2, keepdims=True)
         keep = 0.0 if rng.random() < 0.12 else rng.uniform(0.4, 1.3)
-        pixels = gray + (pixels - gray) * keep
-    return np.clip(pixels * 255, 0, 255).astype(np.uint8)
+        pixels = cv2.transform(pixels, keep * np.eye(3) + (1 - keep) / 3)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def _resolution(image: Image, box: Floats, rng: np.random.Generator) -> Image:
@@ -138,7 +138,7 @@ def _blur(image: Image, box: Floats, rng: np.random.Generator) -> Image:
 
 
 def _noise(image: Image, box: Floats, rng: np.random.Generator) -> Image:
-    noise = rng.normal(0, rng.uniform(2, 14), image.shape)
+    noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(2, 14))
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
