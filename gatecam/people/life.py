@@ -12,7 +12,8 @@ scales all cells of a quarter alike, so it is fitted and removed. In both upper 
 must differ, because someone who passes before a picture covers it from one side, and hides the face before
 both quarters have changed. The difference must exceed the noise, which is measured in other parts of the
 camera's picture. Swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the
-threshold of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2.
+threshold of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2. A face
+in the dark has little contrast, so the same movement changes it less, and its threshold is lower.
 
 A face without life for a second is a picture, and its place is remembered. So a picture that was hidden for a
 while is recognized when it is visible again. If the place of such a picture changes, something else is there
@@ -34,7 +35,8 @@ from gatecam.people.looks import UNLIKE, unlikeness
 from gatecam.types import Box, Floats, Image, Looks, Track
 
 CELLS = 12  # along each side of a face
-LEAST_CHANGE = 7.0  # of a cell's brightness, 0 to 255
+LEAST_CHANGE = 7.0  # of a cell's brightness, 0 to 255 ...
+CHANGE_SHARE, LEAST_DARK = 0.25, 3.5  # ... or this share of the face's contrast if less, as in the dark
 NOISE_SIGMAS = 5.0
 MOST_NOISE = 4.0  # limit, because movement in the whole scene is not noise
 SIGMA_PER_MEDIAN = 1.4826  # standard deviation / median absolute deviation of a normal distribution
@@ -87,7 +89,7 @@ class _Place:
         """Compare the place with its patterns. If it is unchanged, let them follow the daylight."""
         now = _cells(image, self.box)
         changes = [_life_in(one, now) for one in self.patterns]
-        change = min(changes) / self.bar(image) if min(changes) > LEAST_CHANGE else 0.0
+        change = min(changes) / self.bar(image) if min(changes) > self.least else 0.0
         if change <= 1:
             if time_s - self.since_s >= PICTURE_S:
                 share = np.float32(1 - math.exp((self.seen_s - time_s) / ADAPT_S))
@@ -105,7 +107,13 @@ class _Place:
         """Check whether the place looks as it did."""
         now = _cells(image, self.box)
         change = min(_life_in(one, now) for one in self.patterns)
-        return change <= LEAST_CHANGE or change <= self.bar(image)
+        return change <= self.least or change <= self.bar(image)
+
+    @property
+    def least(self) -> float:
+        """Return the smallest change that shows life without noise."""
+        contrast = float(self.patterns[0].std())
+        return min(max(CHANGE_SHARE * contrast, LEAST_DARK), LEAST_CHANGE)
 
     def bar(self, image: Image) -> float:
         """Return the smallest change that noise cannot cause. The noise is measured at four other places."""
@@ -113,7 +121,7 @@ class _Place:
             SIGMA_PER_MEDIAN * float(np.median(_change(still, _cells(image, corner))))
             for still, corner in zip(self.still, self.corners, strict=True)
         ]
-        return max(LEAST_CHANGE, NOISE_SIGMAS * min(float(np.median(noises)), MOST_NOISE))
+        return max(self.least, NOISE_SIGMAS * min(float(np.median(noises)), MOST_NOISE))
 
 
 @dataclass(slots=True)

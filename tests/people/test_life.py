@@ -86,6 +86,21 @@ def test_a_face_that_moves_is_a_person_for_good(head, track, places, within):
 
 
 @pytest.mark.parametrize(
+    ("places", "scene", "is_picture"),
+    [
+        pytest.param([(240 + 2 * np.sin(i / 10), 160) for i in range(75)], {}, False, id="somebody sways by 2 px"),
+        pytest.param(STILL, {}, True, id="a picture"),
+        pytest.param(STILL, {"noise": 6.0}, True, id="noise"),
+        pytest.param(STILL, {"light": -0.4}, True, id="less light"),
+        pytest.param(STILL, {"body": 0}, True, id="somebody passes who covers half of it"),
+    ],
+)
+def test_a_dark_face_without_contrast_needs_less_movement(head, track, places, scene, is_picture):
+    dark = np.asarray(head // 5, np.uint8)
+    assert all(pictures_of(Life(), camera(dark, places, **scene), track)) == is_picture
+
+
+@pytest.mark.parametrize(
     ("boxes", "walks"),
     [
         pytest.param([(x, 160) for x in range(100, 300, 20)], True, id="somebody walks"),
