@@ -88,7 +88,7 @@ def test_a_face_that_moves_is_a_person_for_good(head, track, places, within):
 @pytest.mark.parametrize(
     ("places", "scene", "is_picture"),
     [
-        pytest.param([(240 + 2 * np.sin(i / 10), 160) for i in range(75)], {}, False, id="somebody sways by 2 px"),
+        pytest.param([(240 + 2 * np.sin(i / 10), 160) for i in range(75)], {}, False, id="somebody sways"),
         pytest.param(STILL, {}, True, id="a picture"),
         pytest.param(STILL, {"noise": 6.0}, True, id="noise"),
         pytest.param(STILL, {"light": -0.4}, True, id="less light"),
