@@ -686,14 +686,16 @@ def has_store_file(config: Config) -> bool:
     return True
 
 
-def open_store(config: Config) -> EventStore:
+def open_store(config: Config, door: str | None = None) -> EventStore:
     """Open the store for queries: the database at `store.url` if it is set, else the file.
+
+    `door` is the door whose events are read in the database, by default this one. With "" it is all doors.
 
     Raises:
         OutputError: there is no file yet, or it cannot be opened.
         MissingExtraError: the library for PostgreSQL is not installed.
     """
-    return _open_server(config, config.fleet.door_name) or open_local_store(config)
+    return _open_server(config, config.fleet.door_name if door is None else door) or open_local_store(config)
 
 
 def open_local_store(config: Config) -> EventStore:
@@ -729,7 +731,7 @@ def open_file(config: Config, create: bool = False) -> EventStore | None:
 
 
 def open_shared_store(config: Config, door: str = "") -> EventStore:
-    """Open the database that many doors share. Retention and erasing only reach the events of `door`.
+    """Open the database that many doors share, for the events of `door`, or of all doors if it is empty.
 
     Raises:
         ConfigError: the settings name none.

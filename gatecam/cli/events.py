@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from gatecam.cli.options import StateConfigOption
+from gatecam.cli.options import DoorOption, StateConfigOption
 from gatecam.errors import ConfigError, OutputError
 from gatecam.runtime.console import open_console
 
@@ -70,6 +70,7 @@ def events(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this camera. May be repeated.", show_default=False),
     ] = None,
+    door: DoorOption = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,6 +102,8 @@ def events(
         return
     from gatecam.store.events import EventFilter
 
+    if feedback and door is not None:
+        raise ConfigError("--door: expected no --feedback, because the answers are at the door itself")
     if export is not None and not feedback:
         raise ConfigError("--export: expected --feedback as well, whose pictures and answers it writes")
     since_ms, until_ms = _period_ms(since, until)
@@ -109,17 +112,17 @@ def events(
     if export is not None:
         _export(config, asked, export)
     else:
-        _print(config, asked, limit, form)
+        _print(config, door, asked, limit, form)
 
 
-def _print(config: Path | None, asked: EventFilter, limit: int | None, form: Form) -> None:
-    from gatecam.app import open_local_store, open_store
-    from gatecam.cli.state import expect_cameras, find_state
+def _print(config: Path | None, door: str | None, asked: EventFilter, limit: int | None, form: Form) -> None:
+    from gatecam.app import open_local_store
+    from gatecam.cli.state import expect_cameras, find_state, open_door
     from gatecam.notify.jsonl import stored_to_line
     from gatecam.notify.table import csv_parts
 
     settings = find_state(config, "gatecam events").config
-    with closing(open_local_store(settings) if asked.answered else open_store(settings)) as store:
+    with closing(open_local_store(settings) if asked.answered else open_door(settings, door)) as store:
         expect_cameras(store, asked.cameras)
         if form is Form.TABLE:
             _print_table(store, asked, limit or TABLE_ROWS)

@@ -63,6 +63,15 @@ StateConfigOption = Annotated[
     ),
 ]
 
+DoorOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Door of a database that doors share, or all. Default: fleet.door.",
+        show_default=False,
+    ),
+]
+
 BlurOption = Annotated[
     bool | None,
     typer.Option(

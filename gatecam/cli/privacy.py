@@ -94,7 +94,7 @@ def _kept(settings: Config, state: Path) -> Iterator[tuple[str, str, str, str]]:
             span = store.span_ms()
             since = "" if span is None else f", since {datetime.fromtimestamp(span[0] / 1000):%Y-%m-%d}"
             size = f"{store.used_bytes() / MB:.1f} MB"
-            yield "events", store.name, f"{store.count(store.own)}{since}, {size}", keep
+            yield "events", store.name, f"{store.count()}{since}, {size}", keep
             people = sum(total.people for total in store.totals("0000", "9999"))
             yield "gender and age, totals", store.name, f"{people} people, ten and more at once", keep
     place = str(store_path(settings))

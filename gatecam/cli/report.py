@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gatecam.cli.options import StateConfigOption
+from gatecam.cli.options import DoorOption, StateConfigOption
 from gatecam.errors import ConfigError
 
 
@@ -25,21 +25,24 @@ def report(
     camera: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this camera.", show_default=False)
     ] = None,
+    door: DoorOption = None,
     config: StateConfigOption = None,
 ) -> None:
     """Write a page about one day: people by hour, correct masks, outages of cameras, and totals."""
-    from gatecam.app import open_file, open_store
-    from gatecam.cli.state import expect_cameras, find_state
+    from gatecam.app import open_file
+    from gatecam.cli.state import expect_cameras, find_state, open_door
     from gatecam.pictures.page_words import page_words
     from gatecam.store.day_page import summary, write_day_page
 
     asked = _day(day)
     path = out or Path(f"report-{asked:%Y-%m-%d}.html")
     settings = find_state(config, "gatecam report").config
-    with closing(open_store(settings)) as store:
+    with closing(open_door(settings, door)) as store:
         expect_cameras(store, [] if camera is None else [camera])
         totals = []
-        if (file := open_file(settings)) is not None:  # it has the totals even if PostgreSQL has the events
+        is_own = door is None or door == settings.fleet.door_name
+        # The file has the totals of this door even if PostgreSQL has the events
+        if is_own and (file := open_file(settings)) is not None:
             with closing(file):
                 totals = file.totals(f"{asked}", f"{asked}", camera)
         sums = write_day_page(path, store, totals, asked, camera)

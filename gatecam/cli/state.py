@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatecam.app import has_store_file
+from gatecam.app import has_store_file, open_store
 from gatecam.errors import ConfigError, ServiceError
 from gatecam.runtime import folders
 from gatecam.runtime.logs import say
 from gatecam.settings.loading import load
 from gatecam.settings.schema import Config
 from gatecam.store.events import EventStore
+
+ALL = "all"
+NAMED = 10  # doors that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,35 @@ def find_state(path: Path | None, command: str) -> State:
         f"{f'settings of {settings}' if settings else 'default settings'} (--config FILE: your own data)"
     )
     return State(_within(load(settings).config, folders.SERVICE_STATE), folders.SERVICE_STATE)
+
+
+def open_door(config: Config, door: str | None) -> EventStore:
+    """Open the store for queries: the database at `store.url` if it is set, else the file.
+
+    Args:
+        config: the settings.
+        door: the door whose events are read, `all`, or None for the door of the settings.
+
+    Raises:
+        ConfigError: the database has no such door, or the settings name no database.
+        OutputError: there is no file yet, or it cannot be opened.
+        MissingExtraError: the library for PostgreSQL is not installed.
+    """
+    if config.store.url is None:
+        if door is not None:
+            raise ConfigError("--door: expected store.url in the settings, the database that doors share")
+        return open_store(config)
+    name = config.fleet.door_name if door is None else door
+    store = open_store(config, "" if name == ALL else name)
+    try:
+        known = [] if name == ALL else store.door_names()
+        if known and name not in known:
+            some = ", ".join(known[:NAMED]) + (", …" if len(known) > NAMED else "")
+            raise ConfigError(f"--door: expected one of {some} or {ALL}, got {name!r}")
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def expect_cameras(store: EventStore, names: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS, class_parts
 from gatecam.pictures.charts import AMBER, GREEN, RED, Series, share_bars, stacked_bars
 from gatecam.pictures.html import Page, write_languages
 from gatecam.pictures.page_words import page_words
+from gatecam.store.doors import place_name
 from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
 from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
 from gatecam.types import EventKind
@@ -36,7 +37,7 @@ def write_day_page(
 
     Args:
         path: the file.
-        store: provides the events. It may have no totals, like PostgreSQL.
+        store: provides the events of a door or of all doors. It may have no totals, like PostgreSQL.
         totals: the totals of that day and camera.
         day: the local day.
         camera: the camera, or None for all.
@@ -53,11 +54,14 @@ def write_day_page(
     before = store.latest_of_each(start_ms, camera)
     kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
     asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
+    place = place_name(store.door, camera or "")
     found = outages([*before, *store.every(asked)])
     pages = {}
     for language, name in NAMES.items():
         words = page_words(language)
-        title = words["report.title"].format(day=day, camera=camera or words["report.all_cameras"])
+        title = words["report.title"].format(
+            day=day, camera=place_name(store.door, camera or words["report.all_cameras"])
+        )
         page = Page(title)
         page.text(summary(total(hours), words))
         add_chart(page, words["report.hours"], hours_chart(hours, words))
@@ -65,7 +69,7 @@ def write_day_page(
         _add_outages(page, found, datetime.fromtimestamp(start_ms / 1000).astimezone(), words)
         _add_totals(page, totals, words)
         pages[language] = name, page
-    write_languages(path, f"gatecam {day}{'' if camera is None else f', {camera}'}", pages)
+    write_languages(path, f"gatecam {day}{place and f', {place}'}", pages)
     return total(hours)
 
 

@@ -101,6 +101,15 @@ class Doors:
             return connection.execute(sa.delete(health).where(health.c.door == door)).rowcount > 0
 
 
+def place_name(door: str, camera: str = "") -> str:
+    """Return the name of a door, a camera or a door's camera.
+
+    >>> place_name("lobby"), place_name("", "gate"), place_name("lobby", "gate")
+    ('lobby', 'gate', 'lobby: gate')
+    """
+    return ": ".join(name for name in (door, camera) if name)
+
+
 def insert_into(connection: Connection, table: sa.Table) -> Any:
     """Return an insert statement that can handle conflicts. SQLAlchemy has one for each kind of database."""
     from sqlalchemy.dialects import postgresql, sqlite  # PostgreSQL's takes a while to load

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select
 from gatecam.errors import OutputError
 from gatecam.store.audit import AuditLog
 from gatecam.store.clock import DAY_MS, SANE_MS
-from gatecam.store.doors import Doors, insert_into
+from gatecam.store.doors import Doors, insert_into, place_name
 from gatecam.store.engine import Database, insert_before
 from gatecam.store.notes import EventNotes, note_sent
 from gatecam.store.tables import cursors, events, is_answered, sent, totals
@@ -28,6 +28,15 @@ LAST_ID = {
     "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
     "postgresql": "SELECT last_value FROM events_id_seq WHERE is_called",
 }
+# The names of doors in the events. Each is one look-up in the index, while DISTINCT would read all events.
+DOORS = """(
+    WITH RECURSIVE found AS (
+        SELECT min(door) AS door FROM events WHERE door > ''
+        UNION ALL SELECT (SELECT min(door) FROM events WHERE door > found.door) FROM found
+        WHERE found.door IS NOT NULL
+    )
+    SELECT door FROM found WHERE door IS NOT NULL
+) AS doors"""
 SPARE = 0.9  # share of the allowed size to which the store is reduced, so that this happens rarely
 
 
@@ -36,8 +45,7 @@ class EventFilter:
     """Selects events. All conditions that are given must hold.
 
     Times are in ms since 1970, from `since_ms` to just before `until_ms`. `before_id` continues a list after
-    its last event. `answered` selects events that the operator answered. `doors` are names of doors that copy
-    their events here.
+    its last event. `answered` selects events that the operator answered.
     """
 
     since_ms: int | None = None
@@ -46,7 +54,6 @@ class EventFilter:
     kinds: tuple[EventKind, ...] = ()
     before_id: int | None = None
     answered: bool = False
-    doors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +102,20 @@ class EventStore:
     `audit` is the audit log beside them. `notes` adds to stored events. `doors` has the health of all doors
     that report it to this database.
 
-    Several doors may share a database. Queries then return the events of all of them. Retention and erasing
-    only reach those of the door that this object belongs to.
+    Several doors may share a database. An object for one door reads, keeps and erases only the events of that
+    door. One for no door has the events of all doors, and names their cameras `door: camera`.
 
     Every method may be called from any thread, and raises `OutputError` if the database fails.
     """
 
     def __init__(self, database: Database, door: str = "") -> None:
-        """Keep the database. `door` is the door whose events are copied into it. It is empty for a file."""
-        self._database, self._door = database, door
+        """Keep the database.
+
+        Args:
+            database: has the events.
+            door: the door whose events are copied into it. It is empty for a file and for all doors.
+        """
+        self._database, self.door = database, door
         self._is_own = events.c.door == door if door else sa.true()
         self.audit = AuditLog(database)
         self.notes = EventNotes(database)
@@ -114,11 +126,6 @@ class EventStore:
     def name(self) -> str:
         """Return the name of the database, without a password."""
         return self._database.name
-
-    @property
-    def own(self) -> EventFilter:
-        """Return the filter for the events of this door."""
-        return EventFilter(doors=(self._door,) if self._door else ())
 
     def send(self, event: Event) -> None:
         """Write one event, as `append` does."""
@@ -142,7 +149,7 @@ class EventStore:
 
     def copy(self, given: Sequence[StoredEvent]) -> None:
         """Write events from another store. Events that are already there stay unchanged."""
-        rows = [{**_with_notes(stored), "door": self._door} for stored in given]
+        rows = [{**_with_notes(stored), "door": self.door} for stored in given]
         with self._database.transaction(writing=True) as connection:
             insert = insert_into(connection, events)
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
@@ -215,22 +222,22 @@ class EventStore:
 
     def find(self, asked: EventFilter, limit: int) -> list[StoredEvent]:
         """Return the latest events that a filter selects, newest first."""
-        query = _filtered(sa.select(events), asked).order_by(events.c.id.desc()).limit(limit)
-        return [from_row(row) for row in self._rows(query)]
+        query = self._filtered(sa.select(events), asked).order_by(events.c.id.desc()).limit(limit)
+        return [self._named(row) for row in self._rows(query)]
 
     def every(self, asked: EventFilter) -> Iterator[StoredEvent]:
         """Yield all events that a filter selects, oldest first, reading them as needed."""
-        query = _filtered(sa.select(events), asked)
+        query = self._filtered(sa.select(events), asked)
         while True:
             rows = self._rows(query.order_by(events.c.id).limit(READ_AT_ONCE))
-            yield from map(from_row, rows)
+            yield from map(self._named, rows)
             if len(rows) < READ_AT_ONCE:
                 return
-            query = _filtered(sa.select(events), asked).where(events.c.id > rows[-1].id)
+            query = self._filtered(sa.select(events), asked).where(events.c.id > rows[-1].id)
 
     def count(self, asked: EventFilter | None = None) -> int:
         """Return how many events a filter selects, by default all."""
-        query = _filtered(sa.select(sa.func.count()).select_from(events), asked or EventFilter())
+        query = self._filtered(sa.select(sa.func.count()).select_from(events), asked or EventFilter())
         return int(self._rows(query)[0][0])
 
     def span_ms(self) -> tuple[int, int] | None:
@@ -245,13 +252,20 @@ class EventStore:
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
         """Return the last event of each camera, or only of `camera`, before a time in ms, ordered by id."""
         asked = EventFilter(until_ms=before_ms, cameras=_one(camera))
-        latest = _filtered(sa.select(sa.func.max(events.c.id)), asked).group_by(events.c.camera)
+        latest = self._filtered(sa.select(sa.func.max(events.c.id)), asked)
+        latest = latest.group_by(events.c.door, events.c.camera)
         query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
-        return [from_row(row) for row in self._rows(query)]
+        return [self._named(row) for row in self._rows(query)]
 
     def cameras(self) -> list[str]:
         """Return the names of all cameras that have events."""
-        return sorted(camera for (camera,) in self._rows(sa.select(events.c.camera).distinct()))
+        query = sa.select(events.c.camera).where(self._is_own).distinct()
+        return sorted(camera for (camera,) in self._rows(query))
+
+    def door_names(self) -> list[str]:
+        """Return the names of all doors that have events or report their health to this database."""
+        names = {name for (name,) in self._rows(sa.select(sa.text("door")).select_from(sa.text(DOORS)))}
+        return sorted(names | {one.door for one in self.doors.all()})
 
     def arrivals(
         self, since_ms: int, until_ms: int, camera: str | None = None, door: str | None = None
@@ -284,15 +298,16 @@ class EventStore:
             of = {"quarter": at // QUARTER_MS, "door": events.c.door, "camera": events.c.camera}
             return [of[name].label(name) for name in columns]
 
-        places, number = EventFilter(cameras=_one(camera), doors=_one(door)), sa.func.count()
+        places, number = EventFilter(cameras=_one(camera)), sa.func.count()
         asked = replace(places, since_ms=since_ms, until_ms=until_ms)
+        is_asked = sa.true() if door is None else events.c.door == door
         came_to, put_on_at = keys(events.c.at_ms), keys(events.c.came_ms)
-        came = sa.select(*came_to, events.c.verdict, number).where(events.c.first)
-        came = _filtered(came, asked).group_by(*came_to, events.c.verdict)
+        came = sa.select(*came_to, events.c.verdict, number).where(events.c.first, is_asked)
+        came = self._filtered(came, asked).group_by(*came_to, events.c.verdict)
         put_on = sa.select(*put_on_at, number).where(
-            events.c.came_ms >= since_ms, events.c.came_ms < until_ms
+            events.c.came_ms >= since_ms, events.c.came_ms < until_ms, is_asked
         )
-        put_on = _filtered(put_on, places)
+        put_on = self._filtered(put_on, places)
         found: dict[tuple[Any, ...], dict[str, int]] = {}
         with self._database.transaction() as connection:
             for row in connection.execute(came):
@@ -321,7 +336,7 @@ class EventStore:
 
     def used_bytes(self) -> int:
         """Return how many bytes this door's events take on the disk."""
-        return self._database.used_bytes(self._door)
+        return self._database.used_bytes(self.door)
 
     def has_before(self, before_ms: int, before_day: str) -> bool:
         """Return whether there are events before a time, or totals before a day."""
@@ -396,6 +411,30 @@ class EventStore:
             )
         return int(gone)
 
+    def _filtered(self, query: Select[Any], asked: EventFilter) -> Select[Any]:
+        if self.door:
+            query = query.where(self._is_own)
+        if asked.since_ms is not None:
+            query = query.where(events.c.at_ms >= asked.since_ms)
+        if asked.until_ms is not None:
+            query = query.where(events.c.at_ms < asked.until_ms)
+        if asked.cameras:
+            query = query.where(events.c.camera.in_(asked.cameras))
+        if asked.kinds:
+            query = query.where(events.c.kind.in_([kind.value for kind in asked.kinds]))
+        if asked.before_id is not None:
+            query = query.where(events.c.id < asked.before_id)
+        if asked.answered:
+            query = query.where(is_answered)
+        return query
+
+    def _named(self, row: Row[Any]) -> StoredEvent:
+        """Return the event of a row. Among events of all doors, its camera's name begins with the door."""
+        stored = from_row(row)
+        if self.door or not row.door:
+            return stored
+        return replace(stored, event=replace(stored.event, camera=place_name(row.door, row.camera)))
+
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with self._database.transaction() as connection:
             return connection.execute(query).all()
@@ -465,21 +504,3 @@ def _with_notes(stored: StoredEvent) -> dict[str, object]:
 
 def _one(name: str | None) -> tuple[str, ...]:
     return () if name is None else (name,)
-
-
-def _filtered(query: Select[Any], asked: EventFilter) -> Select[Any]:
-    if asked.since_ms is not None:
-        query = query.where(events.c.at_ms >= asked.since_ms)
-    if asked.until_ms is not None:
-        query = query.where(events.c.at_ms < asked.until_ms)
-    if asked.cameras:
-        query = query.where(events.c.camera.in_(asked.cameras))
-    if asked.kinds:
-        query = query.where(events.c.kind.in_([kind.value for kind in asked.kinds]))
-    if asked.before_id is not None:
-        query = query.where(events.c.id < asked.before_id)
-    if asked.doors:
-        query = query.where(events.c.door.in_(asked.doors))
-    if asked.answered:
-        query = query.where(is_answered)
-    return query

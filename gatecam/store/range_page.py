@@ -9,6 +9,7 @@ from enum import StrEnum
 from operator import itemgetter
 
 from gatecam.store.day_page import Chart, people_bars
+from gatecam.store.doors import place_name
 from gatecam.store.events import QUARTER_MS, Arrivals, EventStore
 from gatecam.store.statistics import (
     by_day,
@@ -120,12 +121,3 @@ def range_hours(store: EventStore, wanted: Range) -> list[tuple[datetime, str, A
         quarters.setdefault(place_name(*place), []).append(replace(sums, start_ms=quarter * QUARTER_MS))
     found = [(start, name, sums) for name, some in quarters.items() for start, sums in hours_of(some)]
     return sorted(found, key=itemgetter(0, 1))
-
-
-def place_name(door: str, camera: str = "") -> str:
-    """Return the name of a door, a camera or a door's camera.
-
-    >>> place_name("lobby"), place_name("", "gate"), place_name("lobby", "gate")
-    ('lobby', 'gate', 'lobby: gate')
-    """
-    return ": ".join(name for name in (door, camera) if name)

@@ -17,8 +17,9 @@ from gatecam.pictures.html import table
 from gatecam.pictures.page_words import page_words
 from gatecam.store.audit import Act, AuditLog
 from gatecam.store.day_page import summary
+from gatecam.store.doors import place_name
 from gatecam.store.events import Arrivals, EventStore
-from gatecam.store.range_page import MOST_DAYS, Grouping, Range, place_name, range_chart, range_hours
+from gatecam.store.range_page import MOST_DAYS, Grouping, Range, range_chart, range_hours
 from gatecam.web.events import answered
 from gatecam.web.guard import actor_of
 from gatecam.web.language import Language

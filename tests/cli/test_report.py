@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore, Total
-from gatecam.types import Event, EventKind, Verdict
+from gatecam.types import Event, EventKind, StoredEvent, Verdict
 
 NOON = datetime(2026, 11, 24, 12).astimezone()
 
@@ -67,16 +69,90 @@ def test_one_camera_alone(gatecam, kept, tmp_path):
 
 
 def test_totals_are_those_of_the_file_while_a_server_answers_for_events(gatecam, kept, tmp_path, monkeypatch):
-    server = tmp_path / "server.sqlite3"
-    with closing(EventStore(SqliteDatabase(server))) as store:
-        store.append([event(EventKind.MASK_OK, Verdict.CORRECT, 0, "elsewhere", first=True)])
-    monkeypatch.setattr("gatecam.store.engine.PostgresDatabase", lambda url: SqliteDatabase(server))
-    monkeypatch.setenv("GATECAM_STORE_URL", "postgresql://db.example/gatecam")
+    share(monkeypatch, tmp_path / "server.sqlite3", {})
     total = '<th scope="row">none</th><td>female</td><td>&gt;=60</td><td>23</td>'
     for is_file in (True, False):
-        assert "1 person came" in gatecam("report", "--day", "2026-11-24").out
+        assert "Nobody came" in gatecam("report", "--day", "2026-11-24").out
         assert (total in (tmp_path / "report-2026-11-24.html").read_text()) == is_file
         kept.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def shared(monkeypatch, tmp_path) -> None:
+    """A database of two doors whose cameras have one name. This machine is the first of them."""
+    blind = event(EventKind.CAMERA_BLIND, Verdict.UNKNOWN, -1800, reason="dark")
+    came = event(EventKind.MASK_MISSING, Verdict.NONE, 0, first=True)
+    share(
+        monkeypatch,
+        tmp_path / "server.sqlite3",
+        {"lobby": [blind], "yard": [came, replace(blind, reason="lost")]},
+    )
+    monkeypatch.setenv("GATECAM_FLEET_DOOR", "lobby")
+
+
+def share(monkeypatch, path: Path, doors: dict[str, list[Event]]) -> None:
+    """Let a file stand for the PostgreSQL database of doors."""
+    for door, given in doors.items():
+        with closing(EventStore(SqliteDatabase(path), door)) as store:
+            store.copy([StoredEvent(0, f"{door}{number}", one) for number, one in enumerate(given)])
+    monkeypatch.setattr("gatecam.store.engine.PostgresDatabase", lambda url: SqliteDatabase(path))
+    monkeypatch.setenv("GATECAM_STORE_URL", "postgresql://db.example/gatecam")
+
+
+DARK, LOST = "It is too dark", "The camera gives no picture"
+
+
+@pytest.mark.parametrize(
+    ("words", "people", "title", "outages", "has_totals"),
+    [
+        ([], "Nobody came", "lobby: all cameras", {("gate", DARK)}, True),
+        (["--door", "lobby"], "Nobody came", "lobby: all cameras", {("gate", DARK)}, True),
+        (["--door", "yard", "--camera", "gate"], "1 person came", "yard: gate", {("gate", LOST)}, False),
+        (
+            ["--door", "all"],
+            "1 person came",
+            "2026-11-24, all cameras",
+            {("lobby: gate", DARK), ("yard: gate", LOST)},
+            False,
+        ),
+    ],
+)
+def test_a_day_is_that_of_one_door_or_of_all(
+    gatecam, kept, shared, tmp_path, words, people, title, outages, has_totals
+):
+    ended = gatecam("report", "--day", "2026-11-24", *words)
+    assert (ended.code, ended.err) == (0, "")
+    assert people in ended.out
+    page = (tmp_path / "report-2026-11-24.html").read_text()
+    assert title in page
+    assert ("<td>23</td>" in page) == has_totals
+    rows = re.findall('<th scope="row">([^<]*)</th><td>(It is too dark|The camera gives no picture)', page)
+    assert set(rows) == outages
+
+
+@pytest.mark.parametrize(
+    ("words", "cameras"),
+    [
+        ([], ["gate"]),
+        (["--door", "yard"], ["gate", "gate"]),
+        (["--door", "all", "--camera", "gate"], ["lobby: gate", "yard: gate", "yard: gate"]),
+    ],
+)
+def test_events_are_those_of_one_door_or_of_all(gatecam, shared, words, cameras):
+    ended = gatecam("events", "--format", "json", *words)
+    assert [json.loads(line)["camera"] for line in ended.out.splitlines()] == cameras
+
+
+@pytest.mark.parametrize("command", ["report", "events"])
+def test_a_door_that_is_not_there_is_told_with_those_that_are(gatecam, shared, monkeypatch, command):
+    expected = "--door: expected one of lobby, yard or all, got 'moon'"
+    assert expected in gatecam(command, "--door", "moon").err
+    monkeypatch.setenv("GATECAM_FLEET_DOOR", "moon")  # as on a machine that only watches doors
+    ended = gatecam(command)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert expected in ended.err
+    monkeypatch.delenv("GATECAM_STORE_URL")
+    assert "--door: expected store.url in the settings" in gatecam(command, "--door", "yard").err
 
 
 def test_a_day_on_which_nobody_came(gatecam, kept, tmp_path):

@@ -177,7 +177,11 @@ def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told
     assert shares["lobby"].delete_before(NOON_MS, "2026-11-24", NOON_MS + HOUR_MS) == 1
     assert [one.event.time_s for one in store.backlog(0, 10).events] == [1, -80, 2]
     assert shares["yard"].span_ms() == (NOON_MS - 80_000, NOON_MS + 2000)
-    assert [store.count(share.own) for share in shares.values()] == [1, 2]
+    assert [share.count() for share in shares.values()] == [1, 2]
+    assert [share.cameras() for share in (store, *shares.values())] == [["gate", "yard"], ["gate"], ["yard"]]
+    assert [one.event.camera for one in store.every(EventFilter())] == ["lobby: gate", *["yard: yard"] * 2]
+    assert [one.event.camera for one in shares["yard"].find(EventFilter(), 9)] == ["yard", "yard"]
+    assert store.door_names() == ["lobby", "yard"]
     by_door = store.arrivals_of_each(("door", "camera"), NOON_MS - HOUR_MS, NOON_MS + HOUR_MS)
     assert {place: sums.people for place, sums in by_door.items()} == {
         ("lobby", "gate"): 1,

@@ -336,7 +336,7 @@ def test_postgresql_gets_every_event_and_the_health_though_it_was_down(store, st
         wait_for(lambda: len(said) == 1)
     finally:
         postgres.start()
-    wait_for(lambda: copy.count(lobby.own) == 50 and [one.door for one in copy.doors.all()] == ["lobby"])
+    wait_for(lambda: lobby.count() == 50 and [one.door for one in copy.doors.all()] == ["lobby"])
     wait_for(lambda: len(said) == 2)
     reporter.close()
     assert "the database cannot be used" in (said[0] or "")
