@@ -223,6 +223,11 @@ class Track:
     is_picture: bool = False
     looks: Looks | None = None
 
+    @property
+    def in_view(self) -> bool:
+        """Return whether this is a person whose face is in this frame."""
+        return self.missing_s == 0 and not self.is_picture
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:

@@ -63,8 +63,7 @@ class Board:
         for step in turn.steps:
             self._judged_s[step.frame.camera].append(step.frame.time_s)
             self._frames[step.frame.camera] += 1
-            seen = [track for track in step.tracks if track.missing_s == 0 and not track.is_picture]
-            self._faces[step.frame.camera] = len(seen)
+            self._faces[step.frame.camera] = sum(track.in_view for track in step.tracks)
         for event in turn.events:
             self._events[event.camera][event.kind.value] += 1
             if event.first:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gatecam.settings.explain import WANTED_PX
 from gatecam.settings.schema import Config
-from gatecam.types import Image, Round, Step, Track
+from gatecam.types import Image, Round, Step
 
 KEPT_S = 10.0  # time over which a camera is measured
 BRIGHTNESS_S = 0.5  # least time between two measurements of the brightness
@@ -66,8 +66,8 @@ class _View:
         now_s = step.frame.time_s
         self.newest = step
         self.times_s.append(now_s)
-        if seen := _seen(step):
-            self.faces.append((now_s, max(track.box.width for track in seen)))
+        if widths := [track.box.width for track in step.tracks if track.in_view]:
+            self.faces.append((now_s, max(widths)))
         while self.times_s[0] < now_s - KEPT_S:
             self.times_s.popleft()
         while self.faces and self.faces[0][0] < now_s - KEPT_S:
@@ -79,7 +79,7 @@ class _View:
         height, width = step.frame.image.shape[:2]
         times_s, widths = list(self.times_s), [width for _, width in list(self.faces)]
         span_s = times_s[-1] - times_s[0]
-        seen = _seen(step)
+        seen = [track for track in step.tracks if track.in_view]
         return Sight(
             width,
             height,
@@ -114,11 +114,6 @@ class Sights:
             return None
         age_s = (time.monotonic() if now_s is None else now_s) - view.newest.frame.time_s
         return None if age_s > KEPT_S else view.sight(view.newest)
-
-
-def _seen(step: Step) -> list[Track]:
-    """Return the people whose face is in this frame."""
-    return [track for track in step.tracks if track.missing_s == 0 and not track.is_picture]
 
 
 def _brightness(image: Image) -> float:

@@ -58,6 +58,7 @@ ADAPT_S = 20.0  # time constant with which a remembered picture follows the dayl
 MOST_PLACES = 32
 SCENE_ROWS, SCENE_COLUMNS = 90, 160  # of the small pictures of the scene
 SCENE_S, SCENES = 0.25, 32  # time between two, and how many are kept
+OUTAGE_S = 2.0  # after a longer time without a frame, the camera may have been turned
 SAME_LIKENESS = 0.6  # correlation of a place in two pictures of the scene, if it shows the same
 FOUND_LATE_S = 0.15  # a face may have been there this long before it was found
 FORGET_S = 600.0  # a picture's place that shows no face for this long is forgotten
@@ -166,6 +167,8 @@ class Life:
 
         Places are forgotten if the size of the image changes, as when a camera starts again with another one.
         """
+        if self._scenes and time_s - self._scenes[-1][0] > OUTAGE_S:
+            self._scenes.clear()
         if image.shape != self._shape:
             self._shape = image.shape
             self._places, self._walks, self._pictures = {}, {}, []

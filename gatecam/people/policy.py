@@ -68,7 +68,7 @@ class AlertPolicy:
 
     def decide(self, tracks: Sequence[Track], time_s: float, frame: int) -> list[Event]:
         """Return the events of this frame in the order of its tracks."""
-        seen = [track for track in tracks if track.missing_s == 0 and not track.is_picture]
+        seen = [track for track in tracks if track.in_view]
         self._meet(seen, time_s)
         events = []
         for track in seen:

@@ -196,3 +196,11 @@ def test_a_camera_that_starts_again_with_a_smaller_picture_begins_anew(head, tra
     pictures_of(life, camera(head, STILL), track)
     smaller = (255 - image[:300, :400] for image in camera(head, STILL))
     assert all(pictures_of(life, smaller, replace(track, id=2), 10.0))
+
+
+def test_a_portrait_that_hangs_elsewhere_after_an_outage_has_not_come(head, track):
+    """The camera was turned while it gave no pictures, so everything looks different."""
+    life = Life()
+    for index, image in enumerate(camera(head, [(900.0, 160.0)] * 5)):
+        life.mark(image, [], index / 4)
+    assert all(pictures_of(life, camera(head, STILL), replace(track, age_s=0.0), 60.0))
