@@ -92,16 +92,17 @@ class Live:
         return problem
 
     def _watch(self, wanted: Mapping[str, Config]) -> str | None:
-        """Watch these cameras and no others. Return a sentence if another gatecam uses some of them."""
+        """Watch these cameras and no others. Return a sentence if another gatecam uses some of them.
+
+        The people, their alerts and the outage of a camera that is opened with other settings go on.
+        """
         kept = [one.config for one in self.cameras.cameras if _camera_of(wanted, one.name) == one.config]
         gone = self._pipelines.keys() - {camera.name for camera in kept}
         problems = []
         if gone:
             self.cameras.change(kept)  # ends the readers before others may use their cameras
             self._locks.release(gone)
-        for name in gone:
-            del self._pipelines[name]
-            self.alerts.forget(name)
+        before = {name: self._pipelines.pop(name) for name in gone}
         for name, one in wanted.items():
             if name in self._pipelines:
                 continue
@@ -110,7 +111,11 @@ class Live:
             except CameraError as error:
                 problems.append(str(error))
             else:
-                self._pipelines[name] = self._build(one)
+                pipeline = self._pipelines[name] = self._build(one)
+                if (old := before.get(name)) is not None:
+                    pipeline.tracker, pipeline.policy = old.tracker, old.policy
+        for name in gone - self._pipelines.keys():
+            self.alerts.forget(name)
         if gone or len(self._pipelines) > len(kept):
             self.cameras.change([one.camera for name, one in wanted.items() if name in self._pipelines])
         return " ".join(problems) or None
