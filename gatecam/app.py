@@ -271,7 +271,7 @@ def build_live_sinks(
             tests["sound"] = player.test
         stack.callback(told.close)  # closes before the couriers, which may still deliver its last events
         endings = Endings(lambda key, at_ms: notes.write(partial(store.notes.end, key, at_ms)))
-        presence = Presences([] if mqtt is None else [mqtt.note])
+        presence = Presences([one.note for one in (mqtt, player) if one is not None])
         start = partial(
             _start_recorder,
             store=store,

@@ -371,6 +371,19 @@ def test_what_was_played_is_noted_at_the_event(tmp_path, monkeypatch):
         assert store.find(EventFilter(), 1)[0].said == "tone, ko, en"
 
 
+def test_the_speaker_knows_who_is_there_before_it_gets_the_events_of_a_frame(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(app.SoundSink, "note", lambda sink, presence: told.append(presence.verdict))
+    monkeypatch.setattr(app.SoundSink, "send", lambda sink, event: told.append(event.kind))
+    config = Config(store=StoreConfig(path=str(tmp_path / "events.sqlite3")))
+    sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
+    frame, bare = Frame("entrance", 0, 1.5, np.zeros((4, 4, 3), np.uint8)), Verdict.NONE
+    person = Track(1, Box(0, 0, 1, 1), 9, 1.0, bare)
+    sinks.note(Round(1.5, (Step(frame, (), (person,), (EVENT,), person),), ()), CameraAlerts())
+    sinks.close()
+    assert told == [bare, EVENT.kind]
+
+
 class SilentPlayer:
     """Plays everything at once and unheard."""
 

@@ -167,6 +167,7 @@ class LiveSinks:
 
     def note(self, turn: Round, alerts: CameraAlerts) -> None:
         """Send the events of a round, and update the totals and the presence. This never blocks or raises."""
+        self.presence.note(turn.steps, alerts.states, alerts.slow)  # first, for the sound of the events
         for step in turn.steps:
             events = [self.send(event) for event in step.events]
             self.endings.note(step, events)
@@ -175,7 +176,6 @@ class LiveSinks:
             self.totals.note(step)
         for event in turn.camera_events:
             self.endings.note_camera(self.send(event))
-        self.presence.note(turn.steps, alerts.states, alerts.slow)
 
     def send(self, event: Event) -> Event:
         """Put an event into every queue, and return it with its date and key. This never blocks or raises."""

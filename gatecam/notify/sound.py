@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from gatecam.errors import OutputError
 from gatecam.notify.players import Player, PlayError, find_players
 from gatecam.settings.schema import SoundConfig
-from gatecam.types import Event, EventKind, Verdict
+from gatecam.types import Event, EventKind, Presence, Verdict
 
 FOLDER = Path(__file__).parents[1] / "assets" / "sounds"
 RATE_HZ = 22_050  # sampling rate of all the files
@@ -86,13 +86,18 @@ class SoundSink:
         self._retry_s = retry_s
         self._hang_s, self._on_played = hang_s, on_played
         self._ended_s: dict[bool, float] = {}  # when the last sound ended, by whether it was an alert
+        self._verdicts: dict[str, Verdict | None] = {}  # of the addressed person, by camera
+
+    def note(self, presence: Presence) -> None:
+        """Take what a camera sees now. This is an observer of `Presences`."""
+        self._verdicts[presence.camera] = presence.verdict
 
     def send(self, event: Event) -> None:
         """Play the event's sound. This may block.
 
         Nothing is played if it is late, during quiet hours, or within the pause after a sound of the same
         kind. A camera that recovers and a machine that is too slow make no sound: visitors can do nothing
-        about either.
+        about either. Nobody is thanked while somebody else there has no mask on, who would hear it too.
         """
         alert = event.kind.is_alert
         sound = self._sounds[CAMERA if event.kind.is_camera else SPOKEN.get(event.verdict, CAMERA)]
@@ -100,6 +105,9 @@ class SoundSink:
         since_s = now_s - self._ended_s.get(alert, -np.inf)
         late = now_s - event.time_s > (ALERT_LATE_S if alert else OK_LATE_S)
         if event.kind in SILENT or late or since_s < self._config.pause_s or not sound:
+            return
+        is_thanks = event.kind is EventKind.MASK_OK
+        if is_thanks and self._verdicts.get(event.camera) not in (None, Verdict.CORRECT):
             return
         if is_quiet(self._config.quiet_hours, self._time_of_day()):
             return

@@ -20,7 +20,7 @@ from gatecam.notify import players, sound
 from gatecam.notify.players import Player, PlayError, command_player
 from gatecam.notify.sound import RATE_HZ, SoundSink, compose
 from gatecam.settings.schema import SoundConfig
-from gatecam.types import EventKind, Verdict
+from gatecam.types import EventKind, Presence, Verdict
 
 WAIT_S = 10.0
 
@@ -156,6 +156,27 @@ def test_a_crowd_is_not_talked_to_without_a_pause(make_event, pause_s, apart_s):
     silences = [after - before - long_s for before, after in pairwise(played)]
     assert len(silences) >= 2
     assert all(apart_s - 1e-6 <= silence <= apart_s + 0.5 for silence in silences)
+
+
+@pytest.mark.parametrize(
+    ("camera", "verdict", "is_thanked"),
+    [
+        ("gate", Verdict.CORRECT, True),
+        ("gate", None, True),
+        ("gate", Verdict.NONE, False),
+        ("gate", Verdict.INCORRECT, False),
+        ("gate", Verdict.UNKNOWN, False),
+        ("yard", Verdict.NONE, True),
+    ],
+)
+def test_nobody_hears_thank_you_while_somebody_there_wears_no_mask(make_event, camera, verdict, is_thanked):
+    fake = FakePlayer()
+    sink = sink_of([fake.player])
+    sink.note(Presence(camera, 2, verdict))
+    sink.send(make_event(kind=EventKind.MASK_OK))
+    assert bool(fake.sounds) == is_thanked
+    sink.send(make_event())
+    assert fake.sounds[-1] == compose(SoundConfig(), "missing")
 
 
 def test_a_reminder_says_what_the_verdict_is(make_event):
