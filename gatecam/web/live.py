@@ -47,6 +47,7 @@ class Viewer:
     still: dict[str, Regions] = field(default_factory=dict)  # places of pictures, by camera
     seen: dict[str, int] = field(default_factory=dict)  # the number of the last picture, by camera
     is_ready: bool = True
+    is_over: bool = False  # one of the cameras is no longer watched
 
 
 class Hub:
@@ -66,10 +67,14 @@ class Hub:
         self.watch(cameras)
 
     def watch(self, cameras: Sequence[str]) -> None:
-        """Pass on pictures and states of these cameras from now on."""
+        """Pass on pictures and states of these cameras from now on. Viewers of others have to connect again."""
         self.cameras = tuple(cameras)
         self._states = {camera: self._states.get(camera) for camera in cameras}
         self._still = {camera: self._still[camera] for camera in cameras if camera in self._still}
+        for viewer in self._viewers:
+            if not set(viewer.cameras) <= set(cameras):
+                viewer.is_over = True
+                viewer.wake.set()
         self._count()
 
     @property

@@ -81,11 +81,11 @@ async def _refuse(socket: WebSocket, cameras: Sequence[str]) -> None:
 
 
 async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
-    """Send states and pictures to a viewer until it disconnects."""
+    """Send states and pictures to a viewer until it disconnects or one of its cameras is removed."""
     hub.join(viewer)
     listening = asyncio.create_task(_listen(socket, viewer))
     try:
-        while not listening.done():
+        while not (listening.done() or viewer.is_over):
             try:
                 async with asyncio.timeout(PING_S):
                     await viewer.wake.wait()
@@ -100,6 +100,8 @@ async def _attend(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
                 viewer.is_ready = False
                 for picture in pictures:
                     await socket.send_bytes(picture)
+        if viewer.is_over:
+            await socket.close()
     except (WebSocketDisconnect, RuntimeError):
         pass  # the viewer has disconnected
     finally:

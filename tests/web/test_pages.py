@@ -222,6 +222,19 @@ def test_who_asks_for_a_camera_that_is_none_is_told_which_there_are(server):
     assert closed.value.rcvd.code == 4404
 
 
+def test_the_door_goes_on_to_the_first_camera_when_its_own_is_removed_or_gets_another_name(server, behind):
+    with live(server, DOOR_BEARER) as socket, live(server, query="?camera=문/앞") as other:
+        socket.recv(timeout=10)
+        other.recv(timeout=10)
+        server.call_soon(lambda: behind.hub.watch(["문/앞", "yard"]))
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=4)
+        server.call_soon(lambda: behind.hub.tell_state(Presence("문/앞", 1, Verdict.NONE)))
+        assert json.loads(other.recv(timeout=10))["verdict"] == "none"
+    with live(server, DOOR_BEARER) as socket:
+        assert json.loads(socket.recv(timeout=10))["camera"] == "문/앞"
+
+
 @pytest.mark.parametrize(
     "headers",
     [
