@@ -67,7 +67,7 @@ class Hub:
         self.watch(cameras)
 
     def watch(self, cameras: Sequence[str]) -> None:
-        """Pass on pictures and states of these cameras from now on. Viewers of others have to connect again."""
+        """Pass on pictures and states of these cameras from now on. Viewers of others connect again."""
         self.cameras = tuple(cameras)
         self._states = {camera: self._states.get(camera) for camera in cameras}
         self._still = {camera: self._still[camera] for camera in cameras if camera in self._still}
