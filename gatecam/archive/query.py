@@ -60,10 +60,12 @@ def _open(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Give a connection views of the tables, and deny it everything else."""
     quoted = str(folder.resolve()).replace("'", "''")
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;")
-    for name in reversed(NAMES):  # the row in `files` is written last, so it stands for all
+    # The row in `files` is written last, so it stands for all. Older rows there lack the column `content`.
+    for name in reversed(NAMES):
         only = "" if name == "files" else " WHERE recording IN (SELECT recording FROM files)"
         connection.execute(
-            f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quoted}/{name}/[0-9a-f]*.parquet'){only}"
+            f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quoted}/{name}/[0-9a-f]*.parquet', "
+            f"union_by_name = {name == 'files'}){only}"
         )
     connection.execute(f"SET allowed_directories = ['{quoted}'];")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true;")

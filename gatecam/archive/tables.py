@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gatecam.archive.assembly import Result
+from gatecam.archive.known import Known, Plan, content_of, plan
 from gatecam.archive.sources import Source
 from gatecam.errors import OutputError
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
@@ -79,6 +80,7 @@ SCHEMAS = {
             ("events", pa.int64()),
             ("bytes", pa.int64()),
             ("modified_ns", pa.int64()),
+            ("content", pa.string()),
             ("device", pa.string()),
             ("settings", pa.string()),
         ]
@@ -98,6 +100,7 @@ class Tables:
     def __init__(self, folder: Path, settings: str) -> None:
         """Keep the folder. `settings` is a hash of all that the results depend on."""
         self._folder, self._settings = folder, settings
+        self._replaced: Mapping[Path, Sequence[Path]] = {}
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Tables:
@@ -129,7 +132,7 @@ class Tables:
 
     def is_done(self, source: Source) -> bool:
         """Check whether the recording has been analyzed as it is now, with the same settings."""
-        path = self._path("files", source)
+        path = self._path("files", source.path)
         with suppress(OSError, pa.ArrowInvalid, KeyError, IndexError):
             row = pq.read_table(path).to_pylist()[0]
             known = (row["bytes"], row["modified_ns"], row["settings"], row["camera"], row["started_at"])
@@ -137,18 +140,65 @@ class Tables:
             return row["state"] != FAILED and known == now
         return False
 
+    def plan(self, undone: Sequence[Source]) -> Plan:
+        """Decide what to do with recordings, and move the results of those that were moved.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        made = plan(undone, self._known() if undone else ())
+        self._replaced = made.replaced
+        for source, earlier in tuple(made.moved):
+            try:
+                rows = {name: pq.read_table(self._path(name, earlier)).to_pylist() for name in SCHEMAS}
+            except (OSError, pa.ArrowInvalid):  # some are lost, so the recording is analyzed again
+                made.moved.remove((source, earlier))
+                made.waiting.append(source)
+                made.replaced[source.path] = [earlier]
+            else:
+                self._move(source, earlier, rows)
+        return made
+
+    def _known(self) -> Iterator[Known]:
+        """Yield what the tables have of each recording. A path that cannot be read back is left out."""
+        try:
+            rows = pq.read_table(self._folder / "files", schema=SCHEMAS["files"]).to_pylist()
+        except (OSError, pa.ArrowInvalid):  # one is damaged, and is written again if its recording is there
+            return
+        for row in rows:
+            path = Path(row["recording"])
+            is_current = row["state"] != FAILED and row["settings"] == self._settings
+            if self._path("files", path).exists():
+                known = (row["camera"], row["started_at"], row["bytes"], row["content"], is_current)
+                yield Known(path, *known)
+
+    def _move(self, source: Source, earlier: Path, rows: Mapping[str, list[Row]]) -> None:
+        """Write the results of a recording under its new path, and delete those under the earlier one."""
+        rows["files"][0]["modified_ns"] = source.modified_ns
+        for name, found in rows.items():
+            if name == "files":  # the last
+                self._delete(earlier)
+            self._write(name, source, [{**row, **_of(source)} for row in found])
+
+    def _delete(self, path: Path) -> None:
+        """Delete the results of a recording. Its row in `files` goes first, because it stands for all."""
+        for name in reversed(SCHEMAS):
+            self._path(name, path).unlink(missing_ok=True)
+
     def write(self, source: Source, result: Result, device: str) -> Row:
         """Write the tables of a recording, replacing older ones, and return its row in `files`.
 
         Raises:
             OutputError: a file cannot be written, for example because the disk is full.
         """
-        self._path("files", source).unlink(missing_ok=True)
+        self._path("files", source.path).unlink(missing_ok=True)
         rows = {"events": _events(source, result), "people": _people(source, result)}
         rows["totals"] = _totals(source, result)
         for name, found in rows.items():
             self._write(name, source, found)
         row = self._row(source, result, device)
+        for earlier in self._replaced.get(source.path, ()):
+            self._delete(earlier)
         self._write("files", source, [row])
         return row
 
@@ -166,16 +216,17 @@ class Tables:
             "events": len(result.events),
             "bytes": source.bytes,
             "modified_ns": source.modified_ns,
+            "content": content_of(source.path),
             "device": device,
             "settings": self._settings,
         }
 
-    def _path(self, name: str, source: Source) -> Path:
-        key = hashlib.sha256(str(source.path).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+    def _path(self, name: str, recording: Path) -> Path:
+        key = hashlib.sha256(str(recording).encode("utf-8", "surrogateescape")).hexdigest()[:20]
         return self._folder / name / f"{key}.parquet"
 
     def _write(self, name: str, source: Source, rows: Sequence[Row]) -> None:
-        path = self._path(name, source)
+        path = self._path(name, source.path)
         try:
             with replacing(path) as part:
                 pq.write_table(pa.Table.from_pylist(list(rows), SCHEMAS[name]), part)

@@ -111,10 +111,14 @@ def _analyze(
     from gatecam.archive.worker import settings_hash
 
     with Tables(out, settings_hash(config)) as tables:
-        waiting = [source for source in found if not tables.is_done(source)]
-        before = len(found) - len(waiting)
+        plan = tables.plan([source for source in found if not tables.is_done(source)])
+        for source, original in plan.copies:
+            say(f"{source.path}: left out, because it is a copy of {original}.", level=logging.WARNING)
+        if plan.moved:
+            say(f"recordings that were moved or renamed keep their results: {len(plan.moved)}.")
+        before = len(found) - len(plan.waiting) - len(plan.copies)
         try:
-            report = _run(waiting, tables, config, cluster) if waiting else Report()
+            report = _run(plan.waiting, tables, config, cluster) if plan.waiting else Report()
         except KeyboardInterrupt:
             say("stopped; the same command goes on with the recordings that are not done.")
             raise

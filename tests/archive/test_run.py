@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -33,7 +35,8 @@ def archive(recording, tmp_path) -> Path:
 
 def analyzed(folder: Path, out: Path, workers: Alone | None = None, may_cut: bool = False) -> Report:
     with Tables(out, "settings") as kept:
-        waiting = [one for one in find_sources([str(folder)], None, None) if not kept.is_done(one)]
+        found = find_sources([str(folder)], None, None)
+        waiting = kept.plan([one for one in found if not kept.is_done(one)]).waiting
         return Archive(waiting, kept, workers or Alone(), may_cut).run(lambda done, note: None)
 
 
@@ -83,6 +86,84 @@ def test_a_second_run_does_only_what_is_new_or_has_changed(archive, tmp_path):
     assert {name for name in before if name.startswith("events")} < set(content(out))
 
 
+@pytest.fixture
+def moved(archive, tmp_path) -> Path:
+    """The same recordings in another folder. What they gave before is in `out`."""
+    analyzed(archive, tmp_path / "out")
+    return archive.rename(tmp_path / "new")
+
+
+@pytest.mark.parametrize("left", [9, 3])
+def test_a_recording_that_was_moved_keeps_its_results(moved, tmp_path, monkeypatch, left):
+    out = tmp_path / "out"
+    monkeypatch.setattr(tables.pq, "write_table", filling(left))  # the second disk is full before `files`
+    with suppress(OutputError):
+        analyzed(moved, out)
+    monkeypatch.undo()
+    workers = Alone()
+    analyzed(moved, out, workers)
+    names = {part.path.name for part in workers.submitted}
+    assert names == ({"bad.mp4"} if left == 9 else {"bad.mp4", "door.mkv"})
+    analyzed(moved, tmp_path / "at-once")
+    assert content(out) == content(tmp_path / "at-once")
+
+
+def test_a_recording_that_was_renamed_to_another_camera_replaces_its_results(archive, tmp_path):
+    out = tmp_path / "out"
+    analyzed(archive, out)
+    (archive / "north" / "20261124_075945.mkv").rename(archive / "west_20261124_075945.mkv")
+    assert analyzed(archive, out).done == 1
+    analyzed(archive, tmp_path / "at-once")
+    assert content(out) == content(tmp_path / "at-once")
+
+
+def test_a_recording_that_is_no_longer_there_keeps_its_results(archive, tmp_path):
+    out = tmp_path / "out"
+    analyzed(archive, out)
+    (archive / "door.mkv").write_bytes((archive / "door.mkv").read_bytes() + b"0")
+    (archive / "door.mkv").rename(archive / "other.mkv")
+    assert analyzed(archive, out).done == 1
+    assert ask(out, "SELECT count(*) FROM files WHERE camera IN ('door', 'other')").rows == [(2,)]
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+def test_a_copy_is_left_out_and_named(archive, tmp_path, is_later):
+    out, original = tmp_path / "out", archive / "north" / "20261124_075945.mkv"
+    if is_later:
+        analyzed(archive, out)
+    copy = shutil.copy(original, archive / "north_20261124_075945.mkv")
+    with Tables(out, "settings") as kept:
+        undone = [one for one in find_sources([str(archive)], None, None) if not kept.is_done(one)]
+        plan = kept.plan(undone)
+    assert [(source.path, path) for source, path in plan.copies] == [(copy, original)]
+    assert {source.path.name for source in plan.waiting} == (
+        {"bad.mp4"} if is_later else {"bad.mp4", "door.mkv", original.name}
+    )
+
+
+def test_results_that_are_lost_in_part_are_made_anew(moved, tmp_path):
+    out = tmp_path / "out"
+    for path in (out / "people").iterdir():
+        path.unlink()
+    assert analyzed(moved, out).done == 2
+    analyzed(moved, tmp_path / "at-once")
+    assert content(out).keys() == content(tmp_path / "at-once").keys()
+
+
+def filling(left: int) -> Callable[..., None]:
+    """Writes so many tables until the disk is full."""
+    write = pq.write_table
+
+    def write_table(table, path):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(table, path)
+
+    return write_table
+
+
 def test_a_stop_between_two_recordings_loses_none_and_does_none_twice(archive, tmp_path):
     class Stopped(Alone):
         def finished(self, timeout_s):
@@ -106,17 +187,8 @@ def test_a_lost_worker_is_replaced_and_a_deadly_recording_is_given_up(archive, t
 
 
 def test_a_full_disk_ends_in_a_sentence_and_what_was_written_stays(archive, tmp_path, monkeypatch):
-    out, write = tmp_path / "out", pq.write_table
-    left = 9  # files until the disk is full
-
-    def write_table(table, path):
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(table, path)
-
-    monkeypatch.setattr(tables.pq, "write_table", write_table)
+    out = tmp_path / "out"
+    monkeypatch.setattr(tables.pq, "write_table", filling(9))
     with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
         analyzed(archive, out)
     assert ask(out, "SELECT count(*) FROM files").rows == [(2,)]

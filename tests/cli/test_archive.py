@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import ClassVar
 
@@ -85,3 +86,13 @@ def test_ctrl_c_is_one_sentence_and_exit_130_and_the_next_run_does_nothing_twice
     ended = gatecam("archive", "a.mkv", "b.mkv")
     assert (ended.code, Interrupted.analyzed) == (0, ["a.mkv", "b.mkv"])
     assert "1 analyzed (0.0 hours), 1 done before" in ended.out
+    (tmp_path / "b.mkv").rename(tmp_path / "cafe_20261124_0800.mkv")
+    ended = gatecam("archive", "a.mkv", "cafe_20261124_0800.mkv")  # another camera, so done again
+    assert "1 analyzed (0.0 hours), 1 done before" in ended.out
+    (tmp_path / "cafe").mkdir()
+    (tmp_path / "cafe_20261124_0800.mkv").rename(tmp_path / "cafe" / "20261124_0800.mkv")
+    copy = shutil.copy(tmp_path / "cafe" / "20261124_0800.mkv", tmp_path / "cafe_20261124_0800_.mkv")
+    ended = gatecam("archive", "a.mkv", "cafe", copy.name)
+    assert "0 analyzed (0.0 hours), 2 done before" in ended.out
+    assert "recordings that were moved or renamed keep their results: 1." in ended.err
+    assert f"{copy}: left out, because it is a copy of {tmp_path}/cafe/20261124_0800.mkv." in ended.err
