@@ -16,19 +16,22 @@ from gatecam.archive.parts import Outcome, Part
 from gatecam.archive.worker import Load, Loaded, Lost, Worker, load_networks, settings_hash
 from gatecam.errors import DeviceError, MissingExtraError, ServiceError
 from gatecam.runtime.cores import usable_cores
+from gatecam.runtime.logs import say
 from gatecam.settings.schema import Config
 
 OBJECTS_BYTES = 200 * 2**20  # of shared memory for what tasks pass to each other, some 5 MB each
-START_LIMIT_MS = 180_000  # a busy machine starts Ray slowly
+START_LIMIT_S = 180  # longest time for a part of Ray to start, which takes long on a busy machine
 SHARE_LIMIT_S = 0.5  # longest time for workers to say how far they are
 REACH_LIMIT_S = 5.0  # longest time to reach a cluster
-TRIES = 2  # to start Ray on this machine. One fails after 30 s if the machine is busy.
+TRIES = 5  # to start Ray on this machine. Ray gives one up after 30 s or more if the machine is busy.
 MOST_LOSSES = 5  # in a row, in the place of one worker
 # For a Ray on this machine, which listens only on 127.0.0.1 and requires a token
 _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
-    "RAY_agent_register_timeout_ms": str(START_LIMIT_MS),
+    "RAY_agent_register_timeout_ms": str(1000 * START_LIMIT_S),
+    "RAY_gcs_server_port_wait_time_s": str(START_LIMIT_S),
+    "RAY_worker_register_timeout_seconds": str(START_LIMIT_S),
 }
 # Ray sends no statistics to its maker, and hides the GPUs from workers that use none.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
@@ -130,6 +133,7 @@ class Cluster:
                 self._ray.shutdown()
                 if not tries_left or self._address is not None:
                     raise self._cannot_connect(error) from error
+                say(f"Ray did not start ({_first_line(error)}); try {TRIES - tries_left + 1} of {TRIES}…")
 
     def _require_listener(self) -> None:
         """Check that something listens at the address, because Ray would try for minutes.
@@ -148,8 +152,8 @@ class Cluster:
         reason = _first_line(error)
         if self._address is None:
             return ServiceError(
-                f"Ray does not start on this machine ({reason}): if other programs keep all cores busy, try "
-                "again when they are done."
+                f"Ray does not start on this machine ({reason}): if other programs keep all cores busy, end "
+                "them or try again when they are done. Recordings that are done stay done."
             )
         return ServiceError(
             f"Ray at {self._address} cannot be used ({reason}): check the address, and that every machine "

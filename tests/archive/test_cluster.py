@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -132,8 +133,9 @@ def test_an_address_without_a_cluster_is_one_sentence(alone):
         pass
 
 
-def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch):
+def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch, caplog):
     tries = []
+    caplog.set_level(logging.INFO)
 
     def fail(**options: object) -> None:
         tries.append(options)
@@ -145,7 +147,8 @@ def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch):
         Cluster(Config()),
     ):
         pass
-    assert len(tries) == 2
+    assert len(tries) == 5
+    assert [said.rpartition("; ")[2] for said in caplog.messages] == [f"try {n} of 5…" for n in (2, 3, 4, 5)]
 
 
 def test_workers_that_take_the_first_ones_device_add_no_note(alone):
