@@ -250,7 +250,11 @@ class DetectorConfig(Geometry):
         "frame is searched whole)",
     )
     pyramid_factor: float = Field(
-        default=0.709, ge=0.3, le=0.9, description="size of each pyramid level relative to the level before"
+        default=0.709,
+        ge=0.3,
+        le=0.9,
+        description="size of each pyramid level relative to the level before, with the weights stock; all "
+        "others use 0.5",
     )
     pnet_threshold: float = Field(
         default=0.6, ge=0, le=1, description="minimum probability of a face from P-Net"
