@@ -34,7 +34,7 @@ def test_no_request_ends_in_a_5xx(api, name):
     statuses = set()
     for found in api.get_all_operations():
         asked = settings(
-            max_examples=60,
+            max_examples=25,
             deadline=None,
             derandomize=True,
             database=None,
