@@ -321,7 +321,10 @@ def test_a_database_that_is_new_gets_what_the_file_holds_already(tmp_path, monke
     sinks.close()
 
 
-def test_a_picture_of_an_alert_is_kept_and_the_event_is_told_how_long_it_lasted(tmp_path, monkeypatch):
+@pytest.mark.parametrize("frames", [3, 2], ids=["the person left", "gatecam ended"])
+def test_a_picture_of_an_alert_is_kept_and_the_event_is_told_how_long_it_lasted(
+    tmp_path, monkeypatch, frames
+):
     monkeypatch.setattr(app, "build_finder", lambda config, thorough=False: FakeFinder())
     config = Config(
         notify=NotifyConfig(sound=False),
@@ -330,7 +333,7 @@ def test_a_picture_of_an_alert_is_kept_and_the_event_is_told_how_long_it_lasted(
     )
     sinks = app.build_live_sinks(config, Telemetry(), print_events=False)
     image, alerts = np.zeros((48, 64, 3), np.uint8), CameraAlerts()
-    for time_s, events, tracks in ((1.5, (EVENT,), (1,)), (2.5, (), (1,)), (3.5, (), ())):
+    for time_s, events, tracks in ((1.5, (EVENT,), (1,)), (2.5, (), (1,)), (3.5, (), ()))[:frames]:
         people = tuple(Track(one, Box(8, 8, 24, 24), 9, 1.0, Verdict.NONE) for one in tracks)
         step = Step(Frame("entrance", 0, time_s, image), (), people, events)
         sinks.note(Round(time_s, (step,), ()), alerts)

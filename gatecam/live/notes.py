@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -121,6 +121,12 @@ class Endings:
             self._cameras.setdefault((event.camera, event.kind), event)
         elif begun := self._cameras.pop((event.camera, ENDED_BY[event.kind]), None):
             self._on_end(begun.key, _wall_ms(begun, event.time_s))
+
+    def keep(self, cameras: Collection[str]) -> None:
+        """End the alerts about people at all cameras except these. The ends of outages stay unknown."""
+        for key in [key for key in self._people if key[0] not in cameras]:
+            self._end(key)
+        self._cameras = {key: event for key, event in self._cameras.items() if key[0] in cameras}
 
     def _end(self, key: tuple[str, int], time_s: float | None = None) -> None:
         for one in self._people.pop(key, ()):

@@ -149,9 +149,10 @@ class LiveSinks:
     recorder: Recorder | None = None
 
     def apply(self, config: Config) -> None:
-        """Apply new settings to pictures of alerts, to retention and to the cameras that are published."""
+        """Apply new settings to pictures of alerts, to retention, and to the cameras that are watched."""
         names = [one.camera.name for one in config.watched]
         self.presence.keep(names)
+        self.endings.keep(names)
         self.keeping.apply(config.evidence)
         self.record(config)
         if self._mqtt is not None:
@@ -184,5 +185,6 @@ class LiveSinks:
         return dated
 
     def close(self) -> None:
-        """Deliver the remaining events, for some seconds at most."""
+        """End all alerts, and deliver the remaining events, for some seconds at most."""
+        self.endings.keep(())
         self._parts.close()

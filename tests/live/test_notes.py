@@ -69,6 +69,18 @@ def test_a_blind_or_slow_camera_ends_with_its_own_end(endings, ends):
     assert ends == {"a": 20_000, "b": 20_000}
 
 
+def test_alerts_before_a_camera_that_is_removed_end_and_it_begins_anew_when_it_is_added_again(endings, ends):
+    endings.note(step(10, (1, 0)), [event(EventKind.MASK_MISSING, "a")])
+    endings.note_camera(event(EventKind.CAMERA_BLIND, "b", 0, 11.0))
+    endings.note_camera(event(EventKind.CAMERA_BLIND, "c", 0, 12.0, camera="yard"))
+    endings.keep(["yard"])
+    assert ends == {"a": 0}
+    endings.note_camera(event(EventKind.CAMERA_BLIND, "d", 0, 60.0))
+    endings.note_camera(event(EventKind.CAMERA_OK, "e", 0, 65.0))
+    endings.note_camera(event(EventKind.CAMERA_OK, "f", 0, 32.0, camera="yard"))
+    assert ends == {"a": 0, "d": 5000, "c": 20_000}
+
+
 def test_a_note_is_tried_again_until_its_event_is_stored(caplog):
     writer, done = NoteWriter(pause_s=0.001), threading.Event()
     answers = iter([False, OutputError("locked"), True])
