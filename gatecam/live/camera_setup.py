@@ -37,7 +37,10 @@ class CameraSetup:
         self._sights.note(turn)
 
     def cameras(self) -> list[dict[str, Any]]:
-        """Return each camera's settings without passwords, its zones, and what it sees, with advice."""
+        """Return each camera's settings without passwords, its zones, and what it sees, with advice.
+
+        A camera that does not see has a `reason`, which is a `Blindness` or a sentence, and no advice.
+        """
         return [self._told(one) for one in self._reloading.running.watched]
 
     def trial(self) -> dict[str, Any] | None:
@@ -48,16 +51,16 @@ class CameraSetup:
     def _told(self, one: Config) -> dict[str, Any]:
         name = one.camera.name
         state = next((it.state for it in self._live.cameras.cameras if it.name == name), None)
-        sight = self._sights.of(name)
+        sight, reason = self._sights.of(name), "" if state is None else state.reason
         return {
             **{key: getattr(one.camera, key) for key in FORM},
             "source": hide_in_source(one.camera.source),
             "is_url": is_url(one.camera.source),
             "region": one.detector.region,
             "ignore": one.detector.ignore,
-            "reason": "" if state is None else state.reason,
+            "reason": reason,
             "sight": None if sight is None else asdict(sight),
-            "advice": [] if sight is None else sight.advice(),
+            "advice": [] if sight is None or reason else sight.advice(),
         }
 
     def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from gatecam.live.reports import Troubles, pace_of
 from gatecam.live.sight import Sights
 from gatecam.settings.loading import load
 from gatecam.settings.schema import TRIAL, Config
-from gatecam.types import Box, Frame, Round, Step, Track, Verdict
+from gatecam.types import Box, CameraCondition, CameraState, Frame, Round, Step, Track, Verdict
 
 TWO = """\
 cameras:
@@ -227,3 +228,19 @@ def test_the_advice_says_what_keeps_faces_from_being_judged_well(level, widths, 
     assert sights.of("door", 19 * period_s + 11) is None
     sights.apply(Config())
     assert sights.of("door", 19 * period_s) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [
+        (CameraState(CameraCondition.OPEN, "", 0.0), ["few", "nobody"]),
+        (CameraState(CameraCondition.BLIND, "unfocused", 0.0), []),
+        (CameraState(CameraCondition.LOST, "camera north gives no picture.", 0.0), []),
+    ],
+)
+def test_a_camera_that_does_not_see_has_its_reason_and_no_advice_about_faces(desk, state, advice):
+    desk.live.cameras.cameras = [SimpleNamespace(name="north", state=state)]
+    frame = Frame("north", 0, time.monotonic(), np.full((480, 640, 3), 120, np.uint8))
+    desk.setup.note(Round(frame.time_s, (Step(frame, (), (), ()),), ()))
+    told = desk.setup.cameras()[0]
+    assert (told["reason"], told["advice"], told["sight"]["width"]) == (state.reason, advice, 640)

@@ -97,6 +97,7 @@ class FakeCameras:
         self.regions: dict[str, Region | None] = {}
         self.sources = {"gate": "rtsp://***@10.0.0.5/live", "문/앞": "0"}
         self.tried: dict[str, Any] | None = None
+        self.reason = ""
 
     def cameras(self) -> list[dict[str, Any]]:
         return [self._told(name, 64) for name in self.sources]
@@ -112,7 +113,7 @@ class FakeCameras:
         return told | {
             "region": region,
             "ignore": ignore,
-            "reason": "",
+            "reason": self.reason,
             "sight": asdict(sight),
             "advice": sight.advice(),
         }

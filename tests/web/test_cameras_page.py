@@ -175,3 +175,12 @@ def waits_for(page: Page, behind, holds) -> None:
             return
         page.wait_for_timeout(20)
     pytest.fail(str(zones_of(behind)))
+
+
+def test_a_camera_that_does_not_see_says_why(chromium, server, behind):  # noqa: F811
+    behind.running.cameras.reason = "frozen"
+    with chromium.new_context(locale="ko") as context:
+        page = open_cameras(context, server, behind)
+        expect(page.locator("#cameras .facts").first).to_contain_text(
+            "카메라 이상: 카메라 화면이 멈췄습니다 · "
+        )

@@ -5,8 +5,8 @@ let shown = [], editors = [], changing = null, stopLive = null, isTrying = false
 const percent = (share) => Math.round(100 * share);
 
 function describe(place, one) {
-  const sight = one?.sight, facts = place.querySelector(".facts"), advice = place.querySelector(".advice");
-  facts.textContent = !sight ? one?.reason || word("camera.opening") : [word("sight.facts", { ...sight, brightness: percent(sight.brightness) }),
+  const sight = one?.sight, facts = place.querySelector(".facts"), advice = place.querySelector(".advice"), reason = TEXTS[`reason.${one?.reason}`] ?? one?.reason;
+  facts.textContent = !sight ? reason || word("camera.opening") : [...(reason ? [word("now.blind", { reason })] : []), word("sight.facts", { ...sight, brightness: percent(sight.brightness) }),
     sight.people ? word("sight.seen", { n: sight.people, verdicts: sight.verdicts.map((verdict) => word(`verdict.${verdict}`)).join(", ") }) : word("now.nobody"),
     ...(sight.face_px === null ? [] : [word("sight.face", { px: sight.face_px })])].join(" · ");
   const said = sight ? one.advice.map((key) => word(`advice.${key}`, { px: sight.face_px, fps: sight.fps })).join(" ") : "";
