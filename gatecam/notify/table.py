@@ -10,6 +10,7 @@ from gatecam.types import StoredEvent
 
 COLUMNS = ("at", "kind", "camera", "track_id", "verdict", "probability", "reason", "id", "first", "answer")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins with one of these
+BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
 PART = 16_384
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,7 +15,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
 from gatecam.errors import OutputError, SourceError
-from gatecam.notify.table import csv_parts
+from gatecam.notify.table import BYTE_ORDER_MARK, csv_parts
 from gatecam.pictures.messages import MESSAGES
 from gatecam.store.audit import Act
 from gatecam.store.events import EventFilter, EventStore
@@ -131,7 +132,8 @@ def events_router(kept: Kept) -> APIRouter:
         wanted = asked.filter()
         answered(lambda: kept.store.find(wanted, 1))
         kept.store.audit.note(actor_of(request), Act.EXPORT, "gatecam-events.csv")
-        return StreamingResponse(csv_parts(kept.store.every(wanted)), media_type="text/csv", headers=headers)
+        parts = chain([BYTE_ORDER_MARK], csv_parts(kept.store.every(wanted)))
+        return StreamingResponse(parts, media_type="text/csv", headers=headers)
 
     @router.get("/api/events/{event_id}")
     def event(event_id: EventId) -> Any:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from gatecam.notify.table import plain
+from gatecam.notify.table import BYTE_ORDER_MARK, plain
 from gatecam.pictures.html import table
 from gatecam.pictures.page_words import page_words
 from gatecam.store.audit import Act, AuditLog
@@ -24,9 +24,6 @@ from gatecam.web.events import answered
 from gatecam.web.guard import actor_of
 from gatecam.web.language import Language
 from gatecam.web.static import Static, add_page
-
-BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
-
 
 # outside of these days the clocks of some time zones cannot be computed
 Day = Annotated[date, Field(ge=date(1971, 1, 1), le=date(2999, 12, 31))]

@@ -80,6 +80,7 @@ def test_what_cannot_be_asked_is_refused(browser):
 def test_csv_holds_what_is_asked_and_computes_nothing(browser, behind):
     answer = get(browser, f"/api/events.csv?since_ms={ms(2.5)}")
     assert answer.headers["content-disposition"] == 'attachment; filename="gatecam-events.csv"'
+    assert answer.content.startswith("\ufeffat,".encode()), "a spreadsheet takes Hangul for another encoding"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["track_id"] for row in rows] == ["0", "1", "2"]
     assert {row["camera"] for row in rows} == {"'=gate"}
