@@ -838,6 +838,8 @@ def test_new_events_come_without_asking_and_what_fails_is_told(chromium, server,
         until(page, f"{persons}.length === 107")
         behind.store.append([event(201)])
         until(page, f"{persons}[0] === '#201' && {persons}.length === 108")
+        behind.store.erase()
+        until(page, f"{persons}.length === 0")
         page.get_by_label("Event", exact=True).select_option("camera_ok")
         page.get_by_role("button", name="Show").click()
         expect(page.locator("#found")).to_have_text("No such events.")

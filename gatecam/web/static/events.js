@@ -68,7 +68,8 @@ async function showNewer() {
   if (wanted !== asked) return;
   told.events.forEach(update);
   const fresh = told.events.filter((one) => one.id > newest);
-  if (fresh.length && ($("events").rows.length <= told.events.length || fresh.length === told.events.length)) { replace(told); return; }
+  const number = $("events").rows.length, hasLess = !told.more && number > told.events.length; // events were erased
+  if (hasLess || (fresh.length && (number <= told.events.length || fresh.length === told.events.length))) { replace(told); return; }
   for (const one of fresh.reverse()) {
     fill($("events").insertRow(0), one);
     newest = one.id;
