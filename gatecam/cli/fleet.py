@@ -77,8 +77,8 @@ def _forget(settings: Config, door: str, yes: bool) -> None:
     from gatecam.app import open_shared_store
 
     with closing(open_shared_store(settings, door)) as shared:
-        known = [one.door for one in shared.doors.all()]
-        if door not in known and not (door and shared.span_ms()):
+        known = shared.door_names()
+        if door not in known:
             raise ConfigError(f"--forget: expected one of {', '.join(known) or 'no doors'}, got {door!r}")
         if not (yes or typer.confirm(f"Delete {door} and all its events from {shared.name} for good?")):
             typer.echo("Nothing was deleted.")

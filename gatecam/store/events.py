@@ -361,16 +361,15 @@ class EventStore:
         old, young = is_sane & (at < before_ms), is_sane & (at >= before_ms)
         oldest_young = sa.select(number).where(young).order_by(number).limit(1)
         with self._database.transaction(writing=True) as connection:
-            gone = 0
             end = connection.execute(oldest_young).scalar() or _last_id(connection) + 1
             last = connection.execute(sa.select(sa.func.max(number)).where(old, number < end)).scalar()
             if last is not None:
-                gone = connection.execute(sa.delete(events).where(self._is_own, number <= last)).rowcount
                 connection.execute(sa.delete(sent).where(sent.c.last_id <= last))
             gone_totals = connection.execute(sa.delete(totals).where(totals.c.day < before_day)).rowcount
+        gone = 0 if last is None else self._delete(number <= last)
         if gone or gone_totals:
             self._database.shrink()
-        return int(gone)
+        return gone
 
     def delete_beyond(self, size_bytes: int) -> int:
         """Delete the oldest events if the store is larger than a size. Return how many were deleted.
@@ -401,15 +400,28 @@ class EventStore:
             OutputError: the database failed, or another program reads it, so the bytes are still on the disk.
         """
         with self._database.transaction(writing=True) as connection:
-            gone = connection.execute(sa.delete(events).where(self._is_own)).rowcount
             connection.execute(sa.delete(totals))
             connection.execute(sa.delete(sent))
+        gone = self._delete(sa.true())
         if not self._database.shrink():
             raise OutputError(
                 f"{self.name}: {gone} events erased, but another program reads the store, and their bytes "
                 "are still on the disk: end that program and erase again."
             )
-        return int(gone)
+        return gone
+
+    def _delete(self, which: sa.ColumnElement[bool]) -> int:
+        """Delete events of this door, and return how many were deleted.
+
+        Each part has a transaction of its own, so writers wait only briefly, and no statement takes too long.
+        """
+        some, gone = sa.select(events.c.id).where(self._is_own, which).limit(DELETE_AT_ONCE), 0
+        while True:
+            with self._database.transaction(writing=True) as connection:
+                went = connection.execute(sa.delete(events).where(events.c.id.in_(some))).rowcount
+            gone += went
+            if went < DELETE_AT_ONCE:
+                return gone
 
     def _filtered(self, query: Select[Any], asked: EventFilter) -> Select[Any]:
         if self.door:

@@ -116,3 +116,11 @@ def test_a_door_that_is_gone_is_forgotten_with_its_events(gatecam, shared):
     assert (ended.code, ended.out) == (0, "lobby: deleted, with 1 events.\n")
     assert [one.door for one in shared.doors.all()] == ["yard"]
     assert shared.count() == 0
+    made = EventStore(shared._database, "attic")  # gone for long, so only its events are left
+    made.copy([StoredEvent(0, "b" * 32, SILENT)])
+    ended = gatecam("fleet", "--store", URL, "--forget", "moon")
+    assert "expected one of attic, yard, got 'moon'" in ended.err
+    assert (
+        gatecam("fleet", "--store", URL, "--forget", "attic", "--yes").out
+        == "attic: deleted, with 1 events.\n"
+    )

@@ -191,6 +191,25 @@ def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told
     assert (shares["lobby"].erase(), store.count()) == (1, 2)
 
 
+@pytest.mark.parametrize("erase", [True, False])
+def test_many_events_are_deleted_though_postgresql_ends_long_statements(postgres, told, monkeypatch, erase):
+    monkeypatch.setattr("gatecam.store.engine.STATEMENT_MS", 400)
+    monkeypatch.setattr("gatecam.store.events.DELETE_AT_ONCE", 10)
+    slow = "CREATE FUNCTION slow() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(0.01); RETURN OLD; END'"
+    with closing(EventStore(PostgresDatabase(postgres.url), "lobby")) as lobby:
+        lobby.copy([StoredEvent(0, f"{erase}{number}", told(after_s=number)) for number in range(80)])
+        with lobby._database.transaction() as connection:
+            connection.exec_driver_sql(f"{slow} LANGUAGE plpgsql")
+            connection.exec_driver_sql(
+                "CREATE TRIGGER slow BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION slow()"
+            )
+        later_ms = NOON_MS + HOUR_MS
+        gone = lobby.erase() if erase else lobby.delete_before(later_ms, "2026-11-24", later_ms)
+        assert (gone, lobby.count()) == (80, 0)
+        with lobby._database.transaction() as connection:
+            connection.exec_driver_sql("DROP FUNCTION slow CASCADE")
+
+
 def test_the_health_of_a_door_replaces_its_last(store):
     camera = ReportedCamera("gate", "open", "", True, "", 15.0, 60.0)
     lobby = DoorReport(
