@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -109,8 +110,18 @@ def streams(address: str, user: str = "", password: str = "") -> list[Stream]:
         found = asyncio.run(asyncio.wait_for(_streams(host, port, user, password), STREAMS_S))
     except Exception as error:  # the libraries raise errors of zeep, aiohttp, httpx and their own
         raise CameraError(_problem(host, error)) from error
-    near = [one for one in found if urlsplit(one.source).hostname == host]
+    own = _addresses(host)
+    near = [one for one in found if urlsplit(one.source).hostname in own]
     return sorted(near, key=lambda one: -one.width * one.height)
+
+
+def _addresses(host: str) -> set[str]:
+    """Return a host's name with its addresses, because cameras tell streams by their address."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return {host}
+    return {host, *(str(one[4][0]) for one in found)}
 
 
 async def _streams(host: str, port: int, user: str, password: str) -> list[Stream]:

@@ -37,9 +37,16 @@ def test_its_streams_are_named_with_their_size_largest_first():
         assert "GetProfiles" in camera.asked, "its media service was asked here, and not where it points to"
 
 
-def test_a_camera_cannot_lead_to_a_stream_elsewhere():
+def test_a_camera_that_is_given_by_its_name_may_tell_streams_at_its_address():
+    with OnvifCamera() as camera:
+        found = streams(camera.address.replace("127.0.0.1", "localhost"), "admin", "s3cret")
+        assert [one.source for one in found] == ["rtsp://127.0.0.1:554/main", "rtsp://127.0.0.1:554/sub"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_camera_cannot_lead_to_a_stream_elsewhere(name):
     with OnvifCamera(host="192.0.2.9") as camera:
-        assert streams(camera.address, "admin", "s3cret") == []
+        assert streams(camera.address.replace("127.0.0.1", name), "admin", "s3cret") == []
 
 
 @pytest.mark.parametrize(
