@@ -18,6 +18,7 @@ from gatecam.settings.text import line_of
 # Groups of settings, and settings of the detector, that a running program applies
 LIVE_GROUPS = ("camera", "cameras", "tracker", "policy", "pace", "evidence", "privacy", "replay")
 LIVE_DETECTOR = (
+    "detect_every",
     "min_face_px",
     "door_width_m",
     "door_distance_m",
@@ -82,7 +83,7 @@ def page_edits(values: Mapping[str, object]) -> Edits:
 def _changeable() -> Iterator[tuple[Key, FieldInfo]]:
     """Yield the settings for `page_settings`. Cameras have a page of their own, and replay is not live."""
     for key, info in leaves():
-        is_detector = key[0] == "detector" and key[1] in (*LIVE_DETECTOR, "detect_every")
+        is_detector = key[0] == "detector" and key[1] in LIVE_DETECTOR
         if (is_detector and key[1] not in DRAWN) or key[0] in PAGE_GROUPS:
             yield key, info
 

@@ -87,7 +87,9 @@ class Live:
             pipeline.tracker.apply(one.tracker)
             pipeline.policy.apply(one.policy)
             pipeline.ignore = one.detector.ignore
-            if pipeline.planner is not None:
+            if pipeline.planner is None or one.detector.detect_every == 1:
+                pipeline.planner = self._build(one).planner
+            else:
                 pipeline.planner.apply(one.detector)
         return problem
 

@@ -70,8 +70,6 @@ def changes(before: Config, after: Config) -> Changes:
 def merged(running: Config, wanted: Config) -> Config:
     """Return the running settings with the wanted value of every setting that can change live."""
     detector = {name: getattr(wanted.detector, name) for name in LIVE_DETECTOR}
-    if (running.detector.detect_every > 1) == (wanted.detector.detect_every > 1):
-        detector["detect_every"] = wanted.detector.detect_every
     update: dict[str, Any] = {name: getattr(wanted, name) for name in LIVE_GROUPS}
     if _lacks_pictures(running, wanted):
         update["evidence"] = running.evidence
@@ -106,8 +104,6 @@ def _is_live(name: str, before: Config, after: Config) -> bool:
         return False
     if group in LIVE_GROUPS:
         return True
-    if name == "detector.detect_every":
-        return (before.detector.detect_every > 1) == (after.detector.detect_every > 1)
     return group == "detector" and key in LIVE_DETECTOR
 
 

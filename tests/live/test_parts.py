@@ -7,14 +7,14 @@ from typing import cast
 
 import pytest
 
+from gatecam.app import build_pipeline
 from gatecam.capture.camera import Cameras
 from gatecam.errors import CameraError
 from gatecam.live.camera_alerts import CLEAR_S, CameraAlerts
 from gatecam.live.parts import CameraLocks, Live
 from gatecam.people.pipeline import Pipeline
-from gatecam.people.policy import AlertPolicy
-from gatecam.people.tracker import FaceTracker
-from gatecam.settings.schema import CameraConfig, Config
+from gatecam.runtime.telemetry import Telemetry
+from gatecam.settings.schema import CameraConfig, Config, DetectorConfig
 from gatecam.types import CameraCondition, CameraState, EventKind, Slowness
 from gatecam.vision.fake import FakeAnalyzer
 
@@ -45,7 +45,7 @@ def gate(source: str) -> Config:
 
 
 def build(config: Config) -> Pipeline:
-    return Pipeline(FakeAnalyzer(), FaceTracker(config.tracker), AlertPolicy(config.policy, "gate"))
+    return build_pipeline(config, FakeAnalyzer(), "gate", Telemetry())
 
 
 @pytest.fixture
@@ -86,6 +86,17 @@ def test_people_before_a_changed_camera_keep_their_numbers_and_are_not_told_agai
     after = live._pipelines["gate"]
     assert after is not before
     assert (after.tracker, after.policy) == (before.tracker, before.policy)
+
+
+def test_frames_are_searched_whole_or_by_key_frames_as_soon_as_the_settings_say_so(live):
+    def applied(every: int) -> bool:
+        config = gate("rtsp://10.0.0.5/live")
+        live.apply(config.model_copy(update={"detector": DetectorConfig(detect_every=every)}))
+        return live._pipelines["gate"].planner is not None
+
+    tracker = live._pipelines["gate"].tracker
+    assert [applied(every) for every in (10, 1, 1, 5)] == [True, False, False, True]
+    assert live._pipelines["gate"].tracker is tracker
 
 
 def test_nothing_more_is_told_of_a_camera_that_another_gatecam_has_taken(live):

@@ -97,14 +97,6 @@ def test_cameras_come_and_go_and_change_while_gatecam_runs():
     assert not changes(before, other).restart
 
 
-def test_key_frames_cannot_be_switched_on_and_off_in_between():
-    off, every = settings(detector={"detect_every": 1}), settings(detector={"detect_every": 5})
-    assert changes(Config(), every).live == ("detector.detect_every",)
-    assert changes(Config(), off).restart == ("detector.detect_every",)
-    assert merged(Config(), off).detector.detect_every == 10
-    assert merged(Config(), every).detector.detect_every == 5
-
-
 def test_pictures_that_a_running_output_sends_cannot_be_turned_off_in_between():
     kept = {"snapshots": True, "keep_days": 3}
     sending = settings(evidence=kept, mqtt={"host": "broker.example", "snapshots": True})
