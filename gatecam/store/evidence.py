@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gatecam.errors import OutputError
 from gatecam.runtime.folders import close_to_others, own_folder, replace_own
+from gatecam.store.clock import SANE_MS
 from gatecam.types import StoredEvent
 
 NAME = re.compile(r"([0-9a-f]{32})\.(jpg|mp4)")
@@ -155,7 +156,8 @@ class EvidenceFolder:
     ) -> int:
         """Delete files that are too old, too many, or without an event. Return how many were deleted.
 
-        The oldest are also deleted if events need the space on the disk.
+        The oldest are also deleted if events need the space on the disk. Files with an impossible time, from
+        before the clock was set, stay as long as their events.
 
         Args:
             before_ms: files that were written before this time are deleted, in ms since 1970.
@@ -169,8 +171,8 @@ class EvidenceFolder:
             OutputError: the folder cannot be read, or `known` failed, after the other files were deleted.
         """
         files = self.files()
-        too_old = [one for one in files if one.at_ms < before_ms]
-        left = files[len(too_old) :]
+        too_old = [one for one in files if SANE_MS <= one.at_ms < before_ms]
+        left = [one for one in files if not SANE_MS <= one.at_ms < before_ms]
         total = sum(one.size for one in left)
         excess = total - SHARE_LEFT * most_bytes if total > most_bytes else 0
         missing = SPARE_BYTES - self._free() - sum(one.size for one in too_old)

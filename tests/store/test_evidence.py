@@ -129,6 +129,14 @@ def test_a_clock_that_jumps_deletes_no_picture(store, told, folder, monkeypatch)
     assert left(folder) == list(range(6, 10))
 
 
+def test_a_picture_from_before_the_clock_was_set_stays_as_long_as_its_event(folder):
+    os.utime(folder.snapshot(key_of(4)), (60, 60))
+    folder.tidy(NOON_MS - 3 * 86_400_000, MB, NOON_MS + YOUNG_MS, lambda keys: keys)
+    assert left(folder) == [4, 6, 7, 8, 9]
+    folder.tidy(0, MB, NOON_MS + YOUNG_MS, lambda keys: set(keys) - {key_of(4)})
+    assert left(folder) == [6, 7, 8, 9]
+
+
 def test_pictures_stay_while_a_damaged_store_may_hold_their_events(folder, sqlite_path, kept):
     aside = sqlite_path.with_name(f"{sqlite_path.name}.damaged-{NOON_MS - 86_399_999}")
     aside.write_bytes(b"")
