@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 760, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 34, 26
 FONT = 13
 MAX_LABELS = 16
+LABEL_PX = 72.0  # a label may be this wide, even if its bar is narrower
 GAP = 0.25  # between bars, as a part of the space for each bar
 GREEN, AMBER, RED = "#009e73", "#ffb71c", "#ce2030"  # as on the screen: correct, incorrect, none
 LANE = 34  # height of a lane of a timeline: a bar, and the marks below it
@@ -197,15 +198,23 @@ def _width(text: str) -> float:
 
 
 def _labels(labels: Sequence[str]) -> list[str]:
-    """Draw labels under the bars. If there are many bars, only some get a label."""
+    """Draw labels under the bars. Long ones are cut off, and of many bars only some get a label."""
     place = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
-    every = math.ceil(len(labels) / MAX_LABELS)
+    shown = [_cut(label, max(LABEL_PX, place)) for label in labels]
+    every = math.ceil(max([len(labels) / MAX_LABELS, *(_width(text) / place for text in shown)]))
     return [
         f'<text x="{LEFT + place * (index + 0.5):.1f}" y="{HEIGHT - 8}" text-anchor="middle">'
-        f"{escape(label)}</text>"
-        for index, label in enumerate(labels)
+        f"{escape(text)}</text>"
+        for index, text in enumerate(shown)
         if index % every == 0
     ]
+
+
+def _cut(text: str, width: float) -> str:
+    """Return a text, or as much of its beginning as fits into a width in px."""
+    if _width(text) <= width:
+        return text
+    return next(cut for end in range(len(text), -1, -1) if _width(cut := f"{text[:end]}…") <= width)
 
 
 def _number(value: float) -> str:

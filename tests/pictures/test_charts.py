@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +20,7 @@ from gatecam.pictures.charts import (
     Lane,
     Mark,
     Series,
+    _width,
     share_bars,
     stacked_bars,
     timeline,
@@ -79,6 +81,23 @@ def test_names_in_hangul_leave_room_for_each_other_in_the_legend():
     svg = stacked_bars(["a"], [Series("마스크 잘못 착용", "#1", [1]), Series("b", "#2", [1])], "People")
     starts = [float(x) for x in re.findall(r'<rect x="(\d+)" y="4"', svg)]
     assert starts[1] - starts[0] >= 17 + 13 * len("마스크 잘못 착용")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [f"lobby: entrance to the hall {number}" for number in range(10)],
+        [f"정문 카메라 {number}" for number in range(40)],
+        [f"20{year}-{month:02}" for year in range(17, 27) for month in range(1, 13)],
+    ],
+    ids=["long names", "Hangul", "months"],
+)
+def test_labels_under_the_bars_do_not_lie_on_each_other(labels):
+    svg = share_bars(labels, [None] * len(labels), "#1", "Share")
+    drawn = [(float(x), text) for x, text in re.findall(r'<text x="([\d.]+)" y="252"[^>]*>([^<]+)<', svg)]
+    assert len(drawn) >= 5
+    for (x, text), (next_x, next_text) in pairwise(drawn):
+        assert next_x - x >= (_width(text) + _width(next_text)) / 2
 
 
 def test_of_many_labels_only_some_are_written():
