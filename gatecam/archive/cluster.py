@@ -9,6 +9,7 @@ import socket
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -24,6 +25,7 @@ START_LIMIT_S = 180  # longest time for a part of Ray to start, which takes long
 SHARE_LIMIT_S = 0.5  # longest time for workers to say how far they are
 REACH_LIMIT_S = 5.0  # longest time to reach a cluster
 TRIES = 5  # to start Ray on this machine. Ray gives one up after 30 s or more if the machine is busy.
+DEVICES = Path("/dev")  # each GPU of NVIDIA is nvidia0, nvidia1, …
 MOST_LOSSES = 5  # in a row, in the place of one worker
 # For a Ray on this machine, which listens only on 127.0.0.1 and requires a token
 _ALONE = {
@@ -117,7 +119,7 @@ class Cluster:
                 tempfile.TemporaryDirectory(prefix="gatecam-", ignore_cleanup_errors=True)
             )
             options |= {
-                "num_cpus": self._wanted[0] if self._wanted[0] is not None else usable_cores(),
+                "num_cpus": self._cores(),
                 "include_dashboard": False,
                 "object_store_memory": OBJECTS_BYTES,
                 "_node_ip_address": "127.0.0.1",
@@ -134,6 +136,13 @@ class Cluster:
                 if not tries_left or self._address is not None:
                     raise self._cannot_connect(error) from error
                 say(f"Ray did not start ({_first_line(error)}); try {TRIES - tries_left + 1} of {TRIES}…")
+
+    def _cores(self) -> int:
+        """Return how many cores Ray on this machine may use. A worker on a GPU takes one of them too."""
+        workers, gpus = self._wanted
+        if workers is None:
+            return usable_cores()
+        return max(1, workers + (len([*DEVICES.glob("nvidia[0-9]*")]) if gpus is None else gpus))
 
     def _require_listener(self) -> None:
         """Check that something listens at the address, because Ray would try for minutes.
@@ -170,6 +179,8 @@ class Cluster:
                 f"the cluster has {there.get('CPU', 0):.0f} cores and {there.get('GPU', 0):.0f} GPUs, too "
                 f"few for {workers} workers and {gpus} on a GPU; change --workers or --gpu-workers."
             )
+        if not workers + gpus:
+            raise DeviceError("there are no workers; give at least one with --workers or --gpu-workers.")
         kinds = [{"num_cpus": 1}] * workers + [{"num_cpus": 1, "num_gpus": 1}] * gpus
         self._seats = [_Seat(kind) for kind in kinds]
         self._fill(self._seats[0])

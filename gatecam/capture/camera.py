@@ -151,6 +151,8 @@ class Camera:
         if failure:
             self._failure = self.sentence(failure)
             self._is_ending = True
+            if not reader.memory.deadline_s:  # a busy machine starts slowly, so the next one has all the time
+                self._longest_open_s = 0.0
             reader.kill()
         elif status.reason:
             self._failure = self.sentence(status.reason)

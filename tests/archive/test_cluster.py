@@ -151,6 +151,38 @@ def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch, cap
     assert [said.rpartition("; ")[2] for said in caplog.messages] == [f"try {n} of 5…" for n in (2, 3, 4, 5)]
 
 
+@pytest.mark.parametrize(
+    ("workers", "gpus", "there", "seats"),
+    [
+        (2, 1, 1, 3),
+        (0, 1, 1, 1),
+        (0, None, 1, 1),
+        (3, None, 2, 5),
+        (1, 0, 1, 1),
+        (0, None, 0, 0),
+        (0, 0, 1, 0),
+    ],
+)
+def test_a_ray_on_this_machine_has_room_for_all_workers(
+    alone, monkeypatch, tmp_path, workers, gpus, there, seats
+):
+    for number in range(there):
+        (tmp_path / f"nvidia{number}").touch()
+    monkeypatch.setattr("gatecam.archive.cluster.DEVICES", tmp_path)
+    cores = []
+    monkeypatch.setattr("ray.init", lambda **options: cores.append(options["num_cpus"]))
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": cores[0], "GPU": there})
+    monkeypatch.setattr(Cluster, "_fill", lambda cluster, seat: None)
+    monkeypatch.setattr(Cluster, "_result", lambda cluster, task: (Loaded(), ""))
+    monkeypatch.setattr(Cluster, "_note", lambda cluster, loaded: None)
+    if not seats:
+        with pytest.raises(DeviceError, match="there are no workers"), Cluster(Config(), None, workers, gpus):
+            pass
+        return
+    with Cluster(Config(), None, workers, gpus) as cluster:
+        assert cluster.size == seats
+
+
 def test_workers_that_take_the_first_ones_device_add_no_note(alone):
     cluster = Cluster(Config(), "127.0.0.1:1")
     for reason in ("it is the fastest here", "set by `device`"):

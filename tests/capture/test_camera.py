@@ -279,6 +279,17 @@ def test_a_reader_that_is_killed_is_replaced(tick, mjpeg_server):
     assert camera.take().index > seen + 2
 
 
+def test_a_reader_that_starts_slowly_gets_more_time_the_next_time(tick, mjpeg_server, monkeypatch):
+    camera = Camera(camera_at(mjpeg_server.url))
+    tick(camera, lambda: camera.state.sees)
+    monkeypatch.setattr("gatecam.capture.process.RESTART_S", 0.05)
+    os.kill(reader_pid(camera), signal.SIGKILL)
+    tick(camera, lambda: camera.restarts == 2)
+    seen = camera._seen_index
+    tick(camera, lambda: camera._seen_index > seen)
+    assert camera.restarts == 2
+
+
 def test_a_reader_that_is_stopped_is_noticed_within_3_s_and_replaced(tick, mjpeg_server):
     camera = Camera(camera_at(mjpeg_server.url))
     tick(camera, lambda: camera.state.sees)
