@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -228,8 +229,10 @@ class Tables:
     def _write(self, name: str, source: Source, rows: Sequence[Row]) -> None:
         path = self._path(name, source.path)
         try:
-            with replacing(path) as part:
-                pq.write_table(pa.Table.from_pylist(list(rows), SCHEMAS[name]), part)
+            with replacing(path) as part, part.open("wb") as file:
+                pq.write_table(pa.Table.from_pylist(list(rows), SCHEMAS[name]), file)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave an empty file behind a row of `files`
         except OSError as error:
             raise cannot_write(path, error) from error
 

@@ -35,6 +35,17 @@ from gatecam.store.sqlite_file import (
 
 CONNECT_S = 5  # longest time to connect to PostgreSQL ...
 STATEMENT_MS = 20_000  # ... and for one of its statements
+CONNECT_ADVICE = "start or make it, or correct its address or the password in ~/.pgpass"
+# By PostgreSQL's error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ADVICE = {
+    "25006": "it can only be read, so give the address of the server that it copies",
+    "42501": "its owner must grant this user the rights to the tables",
+    "42703": "another version of gatecam made its tables, so update gatecam",
+    "42P01": "another version of gatecam made its tables, so update gatecam",
+    "53100": "make space on its disk",
+    "55P03": "another program uses its tables, so try again later",
+    "57014": f"it took longer than {STATEMENT_MS // 1000} s, so ask for less, or find out what keeps it busy",
+}
 ROW_BYTES = 190  # that PostgreSQL's indexes take for a row of the events
 # Primary result codes of SQLite: https://sqlite.org/rescode.html
 OTHER = 1  # SQLITE_ERROR, for example because a column is missing or a table exists already
@@ -220,10 +231,8 @@ class PostgresDatabase:
                 yield connection
         except sa.exc.SQLAlchemyError as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
-            raise OutputError(
-                f"{self.name}: the database cannot be used ({reason}): start or make it, or correct "
-                "its address or the password in ~/.pgpass."
-            ) from error
+            advice = ADVICE.get(getattr(getattr(error, "orig", None), "sqlstate", None) or "", CONNECT_ADVICE)
+            raise OutputError(f"{self.name}: the database cannot be used ({reason}): {advice}.") from error
 
     def used_bytes(self, door: str = "") -> int:
         """Return about how many bytes the events take, or only those of `door`. Deleted rows do not count."""

@@ -150,6 +150,8 @@ class EventStore:
     def copy(self, given: Sequence[StoredEvent]) -> None:
         """Write events from another store. Events that are already there stay unchanged."""
         rows = [{**_with_notes(stored), "door": self.door} for stored in given]
+        if not rows:
+            return
         with self._database.transaction(writing=True) as connection:
             insert = insert_into(connection, events)
             connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)

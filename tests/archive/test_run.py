@@ -199,6 +199,19 @@ def test_a_full_disk_ends_in_a_sentence_and_what_was_written_stays(archive, tmp_
     assert content(out) == content(tmp_path / "at-once")
 
 
+def test_every_table_is_on_the_disk_before_it_has_its_name(archive, tmp_path, monkeypatch):
+    synced, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
+
+    def named(part, path):
+        assert synced[-1] == os.stat(part).st_size > 0
+        replace(part, path)
+
+    monkeypatch.setattr(os, "replace", named)
+    analyzed(archive, tmp_path / "out")
+    assert len(synced) == 3 * len(tables.SCHEMAS)
+
+
 def test_two_runs_never_write_into_one_folder(tmp_path):
     with (
         Tables(tmp_path / "out", "a"),

@@ -159,6 +159,7 @@ def test_a_copy_takes_each_event_once(store, told, tmp_path):
     given = source.backlog(0, 10).events
     store.copy(given[:1])
     store.copy(given)
+    store.copy([])  # a store that was set aside may have an audit log alone
     assert [(stored.key, stored.event) for stored in store.backlog(0, 10).events] == [
         (stored.key, stored.event) for stored in given
     ]
@@ -189,6 +190,26 @@ def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told
     }
     assert sum(one.people for one in store.arrivals(0, NOON_MS + HOUR_MS, door="yard")) == 2
     assert (shares["lobby"].erase(), store.count()) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "advice"),
+    [
+        ("SELECT pg_sleep(9)", "it took longer than 20 s, so ask for less"),
+        ("SET TRANSACTION READ ONLY; DELETE FROM events", "it can only be read"),
+        ("SET LOCAL ROLE pg_monitor; SELECT * FROM events", "grant this user the rights"),
+        ("SELECT nothing FROM events", "update gatecam"),
+        ("SELECT 1 FROM nothing", "update gatecam"),
+    ],
+)
+def test_an_error_of_postgresql_says_what_helps(postgres, monkeypatch, query, advice):
+    monkeypatch.setattr("gatecam.store.engine.STATEMENT_MS", 500)
+    with (
+        closing(EventStore(PostgresDatabase(postgres.url))) as store,
+        pytest.raises(OutputError, match=advice),
+        store._database.transaction() as connection,
+    ):
+        connection.exec_driver_sql(query)
 
 
 @pytest.mark.parametrize("erase", [True, False])
