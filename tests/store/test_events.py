@@ -197,7 +197,7 @@ def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told
     [
         ("SELECT pg_sleep(9)", "it took longer than 20 s, so ask for less"),
         ("SET TRANSACTION READ ONLY; DELETE FROM events", "it can only be read"),
-        ("SET LOCAL ROLE pg_monitor; SELECT * FROM events", "grant this user the rights"),
+        ("SET LOCAL ROLE pg_monitor; SELECT * FROM public.events", "grant this user the rights"),
         ("SELECT nothing FROM events", "update gatecam"),
         ("SELECT 1 FROM nothing", "update gatecam"),
     ],
