@@ -75,23 +75,26 @@ class Banner:
         self._hold_s = hold_s
         self._event: Event | None = None
         self._shown_s = 0.0
+        self._text: BannerText | None = None
 
     def update(self, step: Step) -> BannerText | None:
         """Update the banner with a step and return its text, or None if there is nothing to say."""
         time_s = step.frame.time_s
         if not 0 <= time_s - self._shown_s < self._hold_s:
             self._event = None
-        if self._event and step.addressed and step.addressed.verdict is self._event.verdict:
-            self._shown_s = time_s
         for event in step.events:
             if event.kind.is_camera:
                 continue
             if self._event is None or self._gives_way(self._event, event):
                 self._event, self._shown_s = event, time_s
-        return None if self._event is None else self._text(self._event, step.addressed)
+        before, person = self._text, step.addressed
+        self._text = None if self._event is None else self._text_for(self._event, person)
+        if self._text is before is not None and person is not None and person.verdict is before.verdict:
+            self._shown_s = time_s
+        return self._text
 
     @staticmethod
-    def _text(event: Event, addressed: Track | None) -> BannerText | None:
+    def _text_for(event: Event, addressed: Track | None) -> BannerText | None:
         if addressed is None:
             return MESSAGES[event.verdict]
         if addressed.verdict is not Verdict.UNKNOWN:

@@ -229,6 +229,14 @@ def test_the_banner_stays_as_long_as_its_message_holds_for_the_addressed_person(
     assert updated(banner, [], 22.0, Verdict.CORRECT) is None
 
 
+def test_a_message_stays_while_it_holds_although_somebody_else_was_told_something_later():
+    banner = Banner(hold_s=3.0)
+    updated(banner, [event()], 0.0, Verdict.NONE)
+    updated(banner, [event(EventKind.MASK_INCORRECT, track_id=2)], 1.0, Verdict.NONE)
+    for second in range(2, 20):
+        assert updated(banner, [], float(second), Verdict.NONE) is MESSAGES[Verdict.NONE]
+
+
 def test_a_clock_that_starts_anew_does_not_keep_an_old_message_up():
     banner = Banner(hold_s=3.0)
     updated(banner, [event()], 100.0)
