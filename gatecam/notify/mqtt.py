@@ -77,6 +77,7 @@ class MqttOutput:
         self._names = {camera: topic_name(camera) for camera in cameras}
         self._newest: dict[str, Presence] = {camera: Presence(camera) for camera in cameras}
         self._untold: set[str] = set()
+        self._gone: set[str] = set()  # removed cameras of which the broker still keeps something
         self._changed = threading.Condition()
         self._closing = False
         self._refused = ""  # why there is no connection, once known
@@ -114,21 +115,17 @@ class MqttOutput:
         return True
 
     def watch(self, cameras: Sequence[str]) -> None:
-        """Publish for these cameras from now on. What the broker keeps of others is deleted."""
+        """Publish for these cameras from now on. What the broker keeps of others is deleted.
+
+        Without a connection, this happens as soon as there is one.
+        """
         with self._changed:
-            gone = {camera: name for camera, name in self._names.items() if camera not in cameras}
             is_same = list(self._names) == list(cameras)
-            topics = [
-                *self._discovery(gone),
-                *((self._topic(one, what), "") for one in gone for what in STATES),
-            ]
+            self._gone = (self._gone | self._names.keys()) - set(cameras)
             self._names = {camera: topic_name(camera) for camera in cameras}
             self._newest = {camera: self._newest.get(camera, Presence(camera)) for camera in cameras}
-        if is_same or not self._client.is_connected():
-            return
-        for topic, _ in topics:
-            self._client.publish(topic, "", qos=1, retain=True)
-        self._introduce()
+        if not is_same and self._client.is_connected():
+            self._introduce()
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Publish events and return how many of the first ones the broker acknowledged.
@@ -217,6 +214,11 @@ class MqttOutput:
             self._introduce()
 
     def _introduce(self) -> None:
+        with self._changed:
+            gone, self._gone = self._gone, set()
+        kept = [topic for topic, _ in self._discovery({camera: topic_name(camera) for camera in gone})]
+        for topic in (*kept, *(self._topic(camera, what) for camera in gone for what in STATES)):
+            self._client.publish(topic, "", qos=1, retain=True)
         for topic, payload in self._discovery(self._names):
             self._client.publish(topic, json.dumps(payload) if payload else "", qos=1, retain=True)
         self._client.publish(self._status, "online", qos=1, retain=True)

@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gatecam.errors import OutputError
-from gatecam.notify.mqtt import MqttOutput, topic_name
+from gatecam.notify.mqtt import STATES, MqttOutput, topic_name
 from gatecam.settings.schema import MqttConfig
 from gatecam.types import Event, EventKind, Presence, StoredEvent, Verdict
 from tests.streams import free_port
@@ -212,6 +213,41 @@ def test_home_assistant_shows_the_picture_of_the_last_alert_if_asked(broker, lis
     with closing(mqtt(broker)) as output:
         deliver(output, 2)
         assert listener.wait(f"homeassistant/image/{base}/snapshot/config") == ("0", "")
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_what_the_broker_keeps_of_a_removed_camera_is_deleted_even_if_it_was_away(monkeypatch, is_connected):
+    pytest.importorskip("paho.mqtt.client")
+    published: list[tuple[str, str]] = []
+    with closing(
+        MqttOutput(MqttConfig(host="127.0.0.1", port=free_port()), ["gate", "yard"], "one")
+    ) as output:
+        client = output._client
+        monkeypatch.setattr(client, "is_connected", lambda: is_connected)
+        monkeypatch.setattr(
+            client, "publish", lambda topic, payload, **words: published.append((topic, payload))
+        )
+        output.watch(["gate"])
+        if not is_connected:
+            assert published == []
+            output._on_connect(client, None, None, SimpleNamespace(is_failure=False), None)
+        gone = [topic for topic, payload in published if payload == "" and "yard" in topic]
+        entities = [f"{kind}/gatecam_gatecam_yard/{what}" for kind, what in ENTITIES]
+        assert gone[:4] == [f"homeassistant/{one}/config" for one in entities]
+        assert sorted(gone[4:]) == [f"gatecam/yard/{what}" for what in sorted(STATES)]
+        assert "homeassistant/sensor/gatecam_gatecam_gate/verdict/config" in dict(published)
+        published.clear()
+        output._introduce()
+        assert not [topic for topic, _ in published if "yard" in topic]
+        monkeypatch.setattr(client, "is_connected", lambda: False)
+
+
+ENTITIES = (
+    ("binary_sensor", "presence"),
+    ("sensor", "verdict"),
+    ("binary_sensor", "problem"),
+    ("image", "snapshot"),
+)
 
 
 def test_without_discovery_there_is_none(broker, listener):
