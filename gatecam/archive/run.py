@@ -128,7 +128,7 @@ class Archive:
                 seconds = (video.expected_frames or 0) / video.fps
             parts = min(round(source.bytes / self._share_bytes), int(seconds / LEAST_PART_S))
             return find_cuts(source.path, [seconds * part / parts for part in range(1, parts)])
-        except SourceError:  # the worker tells the reason
+        except (SourceError, OSError):  # the worker tells the reason, if it fails there as well
             return []
 
     def _note(self, part: Part, outcome: Outcome | Lost, device: str) -> None:

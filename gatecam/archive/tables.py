@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gatecam.archive.assembly import Result
@@ -87,6 +88,7 @@ SCHEMAS = {
         ]
     ),
 }
+_KNOWN = ("recording", "camera", "started_at", "bytes", "content", "state", "settings")
 DONE, PARTLY, FAILED = "done", "partly", "failed"
 
 Row = dict[str, Any]
@@ -147,7 +149,7 @@ class Tables:
         Raises:
             OutputError: a file cannot be written.
         """
-        made = plan(undone, self._known() if undone else ())
+        made = plan(undone, self._known(undone) if undone else ())
         self._replaced = made.replaced
         for source, earlier in tuple(made.moved):
             try:
@@ -160,13 +162,17 @@ class Tables:
                 self._move(source, earlier, rows)
         return made
 
-    def _known(self) -> Iterator[Known]:
-        """Yield what the tables have of each recording. A path that cannot be read back is left out."""
+    def _known(self, undone: Sequence[Source]) -> Iterator[Known]:
+        """Yield what the tables have of recordings that have the size of one of the given recordings.
+
+        A recording whose path cannot be read back is left out.
+        """
         try:
-            rows = pq.read_table(self._folder / "files", schema=SCHEMAS["files"]).to_pylist()
+            rows = pq.read_table(self._folder / "files", columns=list(_KNOWN), schema=SCHEMAS["files"])
         except (OSError, pa.ArrowInvalid):  # one is damaged, and is written again if its recording is there
             return
-        for row in rows:
+        sizes = pa.array({one.bytes for one in undone}, pa.int64())
+        for row in rows.filter(pc.is_in(rows["bytes"], sizes)).to_pylist():
             path = Path(row["recording"])
             is_current = row["state"] != FAILED and row["settings"] == self._settings
             if self._path("files", path).exists():

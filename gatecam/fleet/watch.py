@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -104,7 +105,9 @@ class FleetWatch:
         doors = tuple(self._store.doors.all())
         now = self._clock()
         at = now.isoformat(timespec="milliseconds")
-        self._unsent += [replace(one, at=at) for one in self._silences.note(doors, time.monotonic())]
+        # With a key, an event that reached the disk although that failed is not stored twice
+        told = self._silences.note(doors, time.monotonic())
+        self._unsent += [replace(one, at=at, key=uuid.uuid4().hex) for one in told]
         self._change(doors=doors, silent=frozenset(self._silences.told), read_at=now)
         while self._unsent:
             self._send(self._unsent[0])

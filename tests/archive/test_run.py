@@ -71,6 +71,15 @@ def test_workers_and_cuts_change_no_byte(archive, tmp_path, monkeypatch):
     assert content(tmp_path / "one") == content(tmp_path / "many") != {}
 
 
+def test_a_drive_that_fails_while_a_recording_is_cut_stops_nothing(archive, tmp_path, monkeypatch):
+    def fail(path, times_s):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(run, "LEAST_PART_S", 5.0)
+    monkeypatch.setattr(run, "find_cuts", fail)
+    assert analyzed(archive, tmp_path / "out", Alone(size=9), may_cut=True).done == 2
+
+
 def test_a_second_run_does_only_what_is_new_or_has_changed(archive, tmp_path):
     out = tmp_path / "out"
     analyzed(archive, out)

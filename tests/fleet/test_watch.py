@@ -15,7 +15,7 @@ from gatecam.fleet.silence import Silences
 from gatecam.fleet.watch import FleetWatch
 from gatecam.store.doors import DoorReport, ReportedCamera
 from gatecam.store.engine import SqliteDatabase
-from gatecam.store.events import Arrivals, EventStore
+from gatecam.store.events import Arrivals, EventFilter, EventStore
 from gatecam.store.statistics import day_ms
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
 from tests.fleet.test_silence import report
@@ -87,20 +87,23 @@ def test_a_slow_count_of_todays_people_delays_no_alert(shared, monkeypatch):
         ends.set()
 
 
-def test_an_alert_that_cannot_be_stored_is_stored_later_and_once(shared):
-    sent: list[Event] = []
+@pytest.mark.parametrize("is_on_disk", [False, True])
+def test_an_alert_that_cannot_be_stored_is_stored_later_and_once(shared, tmp_path, is_on_disk):
+    alerts = EventStore(SqliteDatabase(tmp_path / "fleet.sqlite3"))
     faults, said = [OutputError("the disk is full.")], []
 
     def send(event: Event) -> None:
+        if is_on_disk or not faults:
+            alerts.send(event)
         if faults:
             raise faults.pop()
-        sent.append(event)
 
     with closing(FleetWatch(shared, DueSilences(), send, said.append, lambda: NOON, 0.01)) as watch:
         wait(lambda: said == ["the disk is full.", None])
-    assert [(one.kind, one.camera, one.at) for one in sent] == [
+    assert [(one.event.kind, one.event.camera, one.event.at) for one in alerts.every(EventFilter())] == [
         (EventKind.DOOR_SILENT, "yard", NOON.isoformat(timespec="milliseconds"))
     ]
+    alerts.close()
     assert watch.fleet.silent == {"yard"}
 
 
