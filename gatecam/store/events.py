@@ -215,6 +215,12 @@ class EventStore:
             if connection.execute(sa.update(cursors).where(where).values(event_id=event_id)).rowcount:
                 note_sent(connection, output, sent_ids)
 
+    def remove_cursor(self, output: str) -> None:
+        """Forget which events an output has and has sent."""
+        with self._database.transaction(writing=True) as connection:
+            connection.execute(sa.delete(cursors).where(cursors.c.output == output))
+            connection.execute(sa.delete(sent).where(sent.c.output == output))
+
     def waiting(self, event_id: int) -> int:
         """Return how many events come after an id."""
         query = sa.select(sa.func.count()).select_from(events).where(events.c.id > event_id)

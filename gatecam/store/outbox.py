@@ -17,7 +17,7 @@ from gatecam.errors import OutputError
 from gatecam.ports import Output
 from gatecam.runtime.backoff import Pauses
 from gatecam.runtime.telemetry import Delivering, Telemetry
-from gatecam.store.events import EventStore
+from gatecam.store.events import EventFilter, EventStore
 from gatecam.types import TOGETHER, StoredEvent
 
 FIRST_PAUSE_S = 1.0
@@ -66,6 +66,7 @@ class Courier(Delivering):
         self._trouble: str | None = None
         self._lost = 0  # events lost during the current trouble
         self._from_start = from_start
+        self._is_checked = not isinstance(output, DatabaseCopy)
         self._waiting = 0
         self._closing = threading.Event()
         with suppress(OutputError):  # set the cursor of a new output before the first event comes
@@ -100,6 +101,8 @@ class Courier(Delivering):
             self._tell(self._output.trouble, "is fine again")
             self._closing.wait(POLL_S)
             return
+        if not self._is_checked:
+            self._check_copy()
         with self._store.changed:  # held until waiting, so that no notification is missed
             cursor = self._place()
             backlog = self._store.backlog(cursor, self._output.batch)
@@ -114,6 +117,18 @@ class Courier(Delivering):
             self._tell(None, "takes events again")
         else:
             self._tell(self._output.trouble, "is fine again, and nothing waits")
+
+    def _check_copy(self) -> None:
+        """Copy all events again, once after a start, if the copy lacks the last one that it got.
+
+        Then it is another database, a new one, or one that was restored from a backup.
+        """
+        assert isinstance(self._output, DatabaseCopy)
+        last = self._store.find(EventFilter(before_id=self._place() + 1), 1)
+        if last and not self._output.has(last[0]):
+            self._store.remove_cursor(self.name)
+            log.warning("%s lacks events that it had: all are copied again.", self.name)
+        self._is_checked = True
 
     def _place(self) -> int:
         """Return the id of the last event that the output has.
@@ -191,6 +206,10 @@ class DatabaseCopy:
     def wants(self, stored: StoredEvent) -> bool:
         """Return True, because every event is copied."""
         return True
+
+    def has(self, stored: StoredEvent) -> bool:
+        """Return whether the other store has an event."""
+        return bool(self._store.notes.known([stored.key]))
 
     def deliver(self, events: Sequence[StoredEvent]) -> int:
         """Copy events. Events that the other store already has count as delivered."""

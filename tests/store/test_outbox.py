@@ -348,6 +348,22 @@ def test_postgresql_gets_every_event_and_the_health_though_it_was_down(store, st
     copy.close()
 
 
+def test_a_new_database_gets_all_events_that_the_last_one_had(store, start, told, tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    store.append([told(after_s=i) for i in range(3)])
+    times = {}
+    for name, more in (("first", 3), ("first", 4), ("second", 5), ("second", 6)):
+        copy = EventStore(SqliteDatabase(tmp_path / f"{name}.sqlite3"), "lobby")
+        courier = start(DatabaseCopy(copy), from_start=True)
+        store.append([told(after_s=more)])
+        wait_for(lambda copy=copy, more=more: copy.count() == more + 1)
+        courier.close()
+        times[name] = [stored.event.time_s for stored in copy.every(EventFilter())]
+    assert times == {"first": [0, 1, 2, 3, 4], "second": [0, 1, 2, 3, 4, 5, 6]}
+    assert caplog.messages == ["postgres lacks events that it had: all are copied again."]
+    assert store.notes.sent_to(7) == ["postgres"]
+
+
 def wait_for(check: Callable[[], bool]) -> None:
     tick = threading.Event()
     for _ in range(800):
