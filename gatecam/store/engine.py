@@ -35,13 +35,14 @@ from gatecam.store.sqlite_file import (
 
 CONNECT_S = 5  # longest time to connect to PostgreSQL ...
 STATEMENT_MS = 20_000  # ... and for one of its statements
+NO_TABLE = "42P01"
 CONNECT_ADVICE = "start or make it, or correct its address or the password in ~/.pgpass"
 # By PostgreSQL's error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 ADVICE = {
     "25006": "it can only be read, so give the address of the server that it copies",
     "42501": "its owner must grant this user the rights to the tables",
     "42703": "another version of gatecam made its tables, so update gatecam",
-    "42P01": "another version of gatecam made its tables, so update gatecam",
+    NO_TABLE: "its tables were deleted, and are made again at the next try",
     "53100": "make space on its disk",
     "55P03": "another program uses its tables, so try again later",
     "57014": f"it took longer than {STATEMENT_MS // 1000} s, so ask for less, or find out what keeps it busy",
@@ -231,7 +232,9 @@ class PostgresDatabase:
                 yield connection
         except sa.exc.SQLAlchemyError as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
-            advice = ADVICE.get(getattr(getattr(error, "orig", None), "sqlstate", None) or "", CONNECT_ADVICE)
+            state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+            self._migrated &= state != NO_TABLE  # a new database may have taken the place of the last one
+            advice = ADVICE.get(state, CONNECT_ADVICE)
             raise OutputError(f"{self.name}: the database cannot be used ({reason}): {advice}.") from error
 
     def used_bytes(self, door: str = "") -> int:

@@ -77,7 +77,7 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Counts people of one of the 18 classes at one camera. `day` is the local date of writing.
+    """Counts people of one of the 18 classes at one camera. `day` is the local date an hour before writing.
 
     At least ten people are written at once (`totals.py`).
     """

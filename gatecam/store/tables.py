@@ -62,7 +62,7 @@ sent = Table(
 totals = Table(
     "totals",
     metadata,
-    Column("day", String(10), primary_key=True),  # local date on which they were written
+    Column("day", String(10), primary_key=True),  # local date of the hour before they were written
     Column("camera", String, primary_key=True),
     Column("class_id", Integer, primary_key=True),
     Column("people", BigInteger, nullable=False),

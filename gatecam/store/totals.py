@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from gatecam.types import Step, Verdict
 
 LEAST = 10  # people of one class that are written at once
 MASKS = {Verdict(label): index for index, label in enumerate(MASK_LABELS)}
+HOUR = timedelta(hours=1)
 FORGET_S = 60.0  # time since a track's last face
 
 
@@ -74,7 +75,7 @@ class ClassTotals:
             }
             for key in full:
                 del self._people[key]
-        day = f"{now:%Y-%m-%d}"
+        day = f"{now - HOUR:%Y-%m-%d}"  # at midnight, that of the people who came before it
         return [Total(day, camera, number, people) for (camera, number), people in sorted(full.items())]
 
     def put_back(self, given: Sequence[Total]) -> None:

@@ -53,6 +53,14 @@ def test_ten_and_more_are_written_whole_at_the_turn_of_the_hour_and_begin_anew()
     assert totals.due(two.replace(hour=15)) == []
 
 
+def test_the_last_hour_of_a_day_counts_for_that_day():
+    totals = ClassTotals(NOON.replace(hour=23))
+    come(totals, 10)
+    come(totals, 10, start=50, age=1)
+    midnight = datetime(2026, 11, 25, 0, 0, 30)
+    assert {total.day for total in totals.due(midnight)} == {"2026-11-24"}
+
+
 def test_a_class_of_all_who_came_is_not_written():
     """It would tell the gender and age of each of the events' people."""
     totals = ClassTotals(NOON)
