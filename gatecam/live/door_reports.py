@@ -20,6 +20,8 @@ OWN = {
     "store": {"url"},
 }  # settings that doors do not share
 
+TWICE = "another door with the name {} reports as well: give each a name of its own with fleet.door."
+
 log = logging.getLogger(__name__)
 
 
@@ -64,14 +66,14 @@ class DoorReporter:
         pause_s = random.uniform(0.5, 1) * period_s  # doors that start together report at different times
         while True:
             try:
-                self._doors.report(report_of(self._health(), self._config))
+                is_alone = self._doors.report(report_of(self._health(), self._config))
             except OutputError as error:
                 self._tell(str(error))
             except Exception as error:  # no error may end the thread
                 log.debug("The health was not reported.", exc_info=True)
                 self._tell(f"the health of this door was not reported ({type(error).__name__}: {error}).")
             else:
-                self._tell(None)
+                self._tell(None if is_alone else TWICE.format(self._config.fleet.door_name))
             if self._closing.wait(pause_s):
                 return
             pause_s = period_s

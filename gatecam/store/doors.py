@@ -68,11 +68,17 @@ class Doors:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._written: dict[str, set[str]] = {}  # by door: the cameras of its last report from here
+        self._up_s: dict[str, int] = {}  # by door: the time in that report, which another program's lacks
 
-    def report(self, given: DoorReport) -> None:
-        """Write a door's health. It replaces the door's last report, including cameras that are gone."""
+    def report(self, given: DoorReport) -> bool:
+        """Write a door's health. It replaces the door's last report, including cameras that are gone.
+
+        Return False if another program has reported one of these cameras since the last report from here.
+        """
         cameras = {one.camera for one in given.cameras}
         with self._database.transaction(writing=True) as connection:
+            own = (health.c.door == given.door) & health.c.camera.in_(cameras)
+            there = connection.execute(sa.select(health.c.up_s).where(own).limit(1)).scalar()
             if connection.dialect.name == "postgresql":  # the next report makes up for a lost one
                 connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
             if cameras != self._written.get(given.door):
@@ -82,6 +88,9 @@ class Doors:
             changed = {one.name: insert.excluded[one.name] for one in health.c if one.name not in KEYS}
             connection.execute(insert.on_conflict_do_update(index_elements=KEYS, set_=changed))
         self._written[given.door] = cameras
+        is_alone = there is None or there == self._up_s.get(given.door, there)
+        self._up_s[given.door] = round(given.up_s)
+        return is_alone
 
     def all(self) -> list[DoorReport]:
         """Return the latest report of every door, by name."""

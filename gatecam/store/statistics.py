@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from gatecam.store.events import Arrivals
 from gatecam.types import EventKind, StoredEvent
+
+ENDS = (EventKind.CAMERA_OK, EventKind.CAMERA_BLIND)  # of an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,10 @@ def outages(events: Iterable[StoredEvent]) -> list[Outage]:
     for stored in events:
         event = stored.event
         at = datetime.fromisoformat(event.at)
+        if event.kind in ENDS and event.camera in running:  # after a restart another outage may begin
+            place = running.pop(event.camera)
+            found[place] = replace(found[place], end=at)
         if event.kind is EventKind.CAMERA_BLIND:
             running[event.camera] = len(found)
             found.append(Outage(event.camera, event.reason, at, None))
-        elif event.kind is EventKind.CAMERA_OK and event.camera in running:
-            place = running.pop(event.camera)
-            begun = found[place]
-            found[place] = Outage(begun.camera, begun.reason, begun.start, at)
     return found

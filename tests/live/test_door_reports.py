@@ -55,6 +55,19 @@ def test_the_health_is_one_row_for_each_camera_and_replaces_the_last(doors):
     assert [one.door for one in doors.all()] == ["yard"]
 
 
+def test_another_door_of_the_same_name_and_camera_is_noticed(doors):
+    others = Doors(doors._database)
+    own = report_of(HEALTH, LOBBY)
+    assert doors.report(own)
+    assert others.report(replace(own, up_s=7.4))  # it may be this door after a restart
+    assert not doors.report(replace(own, up_s=3620.6))
+    assert not others.report(replace(own, up_s=27.0))
+    assert others.report(replace(own, up_s=47.0))  # the other one is gone
+    yard = replace(own.cameras[0], camera="yard")
+    assert others.report(replace(own, cameras=(yard,)))
+    assert doors.report(own)  # two programs of one door may watch different cameras
+
+
 def test_the_hash_tells_settings_apart_but_not_doors():
     other = CameraConfig(name="yard", source="1")
     same = Config(camera=other, store=StoreConfig(url="postgresql://db/gatecam"), fleet=FleetConfig(door="a"))
@@ -67,12 +80,16 @@ class FailingDoors(Doors):
 
     def __init__(self) -> None:
         self.faults: list[Exception] = [RuntimeError("odd"), OutputError("the database is away.")]
+        self.others = [False, True]
         self.taken = threading.Event()
 
-    def report(self, given) -> None:
+    def report(self, given) -> bool:
         if self.faults:
             raise self.faults.pop()
+        if self.others:
+            return self.others.pop()
         self.taken.set()
+        return True
 
 
 def test_a_database_that_fails_is_told_once_and_stops_no_report():
@@ -80,4 +97,5 @@ def test_a_database_that_fails_is_told_once_and_stops_no_report():
     config = LOBBY.model_copy(update={"fleet": LOBBY.fleet.model_copy(update={"report_s": 0.01})})
     with closing(DoorReporter(doors, lambda: HEALTH, config, said.append)):
         assert doors.taken.wait(10)
-    assert said == ["the database is away.", None]
+    twice = "another door with the name lobby reports as well: give each a name of its own with fleet.door."
+    assert said == ["the database is away.", None, twice, None]

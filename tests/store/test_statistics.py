@@ -55,9 +55,14 @@ def test_an_outage_lasts_from_one_event_to_the_other(told):
         told(blind, 10, reason="covered"),
         told(blind, 20, "yard", reason="lost"),
         told(ok, 40, reason="covered"),
+        told(blind, 50, reason="lost"),
+        told(blind, 60, reason="dark"),  # after a restart
+        told(ok, 70, reason="dark"),
     ]
     found = outages([StoredEvent(i, str(i), event) for i, event in enumerate(events)])
     assert found == [
         Outage("gate", "covered", NOON + timedelta(seconds=10), NOON + timedelta(seconds=40)),
         Outage("yard", "lost", NOON + timedelta(seconds=20), None),
+        Outage("gate", "lost", NOON + timedelta(seconds=50), NOON + timedelta(seconds=60)),
+        Outage("gate", "dark", NOON + timedelta(seconds=60), NOON + timedelta(seconds=70)),
     ]
