@@ -55,10 +55,10 @@ def plan(undone: Sequence[Source], known: Iterable[Known]) -> Plan:
     gone: dict[int, list[Known]] = {}
     there: dict[tuple[int, str, datetime | None], Path] = {}
     for one in (one for one in known if one.bytes in sizes and one.path not in here):
-        if os.path.exists(one.path):
-            there[one.bytes, one.camera, one.started] = one.path
-        else:
+        if not os.path.exists(one.path):
             gone.setdefault(one.bytes, []).append(one)
+        elif one.is_current:
+            there[one.bytes, one.camera, one.started] = one.path
     for source in undone:
         original = there.get((source.bytes, source.camera, source.started)) if source.started else None
         earlier = gone.get(source.bytes, [])

@@ -150,6 +150,15 @@ def test_a_copy_is_left_out_and_named(archive, tmp_path, is_later):
     )
 
 
+def test_a_copy_of_a_recording_that_could_not_be_read_is_tried(archive, tmp_path):
+    original = archive / "north_20261124_0900.mp4"
+    original.write_bytes(b"no video")
+    analyzed(archive, tmp_path / "out")
+    (tmp_path / "copies").mkdir()
+    shutil.copy(original, tmp_path / "copies")
+    assert len(analyzed(tmp_path / "copies", tmp_path / "out").failed) == 1
+
+
 def test_results_that_are_lost_in_part_are_made_anew(moved, tmp_path):
     out = tmp_path / "out"
     for path in (out / "people").iterdir():
