@@ -15,7 +15,6 @@ from gatecam.pictures.page_words import page_words
 from gatecam.store.doors import place_name
 from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
 from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
-from gatecam.types import EventKind
 
 DAYS = 14  # in the chart of days
 NAMES = {"en": "English", "ko": "한국어"}  # of languages; the first is shown if scripts are off
@@ -50,10 +49,9 @@ def write_day_page(
     first_ms = day_ms(day - timedelta(days=DAYS - 1))[0]
     days = by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS)
     # An outage lasts past midnight if it is the camera's last event before it. Otherwise it has an end, or an
-    # event about a person shows that the camera sees, as after a restart, which stores no end.
+    # event about a person shows that the camera sees.
     before = store.latest_of_each(start_ms, camera)
-    kinds = (EventKind.CAMERA_BLIND, EventKind.CAMERA_OK)
-    asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,), kinds)
+    asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,))
     place = place_name(store.door, camera or "")
     found = outages([*before, *store.every(asked)])
     pages = {}

@@ -93,15 +93,25 @@ def share_correct(arrivals: Arrivals) -> float | None:
 
 
 def outages(events: Iterable[StoredEvent]) -> list[Outage]:
-    """Return the outages found in events, in the order of their starts. `events` are oldest first."""
+    """Return the outages found in events, in the order of their starts. `events` are oldest first.
+
+    An outage whose own end is missing, as after a restart, ends with the next event about a person, or with
+    the next outage.
+    """
     found: list[Outage] = []
     running: dict[str, int] = {}  # by camera: index of its outage that has not ended yet
     for stored in events:
         event = stored.event
         at = datetime.fromisoformat(event.at)
-        if event.kind in ENDS and event.camera in running:  # after a restart another outage may begin
-            place = running.pop(event.camera)
-            found[place] = replace(found[place], end=at)
+        place, is_end = (
+            running.get(event.camera),
+            event.kind in ENDS,
+        )  # after a restart another outage may begin
+        if place is not None and (is_end or not event.kind.is_camera):
+            if event.kind is EventKind.CAMERA_OK or found[place].end is None:
+                found[place] = replace(found[place], end=at)
+            if is_end:
+                del running[event.camera]
         if event.kind is EventKind.CAMERA_BLIND:
             running[event.camera] = len(found)
             found.append(Outage(event.camera, event.reason, at, None))

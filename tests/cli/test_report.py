@@ -166,16 +166,17 @@ def test_an_outage_over_midnight_stands_on_each_of_its_days(gatecam, kept, tmp_p
     blind, ok, unknown = EventKind.CAMERA_BLIND, EventKind.CAMERA_OK, Verdict.UNKNOWN
     tomorrow_s, day_s = 12 * 3600, 86_400
     with closing(EventStore(SqliteDatabase(kept))) as store:
-        store.append([event(blind, unknown, tomorrow_s - 600, reason="lost")])
+        store.append([event(blind, unknown, tomorrow_s - 600, "cellar", reason="lost")])
         store.append([event(blind, unknown, tomorrow_s - 300, "yard <b>", reason="dark")])
         store.append([event(EventKind.MASK_MISSING, Verdict.NONE, tomorrow_s - 60, "yard <b>", first=True)])
-        store.append([event(ok, unknown, tomorrow_s + day_s + 90, reason="lost")])
+        store.append([event(ok, unknown, tomorrow_s + day_s + 90, "cellar", reason="lost")])
     cells = {}
     for day in (24, 25, 26, 27):
         gatecam("report", "--day", f"2026-11-{day}")
         page = (tmp_path / f"report-2026-11-{day}.html").read_text()
         cells[day] = re.findall("<td>The camera gives no picture</td><td>(.*?)</td><td>(.*?)</td>", page)
-        assert ("It is too dark" in page) == (day == 24)  # somebody was seen since
+        dark = re.findall("<td>It is too dark for the camera</td><td>(.*?)</td><td>(.*?)</td>", page)
+        assert dark == ([("23:55:00", "0:04:00")] if day == 24 else [])  # somebody was seen since
     beyond = "beyond the day, or unknown"
     assert cells == {
         24: [("23:50:00", beyond)],

@@ -66,3 +66,23 @@ def test_an_outage_lasts_from_one_event_to_the_other(told):
         Outage("gate", "lost", NOON + timedelta(seconds=50), NOON + timedelta(seconds=60)),
         Outage("gate", "dark", NOON + timedelta(seconds=60), NOON + timedelta(seconds=70)),
     ]
+
+
+def test_an_outage_whose_end_was_not_told_lasts_until_somebody_is_seen(told):
+    """As if gatecam had restarted meanwhile. Some blind cameras still see people, so their own end counts."""
+    blind, ok, person = EventKind.CAMERA_BLIND, EventKind.CAMERA_OK, EventKind.MASK_OK
+    kinds = [
+        (blind, 10),
+        (EventKind.TOO_SLOW, 15),
+        (person, 20),
+        (person, 30),
+        (blind, 40),
+        (person, 50),
+        (ok, 60),
+    ]
+    events = [told(kind, after_s, reason="" if kind is person else "lost") for kind, after_s in kinds]
+    found = outages([StoredEvent(i, str(i), event) for i, event in enumerate(events)])
+    assert [(one.start - NOON, one.end - NOON) for one in found if one.end is not None] == [
+        (timedelta(seconds=10), timedelta(seconds=20)),
+        (timedelta(seconds=40), timedelta(seconds=60)),
+    ]
