@@ -29,7 +29,11 @@ NAMES = {
     "help": {*SETTINGS},
     "group": {name.partition(".")[0] for name in SETTINGS},
     "advice": {"good", "small", "nobody", "dark", "bright", "few"},
-    "output": {"sound", "mqtt", "webhook", "command", "chat"},
+    "output": {
+        *("sound", "mqtt", "webhook", "command", "chat"),  # which can be tested
+        *("postgres", "store", "log", "print", "evidence"),
+    },
+    "played": {"tone", "ko", "en"},
     "unsaved": {*SavingProblem} - {SavingProblem.NONE},
     "role": {*Role},
     "weekday": set(map(str, range(7))),

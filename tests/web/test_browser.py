@@ -667,7 +667,7 @@ def test_the_operator_filters_events_and_takes_them_along(visit):
     until(page, f"{rows}.length && {rows}.every(row => row.dataset.kind === 'mask_missing')")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
-    lines = Path(download.value.path()).read_text().splitlines()
+    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
     assert lines[0].startswith("at,kind,camera")
     assert {line.split(",")[1] for line in lines[1:]} == {"mask_missing"}
 
@@ -744,11 +744,14 @@ def keep_picture(behind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "language", "scheme", "right"),
-    [("landscape", "en-GB", "light", "It is right"), ("phone", "ko-KR", "dark", "맞음")],
+    ("size", "language", "scheme", "right", "played"),
+    [
+        ("landscape", "en-GB", "light", "It is right", "tone, Korean, English"),
+        ("phone", "ko-KR", "dark", "맞음", "신호음, 한국어 음성, 영어 음성"),
+    ],
 )
 def test_an_event_opens_by_keys_shows_its_picture_and_takes_an_answer(
-    chromium, server, behind, size, language, scheme, right
+    chromium, server, behind, size, language, scheme, right, played
 ):
     keep_picture(behind)
     width, height = SIZES[size]
@@ -765,7 +768,7 @@ def test_an_event_opens_by_keys_shows_its_picture_and_takes_an_answer(
         until(page, "document.getElementById('event-video').duration > 0.9")
         expect(page.locator("#event figure i")).to_be_visible()
         said = page.locator("#event-facts").inner_text()
-        assert all(text in said for text in ("0 %", "12", "tone, ko, en", "Please put on your mask")), said
+        assert all(text in said for text in ("0 %", "12", played, "Please put on your mask")), said
         assert faults(page) == []
         photograph(page, f"event-{size}")
         page.get_by_role("button", name=right, exact=True).focus()

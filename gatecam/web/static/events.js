@@ -128,7 +128,8 @@ function showFacts(one) {
   if (!one.reason) facts.push(["event.probability", `${Math.round(100 * one.probability)} %`]);
   facts.push(["event.lasted", one.lasted_s === null ? word("health.unknown") : last(one.lasted_s)]);
   if (one.message) facts.push(["event.message", [one.message[LANGUAGE], ...Object.values(one.message).filter((text) => text !== one.message[LANGUAGE])].join(" / ")]);
-  facts.push(["event.played", one.played || nothing], ["event.sent", one.sent.join(", ") || nothing]);
+  const played = one.played.split(", ").filter(Boolean).map((part) => word(`played.${part}`));
+  facts.push(["event.played", played.join(", ") || nothing], ["event.sent", one.sent.map(outputOf).join(", ") || nothing]);
   $("event-facts").replaceChildren(...facts.flatMap(([name, value]) => {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = word(name);

@@ -146,7 +146,7 @@ async function showHealth() {
   $("queues").replaceChildren();
   for (const one of health.queues) {
     const row = $("queues").insertRow();
-    [one.name, one.waiting, one.sent, one.failed, one.dropped].forEach((value) => cell(row, value));
+    [outputOf(one.name), one.waiting, one.sent, one.failed, one.dropped].forEach((value) => cell(row, value));
   }
 }
 function showRate(item, one) {

@@ -14,6 +14,8 @@ function word(key, parts = {}) {
 // Whether a change was saved, and if not, the lines that save it.
 const saved = (told) => told.problem ? `${word(`unsaved.${told.problem}`, told)} ${word("page.until_restart", told)}` : word("page.saved", told);
 const tell = (place) => (error) => { $(place).textContent = word("page.not_shown", { error: error.message }); };
+// The name of an output. Each chat address has one of its own.
+const outputOf = (name) => { const [kind, id] = name.split(":"); return word(`output.${kind}`) + (id ? ` ${id}` : ""); };
 const when = (at) => new Date(at).toLocaleString(LOCALE);
 const toLogin = () => { location.href = url(`/login?next=${encodeURIComponent(here())}`); };
 

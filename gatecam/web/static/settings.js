@@ -55,7 +55,7 @@ async function save(names, said) {
 }
 
 function output(name, key, isThere) {
-  const said = make("p", { className: "said" }), kind = name.split(":")[0], title = word(`output.${kind}`) + (name === kind ? "" : ` ${name.split(":")[1]}`);
+  const said = make("p", { className: "said" }), title = outputOf(name);
   said.setAttribute("role", "status");
   if (!isThere) return make("li", {}, make("b", { textContent: title }), make("p", { className: "said help", textContent: word("try.missing", { key }) }));
   const button = make("button", { type: "button", textContent: word("try.send") });
