@@ -26,6 +26,7 @@ SHARE_LIMIT_S = 0.5  # longest time for workers to say how far they are
 REACH_LIMIT_S = 5.0  # longest time to reach a cluster
 TRIES = 5  # to start Ray on this machine. Ray gives one up after 30 s or more if the machine is busy.
 DEVICES = Path("/dev")  # each GPU of NVIDIA is nvidia0, nvidia1, …
+LONGEST_TEMP = 20  # of 107 letters that the system allows for the name of a socket; Ray adds up to 85
 MOST_LOSSES = 5  # in a row, in the place of one worker
 # For a Ray on this machine, which listens only on 127.0.0.1 and requires a token
 _ALONE = {
@@ -116,7 +117,9 @@ class Cluster:
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
         if self._address is None:
             folder = self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="gatecam-", ignore_cleanup_errors=True)
+                tempfile.TemporaryDirectory(
+                    prefix="gatecam-", dir=_folder_for_sockets(), ignore_cleanup_errors=True
+                )
             )
             options |= {
                 "num_cpus": self._cores(),
@@ -282,6 +285,12 @@ class Cluster:
             except self._ray.exceptions.RayError:
                 continue  # the worker is lost, as `finished` finds out
         return shares
+
+
+def _folder_for_sockets() -> str:
+    """Return the folder for temporary files, or /tmp if its name is too long for the sockets of Ray."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= LONGEST_TEMP else "/tmp"
 
 
 def _first_line(error: BaseException | None) -> str:

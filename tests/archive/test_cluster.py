@@ -151,6 +151,21 @@ def test_a_machine_too_busy_to_start_ray_is_one_sentence(alone, monkeypatch, cap
     assert [said.rpartition("; ")[2] for said in caplog.messages] == [f"try {n} of 5…" for n in (2, 3, 4, 5)]
 
 
+def test_ray_keeps_its_sockets_where_their_names_are_short(alone, monkeypatch, tmp_path):
+    folders = []
+
+    def begin(**options: object) -> None:
+        folders.append(str(options["_temp_dir"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ray.init", begin)
+    for folder in (str(tmp_path / ("long" * 9)), "/var/tmp"):
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        with pytest.raises(KeyboardInterrupt), Cluster(Config()):
+            pass
+    assert [name.rpartition("/gatecam-")[0] for name in folders] == ["/tmp", "/var/tmp"]
+
+
 @pytest.mark.parametrize(
     ("workers", "gpus", "there", "seats"),
     [
