@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
 from gatecam.archive.query import ask
@@ -50,8 +51,10 @@ class _Sums:
         return sorted({*self.timed, *self.untimed})
 
 
-def write_summary(folder: Path) -> str:
+def write_summary(folder: Path, zone: tzinfo | None = None) -> str:
     """Write `summary.html` over the tables in a folder, and return its first sentence.
+
+    Hours are those of the clock in `zone`, by default of this machine's.
 
     Raises:
         OutputError: there is no archive in the folder, or the page cannot be written.
@@ -65,7 +68,7 @@ def write_summary(folder: Path) -> str:
         done, of, hours, untimed = files
         page.text(words["archive.files"].format(done=done, files=of, hours=f"{hours:.1f}"))
         page.text(summary(everybody, words))
-        _add_hours(page, sums, untimed, words)
+        _add_hours(page, sums, zone, untimed, words)
         _add_cameras(page, sums, words)
         if amiss:
             page.heading(words["archive.amiss"])
@@ -88,10 +91,10 @@ def _sums(folder: Path) -> _Sums:
     return sums
 
 
-def _add_hours(page: Page, sums: _Sums, untimed: int, words: Mapping[str, str]) -> None:
+def _add_hours(page: Page, sums: _Sums, zone: tzinfo | None, untimed: int, words: Mapping[str, str]) -> None:
     quarters = [one for found in sums.timed.values() for one in found]
     if quarters:
-        add_chart(page, words["report.hours"], hours_chart(by_hour(quarters), words))
+        add_chart(page, words["report.hours"], hours_chart(by_hour(quarters, zone), words))
     if untimed:
         page.text(words["archive.untimed"].format(count=untimed))
 

@@ -39,7 +39,7 @@ ZoneOption = Annotated[
     str | None,
     typer.Option(
         metavar="ZONE",
-        help="Zone of the times in names, such as Asia/Seoul. Default: this machine's.",
+        help="Zone of the times in names and on the page, such as Asia/Seoul. Default: this machine's.",
         show_default=False,
     ),
 ]
@@ -86,8 +86,9 @@ def archive(
     from gatecam.archive.sources import find_sources
     from gatecam.settings.loading import load
 
-    found = find_sources(sources or [], camera, _zone(time_zone))
-    report = _analyze(found, out, load(config).config, (address, workers, gpu_workers))
+    zone = _zone(time_zone)
+    found = find_sources(sources or [], camera, zone)
+    report = _analyze(found, out, zone, load(config).config, (address, workers, gpu_workers))
     for row in (*report.partly, *report.failed):
         say(f"{row['recording']}: {row['reason']}", level=logging.WARNING)
     if report.failed and not report.done:
@@ -97,7 +98,11 @@ def archive(
 
 
 def _analyze(
-    found: Sequence[Source], out: Path, config: Config, cluster: tuple[str | None, int | None, int | None]
+    found: Sequence[Source],
+    out: Path,
+    zone: tzinfo | None,
+    config: Config,
+    cluster: tuple[str | None, int | None, int | None],
 ) -> Report:
     """Analyze the recordings that are not done yet, and write the page."""
     try:
@@ -126,7 +131,7 @@ def _analyze(
             f"Recordings: {report.done} analyzed ({report.seconds / 3600:.1f} hours), {before} done before, "
             f"{len(report.failed)} could not be read."
         )
-        typer.echo(write_summary(out))
+        typer.echo(write_summary(out, zone))
         typer.echo(f"The tables are in {out}, and the page is {out / 'summary.html'}.")
     return report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from gatecam.store.events import Arrivals
 from gatecam.types import EventKind, StoredEvent
@@ -28,9 +28,12 @@ def day_ms(day: date) -> tuple[int, int]:
     return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
 
 
-def by_hour(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
-    """Return the sums of a day's 24 hours by the local clock. An hour that repeats is counted as one."""
-    return _grouped(arrivals, 24, lambda start: start.hour)
+def by_hour(arrivals: Iterable[Arrivals], zone: tzinfo | None = None) -> list[Arrivals]:
+    """Return the sums of a day's 24 hours by the clock of a zone, by default the local one.
+
+    An hour that repeats is counted as one.
+    """
+    return _grouped(arrivals, 24, lambda start_s: datetime.fromtimestamp(start_s, zone).hour)
 
 
 def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[date, Arrivals]]:
@@ -45,14 +48,14 @@ def by_day(arrivals: Iterable[Arrivals], last: date, number: int) -> list[tuple[
 
 def by_weekday(arrivals: Iterable[Arrivals]) -> list[Arrivals]:
     """Return the sums of the seven weekdays by the local clock, from Monday on."""
-    return _grouped(arrivals, 7, datetime.weekday)
+    return _grouped(arrivals, 7, lambda start_s: datetime.fromtimestamp(start_s).weekday())
 
 
-def _grouped(arrivals: Iterable[Arrivals], number: int, of: Callable[[datetime], int]) -> list[Arrivals]:
-    """Return the sums of `number` groups. `of` returns the group of a local time."""
+def _grouped(arrivals: Iterable[Arrivals], number: int, of: Callable[[float], int]) -> list[Arrivals]:
+    """Return the sums of `number` groups. `of` returns the group of a time in s since 1970."""
     groups: list[list[Arrivals]] = [[] for _ in range(number)]
     for quarter in arrivals:
-        groups[of(datetime.fromtimestamp(quarter.start_ms / 1000))].append(quarter)
+        groups[of(quarter.start_ms / 1000)].append(quarter)
     return [total(quarters) for quarters in groups]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -249,6 +251,11 @@ def test_the_page_sums_up_hours_cameras_and_what_is_amiss(archive, tmp_path):
     assert '<th scope="row">north</th><td>4</td>' in page
     assert "bad.mp4" in page
     assert "카메라별 방문자" in page
+    east = timezone(timedelta(hours=14))
+    write_summary(tmp_path / "out", east)
+    start = datetime(2026, 11, 24, 7, 59, 45).astimezone(east)
+    hours = re.findall('<th scope="row">([0-9]+):00<', (tmp_path / "out" / "summary.html").read_text())
+    assert set(hours) == {f"{start:%H}", f"{start + timedelta(hours=1):%H}"}
 
 
 def test_a_query_reads_the_archive_and_nothing_else(archive, tmp_path):
