@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.people.pipeline import Pipeline, advance
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
-from gatecam.types import Frame, Round
+from gatecam.types import Blindness, Frame, Round, Step
 
 TURN_S = 0.1  # time limit for judging frames together, so that a person is alerted within half a second
 LATEST = 0.2  # weight of the latest frames in the moving average of the time per frame
@@ -53,11 +54,17 @@ class Watch:
     def _round(self, frames: Sequence[Frame]) -> Round:
         frames = [frame for frame in frames if frame.camera in self._pipelines]  # others were just removed
         start_s = self._clock()
-        steps = tuple(advance(self._analyzer, [(self._pipelines[frame.camera], frame) for frame in frames]))
+        steps = advance(self._analyzer, [(self._pipelines[frame.camera], frame) for frame in frames])
         now_s = self._clock()
         for frame in frames:
             self._telemetry.record("capture to decision", now_s - frame.time_s)
             self._alerts.judged(frame, now_s)
         if frames:
             self._each_s += LATEST * ((now_s - start_s) / len(frames) - self._each_s)
-        return Round(now_s, steps, tuple(self._alerts.due(now_s)))
+        return Round(now_s, tuple(map(self._unless_frozen, steps)), tuple(self._alerts.due(now_s)))
+
+    def _unless_frozen(self, step: Step) -> Step:
+        """Return a step without its events if the picture is frozen, because its people may be gone."""
+        state = self._alerts.states.get(step.frame.camera)
+        is_frozen = state is not None and state.blindness == Blindness.FROZEN
+        return replace(step, events=()) if is_frozen else step

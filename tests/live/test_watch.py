@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
 from gatecam.live.camera_alerts import CameraAlerts
 from gatecam.live.watch import Watch
@@ -14,7 +15,7 @@ from gatecam.people.policy import AlertPolicy
 from gatecam.people.tracker import FaceTracker
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import PolicyConfig, TrackerConfig
-from gatecam.types import CameraCondition, CameraState, EventKind, Frame
+from gatecam.types import CameraCondition, CameraState, EventKind, Frame, Verdict
 from gatecam.vision.fake import FakeAnalyzer
 
 LOST = CameraState(CameraCondition.LOST, "camera south gives no picture.", 0.0)
@@ -55,6 +56,18 @@ def test_each_camera_has_people_and_alerts_of_its_own(make_face):
     )
     events = [event for turn in rounds for event in turn.events]
     assert [(event.kind, event.camera) for event in events] == [(EventKind.MASK_MISSING, "north")]
+
+
+@pytest.mark.parametrize(("reason", "is_told"), [("frozen", False), ("unfocused", True)])
+def test_nothing_is_told_about_people_in_a_frozen_picture_who_may_be_gone(make_face, reason, is_told):
+    alerts, bare = CameraAlerts(), make_face(30, 20, 20)
+    alerts.note("north", CameraState(CameraCondition.BLIND, reason, 0.0))
+    rounds = watch(FakeAnalyzer([bare] for _ in range(20)), Telemetry(), alerts).rounds(
+        [frame("north", index)] for index in range(20)
+    )
+    steps = [step for turn in rounds for step in turn.steps]
+    assert steps[-1].tracks[0].verdict is Verdict.NONE
+    assert any(step.events for step in steps) == is_told
 
 
 def test_a_lost_camera_is_told_in_a_round_without_frames():
