@@ -55,7 +55,8 @@ def test_the_health_is_one_row_for_each_camera_and_replaces_the_last(doors):
     assert [one.door for one in doors.all()] == ["yard"]
 
 
-def test_another_door_of_the_same_name_and_camera_is_noticed(doors):
+def test_another_door_of_the_same_name_and_camera_is_noticed(doors, monkeypatch):
+    monkeypatch.setattr("gatecam.store.doors.CHECK_EVERY", 1)
     others = Doors(doors._database)
     own = report_of(HEALTH, LOBBY)
     assert doors.report(own)
