@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import logging
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -15,6 +17,7 @@ from av.error import FFmpegError
 
 from gatecam.capture.containers import ANY_METADATA, FILM_FORMATS
 from gatecam.errors import SourceError
+from gatecam.runtime.logs import say
 
 _NAMES = "3gp asf avi dav flv h264 h265 hevc m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
@@ -23,6 +26,7 @@ LISTS = frozenset((".txt", ".lst", ".list"))
 _TIME = re.compile(
     r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d)(Z?)"
 )
+NAMED = 3  # of what is left out, in a warning
 _SEPARATORS = " -_.,()[]"
 
 
@@ -46,33 +50,61 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
         camera: the camera of all recordings, or None to read it from their names.
         zone: the time zone of the times in names. None is the time zone of this machine.
 
+    What a list names and is no longer there, and folders that may not be read, are left out with a warning.
+
     Raises:
-        SourceError: a path does not exist, a list names itself, or nothing was found.
+        SourceError: a given path does not exist, a list names itself, or nothing was found.
     """
-    paths = sorted({path.resolve() for text in given for path in _paths(text)})
+    missing: list[str] = []
+    paths = sorted({path.resolve() for text in given for path in _paths(text, missing)})
+    if missing:
+        some = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
+        say(f"not there, or may not be read, so left out: {len(missing)} ({some}).", level=logging.WARNING)
     found = [source for path in paths if (source := _source(path, camera, zone)) is not None]
     if not found:
         raise SourceError("no recording was found; give files, folders, patterns or a list of them.")
     return found
 
 
-def _paths(text: str, lists: tuple[Path, ...] = ()) -> Iterable[Path]:
-    """Return the recordings that a path, folder, pattern or list names. `lists` are those that led here."""
+def _paths(text: str, missing: list[str], lists: tuple[Path, ...] = ()) -> Iterable[Path]:
+    """Return the recordings that a path, folder, pattern or list names.
+
+    `missing` gets the names of what is not there. `lists` are the lists that led here.
+    """
     path = Path(text)
     if path.is_dir():
-        return [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
+        return _below(path, missing)
     if path.suffix.lower() in LISTS and path.is_file():
         if path.resolve() in lists:
             raise SourceError(f"{text}: the list names itself; remove that line.")
         lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
         wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         above = (*lists, path.resolve())
-        return [one for line in wanted for one in _paths(str(path.parent / line), above)]
+        return [one for line in wanted for one in _paths(str(path.parent / line), missing, above)]
     if path.exists():
         return [path]
     if found := sorted(glob.glob(text, recursive=True)):
-        return [one for name in found for one in _paths(name, lists)]
+        return [one for name in found for one in _paths(name, missing, lists)]
+    if lists:  # perhaps a recorder has deleted it since the list was written
+        missing.append(text)
+        return []
     raise SourceError(f"{text}: there is no such file or folder; check the path.")
+
+
+def _below(folder: Path, missing: list[str]) -> Iterator[Path]:
+    """Yield the recordings in a folder and in all folders below it, also in linked ones."""
+    seen: set[str] = set()
+    walk = os.walk(folder, onerror=lambda error: missing.append(error.filename), followlinks=True)
+    for name, folders, files in walk:
+        real = os.path.realpath(name)
+        if real in seen:  # a link leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        for file in files:
+            path = Path(name, file)
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                yield path
 
 
 def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -52,6 +55,35 @@ def test_folders_patterns_and_lists_give_each_recording_once(tmp_path):
     assert [one.path.name for one in find_sources(given, None, None)] == ["3.ts", "1.mp4", "2.MKV"]
 
 
+def test_what_a_list_names_and_is_gone_is_left_out_and_told(tmp_path, caplog):
+    (tmp_path / "1.mp4").touch()
+    (tmp_path / "list.txt").write_text("1.mp4\n2.mp4\nmay/*.mp4\n")
+    assert [one.path.name for one in find_sources([str(tmp_path / "list.txt")], None, None)] == ["1.mp4"]
+    assert caplog.messages == [
+        f"not there, or may not be read, so left out: 2 ({tmp_path}/2.mp4, {tmp_path}/may/*.mp4)."
+    ]
+
+
+def test_linked_folders_are_searched_once_and_one_that_may_not_be_read_is_told(tmp_path, caplog, monkeypatch):
+    disk, nas, scandir = tmp_path / "disk", tmp_path / "nas", os.scandir
+    for folder in (disk / "closed", nas):
+        folder.mkdir(parents=True)
+    (disk / "1.mp4").touch()
+    (nas / "north").symlink_to(disk)
+    (nas / "south").symlink_to(disk)
+    (disk / "up").symlink_to(nas)
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert [one.path for one in find_sources([str(nas)], None, None)] == [disk / "1.mp4"]
+    (told,) = caplog.messages
+    assert re.fullmatch(r"not there, or may not be read, so left out: 1 \(.*/closed\)\.", told)
+
+
 def test_a_list_that_names_itself_is_one_sentence(tmp_path):
     (tmp_path / "a.txt").write_text("b.txt\n")
     (tmp_path / "b.txt").write_text("a.txt\n")
@@ -69,7 +101,7 @@ def test_no_recording_is_one_sentence(tmp_path, monkeypatch, given):
 def test_a_recording_that_is_deleted_while_others_are_found_is_left_out(tmp_path, monkeypatch):
     (tmp_path / "here.mp4").touch()
     names = [tmp_path / "gone.mp4", tmp_path / "here.mp4"]
-    monkeypatch.setattr(sources, "_paths", lambda text: names)
+    monkeypatch.setattr(sources, "_paths", lambda text, missing: names)
     assert [one.path.name for one in find_sources([str(tmp_path)], None, None)] == ["here.mp4"]
 
 
