@@ -127,9 +127,15 @@ def _addresses(host: str) -> set[str]:
 async def _streams(host: str, port: int, user: str, password: str) -> list[Stream]:
     from onvif import ONVIFCamera
 
-    camera = ONVIFCamera(host, port, user or None, password or None, no_cache=True, nat_override=True)
+    login = user or None, password or None
+    # A login holds the time, and a camera without internet access often has a wrong clock
+    camera = ONVIFCamera(host, port, *login, no_cache=True, nat_override=True, adjust_time=True)
     async with aclosing(_Closing(camera)):
-        await camera.update_xaddrs()
+        try:
+            await camera.update_xaddrs()
+        except (AttributeError, TypeError, ValueError):  # it tells no time
+            camera.adjust_time = False
+            await camera.update_xaddrs()
         media = await camera.create_media_service()
         found = []
         for profile in await media.GetProfiles():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _ENVELOPE = """<?xml version="1.0" encoding="utf-8"?>
@@ -36,14 +37,26 @@ _URI = """<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>{uri}</tt:Uri>
  <tt:Timeout>PT0S</tt:Timeout></trt:MediaUri></trt:GetStreamUriResponse>"""
 _FAULT = """<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code><s:Reason>
  <s:Text xml:lang="en">Sender not Authorized</s:Text></s:Reason></s:Fault>"""
+_CLOCK = """<tds:GetSystemDateAndTimeResponse><tds:SystemDateAndTime>
+ <tt:DateTimeType>Manual</tt:DateTimeType><tt:DaylightSavings>false</tt:DaylightSavings>{time}
+ </tds:SystemDateAndTime></tds:GetSystemDateAndTimeResponse>"""
+_TIME = """<tt:UTCDateTime><tt:Time><tt:Hour>{0.hour}</tt:Hour><tt:Minute>{0.minute}</tt:Minute>
+ <tt:Second>{0.second}</tt:Second></tt:Time><tt:Date><tt:Year>{0.year}</tt:Year>
+ <tt:Month>{0.month}</tt:Month><tt:Day>{0.day}</tt:Day></tt:Date></tt:UTCDateTime>"""
+MOST_APART_S = 60.0  # of the camera's clock and the time of a login
 SIZES = {"sub": (640, 360), "main": (1920, 1080)}
 
 
 class OnvifCamera:
-    """Answers while its context is open. Streams are at `host`. `password` is the only right one."""
+    """Answers while its context is open. Streams are at `host`. `password` is the only right one.
 
-    def __init__(self, host: str = "127.0.0.1", password: str = "s3cret") -> None:
-        self.host, self.password = host, password
+    Its clock is `ahead_s` ahead, and refuses the logins of another time. With None it tells no time.
+    """
+
+    def __init__(
+        self, host: str = "127.0.0.1", password: str = "s3cret", ahead_s: float | None = 0.0
+    ) -> None:
+        self.host, self.password, self.ahead_s = host, password, ahead_s
         self.asked: list[str] = []
 
     @property
@@ -109,7 +122,14 @@ class OnvifCamera:
         self.asked.append(what[1])
         if what[1] == "GetServices":
             return 200, _SERVICES.format(elsewhere="192.0.2.9:81")
+        now = datetime.now(UTC) + timedelta(seconds=self.ahead_s or 0.0)
+        if what[1] == "GetSystemDateAndTime":
+            return 200, _CLOCK.format(time="" if self.ahead_s is None else _TIME.format(now))
         if "UsernameToken" not in body or (self.password == "other"):
+            return 400, _FAULT
+        created = re.search(r"Created[^>]*>([^<]+)<", body)
+        assert created is not None
+        if abs((datetime.fromisoformat(created[1]) - now).total_seconds()) > MOST_APART_S:
             return 400, _FAULT
         if what[1] == "GetProfiles":
             profiles = "".join(

@@ -37,6 +37,12 @@ def test_its_streams_are_named_with_their_size_largest_first():
         assert "GetProfiles" in camera.asked, "its media service was asked here, and not where it points to"
 
 
+@pytest.mark.parametrize("ahead_s", [-800_000_000.0, None], ids=["its clock was never set", "it has none"])
+def test_a_camera_whose_clock_is_wrong_takes_the_password_all_the_same(ahead_s):
+    with OnvifCamera(ahead_s=ahead_s) as camera:
+        assert len(streams(camera.address, "admin", "s3cret")) == 2
+
+
 def test_a_camera_that_is_given_by_its_name_may_tell_streams_at_its_address():
     with OnvifCamera() as camera:
         found = streams(camera.address.replace("127.0.0.1", "localhost"), "admin", "s3cret")
