@@ -21,13 +21,18 @@ CAREFUL = "Careful: "
 
 
 def explain(console: Console, config: Config, origins: Mapping[str, str]) -> None:
-    """Print the smallest face, how far faces are found, the region, ignored places and searches."""
-    for text in _faces(config, origins.get(KEY)):
-        _print(console, text)
-    console.print()
-    console.print(_distances(config))
-    for text in (*_view(config.detector), "", *_region(config), *_ignored(config), "", *_searches(config)):
-        _print(console, text)
+    """Print for each camera the smallest face, how far faces are found, its places and the searches."""
+    for index, one in enumerate(config.watched):
+        if config.cameras:
+            console.print(
+                *([""] if index else []), f"Camera {one.camera.name}", sep="\n", style="bold", markup=False
+            )
+        for text in _faces(one, origins.get(f"cameras.{index}.min_face_px", origins.get(KEY))):
+            _print(console, text)
+        console.print()
+        console.print(_distances(one))
+        for text in (*_view(one.detector), "", *_region(one), *_ignored(one), "", *_searches(one)):
+            _print(console, text)
 
 
 def face_note(config: Config) -> str:
@@ -193,17 +198,14 @@ def _region(config: Config) -> Iterator[str]:
 
 
 def _ignored(config: Config) -> Iterator[str]:
-    """Yield the places where faces are ignored, in px of each camera's picture."""
-    for one in config.watched:
-        camera, places = one.camera, one.detector.ignore
-        whose = f" of camera {camera.name}" if config.cameras else ""
-        if not places:
-            yield f"Ignored places{whose}: none (ignore)."
-            continue
-        yield f"Ignored places{whose}: a face is ignored if its middle lies in one of these (ignore):"
-        for place in places:
-            box = region_box(place, camera.width, camera.height)
-            yield f"  x from {box.x1} to {box.x2} px, y from {box.y1} to {box.y2} px"
+    """Yield the places where faces are ignored, in px of the camera's picture."""
+    if not config.detector.ignore:
+        yield "Ignored places: none (ignore)."
+        return
+    yield "Ignored places: a face is ignored if its middle lies in one of these (ignore):"
+    for place in config.detector.ignore:
+        box = region_box(place, config.camera.width, config.camera.height)
+        yield f"  x from {box.x1} to {box.x2} px, y from {box.y1} to {box.y2} px"
 
 
 def _searches(config: Config) -> Iterator[str]:

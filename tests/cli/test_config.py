@@ -204,14 +204,24 @@ def test_explain_counts_frames_as_people_do(gatecam, every, word):
     assert f"in every {word} frame" in explained(gatecam, f"detector: {{detect_every: {every}}}")
 
 
-def test_explain_lists_the_ignored_places_of_each_camera(gatecam):
+def test_explain_tells_of_each_camera_what_holds_for_it(gatecam):
     assert "Ignored places: none (ignore).\n" in explained(gatecam, "")
     text = explained(
-        gatecam, "cameras: [{name: front, source: 0, ignore: [[0, 0.5, 0.25, 1]]}, {name: back, source: 1}]"
+        gatecam,
+        """
+cameras:
+  - {name: front, source: 0, ignore: [[0, 0.5, 0.25, 1]]}
+  - {name: back, source: 1, width: 1280, region: [0, 0, 0.5, 1], min_face_px: 50}
+""",
     )
-    assert "of camera front: a face is ignored if its middle lies in one of these (ignore):\n" in text
-    assert "  x from 0 to 160 px, y from 240 to 480 px\n" in text
-    assert "Ignored places of camera back: none (ignore).\n" in text
+    _, front, back = text.split("Camera ")
+    assert front.startswith("front\nSmallest face: 32 px, the default;")
+    assert "Region: none" in front
+    assert "Ignored places: a face is ignored if its middle lies in one of these (ignore):\n" in front
+    assert "  x from 0 to 160 px, y from 240 to 480 px\n" in front
+    assert back.startswith("back\nSmallest face: 50 px, as given (config.yaml:4).\n")
+    assert "Region: 640 × 480 px of 1280 × 480 px are searched" in back
+    assert "Ignored places: none (ignore).\n" in back
 
 
 @pytest.mark.parametrize("kind", ["device: gpu", "detector: {door_width_m: 1}"])
