@@ -24,8 +24,16 @@ class Outage:
 
 def day_ms(day: date) -> tuple[int, int]:
     """Return the start and end of a local day, in ms since 1970. They are not always 24 hours apart."""
-    start, end = (datetime.combine(one, time()).astimezone() for one in (day, day + timedelta(days=1)))
-    return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
+    return _start_ms(day), _start_ms(day + timedelta(days=1))
+
+
+def _start_ms(day: date) -> int:
+    """Return the first moment of a local day in ms since 1970. Clocks may skip midnight or reach it twice."""
+    midnights = [datetime.combine(day, time(fold=fold)).astimezone() for fold in (0, 1)]
+    first = min(
+        (one for one in midnights if one.date() == day), default=max(midnights)
+    )  # Samoa skipped a day
+    return round(first.timestamp() * 1000)
 
 
 def by_hour(arrivals: Iterable[Arrivals], zone: tzinfo | None = None) -> list[Arrivals]:

@@ -16,11 +16,14 @@ DAY = date(2026, 11, 24)
 
 
 @pytest.fixture
-def in_berlin(monkeypatch):
-    """A place where clocks are set back on 25 October 2026."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
+def in_zone(monkeypatch):
+    """Set the clocks of this test to a time zone."""
+
+    def set_to(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield set_to
     monkeypatch.undo()
     time.tzset()
 
@@ -29,7 +32,28 @@ def quarter(moment: datetime, **people: int) -> Arrivals:
     return Arrivals(round(moment.timestamp() * 1000), **people)
 
 
-def test_a_day_may_have_25_hours_and_the_hour_that_comes_twice_is_one(in_berlin):
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Africa/Cairo", date(2026, 4, 23), 24),
+        ("Africa/Cairo", date(2026, 4, 24), 23),  # midnight is skipped
+        ("Africa/Cairo", date(2026, 10, 29), 25),
+        ("Atlantic/Azores", date(2026, 10, 24), 24),
+        ("Atlantic/Azores", date(2026, 10, 25), 25),  # midnight comes twice
+        ("Australia/Lord_Howe", date(2026, 10, 4), 23.5),
+        ("Pacific/Apia", date(2011, 12, 30), 0),  # there was no such day
+    ],
+)
+def test_a_day_begins_and_ends_with_its_own_first_and_last_moment(in_zone, zone, day, hours):
+    in_zone(zone)
+    start, end = day_ms(day)
+    assert (end - start) / 3_600_000 == hours
+    quarters = [Arrivals(at_ms, correct=1) for at_ms in range(start, end, 900_000)]
+    assert [(one, sums.people) for one, sums in by_day(quarters, day, 1)] == [(day, 4 * hours)]
+
+
+def test_a_day_may_have_25_hours_and_the_hour_that_comes_twice_is_one(in_zone):
+    in_zone("Europe/Berlin")  # where clocks are set back on that day
     start, end = day_ms(date(2026, 10, 25))
     assert end - start == 25 * 3_600_000
     quarters = [Arrivals(start + i * 900_000, correct=1) for i in range(100)]
