@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from gatecam.archive.sources import Source
@@ -20,7 +19,7 @@ class Known:
 
     path: Path
     camera: str
-    started: datetime | None
+    started_ms: int | None
     bytes: int
     content: str | None
     is_current: bool
@@ -53,20 +52,20 @@ def plan(undone: Sequence[Source], known: Iterable[Known]) -> Plan:
     """
     made, sizes, here = Plan(), {one.bytes for one in undone}, {one.path for one in undone}
     gone: dict[int, list[Known]] = {}
-    there: dict[tuple[int, str, datetime | None], Path] = {}
+    there: dict[tuple[int, str, int | None], Path] = {}
     for one in (one for one in known if one.bytes in sizes and one.path not in here):
         if not os.path.exists(one.path):
             gone.setdefault(one.bytes, []).append(one)
         elif one.is_current:
-            there[one.bytes, one.camera, one.started] = one.path
+            there[one.bytes, *_place(one)] = one.path
     for source in undone:
-        original = there.get((source.bytes, source.camera, source.started)) if source.started else None
+        original = there.get((source.bytes, *_place(source))) if source.started else None
         earlier = gone.get(source.bytes, [])
         content = content_of(source.path) if original or earlier else None
         if original and content and content == content_of(original):
             made.copies.append((source, original))
             continue
-        there[source.bytes, source.camera, source.started] = source.path
+        there[source.bytes, *_place(source)] = source.path
         same = [one for one in earlier if content and one.content == content]
         used = [one for one in same if one.is_current and _place(one) == _place(source)]
         if used:
@@ -92,5 +91,8 @@ def content_of(path: Path) -> str | None:
     return hasher.hexdigest()[:20]
 
 
-def _place(one: Known | Source) -> tuple[str, datetime | None]:
-    return one.camera, one.started
+def _place(one: Known | Source) -> tuple[str, int | None]:
+    """Return the camera of a recording, and its start in ms since 1970."""
+    if isinstance(one, Known):
+        return one.camera, one.started_ms
+    return one.camera, None if one.started is None else round(one.started.timestamp() * 1000)

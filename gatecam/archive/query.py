@@ -42,30 +42,42 @@ def ask(folder: Path, sql: str) -> Answer:
         raise OutputError(
             f"{folder}: there is no archive yet; make one with `gatecam archive SOURCES --out DIR`."
         )
-    with duckdb.connect() as connection:
-        _open(connection, folder)
+    try:
         try:
-            kinds = {statement.type for statement in connection.extract_statements(sql)}
-            if kinds != {duckdb.StatementType.SELECT}:  # COPY and ATTACH can write where tables are read
-                raise ConfigError("--query: expected a SELECT; docs/archive.md shows examples")
-            found = connection.execute(sql)
-            return Answer(tuple(column[0] for column in found.description or ()), found.fetchall())
-        except duckdb.Error as error:
-            raise ConfigError(
-                f"--query: {str(error).splitlines()[0]}; docs/archive.md shows examples"
-            ) from error
+            return _answer(folder, sql)
+        except (duckdb.InvalidInputException, duckdb.BinderException):  # an older row lacks a column
+            return _answer(folder, sql, by_name=True)
+    except duckdb.Error as error:
+        raise ConfigError(f"--query: {str(error).splitlines()[0]}; docs/archive.md shows examples") from error
 
 
-def _open(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _answer(folder: Path, sql: str, by_name: bool = False) -> Answer:
+    """Return what a query finds. `by_name` allows rows of `files` without the last columns, but takes longer.
+
+    Raises:
+        ConfigError: the query is no SELECT.
+        duckdb.Error: it is wrong.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        _open(connection, folder, by_name)
+        kinds = {statement.type for statement in connection.extract_statements(sql)}
+        if kinds != {duckdb.StatementType.SELECT}:  # COPY and ATTACH can write where tables are read
+            raise ConfigError("--query: expected a SELECT; docs/archive.md shows examples")
+        found = connection.execute(sql)
+        return Answer(tuple(column[0] for column in found.description or ()), found.fetchall())
+
+
+def _open(connection: duckdb.DuckDBPyConnection, folder: Path, by_name: bool) -> None:
     """Give a connection views of the tables, and deny it everything else."""
     quoted = str(folder.resolve()).replace("'", "''")
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;")
-    # The row in `files` is written last, so it stands for all. Older rows there lack the column `content`.
-    for name in reversed(NAMES):
+    for name in reversed(NAMES):  # the row in `files` is written last, so it stands for all
         only = "" if name == "files" else " WHERE recording IN (SELECT recording FROM files)"
         connection.execute(
             f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quoted}/{name}/[0-9a-f]*.parquet', "
-            f"union_by_name = {name == 'files'}){only}"
+            f"union_by_name = {by_name and name == 'files'}){only}"
         )
     connection.execute(f"SET allowed_directories = ['{quoted}'];")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true;")

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gatecam.archive.assembly import Result
 from gatecam.archive.known import Known, Plan, content_of, plan
+from gatecam.archive.query import ask
 from gatecam.archive.sources import Source
-from gatecam.errors import OutputError
+from gatecam.errors import ConfigError, OutputError
 from gatecam.labels import AGE_LABELS, GENDER_LABELS, MASK_LABELS
 from gatecam.notify.jsonl import event_to_dict
 from gatecam.runtime.files import cannot_write, replacing
@@ -88,7 +88,8 @@ SCHEMAS = {
         ]
     ),
 }
-_KNOWN = ("recording", "camera", "started_at", "bytes", "content", "state", "settings")
+_KNOWN = "SELECT recording, camera, epoch_ms(started_at), bytes, content, state, settings FROM files"
+FEW_SIZES = 10_000  # that a query names; else it returns all rows
 DONE, PARTLY, FAILED = "done", "partly", "failed"
 
 Row = dict[str, Any]
@@ -167,17 +168,16 @@ class Tables:
 
         A recording whose path cannot be read back is left out.
         """
+        sizes = {one.bytes for one in undone}
+        few = f" WHERE bytes IN ({', '.join(map(str, sizes))})" if len(sizes) <= FEW_SIZES else ""
         try:
-            rows = pq.read_table(self._folder / "files", columns=list(_KNOWN), schema=SCHEMAS["files"])
-        except (OSError, pa.ArrowInvalid):  # one is damaged, and is written again if its recording is there
+            rows = ask(self._folder, _KNOWN + few).rows
+        except (ConfigError, OutputError):  # there are none yet, or one is damaged and is written again
             return
-        sizes = pa.array({one.bytes for one in undone}, pa.int64())
-        for row in rows.filter(pc.is_in(rows["bytes"], sizes)).to_pylist():
-            path = Path(row["recording"])
-            is_current = row["state"] != FAILED and row["settings"] == self._settings
+        for recording, camera, started_ms, size, content, state, settings in rows:
+            path, is_current = Path(recording), state != FAILED and settings == self._settings
             if self._path("files", path).exists():
-                known = (row["camera"], row["started_at"], row["bytes"], row["content"], is_current)
-                yield Known(path, *known)
+                yield Known(path, camera, started_ms, size, content, is_current)
 
     def _move(self, source: Source, earlier: Path, rows: Mapping[str, list[Row]]) -> None:
         """Write the results of a recording under its new path, and delete those under the earlier one."""
