@@ -81,7 +81,8 @@ def open_door(config: Config, door: str | None) -> EventStore:
         known = [] if name == ALL else store.door_names()
         if known and name not in known:
             some = ", ".join(known[:NAMED]) + (", …" if len(known) > NAMED else "")
-            raise ConfigError(f"--door: expected one of {some} or {ALL}, got {name!r}")
+            got = f"got {name!r}" if door else f"because {name!r} (fleet.door) has no events there"
+            raise ConfigError(f"--door: expected one of {some} or {ALL}, {got}")
     except BaseException:
         store.close()
         raise
