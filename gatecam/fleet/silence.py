@@ -36,7 +36,8 @@ class Silences:
 
         Args:
             silent_s: time without a report after which a door is silent.
-            gap_s: a longer time between two readings of the database is an outage of it.
+            gap_s: a longer time between two readings of the database is an outage of it, and so is what one
+                takes beyond that.
             told: doors whose silence an earlier run reported.
         """
         self._silent_s, self._gap_s = silent_s, gap_s
@@ -44,14 +45,17 @@ class Silences:
         self._seen: dict[str, _Seen] = {}
         self._read_s: float | None = None
 
-    def note(self, reports: Sequence[DoorReport], now_s: float) -> list[Event]:
+    def note(self, reports: Sequence[DoorReport], now_s: float, took_s: float = 0.0) -> list[Event]:
         """Take the newest reports of all doors, and return events of doors that became silent or are back.
 
+        `now_s` is when they had been read, which took `took_s`.
         If they are many, an event that sums them up comes first. The events of the single doors then have the
         reason `TOGETHER`, so that outputs leave them out. From them a later run knows which doors are silent.
         """
-        was_away = self._read_s is not None and now_s - self._read_s > self._gap_s
+        was_away = self._read_s is not None and now_s - took_s - self._read_s > self._gap_s
         self._read_s = now_s
+        for seen in self._seen.values():  # the time beyond the gap does not count
+            seen.at_s += max(0.0, took_s - self._gap_s)
         events = []
         for report in reports:
             is_silent = self._is_silent(report, now_s, was_away)

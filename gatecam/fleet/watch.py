@@ -102,11 +102,12 @@ class FleetWatch:
 
     def _watch(self) -> float:
         """Read the health of all doors, and send events about silent doors. Return the pause after it."""
+        start_s = time.monotonic()
         doors = tuple(self._store.doors.all())
-        now = self._clock()
+        end_s, now = time.monotonic(), self._clock()
         at = now.isoformat(timespec="milliseconds")
         # With a key, an event that reached the disk although that failed is not stored twice
-        told = self._silences.note(doors, time.monotonic())
+        told = self._silences.note(doors, end_s, end_s - start_s)
         self._unsent += [replace(one, at=at, key=uuid.uuid4().hex) for one in told]
         self._change(doors=doors, silent=frozenset(self._silences.told), read_at=now)
         while self._unsent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gatecam.fleet.silence import Silences
 from gatecam.store.doors import DoorReport
 from gatecam.types import TOGETHER, EventKind
@@ -51,6 +53,18 @@ def test_a_silent_door_is_told_once_within_five_seconds_and_its_return_once():
     doors.run(120)
     assert [one[:2] for one in doors.told] == [(SILENT, "lobby"), (BACK, "lobby")]
     assert doors.silences.told == set()
+
+
+@pytest.mark.parametrize(("took_s", "after_s"), [(5.0, 68.0), (12.0, 112.0)])
+def test_a_silent_door_is_told_though_each_reading_of_the_database_is_slow(took_s, after_s):
+    silences, now_s = Silences(SILENT_S, GAP_S), 1000.0
+    silences.note([report("lobby", now_s, now_s)], now_s)
+    told = []
+    while not told and now_s < 2000:
+        now_s += POLL_S + took_s
+        told = silences.note([report("lobby", 1000.0, now_s)], now_s, took_s)
+    assert [(one.kind, one.camera) for one in told] == [(SILENT, "lobby")]
+    assert after_s - took_s - POLL_S < now_s - 1000.0 <= after_s + took_s + POLL_S
 
 
 def test_an_outage_of_the_database_alarms_nobody():

@@ -31,7 +31,7 @@ class DueSilences(Silences):
         super().__init__(60, 6)
         self.due = [DUE]
 
-    def note(self, reports, now_s):
+    def note(self, reports, now_s, took_s=0.0):
         due, self.due = self.due, []
         self.told |= {one.camera for one in due}
         return due
