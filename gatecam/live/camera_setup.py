@@ -51,7 +51,8 @@ class CameraSetup:
     def _told(self, one: Config) -> dict[str, Any]:
         name = one.camera.name
         state = next((it.state for it in self._live.cameras.cameras if it.name == name), None)
-        sight, reason = self._sights.of(name), "" if state is None else state.reason
+        sight = self._sights.of(name)
+        reason = self._live.refused.get(name, "") if state is None else state.reason
         return {
             **{key: getattr(one.camera, key) for key in FORM},
             "source": hide_in_source(one.camera.source),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gatecam.capture.camera import Cameras
@@ -58,7 +58,10 @@ class CameraLocks:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Watches the cameras. `rounds` yields their steps and events at least ten times a second."""
+    """Watches the cameras. `rounds` yields their steps and events at least ten times a second.
+
+    `refused` has a sentence for each camera that is not watched because another gatecam uses it.
+    """
 
     cameras: Cameras
     alerts: CameraAlerts
@@ -67,6 +70,7 @@ class Live:
     _pipelines: dict[str, Pipeline]
     _locks: CameraLocks
     _build: Callable[[Config], Pipeline]
+    refused: dict[str, str] = field(default_factory=dict)
 
     def stop(self) -> None:
         """End the rounds. A signal handler may call this."""
@@ -100,7 +104,7 @@ class Live:
         """
         kept = [one.config for one in self.cameras.cameras if _camera_of(wanted, one.name) == one.config]
         gone = self._pipelines.keys() - {camera.name for camera in kept}
-        problems = []
+        self.refused.clear()
         if gone:
             self.cameras.change(kept)  # ends the readers before others may use their cameras
             self._locks.release(gone)
@@ -111,7 +115,7 @@ class Live:
             try:
                 self._locks.take(one.camera)
             except CameraError as error:
-                problems.append(str(error))
+                self.refused[name] = str(error)
             else:
                 pipeline = self._pipelines[name] = self._build(one)
                 if (old := before.get(name)) is not None:
@@ -120,7 +124,7 @@ class Live:
             self.alerts.forget(name)
         if gone or len(self._pipelines) > len(kept):
             self.cameras.change([one.camera for name, one in wanted.items() if name in self._pipelines])
-        return " ".join(problems) or None
+        return " ".join(self.refused.values()) or None
 
 
 def _camera_of(wanted: Mapping[str, Config], name: str) -> CameraConfig | None:

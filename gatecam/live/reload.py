@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gatecam.live.screen import Screen
 
 POLL_S = 1.0
+RETRY_S = 10.0  # time between two attempts to watch a camera that another gatecam uses
 TRIAL_S = 10.0  # a camera is tried out until nobody has asked for it for this long
 
 
@@ -231,6 +232,7 @@ class Reloading:
         self._is_asked = False  # whether the pages have changed `_running` or `_trial` since the last poll
         self._trial: Edits = {}  # the edits that add the camera that is tried out
         self._tried_s = 0.0  # when somebody last asked for it
+        self._retried_s = -RETRY_S  # when cameras that another gatecam uses were last tried
         self.observers: list[Callable[[Config], None]] = []
         self.viewers: list[Callable[[Config], None]] = []  # these also get the camera that is tried out
 
@@ -328,11 +330,16 @@ class Reloading:
             return edited(self._running, self._trial) if self._trial else None
 
     def poll(self, now_s: float) -> None:
-        """Apply changes from the page, and the file if it was saved or requested. Reject a broken file."""
+        """Apply changes from the page, and the file if it was saved or requested. Reject a broken file.
+
+        Cameras that another gatecam uses are tried again now and then.
+        """
         with self._lock:
             if self._trial and now_s - self._tried_s > TRIAL_S:
                 self._trial, self._is_asked = {}, True
             is_asked, asked, self._is_asked = self._is_asked, self._running, False
+        if self._live.refused and now_s - self._retried_s >= RETRY_S:
+            is_asked, self._retried_s = True, now_s
         if is_asked:
             if asked != self._applied:
                 say(str(changes(self._applied, asked)))

@@ -34,6 +34,7 @@ class FakeLive:
     def __init__(self) -> None:
         self.applied: list[Config] = []
         self.cameras = SimpleNamespace(cameras=())
+        self.refused: dict[str, str] = {}
 
     def apply(self, config: Config) -> None:
         self.applied.append(config)
@@ -244,3 +245,8 @@ def test_a_camera_that_does_not_see_has_its_reason_and_no_advice_about_faces(des
     desk.setup.note(Round(frame.time_s, (Step(frame, (), (), ()),), ()))
     told = desk.setup.cameras()[0]
     assert (told["reason"], told["advice"], told["sight"]["width"]) == (state.reason, advice, 640)
+
+
+def test_a_camera_that_another_gatecam_uses_says_so_instead_of_opening(desk):
+    desk.live.refused["north"] = said = "camera north is used by another gatecam."
+    assert [one["reason"] for one in desk.setup.cameras()] == [said, ""]

@@ -102,5 +102,8 @@ def test_frames_are_searched_whole_or_by_key_frames_as_soon_as_the_settings_say_
 def test_nothing_more_is_told_of_a_camera_that_another_gatecam_has_taken(live):
     live.alerts.note("gate", state(CameraCondition.LOST, 5.0))
     assert "is used by another gatecam" in (live.apply(gate("/dev/taken")) or "")
+    assert live.refused == {"gate": "camera gate is used by another gatecam."}
     assert live.alerts.states == {}
     assert live.alerts.due(9.0) == []
+    live.apply(gate("rtsp://10.0.0.6/live"))
+    assert live.refused == {}

@@ -23,6 +23,7 @@ class FakeLive:
 
     def __init__(self) -> None:
         self.applied: list[Config] = []
+        self.refused: dict[str, str] = {}
 
     def apply(self, config: Config) -> None:
         self.applied.append(config)
@@ -50,6 +51,19 @@ def test_a_change_of_the_page_holds_at_the_next_poll_and_after_the_next_start(tm
         asked.poll(time.monotonic() + second)
     assert [config.policy.remind_s for config in live.applied] == [33], "the file is not read again"
     assert asked.settings()["policy.remind_s"]["value"] == load(file, {}).config.policy.remind_s == 33
+
+
+def test_a_camera_that_another_gatecam_uses_is_tried_again_until_it_is_free(tmp_path):
+    file, live = tmp_path / "config.yaml", FakeLive()
+    file.write_text("policy: {remind_s: 20}")
+    asked, start_s = reloading(file, live), time.monotonic()
+    live.refused["entrance"] = "camera entrance is used by another gatecam."
+    for after_s in range(1, 31):
+        asked.poll(start_s + after_s)
+    assert len(live.applied) == 3
+    live.refused.clear()
+    asked.poll(start_s + 60)
+    assert len(live.applied) == 3
 
 
 def test_a_file_read_anew_is_not_undone_by_a_change_of_before(tmp_path):
