@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from gatecam.types import CameraState, Presence, Step
+from gatecam.types import CameraCondition, CameraState, Presence, Step
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -37,6 +37,8 @@ class Presences:
         for camera, state in states.items():
             if reason := state.blindness:
                 self._tell(Presence(camera, blindness=reason))
+            elif state.kind is CameraCondition.OPENING and camera in self._told:
+                self._tell(Presence(camera, slowness=slow.get(camera, "")))
         for step in steps:
             camera = step.frame.camera
             if (known := states.get(camera)) is not None and not known.sees:

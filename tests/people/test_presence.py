@@ -49,6 +49,16 @@ def test_a_camera_that_does_not_see_shows_nobody_but_why(make_track):
     assert told == [Presence("gate", blindness="dark"), Presence("gate", 1, Verdict.NONE, track_id=1)]
 
 
+def test_a_camera_that_is_opened_again_with_other_settings_shows_nobody_until_it_sees(make_track):
+    told: list[Presence] = []
+    presences = Presences([told.append])
+    opening = CameraState(CameraCondition.OPENING, "", 0.0)
+    presences.note([], {"gate": opening})
+    presences.note([step(make_track(1))], {"gate": SEES})
+    presences.note([], {"gate": opening}, {"gate": "late"})
+    assert told == [Presence("gate", 1, Verdict.NONE, track_id=1), Presence("gate", slowness="late")]
+
+
 def test_pictures_are_not_counted_and_another_person_meant_is_news(make_track):
     told: list[Presence] = []
     presences = Presences([told.append])
