@@ -114,10 +114,8 @@ def outages(events: Iterable[StoredEvent]) -> list[Outage]:
     for stored in events:
         event = stored.event
         at = datetime.fromisoformat(event.at)
-        place, is_end = (
-            running.get(event.camera),
-            event.kind in ENDS,
-        )  # after a restart another outage may begin
+        place = running.get(event.camera)
+        is_end = event.kind in ENDS  # after a restart another outage may begin
         if place is not None and (is_end or not event.kind.is_camera):
             if event.kind is EventKind.CAMERA_OK or found[place].end is None:
                 found[place] = replace(found[place], end=at)
