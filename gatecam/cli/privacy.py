@@ -26,7 +26,10 @@ MB = 1_000_000
 def privacy(
     erase: Annotated[
         bool,
-        typer.Option("--erase", help="Erase all events, pictures, totals and logs for good, after asking."),
+        typer.Option(
+            "--erase",
+            help="After asking, erase all events, pictures, totals and event logs. The audit log stays.",
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
     config: StateConfigOption = None,
@@ -127,10 +130,10 @@ def _kept(settings: Config, state: Path) -> Iterator[tuple[str, str, str, str]]:
 def _pages(settings: Config) -> str:
     web = settings.web
     if not web.enabled:
-        return "No pictures leave this machine, except on the pages while `gatecam run --web` serves them."
+        return "Live pictures leave this machine only on the pages, while `gatecam run --web` serves them."
     reach = "this machine alone" if web.is_local else "the network"
     kept = "" if settings.evidence.snapshots else " No picture is stored."
-    return f"Live pictures are served to {reach} (web.host), for everyone with a token.{kept}"
+    return f"Live pictures are served to {reach} (web.host), for everyone with a token or a password.{kept}"
 
 
 def _leaves(settings: Config) -> Iterator[str]:

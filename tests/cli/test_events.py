@@ -253,13 +253,19 @@ def test_nothing_is_erased_without_a_yes(gatecam, kept, monkeypatch):
 
 
 def test_privacy_tells_of_the_pages(gatecam, tmp_path):
-    assert "No pictures leave this machine, except on the pages" in gatecam("privacy").out
+    assert "Live pictures leave this machine only on the pages, while" in gatecam("privacy").out
+    (tmp_path / "config.yaml").write_text(
+        "evidence: {snapshots: true}\nmqtt: {host: broker, snapshots: true}"
+    )
+    said = gatecam("privacy").out
+    assert "Pictures of alerts leave it by: mqtt." in said
+    assert "No pictures leave" not in said
     settings = "web: {enabled: true, host: 0.0.0.0}\nprivacy: {blur_operator: false}"
     (tmp_path / "config.yaml").write_text(settings)
     said = gatecam("privacy").out
     assert (
-        "Live pictures are served to the network (web.host), for everyone with a token. No picture is stored."
-        in said
+        "Live pictures are served to the network (web.host), for everyone with a token or a password. "
+        "No picture is stored." in said
     )
     assert "Faces on the page at the door are unreadable." in said
     assert "Faces on the operator's page are READABLE, as privacy.blur_operator is false." in said
