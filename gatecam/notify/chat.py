@@ -110,7 +110,7 @@ def message(event: Event) -> tuple[str, str]:
     if event.reason == TEST:
         korean, english = "시험 메시지입니다", "This is a test"
     elif event.kind is EventKind.CAMERA_OK:
-        korean, english = "카메라가 다시 보입니다", "The camera sees again"
+        korean, english = "카메라가 정상으로 복구되었습니다", "The camera sees again"
     elif event.kind is EventKind.FAST_ENOUGH:
         korean, english = "영상을 다시 제때 판정합니다", "Frames are judged in time again"
     elif event.kind in DOOR_MESSAGES:

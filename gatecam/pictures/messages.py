@@ -32,7 +32,7 @@ MESSAGES: Mapping[Verdict, BannerText] = MappingProxyType(
 
 # The two meanings of `mask_ok`, in both languages: the person came with a mask, or put it on after an alert.
 WEARING = ("마스크 착용", "wearing a mask")
-PUT_ON = ("마스크를 썼습니다", "put a mask on")
+PUT_ON = ("알림 뒤 마스크 착용", "put a mask on")
 
 # Why a face counts as a picture and not as a person, in both languages.
 PICTURE = ("그림: 움직인 적이 없음", "picture: never moved")
@@ -51,8 +51,8 @@ CAMERA_MESSAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
         Blindness.LOST: ("카메라 연결이 끊어졌습니다", "The camera gives no picture"),
         Blindness.FROZEN: ("카메라 화면이 멈췄습니다", "The camera's picture is frozen"),
         Blindness.COVERED: ("카메라가 가려져 있습니다", "The camera is covered"),
-        Blindness.DARK: ("카메라에 너무 어둡습니다", "It is too dark for the camera"),
-        Blindness.BLINDED: ("카메라에 빛이 너무 강합니다", "The camera is blinded by light"),
+        Blindness.DARK: ("카메라로 보기에는 너무 어둡습니다", "It is too dark for the camera"),
+        Blindness.BLINDED: ("카메라에 들어오는 빛이 너무 강합니다", "The camera is blinded by light"),
         Blindness.UNFOCUSED: ("카메라 초점이 맞지 않습니다", "The camera is out of focus"),
         Blindness.TURNED: ("카메라 방향이 바뀌었습니다", "The camera was turned away"),
     }

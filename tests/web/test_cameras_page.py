@@ -112,9 +112,7 @@ def test_zones_are_drawn_by_keys_alone(chromium, server, behind):  # noqa: F811
         page.get_by_role("button", name="Add a zone to gate").focus()
         page.keyboard.press("Enter")
         waits_for(page, behind, lambda: zones_of(behind)[1] == ((0.4, 0.35, 0.6, 0.65),))
-        zone = page.get_by_role(
-            "button", name="Place to ignore 1: from 40 to 60 % across and 35 to 65 % down"
-        )
+        zone = page.get_by_role("button", name="Ignored place 1: from 40 to 60 % across and 35 to 65 % down")
         expect(zone).to_be_focused()
         for key in ("ArrowLeft", "ArrowLeft", "ArrowDown", "Shift+ArrowRight"):
             page.keyboard.press(key)
