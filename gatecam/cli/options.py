@@ -67,7 +67,7 @@ DoorOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Door of a database that doors share, or all. Default: fleet.door.",
+        help="Door whose events are read, if doors share a database, or all. Default: fleet.door.",
         show_default=False,
     ),
 ]
