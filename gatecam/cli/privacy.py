@@ -116,7 +116,7 @@ def _kept(settings: Config, state: Path) -> Iterator[tuple[str, str, str, str]]:
     if users.is_file():
         yield "users of the pages", str(users), "names and hashed passwords", "until you remove them"
     for path in sorted(state.glob(SESSIONS.format(port="*"))):
-        yield "logins to the pages", str(path), "nothing about people", "until they end, 400 days at most"
+        yield "logins to the pages", str(path), "names of users", "until they end, 400 days at most"
     evidence, folder = settings.evidence, evidence_folder(settings)
     if (pictures := folder.files()) or evidence.snapshots:
         size = f"{len(pictures)} pictures and videos, {sum(one.size for one in pictures) / MB:.1f} MB"

@@ -271,6 +271,15 @@ def test_privacy_tells_of_the_pages(gatecam, tmp_path):
     assert "Faces on the operator's page are READABLE, as privacy.blur_operator is false." in said
 
 
+def test_privacy_tells_that_sessions_name_users(gatecam, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "web-sessions-8790.json").touch()
+    (row,) = (line for line in gatecam("privacy").out.splitlines() if "logins to the pages" in line)
+    assert "names of users" in row
+
+
 @pytest.mark.parametrize(("first", "word"), [(True, "wearing a mask"), (False, "put a mask on")])
 def test_who_came_with_a_mask_has_another_word_than_who_put_one_on(gatecam, kept, first, word, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
