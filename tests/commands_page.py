@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import EnumType
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ def described(parameter: Any, context: Any) -> str | None:
     else:
         name = parameter.metavar or parameter.name.upper()
     text, default = plain(parameter.help or ""), parameter.default
+    kind = parameter.type_descriptor.annotation
+    if isinstance(kind, EnumType):
+        text += f" One of {', '.join(f'`{one.value}`' for one in kind)}."
     if parameter.show_default and default not in (None, False, [], ()) and not callable(default):
         text += f" Default: `{getattr(default, 'value', default)}`."
     return f"| `{cell(name)}` | {cell(text)} |"

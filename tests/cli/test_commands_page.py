@@ -19,3 +19,7 @@ def test_every_command_and_option_is_on_the_page():
         for option in command.params:
             if option.param_type_name == "option" and not option.hidden and "--help" not in option.opts:
                 assert option.opts[0] in text, f"{name} {option.opts[0]}"
+
+
+def test_the_page_names_the_values_of_a_choice():
+    assert "| `--format FORM` | Output format. One of `table`, `csv`, `json`. Default: `table`. |" in page()
