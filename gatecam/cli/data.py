@@ -10,7 +10,7 @@ import typer
 
 from gatecam.cli.options import CacheOption, DataArgument, check_there
 
-app = typer.Typer(no_args_is_help=True, help="Count, check, synthesize or split labelled pictures.")
+app = typer.Typer(no_args_is_help=True, help="Count, check, label, synthesize or split pictures.")
 
 
 class Part(StrEnum):
