@@ -40,6 +40,21 @@ def test_stats_of_several_collections_add_them_up(gatecam, people, tmp_path):
     assert "41 people or scenes, 281 pictures, 281 faces." in said
 
 
+def test_names_and_words_in_brackets_are_shown_as_they_are(gatecam, tmp_path):
+    folder = tmp_path / "door [old]"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        PIL.Image.new("RGB", (8, 8)).save(folder / name)
+    (folder / "faces.csv").write_text("image,label,race\na.png,[/x],\nb.png,mask,[y]\n")
+    ended = gatecam("data", "stats", folder)
+    assert ended.code == 0, ended.err
+    assert "door [old]: 2 problems" in ended.out
+    for word in ("'[/x]'", "[y]"):
+        assert word in ended.out
+    ended = gatecam("data", "split", folder, "--out", "split.csv", "--validation", "0", "--test", "0")
+    assert "door [old]: 1 faces" in ended.out
+
+
 def test_unlabelled_pictures_are_said_to_be(gatecam, tmp_path):
     (tmp_path / "eval").mkdir()
     (tmp_path / "eval" / "info.csv").write_text("ImageID\na.jpg\n")

@@ -195,7 +195,8 @@ def _labels(line: Line, boxed: bool, notes: Notes) -> tuple[int, int, int] | Non
         notes.add(line.where, f"{name} is not valid: {values[name]!r}", done)
     if stated and wrong == stated:
         return None
-    return BARE if stated == ["gender", "age"] else known["label"], known["gender"], known["age"]
+    bare = "label" not in values and stated == ["gender", "age"]
+    return BARE if bare else known["label"], known["gender"], known["age"]
 
 
 def _box(line: Line, notes: Notes) -> Box | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from gatecam.errors import DataError, OutputError
@@ -70,7 +71,7 @@ def _leak(collections: Sequence[Collection], parts: Parts) -> str:
 
 def _table(collection: Collection, of_rows: Sequence[str]) -> Table:
     """Return a table of each label's faces in each part, without labels that never occur."""
-    table = Table(title=f"{collection.name}: {len(collection.rows)} faces")
+    table = Table(title=f"{escape(collection.name)}: {len(collection.rows)} faces")
     summaries = {
         part: summarize([row for row, p in zip(collection.rows, of_rows, strict=True) if p == part])
         for part in PARTS

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from gatecam.pictures.html import Page
@@ -69,7 +70,7 @@ def survey(data: Sequence[Path], page_file: Path | None) -> None:
 def _print(
     console: Console, name: str, layout: str, summary: Summary, sizes: Counter[tuple[int, int]]
 ) -> None:
-    counts = Table(title=name, caption=f"layout: {layout}\n{_unlabelled(summary)}{overview(summary)}")
+    counts = Table(title=escape(name), caption=f"layout: {layout}\n{_unlabelled(summary)}{overview(summary)}")
     for column in ("", "label"):
         counts.add_column(column)
     for column in ("faces", "share", "people or scenes"):
@@ -77,7 +78,7 @@ def _print(
     wide = {**TITLES, "face_px": "box", "kinds": "covered by"}
     for attribute, title in wide.items():
         for row in shares(title, getattr(summary, attribute)):
-            counts.add_row(*map(str, row))
+            counts.add_row(*(escape(str(cell)) for cell in row))
         counts.add_section()
     console.print(counts)
     if len(summary.classes) > 1:
@@ -104,12 +105,15 @@ def _print_problems(console: Console, collection: Collection, problems: Sequence
     if not problems:
         console.print(f"{collection.name}: no problems", markup=False)
         return
-    listed = Table(title=f"{collection.name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    listed = Table(
+        title=f"{escape(collection.name)}: {len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    )
     for column in ("times", "where", "what", "what was done"):
         listed.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
     for alike in by_kind(problems).values():
         for at, problem in enumerate(alike[:EXAMPLES]):
-            listed.add_row("" if at else str(len(alike)), problem.where, problem.what, problem.done)
+            words = map(escape, (problem.where, problem.what, problem.done))
+            listed.add_row("" if at else str(len(alike)), *words)
         if len(alike) > EXAMPLES:
             listed.add_row("", "…", f"{len(alike) - EXAMPLES} more", "")
         listed.add_section()

@@ -53,8 +53,8 @@ class Candidate:
 
     @property
     def race(self) -> str:
-        """Return the race as the contest spells it."""
-        return (self.row.race or "unknown").capitalize()
+        """Return the race as the contest spells it, in letters that a folder's name may have."""
+        return (self.row.race or "unknown").replace("/", "-").capitalize()
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,30 +145,31 @@ class Pictures:
     def find(self, name: str, where: str) -> Path | None:
         """Return the picture of that name, or None if there is none.
 
-        A name that differs only in case or extension is accepted.
+        A name that differs only in case or extension is accepted, or in how macOS writes letters like 가.
         """
-        for root in self._roots:
-            path = root / name.replace("\\", "/")
+        plain = name.replace("\\", "/")
+        spelt = dict.fromkeys((plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))))
+        for path in (root / one for root in self._roots for one in spelt):
             names = self._listing(path.parent)
-            wanted, stem = path.name.casefold(), path.stem.casefold()
-            actual = path.name if names.get(wanted) == path.name else names.get(wanted) or names.get(stem)
+            actual = names.get(path.name) or names.get(_key(path.name)) or names.get(_key(path.stem))
             if actual is None:
                 continue
-            if actual != path.name:
+            if _composed(actual) != _composed(path.name):
                 self._notes.add(where, f"picture has a different name: {name} exists as {actual}", "used")
             self._found.add(path.parent / actual)
             return path.parent / actual
         return None
 
     def _listing(self, folder: Path) -> dict[str, str]:
-        """List the pictures of a folder by lower-case name, with and without extension."""
+        """List the pictures of a folder by name, and by lower-case name with and without extension."""
         if folder not in self._listings:
             names = sorted(os.listdir(folder)) if folder.is_dir() else []
             self._notes.system += [folder / name for name in names if is_system_file(name)]
             pictures = [n for n in names if not is_system_file(n) and _is_picture(n)]
             self._listings[folder] = {
-                **{Path(name).stem.casefold(): name for name in reversed(pictures)},
-                **{name.casefold(): name for name in pictures},
+                **{_key(Path(name).stem): name for name in reversed(pictures)},
+                **{_key(name): name for name in pictures},
+                **{name: name for name in pictures},
             }
         return self._listings[folder]
 
@@ -180,6 +182,14 @@ class Pictures:
         if rest:
             what = f"pictures are not in {table}: {len(rest)}, such as {rest[0].name}"
             self._notes.add(rest[0].parent, what, "not used")
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _key(name: str) -> str:
+    return _composed(name).casefold()
 
 
 def _is_picture(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from pathlib import Path
 
 import PIL.Image
@@ -186,6 +187,7 @@ def test_a_face_of_one_wrong_label_keeps_the_other(write, line, labels, what):
         ("x1,y1,x2,y2", "1,2,3,4", (-1, -1, -1, "", True)),
         ("x1,y1,x2,y2,gender", "1,2,3,4,f", (-1, 1, -1, "", True)),
         ("x1,y1,x2,y2,age,gender", "1,2,3,4,31,m", (2, 0, 31, "", True)),
+        ("x1,y1,x2,y2,label,age,gender", "1,2,3,4,,31,m", (-1, 0, 31, "", True)),  # a doubtful mask
     ],
 )
 def test_any_known_columns_are_a_layout_and_what_is_missing_is_unknown(write, columns, values, row):
@@ -198,6 +200,18 @@ def test_pictures_may_lie_beside_the_table_or_deeper(write, tmp_path):
     (folder / "images" / "a.jpg").rename(folder / "a.jpg")
     collection = open_collection(folder)
     assert [row.image for row in collection.rows] == [folder / "a.jpg", folder / "images" / "deep" / "b.png"]
+
+
+def test_pictures_whose_names_macos_spelt_are_found(write):
+    on_disk, listed = (unicodedata.normalize(form, "가족/나.jpg") for form in ("NFD", "NFC"))
+    collection = open_collection(write("people.csv", [FACES, f"{listed},29,female,"], (on_disk,)))
+    assert [row.image.name for row in collection.rows] == [Path(on_disk).name]
+    assert not any("different name" in what for _, what, _ in told(collection))
+
+
+def test_pictures_whose_names_differ_only_in_case_are_two(write):
+    folder = write("people.csv", [FACES, "A.jpg,29,female,", "a.jpg,30,male,"], ("A.jpg", "a.jpg"))
+    assert [row.image.name for row in open_collection(folder).rows] == ["A.jpg", "a.jpg"]
 
 
 def test_the_unlabelled_half_keeps_every_line_in_order(write):

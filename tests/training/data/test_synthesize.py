@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,12 @@ def pictures(out: Path) -> dict[str, bytes]:
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_race_of_two_words_with_a_slash_makes_one_folder():
+    person = replace(row("a.jpg"), race="hispanic/latino")
+    (candidate,) = candidates_of([(person, "a.jpg")], seed=0)
+    assert candidate.folder == "000001_female_Hispanic-latino_45"
 
 
 def test_candidates_are_bare_faces_of_known_labels_one_a_person():
