@@ -24,8 +24,9 @@ def collection(astronaut, tmp_path) -> Path:
     return folder
 
 
-def test_the_command_writes_a_collection_and_does_its_work_once(collection, gatecam, tmp_path):
-    words = ["data", "label", collection, "--out", tmp_path / "out"]
+def test_the_command_writes_a_collection_and_does_its_work_once(collection, gatecam, tmp_path, monkeypatch):
+    monkeypatch.chdir(collection)  # so the pictures have no folder in their paths
+    words = ["data", "label", ".", "--out", tmp_path / "out"]
     ended = gatecam(*words, "--page", tmp_path / "page.html")
     assert ended.code == 0, ended.err
     assert "people/faces.csv: 0 agreed, 0 labelled, 1 placed" in ended.out
@@ -42,14 +43,36 @@ def test_the_command_writes_a_collection_and_does_its_work_once(collection, gate
     assert "0 placed" in gatecam(*words).out
 
 
-def test_frames_of_a_video_are_labelled_as_one_scene(astronaut, gatecam, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--out", "."), "people: is read, so it cannot be written"),
+        (("--out", "out", "--page", "no/page.html"), "no/page.html: its folder does not exist"),
+    ],
+)
+def test_what_cannot_work_is_told_before_the_pictures_are_labelled(collection, gatecam, words, said):
+    ended = gatecam("data", "label", collection, *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert [path.name for path in collection.glob("*.csv")] == ["people.csv"]
+
+
+def test_frames_of_a_video_are_labelled_as_one_scene_until_it_changes(astronaut, gatecam, tmp_path):
     video = tmp_path / "door.avi"
-    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
-    for _ in range(3):
-        writer.write(cv2.cvtColor(astronaut[:256, 96:352], cv2.COLOR_RGB2BGR))
-    writer.release()
-    ended = gatecam("data", "label", video, "--out", tmp_path / "out")
+
+    def record(left: int) -> None:
+        writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
+        for _ in range(3):
+            writer.write(cv2.cvtColor(astronaut[:256, left : left + 256], cv2.COLOR_RGB2BGR))
+        writer.release()
+
+    record(96)
+    words = ("data", "label", video, "--out", tmp_path / "out")
+    ended = gatecam(*words)
     assert ended.code == 0, ended.err
     rows = open_collection(tmp_path / "out" / "door").rows
     assert len(rows) == 3
     assert {(row.key, row.mask, row.gender) for row in rows} == {("door", -1, -1)}
+    assert "is up to date" in gatecam(*words).out
+    record(60)
+    assert "3 added" in gatecam(*words).out

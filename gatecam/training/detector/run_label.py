@@ -15,6 +15,7 @@ from gatecam.errors import DataError, SourceError
 from gatecam.labels import GENDER_LABELS, MASK_LABELS
 from gatecam.pictures.draw import save_image
 from gatecam.runtime.files import write_output, write_table
+from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
 from gatecam.settings.schema import DetectorConfig
 from gatecam.training.data.corrections import Corrections, corrected, read_corrections
@@ -93,6 +94,9 @@ def label_and_write(
     for path, name in zip(data, names, strict=True):
         if names.count(name) > 1:
             raise DataError(f"{path}: another source is called {name}, too. Rename one of the folders.")
+        require_apart([out / name, out / name / TABLE], [path])
+    if page_file is not None:
+        require_folder(page_file)
     page = LabelPage()
     for path, name in zip(data, names, strict=True):
         folder = out / name
@@ -156,7 +160,8 @@ def _frames(video: Path, folder: Path) -> list[_Picture]:
 
 def _stamp(pictures: Sequence[_Picture], teachers: Sequence[Path]) -> str:
     """Hash everything that the labels depend on."""
-    states = [(picture, file_state(picture.path) if picture.rows else None) for picture in pictures]
+    # Frames are written again each time, so their content tells whether the video changed.
+    states = [(p, file_state(p.path) if p.rows else hash_of(p.path)) for p in pictures]
     made_of = repr((COLUMNS, [hash_of(path) for path in teachers], states))
     return hashlib.sha256(made_of.encode()).hexdigest()
 
@@ -174,7 +179,7 @@ def _label(
     """Yield each picture with its faces."""
     with progress(f"label {name}", len(pictures), "pictures") as tick:
         for done, picture in enumerate(pictures, 1):
-            where = relative(picture.path, picture.path.parents[1])
+            where = relative(picture.path, picture.path.parent.parent)
             try:
                 faces = _faces(read_image(picture.path), teachers)
             except SourceError as error:
