@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +15,7 @@ import torch
 
 from gatecam.errors import DataError, OutputError
 from gatecam.runtime.files import replacing, write_output
+from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.progress import progress
 from gatecam.runtime.stopping import stop_on_signals
 
@@ -66,6 +67,20 @@ def train_with_bar(
 def held_out_by(split: Path | None, seed: int) -> str:
     """Describe for a spec how the validation part was chosen."""
     return f"split file {split.name}" if split else f"hash of keys, seed {seed}"
+
+
+def require_weights(out: Path, read: Iterable[Path]) -> None:
+    """Check before long work that weights and their spec can be written, and that nothing is lost by it.
+
+    Raises:
+        OutputError: the name does not end in .safetensors, or one of both files is read or cannot be written.
+    """
+    both = [out, out.with_suffix(".json")]
+    for path in both:
+        require_ordinary(path)
+    if out.suffix != ".safetensors":
+        raise OutputError(f"{out}: is no name of weights. Give --out a name that ends in .safetensors.")
+    require_apart(both, read)
 
 
 def print_saved(out: Path, sha256: str, note: str = "") -> None:

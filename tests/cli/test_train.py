@@ -164,8 +164,15 @@ def joined(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def test_what_cannot_work_is_told_before_the_faces_are_cut(data, gatecam, tmp_path):
     (tmp_path / "file").write_text("")
+    (tmp_path / "w.json").write_text("a published network, where the spec would be written")
     for words, told in (
         (("--out", tmp_path / "missing" / "w.safetensors"), "its folder does not exist"),
+        (("--out", tmp_path / "faces.json"), "ends in .safetensors"),
+        (("--init", tmp_path / "w.json"), "w.json: is read, so it cannot be written"),
+        (("--teacher", tmp_path / "w.json"), "w.json: is read, so it cannot be written"),
+        (("--teacher", tmp_path / "file"), "not the face network of TensorFlow.js"),
+        (("--freeze-stem",), "give --init"),
+        (("--backbone", "resnet29", "--size", "64"), "--size 64 is too small for resnet29"),
         (("--run-dir", tmp_path / "file"), "cannot be written to"),
         (("--init", tmp_path / "none.safetensors"), "there is no such file"),
         (("--backbone", "resnet"), "no such backbone"),

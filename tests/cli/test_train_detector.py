@@ -120,14 +120,11 @@ def test_a_signal_ends_a_run_that_the_same_command_continues(
 def test_what_cannot_work_is_told_before_the_pictures_are_searched(root, data, gatecam, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
-    split = tmp_path / "split.csv"
-    split.write_text("collection,image,part\n")
+    (tmp_path / "w.safetensors").write_text("")
     for words, told in (
         (("--out", tmp_path / "missing" / "w.safetensors"), "its folder does not exist"),
-        (
-            ("--split", tmp_path / "split.csv", "--out", tmp_path / "split.csv"),
-            "is read, so it cannot be written",
-        ),
+        (("--init", tmp_path / "w.safetensors"), "is read, so it cannot be written"),
+        (("--portraits", "0"), "no face is left to learn from"),
         (("--run-dir", tmp_path / "file"), "cannot be written to"),
         (("--init", tmp_path / "none.safetensors"), "none."),
         (("--precision", "fp16"), "expected bf16, fp32"),

@@ -50,6 +50,7 @@ def raw(astronaut, tmp_path_factory) -> Path:
     for name in ("teachers", "videos"):
         (root / name).mkdir()
     (root / "teachers" / "one.onnx").write_bytes(b"teacher")
+    (root / "videos" / ".DS_Store").touch()
     writer = cv2.VideoWriter(
         str(root / "videos" / "door.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256)
     )
@@ -75,6 +76,17 @@ def test_a_missing_or_damaged_archive_is_one_sentence(tmp_path, content, what):
     if content is not None:
         (tmp_path / "medical.tar").write_bytes(content)
     with pytest.raises(DataError, match=what):
+        find_source("medical", tmp_path, tmp_path / "work")
+
+
+def test_an_archive_with_damaged_content_is_one_sentence(tmp_path):
+    archive = tmp_path / "medical.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("medical/faces.csv", "".join(map(str, range(5000))))
+    content = bytearray(archive.read_bytes())
+    content[60:100] = b"\xff" * 40
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be unpacked"):
         find_source("medical", tmp_path, tmp_path / "work")
 
 
@@ -154,6 +166,15 @@ def test_missing_teachers_are_one_sentence(gatecam, tmp_path):
     ended = gatecam("weights", tmp_path, "--out", tmp_path / "models", "--work", tmp_path / "work")
     assert ended.code == 2
     assert ended.err.splitlines()[-1].endswith("has no teachers/*.onnx. Add CenterFace and YuNet.")
+
+
+def test_first_weights_that_cannot_be_read_are_told_before_the_first_step(raw, gatecam, tmp_path):
+    (tmp_path / "net.dat").write_bytes(b"no network")
+    words = ["--out", tmp_path / "models", "--work", tmp_path / "work", "--init", tmp_path / "net.dat"]
+    ended = gatecam("weights", raw, *words)
+    assert ended.code == 2
+    assert "net.dat: not dlib's face recognition network" in ended.err
+    assert ended.out == ""
 
 
 def _stock_teacher():

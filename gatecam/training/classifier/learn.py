@@ -84,7 +84,7 @@ def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) 
 
     Raises:
         ModelError: there is no such backbone, or the weights to start with do not fit it.
-        DataError: this machine does not support the precision, or cannot compile.
+        DataError: this machine does not support the precision, or cannot compile, or the crops are too small.
         OutputError: the folder cannot be written to.
         MissingExtraError: TensorBoard is not installed.
     """
@@ -93,7 +93,13 @@ def prepare(recipe: Recipe, start: Path | None, folder: Path, workers: Workers) 
         raise DataError("precision fp16 needs a CUDA device; choose bf16 or fp32.")
     if recipe.compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
         raise DataError("--compile needs a C++ compiler: install g++ or set CXX, or leave --compile out.")
-    _begun(recipe, start)
+    network = _begun(recipe, start).eval()
+    try:
+        network(torch.zeros(1, 3, recipe.size, recipe.size))
+    except RuntimeError as error:
+        raise DataError(
+            f"--size {recipe.size} is too small for {recipe.backbone}: give a larger one."
+        ) from error
     make_folder(folder)
 
 

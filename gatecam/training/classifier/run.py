@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 
+from gatecam.errors import DataError
 from gatecam.labels import HEADS
-from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.progress import progress
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.training.classifier.learn import Report, Trainer, prepare
@@ -21,11 +21,12 @@ from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import SHIPPED, Faces
 from gatecam.training.data.rows import Collection
 from gatecam.training.provenance import provenance, timed
-from gatecam.training.runs import held_out_by, print_saved, train_with_bar
+from gatecam.training.runs import held_out_by, print_saved, require_weights, train_with_bar
 from gatecam.training.scores.report import fitted_temperatures
 from gatecam.training.scores.run import evaluate_sets, held_out, judge_all, print_evaluation
 from gatecam.training.workers import Workers
 from gatecam.vision.graphs import graphs_to_store
+from gatecam.vision.mobilenet import read_tensorflow_js
 from gatecam.vision.network import served_weights
 from gatecam.vision.weights import ModelSpec, save_weights
 
@@ -62,11 +63,15 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
     Raises:
         GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
-    require_ordinary(request.out)
-    require_apart([request.out], [*request.data, *filter(None, (request.split, request.start))])
+    read = [*request.data, *request.teachers, *filter(None, (request.split, request.start))]
+    require_weights(request.out, read)
+    if recipe.freeze_stem and request.start is None:
+        raise DataError("--freeze-stem keeps the first layers of --init: give --init, or leave it out.")
     workers = Workers.joined()
     with workers.together():
         prepare(recipe, request.start, request.run, workers)
+        for path in request.teachers:
+            read_tensorflow_js(path)  # before the long work
         with timed(request.run) as seconds:
             loaded = _load(request, workers)
             train, validation = (

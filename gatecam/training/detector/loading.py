@@ -110,6 +110,8 @@ def _material(train: Sequence[tuple[str, Scene]], empty: list[Scene], recipe: De
     small = [(group, scene) for group, scene in train if is_portrait(scene)]
     order = np.random.default_rng(recipe.seed).permutation(len(small))[: recipe.portraits]
     portraits = [small[i][1] for i in order]
+    if not any(len(scene.boxes) for scene in [*scenes, *portraits]):
+        raise DataError("no face is left to learn from: give --portraits a larger number.")
     return Material(
         scenes,
         _dressed("scenes", scenes, DRESSED_COPIES, recipe.seed),

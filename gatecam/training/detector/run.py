@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.progress import progress
 from gatecam.training.detector.learn import DetectorTrainer, Report, prepare
 from gatecam.training.detector.loading import Loaded, Pictures, load_pictures
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.validation import set_operating_point, validate
 from gatecam.training.provenance import provenance, timed
-from gatecam.training.runs import held_out_by, print_saved, train_with_bar
+from gatecam.training.runs import held_out_by, print_saved, require_weights, train_with_bar
 from gatecam.vision.detector.build import save_detector
 from gatecam.vision.detector.sizes import ARCHITECTURE
 from gatecam.vision.device import pick_device
@@ -43,13 +42,12 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
         GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
     pictures = request.pictures
-    require_ordinary(request.out)
     read = [
         *pictures.data,
         *pictures.no_faces,
         *filter(None, (pictures.split, request.start)),
     ]
-    require_apart([request.out], read)
+    require_weights(request.out, read)
     prepare(request.run, request.start)
     with timed(request.run) as seconds:
         loaded = load_pictures(pictures, recipe)

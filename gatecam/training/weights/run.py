@@ -36,6 +36,7 @@ from gatecam.training.weights.sources import (
     sources_of,
     start_of,
 )
+from gatecam.vision.network import build_network, load_start
 
 SPLIT_SEED = 0
 FEWEST_STEPS = 2
@@ -90,7 +91,9 @@ def make_weights(request: WeightsRequest) -> bool:
     if not find_teachers(request.data):
         raise DataError(f"{request.data}: has no teachers/*.onnx. Add CenterFace and YuNet.")
     require("nncf", "Quantising")
-    start_of(request.start)
+    recipe = start_of(request.start).recipe
+    if request.start is not None:  # before the detector's hours
+        load_start(build_network(recipe.backbone, recipe.heads), request.start)
     make_folder(request.out)
     make_folder(request.work)
     steps: list[tuple[str, Callable[[WeightsRequest], bool]]] = [

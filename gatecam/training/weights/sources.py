@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gatecam.capture.formats import is_system_file
 from gatecam.errors import DataError
 from gatecam.runtime.files import write_output
 from gatecam.training.classifier.recipe import Recipe
@@ -103,7 +105,7 @@ def find_source(name: str, data: Path, work: Path) -> Path:
         make_folder(work)
         try:
             _unpack(archive, work)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise DataError(f"{archive}: cannot be unpacked ({error}). Fetch it again.") from error
         if not folder.is_dir():
             raise DataError(f"{archive}: does not hold a folder {name}. Choose the right archive.")
@@ -123,13 +125,13 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def find_teachers(data: Path) -> list[Path]:
     """Return the ONNX files of the teachers in `data`. CenterFace, whose boxes are used, comes first."""
-    return sorted((data / "teachers").glob("*.onnx"))
+    return _files(data / "teachers", "*.onnx")
 
 
 def find_start(data: Path, name: str) -> Path | None:
     """Return the file in `data` that the classifier `NAME-faces` starts from, or None."""
     may = [start for start in STARTS if name != OPEN_NAME or RESEARCH not in start.terms]
-    found = (path for start in may for path in sorted((data / "weights").glob(start.pattern)))
+    found = (path for start in may for path in _files(data / "weights", start.pattern))
     return next(found, None)
 
 
@@ -138,7 +140,7 @@ def find_face_teachers(start: Path | None) -> tuple[Path, ...]:
     first = STARTS[0]
     if start is None or start_of(start) is not first:
         return ()
-    return tuple(sorted(start.parent.glob(first.pattern)))
+    return tuple(_files(start.parent, first.pattern))
 
 
 def start_of(path: Path | None) -> Start:
@@ -157,4 +159,9 @@ def start_of(path: Path | None) -> Start:
 
 def find_videos(data: Path) -> list[Path]:
     """Return the videos in `data`."""
-    return sorted(path for path in (data / "videos").glob("*.*") if path.is_file())
+    return _files(data / "videos", "*.*")
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a folder that match a pattern, without those of an operating system."""
+    return sorted(p for p in folder.glob(pattern) if p.is_file() and not is_system_file(p.name))
