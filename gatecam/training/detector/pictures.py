@@ -76,7 +76,10 @@ def scenes_of(
     scenes: list[tuple[Scene, Sequence[Row]]] = []
     for done, (image, of_picture) in enumerate(of_image.items(), 1):
         try:
-            scenes.append((scene_of(of_picture), of_picture))
+            scene = scene_of(of_picture)
+            scenes.append((scene, of_picture))
+            if len(scene.boxes) + len(scene.ignored) < len(of_picture):
+                problems.append(Problem(str(image), "box lies outside the picture", "left out"))
         except SourceError as error:
             problems.append(_unreadable(image, error))
         progress(done, len(of_image))

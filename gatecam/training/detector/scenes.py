@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatecam.capture.images import read_image
+from gatecam.geometry import clip
 from gatecam.training.data.rows import BARE, UNKNOWN, Row
 from gatecam.training.drawing import dress
 from gatecam.types import Floats, Image
@@ -53,12 +54,14 @@ def read_scene_picture(path: Path) -> tuple[Image, float]:
 
 
 def scene_of(rows: Sequence[Row]) -> Scene:
-    """Build the scene of one picture from all its rows, which have boxes.
+    """Build the scene of one picture from all its rows, which have boxes. Boxes outside of it are left out.
 
     Raises:
         SourceError: the picture cannot be read.
     """
     image, scale = read_scene_picture(rows[0].image)
+    height, width = (round(side / scale) for side in image.shape[:2])
+    rows = [row for row in rows if row.box is None or clip(row.box, width, height).area > 0]
     faces = [row for row in rows if not row.suspect]
     unknown = np.full((5, 2), np.nan)
     landmarks = [unknown if row.landmarks is None else np.array(row.landmarks) for row in faces]

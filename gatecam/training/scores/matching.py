@@ -8,7 +8,7 @@ unmatched face that it overlaps most. A detection on something that is ignored i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatecam.capture.images import read_image
@@ -50,7 +50,7 @@ class Truth:
     path: Path
     key: str  # pictures of one key show the same person or scene
     faces: tuple[LabelledFace, ...]
-    ignored: tuple[Box, ...]  # faces with a doubtful label, small ones, and known ones without a label
+    ignored: tuple[Box, ...]  # faces that are doubtful, small, outside, or known without a label
     collection: str = ""
 
 
@@ -115,12 +115,16 @@ def match(
         detections: what the detector found in it.
         min_face_px: shorter side of the smallest face that counts.
         at_iou: the IoU from which a detection and a box are the same face.
-        frame: the picture. If it is given, parts of boxes outside of it do not count.
+        frame: the picture. If it is given, parts of boxes outside of it do not count. A face outside is
+            ignored.
     """
 
     def seen(box: Box) -> Box:
         return box if frame is None else clip(box, frame.shape[1], frame.shape[0])
 
+    if outside := [face for face in truth.faces if frame is not None and not seen(face.box).area]:
+        kept = tuple(face for face in truth.faces if face not in outside)
+        truth = replace(truth, faces=kept, ignored=(*truth.ignored, *(face.box for face in outside)))
     faces = [seen(face.box) for face in truth.faces]
     ignored = [seen(box) for box in truth.ignored]
     found: list[Detection | None] = [None] * len(faces)

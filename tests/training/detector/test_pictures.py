@@ -52,6 +52,14 @@ def test_rows_of_one_picture_are_one_scene_and_unread_pictures_are_told(pictures
     assert [problem.where for problem in problems] == [str(broken)]
 
 
+def test_a_box_outside_of_the_picture_is_told_and_teaches_nothing(pictures):
+    problems = []
+    rows = [row_of(pictures[0], BOX), row_of(pictures[0], (600, 100, 680, 190))]
+    ((scene, _),) = scenes_of(rows, problems, nothing)
+    assert len(scene.boxes) == len(scene.landmarks) == len(scene.masks) == 1
+    assert [problem.what for problem in problems] == ["box lies outside the picture"]
+
+
 def test_small_and_set_aside_faces_do_not_count(astronaut, tmp_path):
     scene = portrait_scene_of(astronaut)
     small = np.array([[10, 10, 60, 41]], np.float32)

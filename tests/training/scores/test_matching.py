@@ -68,6 +68,13 @@ def test_parts_outside_of_the_picture_do_not_count():
     assert match(truth(), [beyond], 26, frame=frame).false == ()
 
 
+def test_a_face_outside_of_the_picture_is_ignored():
+    far = moved(FACE, 500)
+    matched = match(truth(FACE, far), [], 32, frame=np.zeros((200, 200, 3), np.uint8))
+    assert matched.found == (None,)
+    assert matched.truth == truth(FACE, ignored=(far,))
+
+
 def test_a_face_is_found_once_by_the_best_score():
     better, worse = Detection(moved(FACE, 5), 0.9), Detection(FACE, 0.8)
     matched = match(truth(FACE), [worse, better], 32)
