@@ -159,8 +159,15 @@ class Life:
 
     @property
     def pictures(self) -> set[int]:
-        """Return the ids of the tracks on remembered pictures. A picture that changes is left out."""
-        return {number for number, place in self._places.items() if place in self._pictures}
+        """Return the ids of the tracks that follow remembered pictures.
+
+        A picture that changes is left out, and so is a new track at the place of a picture that looks changed.
+        """
+        return {
+            number
+            for number, place in self._places.items()
+            if place in self._pictures and place.track_id == number
+        }
 
     def mark(self, image: Image, tracks: Sequence[Track], time_s: float) -> tuple[Track, ...]:
         """Return the tracks of a frame, with `is_picture` set on those that have shown no life so far.

@@ -183,6 +183,16 @@ def test_somebody_before_a_picture_is_a_person_at_once_and_the_picture_is_none_l
     assert all(pictures_of(life, camera(head, STILL), visitor, 30.0)), "the track fell back to the picture"
 
 
+def test_the_track_of_somebody_right_before_a_picture_is_not_ended(head, track, make_looks):
+    """The tracker ends tracks that were in `pictures` and no longer are, again and again."""
+    life = Life()
+    pictures_of(life, camera(head, STILL), track)
+    visitor = replace(track, id=2, looks=make_looks((50, 0, -40)))
+    for index, image in enumerate(camera(head[:, ::-1] // 2, STILL[:5])):
+        life.mark(image, [visitor], 10 + index / 30)
+        assert visitor.id not in life.pictures
+
+
 def test_who_stood_still_and_moved_may_stand_so_again(head, track):
     life = Life()
     pictures_of(life, camera(head, STILL), track)
