@@ -161,7 +161,7 @@ class Life:
     def pictures(self) -> set[int]:
         """Return the ids of the tracks that follow remembered pictures.
 
-        A picture that changes is left out, and so is a new track at the place of a picture that looks changed.
+        A picture that changes is left out, and so is a new track at its place while that looks changed.
         """
         return {
             number
