@@ -59,7 +59,10 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
     paths = sorted({path.resolve() for text in given for path in _paths(text, missing)})
     if missing:
         some = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
-        say(f"not there, or may not be read, so left out: {len(missing)} ({some}).", level=logging.WARNING)
+        say(
+            f"what is not there or may not be read is left out: {len(missing)} ({some}).",
+            level=logging.WARNING,
+        )
     found = [source for path in paths if (source := _source(path, camera, zone)) is not None]
     if not found:
         raise SourceError("no recording was found; give files, folders, patterns or a list of them.")

@@ -36,7 +36,8 @@ from gatecam.types import Box, Floats, Image, Looks, Track
 
 CELLS = 12  # along each side of a face
 LEAST_CHANGE = 7.0  # of a cell's brightness, 0 to 255 ...
-CHANGE_SHARE, LEAST_DARK = 0.25, 3.5  # ... or this share of the face's contrast if less, as in the dark
+CHANGE_SHARE = 0.25  # ... or this share of the standard deviation of the face's cells if that is less ...
+LEAST_DARK = 3.5  # ... but never less than this
 NOISE_SIGMAS = 5.0
 MOST_NOISE = 4.0  # limit, because movement in the whole scene is not noise
 SIGMA_PER_MEDIAN = 1.4826  # standard deviation / median absolute deviation of a normal distribution

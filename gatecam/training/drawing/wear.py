@@ -20,7 +20,7 @@ class Wear(StrEnum):
     FROM_EAR = "from_ear"
 
 
-# shares of the wrong ways; a mask that hangs from an ear is rarer in life, and hard to learn
+# of all masks that are drawn worn wrong
 WRONG_SHARES = {
     Wear.UNDER_NOSE: 0.30,
     Wear.UNDER_CHIN: 0.26,
