@@ -14,6 +14,7 @@ from gatecam.runtime.addresses import is_url
 NO_STREAM = "gives no picture; check the address, user and password, and that the camera is on"
 NO_DEVICE = "gives no picture; check that it is plugged in and that no other program uses it"
 NO_VIDEO = "sends no video; give the address of its video stream"
+NO_DECODER = "sends video in a format for which there is no decoder; set the camera to H.264"
 STALLED = "sends nothing any more"
 ENDED = "ended its stream"
 UNFIT = "sends only what cannot be shown: damaged pictures, or larger ones than 7680 x 4320"

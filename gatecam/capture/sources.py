@@ -47,6 +47,7 @@ from gatecam.capture.newest import MAX_PIXELS
 from gatecam.capture.reading import (
     ENDED,
     GARBLED,
+    NO_DECODER,
     NO_DEVICE,
     NO_STREAM,
     NO_VIDEO,
@@ -135,6 +136,8 @@ def _stream_shots(settings: SourceSettings, open_timeout_s: float, method: Metho
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise CameraError(NO_VIDEO)
+        if stream.codec_context is None:
+            raise CameraError(NO_DECODER)
         decoder, converter, cap = stream.codec_context, VideoReformatter(), _Cap(settings.max_fps)
         decoder.thread_count = 1  # more threads would delay frames and take cores from the analysis
         decoder.options = LIMITS

@@ -34,6 +34,7 @@ from gatecam.types import Frame, Image
 log = logging.getLogger(__name__)
 
 NO_PICTURE = "no picture can be decoded from it; export or record the video again."
+NO_DECODER = "its video is in a format for which there is no decoder; convert it to H.264."
 DEFAULT_FPS = 25.0  # for files that state no plausible rate
 MAX_FPS = 1000.0
 MIN_STEP_S = 0.001  # between frames with the same time
@@ -101,6 +102,8 @@ class VideoFile:
             raise SourceError(f"{self.path}: {NO_PICTURE}")
         if not isinstance(stream, VideoStream) or _is_cover(stream):
             raise SourceError(f"{self.path}: the file has no video in it, only sound or data; give a video.")
+        if stream.codec_context is None:
+            raise SourceError(f"{self.path}: {NO_DECODER}")
         if (pixels := stream.width * stream.height) > MAX_PIXELS:
             raise SourceError(
                 f"{self.path}: frames of {pixels / 1e6:.0f} megapixels are more than the "
@@ -156,8 +159,12 @@ class VideoFile:
         for index, picture in enumerate(self._pictures(stream)):
             pts_s = None if picture.pts is None else float(picture.pts * _time_base(picture, stream))
             time_s = self._clock.tell(pts_s)
+            try:
+                image = square_rgb(picture, stream.sample_aspect_ratio, MAX_PIXELS, converter)
+            except (FFmpegError, ValueError):  # FFmpeg cannot convert pixels of this format to RGB
+                self._losses.note_undecodable()
+                continue
             self._losses.note_picture(time_s, picture.is_corrupt)
-            image = square_rgb(picture, stream.sample_aspect_ratio, MAX_PIXELS, converter)
             yield Frame(self.camera, index, time_s, _upright(image, picture))
 
     def _pictures(self, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -294,7 +301,11 @@ def _states_length(stream: VideoStream, format_name: str) -> bool:
 
 
 def _upright(image: Image, picture: VideoFrame) -> Image:
-    matrix = picture.side_data.get("DISPLAYMATRIX")
+    """Turn an image as the display matrix of its frame says, and mirror it if the matrix says so."""
+    try:
+        matrix = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # the frame has data of a kind that PyAV cannot name, such as EXIF
+        return np.ascontiguousarray(np.rot90(image, round(picture.rotation / 90)))
     if not isinstance(matrix, SideData):
         return np.ascontiguousarray(image)  # rows of an odd width are padded
     # ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y; phones write quarter turns and mirrors

@@ -71,9 +71,10 @@ class Notifier:
 class Watchdog:
     """Feeds the manager's watchdog while work is done, so that a program that hangs is restarted.
 
-    It is not fed by a timer, but by the live loop whenever frames were judged. While every camera is known to
-    be lost or blind there is nothing to judge, so the loop feeds it at each turn. Otherwise a loose cable
-    would get the program killed. If a camera gives frames but none are judged, the watchdog is not fed.
+    It is not fed by a timer, but by the live loop whenever frames were judged. While no camera has given a
+    new frame there is nothing to judge, so the loop feeds it at each turn. Otherwise a loose cable, or a
+    camera that gives a picture once a minute, would get the program killed. If a camera gives frames but none
+    are judged, the watchdog is not fed.
     """
 
     def __init__(self, notifier: Notifier) -> None:

@@ -58,11 +58,13 @@ class Supervised:
     def __init__(self, notifier: Notifier) -> None:
         self._notifier, self._watchdog = notifier, Watchdog(notifier)
         self._said = ""
+        self._judged_s: dict[str, float] = {}  # when the newest judged frame of each camera was taken
 
     def note(self, turn: Round, live: Live) -> None:
         """Take a round."""
         states = live.alerts.states
-        if turn.steps or not any(state.sees for state in states.values()):
+        self._judged_s |= {step.frame.camera: step.frame.time_s for step in turn.steps}
+        if turn.steps or not self._is_behind(live):
             self._watchdog.feed(turn.time_s)
         blind = [
             f"{name} does not see since {time_of_day(state.since_s)} ({reason})"
@@ -74,6 +76,13 @@ class Supervised:
         if text != self._said:
             self._said = text
             self._notifier.status(text)
+
+    def _is_behind(self, live: Live) -> bool:
+        """Return whether a camera that sees has given a frame that was not judged."""
+        return any(
+            camera.state.sees and (camera.last_frame_s or 0.0) > self._judged_s.get(camera.name, 0.0)
+            for camera in live.cameras.cameras
+        )
 
 
 def pace_of(camera: str) -> str:

@@ -68,6 +68,14 @@ def _write_video() -> WriteVideo:
 
 
 @pytest.fixture
+def undecodable(tmp_path) -> Path:
+    """A Matroska file whose video is of a codec that nobody knows."""
+    path = write_video(tmp_path / "a.mkv", codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_SMART/ISO/ASP"))
+    return path
+
+
+@pytest.fixture
 def mjpeg_server() -> Iterator[MjpegServer]:
     """A camera in good health, unless the test gives it plans."""
     with MjpegServer() as server:

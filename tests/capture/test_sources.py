@@ -122,6 +122,13 @@ def test_pictures_of_oblong_pixels_are_squared(ratio, shape, write_video, tmp_pa
         assert {image.shape for image in images_of(stream(server), 3)} == {shape}
 
 
+def test_a_stream_that_nothing_can_decode_is_told(undecodable):
+    film = undecodable.read_bytes()
+    server = MjpegServer(plan=lambda viewer: viewer.send(film), head=b"HTTP/1.0 200 OK\r\n\r\n")
+    with server, pytest.raises(CameraError, match="sends video in a format for which there is no decoder"):
+        list(stream(server))
+
+
 @pytest.mark.parametrize("method", [Method.DEMUXED, Method.JPEGS])
 def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(method, monkeypatch):
     monkeypatch.setitem(sources.LIMITS, "max_pixels", str(64 * 48))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import PIL.Image
 import pytest
 
 from gatecam.capture import video
@@ -121,6 +122,28 @@ def test_a_phone_video_is_turned_upright(tmp_path, write_video, rotation):
     upright = upright[:: -1 if vflip else 1, :: -1 if hflip else 1]
     assert ((frames[0].image.mean(axis=2) > 128) == upright).mean() > 0.98
     assert frames[0].image.flags.c_contiguous
+
+
+def test_a_video_of_a_photo_camera_is_turned_as_its_exif_data_says(tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # Exif 2.32, 4.6.4: turn it clockwise
+    stored = PIL.Image.fromarray(np.full((48, 64, 3), 16, np.uint8))
+    stored.paste((255, 255, 255), (0, 0, 32, 24))
+    with (tmp_path / "a.mjpeg").open("wb") as file:
+        for _ in range(3):
+            stored.save(file, "JPEG", exif=exif)
+    _, frames = read(tmp_path / "a.mjpeg")
+    assert [frame.image.shape for frame in frames] == [(64, 48, 3)] * 3
+    assert frames[0].image[:30, 26:].min() > 200
+    assert frames[0].image[:30, :22].max() < 60
+
+
+def test_a_video_that_nothing_can_decode_or_convert_ends_in_a_sentence(tmp_path, write_video, undecodable):
+    with pytest.raises(SourceError, match="its video is in a format for which there is no decoder"):
+        read(undecodable)
+    path = write_video(tmp_path / "bits.nut", codec="rawvideo", pix_fmt="rgb4")
+    with pytest.raises(SourceError, match="no picture can be decoded from it"):
+        read(path)
 
 
 def test_pictures_may_change_size_midway(tmp_path, write_video):
