@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,12 +73,13 @@ def _answer(folder: Path, sql: str, by_name: bool = False) -> Answer:
 def _open(connection: duckdb.DuckDBPyConnection, folder: Path, by_name: bool) -> None:
     """Give a connection views of the tables, and deny it everything else."""
     quoted = str(folder.resolve()).replace("'", "''")
+    pattern = glob.escape(quoted)
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;")
     for name in reversed(NAMES):  # the row in `files` is written last, so it stands for all
         only = "" if name == "files" else " WHERE recording IN (SELECT recording FROM files)"
         connection.execute(
-            f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quoted}/{name}/[0-9a-f]*.parquet', "
+            f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{pattern}/{name}/[0-9a-f]*.parquet', "
             f"union_by_name = {by_name and name == 'files'}){only}"
         )
-    connection.execute(f"SET allowed_directories = ['{quoted}'];")
+    connection.execute(f"SET allowed_directories = ['{quoted}', '{pattern}'];")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true;")

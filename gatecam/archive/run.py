@@ -60,9 +60,10 @@ class _Job:
 
 @dataclass(slots=True)
 class Report:
-    """Says what was done. `failed` and `partly` are rows of `files`."""
+    """Says what was done, and how many were done `before`. `failed` and `partly` are rows of `files`."""
 
     done: int = 0
+    before: int = 0
     seconds: float = 0.0
     failed: list[Row] = field(default_factory=list)
     partly: list[Row] = field(default_factory=list)

@@ -6,6 +6,7 @@ import glob
 import logging
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import av
 from av.error import FFmpegError
 
 from gatecam.capture.containers import ANY_METADATA, FILM_FORMATS
+from gatecam.capture.formats import is_system_file
 from gatecam.errors import SourceError
 from gatecam.runtime.logs import say
 
@@ -26,6 +28,7 @@ LISTS = frozenset((".txt", ".lst", ".list"))
 _TIME = re.compile(
     r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)(?:[-_.:m]?(\d\d))?(?!\d)(Z?)"
 )
+_DAY = re.compile(r"\d{4}([-_.]?)\d\d\1\d\d")  # folders that recorders make for each day
 NAMED = 3  # of what is left out, in a warning
 _SEPARATORS = " -_.,()[]"
 
@@ -69,29 +72,57 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
     return found
 
 
-def _paths(text: str, missing: list[str], lists: tuple[Path, ...] = ()) -> Iterable[Path]:
+def _paths(
+    text: str, missing: list[str], above: Path = Path(), lists: tuple[Path, ...] = ()
+) -> Iterable[Path]:
     """Return the recordings that a path, folder, pattern or list names.
 
-    `missing` gets the names of what is not there. `lists` are the lists that led here.
+    `missing` gets the names of what is not there. `above` is the folder from which relative paths begin.
+    `lists` are the lists that led here.
     """
-    path = Path(text)
-    if path.is_dir():
+    # macOS writes letters like 가 in another way
+    spelt = dict.fromkeys((text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))))
+    path = next((above / one for one in spelt if os.path.exists(above / one)), above / text)
+    if os.path.isdir(path):
         return _below(path, missing)
-    if path.suffix.lower() in LISTS and path.is_file():
+    if path.suffix.lower() in LISTS and os.path.isfile(path):
         if path.resolve() in lists:
-            raise SourceError(f"{text}: the list names itself; remove that line.")
+            raise SourceError(f"{path}: the list names itself; remove that line.")
         lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
         wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        above = (*lists, path.resolve())
-        return [one for line in wanted for one in _paths(str(path.parent / line), missing, above)]
-    if path.exists():
+        lists = (*lists, path.resolve())
+        return [one for line in wanted for one in _paths(line, missing, path.parent, lists)]
+    if os.path.exists(path):
         return [path]
-    if found := sorted(glob.glob(text, recursive=True)):
-        return [one for name in found for one in _paths(name, missing, lists)]
+    names = {name for one in spelt for name in glob.glob(one, root_dir=above, recursive=True)}
+    if names and glob.has_magic(text):
+        found = [_matched(above / name, Path(text).suffix, missing, lists) for name in sorted(names)]
+        return [one for some in found for one in some]
     if lists:  # perhaps a recorder has deleted it since the list was written
-        missing.append(text)
+        missing.append(str(path))
         return []
     raise SourceError(f"{text}: there is no such file or folder; check the path.")
+
+
+def _matched(path: Path, suffix: str, missing: list[str], lists: tuple[Path, ...]) -> Iterable[Path]:
+    """Return the recordings of a path that a pattern matches.
+
+    A pattern that ends in a whole `suffix`, such as `.dvr` or `.txt`, says itself which files it means.
+    Others, such as `*`, match more than recordings.
+    """
+    if os.path.isdir(path):
+        return _below(path, missing)
+    is_named = path.suffix == suffix and os.path.isfile(path) and not is_system_file(path.name)
+    return _paths(path.name, missing, path.parent, lists) if is_named else _recordings(path, missing)
+
+
+def _recordings(path: Path, missing: list[str]) -> list[Path]:
+    """Return a file that was found, if it is a recording. `missing` gets one that may not be read."""
+    if path.suffix.lower() not in SUFFIXES or is_system_file(path.name):
+        return []
+    if not os.path.exists(path):
+        missing.append(str(path))
+    return [path] if os.path.isfile(path) else []
 
 
 def _below(folder: Path, missing: list[str]) -> Iterator[Path]:
@@ -104,27 +135,27 @@ def _below(folder: Path, missing: list[str]) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
+        folders[:] = [one for one in folders if not is_system_file(one)]  # such as the snapshots of a NAS
         for file in files:
-            path = Path(name, file)
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield path
+            yield from _recordings(Path(name, file), missing)
 
 
 def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source | None:
-    """Return a recording, or None if it was deleted since its name was read."""
+    """Return a recording, or None if it was deleted since its name was read, or its drive fails."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     named, started = _read_name(path, zone)
-    return Source(path, camera or named, started or _metadata_time(path), status.st_size, status.st_mtime_ns)
+    name = unicodedata.normalize("NFC", camera or named)  # macOS writes letters like 가 in another way
+    return Source(path, name, started or _metadata_time(path), status.st_size, status.st_mtime_ns)
 
 
 def _read_name(path: Path, zone: tzinfo | None) -> tuple[str, datetime | None]:
     """Return the camera and the start of a recording from its name.
 
-    The camera is the text before the time in the name, or the name of the folder if there is none. In a name
-    without a time it is the whole name, as in a replay.
+    The camera is the text before the time in the name, or the name of the folder if there is none. The folder
+    of a day is passed over. In a name without a time, the camera is the whole name, as in a replay.
 
     >>> _read_name(Path("/nas/north/20261124_080000.mp4"), UTC)
     ('north', datetime.datetime(2026, 11, 24, 8, 0, tzinfo=datetime.timezone.utc))
@@ -138,7 +169,8 @@ def _read_name(path: Path, zone: tzinfo | None) -> tuple[str, datetime | None]:
         started = moment.astimezone(UTC)
     except (ValueError, OverflowError):  # only looks like a time
         return path.stem, None
-    return path.stem[: found.start()].strip(_SEPARATORS) or path.parent.name, started
+    folders = [one.name for one in path.parents if not _DAY.fullmatch(one.name)]
+    return path.stem[: found.start()].strip(_SEPARATORS) or folders[0] or path.parent.name, started
 
 
 def _metadata_time(path: Path) -> datetime | None:

@@ -91,7 +91,7 @@ def archive(
     report = _analyze(found, out, zone, load(config).config, (address, workers, gpu_workers))
     for row in (*report.partly, *report.failed):
         say(f"{row['recording']}: {row['reason']}", level=logging.WARNING)
-    if report.failed and not report.done:
+    if report.failed and not report.done + report.before:
         raise SourceError("no recording could be read; the reasons are above.")
     if report.failed:
         raise typer.Exit(1)
@@ -121,15 +121,15 @@ def _analyze(
             say(f"{source.path}: left out, because it is a copy of {original}.", level=logging.WARNING)
         if plan.moved:
             say(f"recordings that were moved or renamed keep their results: {len(plan.moved)}.")
-        before = len(found) - len(plan.waiting) - len(plan.copies)
         try:
             report = _run(plan.waiting, tables, config, cluster) if plan.waiting else Report()
         except KeyboardInterrupt:
             say("stopped; the same command goes on with the recordings that are not done.")
             raise
+        report.before = len(found) - len(plan.waiting) - len(plan.copies)
         typer.echo(
-            f"Recordings: {report.done} analyzed ({report.seconds / 3600:.1f} hours), {before} done before, "
-            f"{len(report.failed)} could not be read."
+            f"Recordings: {report.done} analyzed ({report.seconds / 3600:.1f} hours), {report.before} done "
+            f"before, {len(report.failed)} could not be read."
         )
         typer.echo(write_summary(out, zone))
         typer.echo(f"The tables are in {out}, and the page is {out / 'summary.html'}.")

@@ -252,19 +252,20 @@ def test_two_runs_never_write_into_one_folder(tmp_path):
 
 
 def test_the_page_sums_up_hours_cameras_and_what_is_amiss(archive, tmp_path):
-    analyzed(archive, tmp_path / "out")
-    said = write_summary(tmp_path / "out")
+    out = tmp_path / "tables [2026] * '?"
+    analyzed(archive, out)
+    said = write_summary(out)
     assert said.startswith("8 people came; ")
-    page = (tmp_path / "out" / "summary.html").read_text()
+    page = (out / "summary.html").read_text()
     assert "2 of 3 recordings were analyzed, 0.0 hours." in page
     assert "Recordings whose start is not known, so they are missing in the hours: 1." in page
     assert '<th scope="row">north</th><td>4</td>' in page
     assert "bad.mp4" in page
     assert "카메라별 방문자" in page
     east = timezone(timedelta(hours=14))
-    write_summary(tmp_path / "out", east)
+    write_summary(out, east)
     start = datetime(2026, 11, 24, 7, 59, 45).astimezone(east)
-    hours = re.findall('<th scope="row">([0-9]+):00<', (tmp_path / "out" / "summary.html").read_text())
+    hours = re.findall('<th scope="row">([0-9]+):00<', (out / "summary.html").read_text())
     assert set(hours) == {f"{start:%H}", f"{start + timedelta(hours=1):%H}"}
 
 

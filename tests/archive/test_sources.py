@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import unicodedata
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,9 @@ EIGHT = datetime(2026, 11, 24, 8, tzinfo=UTC)
         ("gate 20269999_080000.mp4", "gate 20269999_080000", None),
         ("holiday.mp4", "holiday", None),
         ("정문_20261124_080000.mp4", "정문", EIGHT),
+        (unicodedata.normalize("NFD", "정문_20261124_080000.mp4"), "정문", EIGHT),
+        ("north/2026-11-24/20261124_080000.mp4", "north", EIGHT),
+        ("north/2026_1124/20261124_080000.mp4", "2026_1124", EIGHT),
     ],
 )
 def test_a_name_tells_the_camera_and_the_start(tmp_path, name, camera, started):
@@ -62,6 +66,53 @@ def test_what_a_list_names_and_is_gone_is_left_out_and_told(tmp_path, caplog):
     assert caplog.messages == [
         f"what is not there or may not be read is left out: 2 ({tmp_path}/2.mp4, {tmp_path}/may/*.mp4)."
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("*", ["a.mp4", "b.mkv"]),
+        ("*.mp4", ["a.mp4"]),
+        ("*.dvr", ["c.dvr"]),
+        ("*.txt", ["a.mp4", "c.dvr"]),
+        (".", ["a.mp4", "b.mkv"]),
+    ],
+)
+def test_a_pattern_or_folder_gives_recordings_and_nothing_else(tmp_path, monkeypatch, caplog, given, found):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snapshot").mkdir()
+    for name in ("a.mp4", "b.mkv", "c.dvr", "d.jpg", "._a.mp4", "._c.dvr", "._b.txt", ".snapshot/a.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "some.txt").write_text("a.mp4\r\nc.dvr\r\n")
+    (tmp_path / "gone.mp4").symlink_to("nowhere")
+    assert [one.path.name for one in find_sources([given], None, None)] == found
+    told = "gone.mp4" if found != ["c.dvr"] and given != "*.txt" else None
+    assert [message.partition("(")[2] for message in caplog.messages] == ([f"{told})."] if told else [])
+
+
+def test_a_list_names_files_beside_it_however_the_folder_and_letters_are_written(tmp_path, caplog):
+    folder = tmp_path / "[old] 2026"
+    folder.mkdir()
+    for name in (
+        "1.mp4",
+        unicodedata.normalize("NFD", "정문.mp4"),
+        unicodedata.normalize("NFD", "마당 1.ts"),
+    ):
+        (folder / name).touch()
+    (folder / "list.txt").write_text(
+        "1*.mp4\n정문.mp4\n마당*.ts\n" + 300 * "a line of a text that is no list "
+    )
+    found = find_sources([str(folder / "list.txt")], None, None)
+    assert [one.camera for one in found] == ["1", "마당 1", "정문"]
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("given", ["gone.mp4", "gon*.mp4"])
+def test_a_link_to_nothing_is_one_sentence(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone.mp4").symlink_to("nowhere")
+    with pytest.raises(SourceError, match=r"(no recording was found|there is no such file)"):
+        find_sources([given], None, None)
 
 
 def test_linked_folders_are_searched_once_and_one_that_may_not_be_read_is_told(tmp_path, caplog, monkeypatch):

@@ -86,6 +86,10 @@ def test_ctrl_c_is_one_sentence_and_exit_130_and_the_next_run_does_nothing_twice
     ended = gatecam("archive", "a.mkv", "b.mkv")
     assert (ended.code, Interrupted.analyzed) == (0, ["a.mkv", "b.mkv"])
     assert "1 analyzed (0.0 hours), 1 done before" in ended.out
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    ended = gatecam("archive", "a.mkv", "b.mkv", "bad.mp4")
+    assert ended.code == 1, "only one of them could not be read"
+    assert gatecam("archive", "bad.mp4", "--out", "other").code == 2
     (tmp_path / "b.mkv").rename(tmp_path / "cafe_20261124_0800.mkv")
     ended = gatecam("archive", "a.mkv", "cafe_20261124_0800.mkv")  # another camera, so done again
     assert "1 analyzed (0.0 hours), 1 done before" in ended.out
