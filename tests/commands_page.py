@@ -20,7 +20,7 @@ HEAD = """# Commands
 
 This page is generated from each command's `--help` by `make docs`. Do not edit it.
 
-Exit codes: 0 done, 1 done with problems, 2 wrong options or input, 130 Ctrl-C.
+Exit codes: 0 done, 1 done with problems, 2 wrong options or input, 130 Ctrl-C, 143 SIGTERM.
 """
 
 

@@ -1,6 +1,6 @@
 """Run the command line, and turn every user error into one sentence and an exit code.
 
-Exit codes: 0 done, 1 done with problems, 2 wrong options or input, 130 ended by Ctrl-C.
+Exit codes: 0 done, 1 done with problems, 2 wrong options or input, 130 ended by Ctrl-C, 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from gatecam import __version__
 from gatecam.errors import GatecamError
 from gatecam.runtime.logs import say, set_up
+from gatecam.runtime.stopping import exit_on_signals
 
 # In the order of `--help`. Each is a module of this package, with a function of the same name or an `app`.
 NAMES = (
@@ -110,7 +111,8 @@ def main() -> None:
     set_up()
     try:
         try:
-            app()
+            with exit_on_signals():
+                app()
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""End `gatecam run`, or make it read its settings again, when a signal asks for it.
+"""End a command, or make `gatecam run` read its settings again, when a signal asks for it.
 
 This module imports nothing heavy, so signals are answered while the rest is still loading.
 """
@@ -66,6 +66,26 @@ class Stop:
 def _terminals() -> list[int]:
     """Return which of standard input, output and error are still terminals."""
     return [fd for fd in range(3) if os.isatty(fd)]
+
+
+@contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the block by `SystemExit`, so that it removes half-written files.
+
+    A signal that the program was started to ignore, as `nohup` does with SIGHUP, stays ignored.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

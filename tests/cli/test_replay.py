@@ -306,7 +306,8 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_end_leaves_whole_files(make_video, tmp_path, number, code):
     make_video("clip.mp4", frames=60)
     words = ["clip.mp4", "--events", "events.jsonl", "--video", "out.mp4", "--sheet", "sheet.jpg"]
     process = subprocess.Popen(
@@ -319,9 +320,9 @@ def test_ctrl_c_leaves_whole_files(make_video, tmp_path):
         preexec_fn=_heed_ctrl_c,
     )
     assert [process.stderr.readline() for _ in range(2)] == ["gatecam: loading the networks…\n", "halted\n"]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (130, "")
+    assert (process.returncode, said) == (code, "")
     assert 40 - replay.STEPS_AHEAD <= len(frames_of(tmp_path / "out.mp4")) <= 40
     assert [event["kind"] for event in events_of(tmp_path / "events.jsonl")] == ["mask_missing"]
     assert read_image(tmp_path / "sheet.jpg").shape[1] > 400

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gatecam.pictures.draw import ALARM, LIGHT
-from gatecam.runtime.stopping import EndedEarly, Stop, stop_on_signals
+from gatecam.runtime.stopping import EndedEarly, Stop, exit_on_signals, stop_on_signals
 from gatecam.vision.fake import FakeAnalyzer
 from tests.streams import MjpegServer, jpeg
 
@@ -396,6 +396,19 @@ def test_a_closed_terminal_ends_it_and_any_other_hang_up_reads_the_settings(monk
 def test_asked_before_there_is_something_to_stop_it_says_so():
     with stop_on_signals(), pytest.raises(EndedEarly):
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_closed_terminal_ends_any_command_unless_it_was_started_to_survive_that():
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit, match="129"), exit_on_signals():
+            signal.raise_signal(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        with exit_on_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_asked_again_later_it_waits_no_longer():
