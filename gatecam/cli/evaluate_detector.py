@@ -9,6 +9,17 @@ import typer
 
 from gatecam.cli.evaluate import Part
 from gatecam.cli.options import Device, DeviceOption, SplitOption, SplitSeedOption, check_there
+from gatecam.errors import ModelError
+
+
+def _check_onnx(paths: list[Path] | None) -> list[Path] | None:
+    """Return the paths of teachers after checking their names, by which teachers are told from weights."""
+    check_there(paths)
+    for path in paths or ():
+        if path.suffix != ".onnx":
+            raise ModelError(f"{path}: expected a name that ends in .onnx; give CenterFace or YuNet.")
+    return paths
+
 
 BoxedDataOption = Annotated[
     list[Path],
@@ -27,7 +38,7 @@ TeacherOption = Annotated[
         metavar="FILE",
         help="ONNX file of CenterFace or YuNet to compare with. May be given several times.",
         show_default=False,
-        callback=check_there,
+        callback=_check_onnx,
     ),
 ]
 ClassifierOption = Annotated[

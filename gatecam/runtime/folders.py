@@ -54,12 +54,21 @@ def state_folder(env: Mapping[str, str] | None = None) -> Path:
     """Return the folder of gatecam's own data, which may not exist yet.
 
     This is systemd's `STATE_DIRECTORY`, else `gatecam` in `XDG_DATA_HOME` or in `~/.local/share`.
+
+    Raises:
+        OutputError: the variables name no folder, and this user has no home.
     """
     env = os.environ if env is None else env
     if given := env.get("STATE_DIRECTORY", "").split(":")[0]:
         return Path(given)
-    data = env.get("XDG_DATA_HOME") or Path(os.path.expanduser("~")) / ".local" / "share"
-    return Path(data) / "gatecam"
+    if given := env.get("XDG_DATA_HOME"):
+        return Path(given) / "gatecam"
+    home = os.path.expanduser("~")
+    if home == "~":  # a container may run as a user id that has no name
+        raise OutputError(
+            "This user has no home for gatecam's data: set STATE_DIRECTORY to a folder for them."
+        )
+    return Path(home) / ".local" / "share" / "gatecam"
 
 
 def own_folder(folder: Path) -> None:

@@ -137,7 +137,7 @@ def resume(
         if stored["made_of"] != made_of:
             raise DataError(
                 f"{path}: made with another recipe, other pictures or other initial weights. "
-                "Choose another --run-dir, or remove this one."
+                "Choose another --run-dir (--work of `gatecam weights`), or remove this one."
             )
         restore(stored)
     except _DAMAGED as error:
@@ -180,5 +180,6 @@ def require_finite(loss: float) -> None:
 
 def _unwritable(folder: Path, error: Exception) -> OutputError:
     return OutputError(
-        f"{folder}: cannot be written to ({error}). Free some space, or choose another --run-dir."
+        f"{folder}: cannot be written to ({error}). Free some space, or choose another --run-dir (--work of "
+        "`gatecam weights`)."
     )

@@ -237,8 +237,8 @@ def kept_file(key: str) -> Path | None:
     None if this user has no safe folder to write to. If there are too many files, for example after updates,
     all are deleted.
     """
-    folder = state_folder() / "compiled"
     try:
+        folder = state_folder() / "compiled"
         own_folder(folder)
         files = list(folder.iterdir())
         for file in files if len(files) > COMPILED_KEPT else ():

@@ -126,7 +126,8 @@ def test_landmarks_are_told_of_by_mask_state(gatecam, scenes, tmp_path, astronau
         (["--part", "test"], "without a split file there is no test part"),
         (["--weights", "nothing"], "no such weights"),
         (["--known", "missing.csv"], "there is no such file"),
-        (["--teacher", "known.csv"], "is not a network of CenterFace or YuNet"),
+        (["--teacher", "known.csv"], "expected a name that ends in .onnx"),
+        (["--teacher", "damaged.onnx"], "is not a network of CenterFace or YuNet"),
         (["--classifier", "nothing"], "no such weights"),
         (["--known", "known.csv"], "none of its pictures is in the data"),
         (["--empty", "missing"], "there is no such file or folder"),
@@ -135,6 +136,7 @@ def test_landmarks_are_told_of_by_mask_state(gatecam, scenes, tmp_path, astronau
 )
 def test_what_cannot_be_done_is_one_sentence_before_the_work(gatecam, scenes, tmp_path, words, said):
     (tmp_path / "known.csv").write_text("image,x1,y1,x2,y2\nelsewhere.png,1,1,40,40")
+    (tmp_path / "damaged.onnx").write_text("no network")
     ended = evaluate(gatecam, scenes, *words)
     assert ended.code == 2
     assert said in ended.err

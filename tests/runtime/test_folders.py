@@ -20,6 +20,7 @@ from gatecam.runtime.folders import (
     readable_folders,
     replace_own,
     runtime_folder,
+    state_folder,
 )
 
 STRANGER = 4711
@@ -243,3 +244,14 @@ def test_what_root_makes_in_a_services_folder_is_the_services(tmp_path, seen_as,
 
 def mode_of(path):
     return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_a_user_without_a_home_keeps_no_data_in_a_folder_named_after_it(monkeypatch, tmp_path):
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert state_folder({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "gatecam"
+    with pytest.raises(OutputError, match="no home for gatecam's data: set STATE_DIRECTORY"):
+        state_folder({})

@@ -30,7 +30,9 @@ def test_what_was_saved_is_restored_once(tmp_path):
     resume(tmp_path, "a", CPU, restored.append)
     assert restored[0]["weights"].tolist() == [1, 1]
     assert (tmp_path / "log.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
-    with pytest.raises(DataError, match="made with another recipe"):
+    with pytest.raises(
+        DataError, match=r"made with another recipe.*--run-dir \(--work of `gatecam weights`\)"
+    ):
         resume(tmp_path, "b", CPU, restored.append)
 
 

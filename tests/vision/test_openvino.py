@@ -28,7 +28,7 @@ from gatecam.vision import graphs
 from gatecam.vision.detector.sizes import CompiledNetworks
 from gatecam.vision.device import pick_backend
 from gatecam.vision.finder import LowFaceFinder
-from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino
+from gatecam.vision.openvino import OpenVinoNetwork, describe_openvino, kept_file
 from gatecam.vision.weights import Stored
 from tests.streams import MjpegServer
 
@@ -230,6 +230,13 @@ def test_without_a_folder_of_its_own_nothing_is_kept(mean_graph, compiled):
     pixels = np.ones((1, 8, 8, 3), np.float32)
     assert OpenVinoNetwork(weights_of(mean_graph), "mean")(pixels)[0].tolist() == [2.0]
     assert list(compiled.iterdir()) == []
+
+
+def test_a_user_without_a_home_has_no_kept_networks(monkeypatch):
+    for name in ("STATE_DIRECTORY", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert kept_file("speed") is None
 
 
 @pytest.mark.parametrize("tensors", [{}, {"scale": np.ones((2,), np.float32)}])

@@ -82,7 +82,7 @@ def held_out(loaded: Held, split: Path | None, part: str, seed: int) -> list[tup
         for (collection, faces), rows in zip(loaded, chosen, strict=True)
     ]
     if not any(len(faces) for _, faces in held):
-        raise DataError(f"the part {part} contains no face. Add pictures, or choose another --part.")
+        raise DataError(f"the part {part} contains no face. Add pictures, or choose another part or split.")
     return held
 
 
