@@ -61,8 +61,8 @@ def state_folder(env: Mapping[str, str] | None = None) -> Path:
     env = os.environ if env is None else env
     if given := env.get("STATE_DIRECTORY", "").split(":")[0]:
         return Path(given)
-    if given := env.get("XDG_DATA_HOME"):
-        return Path(given) / "gatecam"
+    if data := env.get("XDG_DATA_HOME"):
+        return Path(data) / "gatecam"
     home = os.path.expanduser("~")
     if home == "~":  # a container may run as a user id that has no name
         raise OutputError(
