@@ -2,7 +2,8 @@
 
 A door is silent when no new report of it has been seen for the time that the settings allow. Only time in
 which the database could be read counts, so after an outage of it every door has that time again. A door's
-silence is reported once, and its return once. Many doors at once are reported in one event.
+silence is reported once, and its return once. Many doors at once are reported in one event. A door that is
+set to report more rarely has the time until its next report.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gatecam.types import TOGETHER, Event, EventKind, Verdict
 REASON = "silent"
 FEW = 5  # up to this many doors at one reading have an event each
 NAMED = 3  # doors that an event about many names
+LATE_S = 10.0  # a report may come this much later than the door's own setting says
 CAMERA = "fleet"  # the camera of an event about many doors
 _MANY = {EventKind.DOOR_SILENT: EventKind.DOORS_SILENT, EventKind.DOOR_BACK: EventKind.DOORS_BACK}
 
@@ -35,7 +37,7 @@ class Silences:
         """Start without reports.
 
         Args:
-            silent_s: time without a report after which a door is silent.
+            silent_s: time without a report after which a door is silent, unless it reports more rarely.
             gap_s: a longer time between two readings of the database is an outage of it, and so is what one
                 takes beyond that.
             told: doors whose silence an earlier run reported.
@@ -74,17 +76,19 @@ class Silences:
 
     def _is_silent(self, report: DoorReport, now_s: float, was_away: bool) -> bool | None:
         """Return whether a door is silent, or None while that is not known. Then nothing changes."""
-        seen = self._seen.get(report.door)
+        seen, silent_s = self._seen.get(report.door), self._silent_s
+        if report.report_s:
+            silent_s = max(silent_s, report.report_s + LATE_S)
         if seen is None:  # at the first reading, the database's clock can only show that a silence is over
             self._seen[report.door] = _Seen(report.reported_ms, now_s)
-            return False if report.age_s <= self._silent_s else None
+            return False if report.age_s <= silent_s else None
         if seen.reported_ms != report.reported_ms:  # written since the last reading, or while it was away
             age_s = min(max(0.0, report.age_s), self._gap_s)
             self._seen[report.door] = _Seen(report.reported_ms, now_s - age_s)
             return False
         if was_away:
             seen.at_s = now_s
-        return True if now_s - seen.at_s > self._silent_s else None
+        return True if now_s - seen.at_s > silent_s else None
 
 
 def _together(kind: EventKind, events: Sequence[Event]) -> list[Event]:

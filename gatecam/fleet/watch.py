@@ -7,8 +7,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from gatecam.errors import OutputError
@@ -21,7 +21,7 @@ from gatecam.types import Event
 POLL_S = 2.0
 GAP_S = 3 * POLL_S  # a longer time between two readings is an outage of the database
 TODAY_S = 30.0  # time between two counts of today's people, which read every event of the day ...
-TODAY_REST = 20  # ... but at least this many times as long as the last count took
+TODAY_REST = 20  # ... but at least this many times as long as the last count took, even if it failed
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 class Fleet:
     """Holds what was last read of all doors.
 
-    `silent` are the names of doors whose silence was reported. `today` has the people of today by door.
-    `read_at` is when the health was read, None before the first time.
+    `silent` are the names of doors whose silence was reported. `today` has the people of today by door, or is
+    None until they are counted. `read_at` is when the health was read, None before the first time.
     """
 
     doors: tuple[DoorReport, ...] = ()
     silent: frozenset[str] = frozenset()
-    today: Mapping[str, Arrivals] = field(default_factory=dict)
+    today: Mapping[str, Arrivals] | None = None
     read_at: datetime | None = None
 
 
@@ -69,11 +69,13 @@ class FleetWatch:
         self._on_trouble, self._clock, self._poll_s = on_trouble, clock, poll_s
         self._unsent: list[Event] = []
         self._trouble: str | None = None
+        self._uncounted: str | None = None  # why today's people are not counted
+        self._day: date | None = None  # whose people are counted
         self._fleet, self._changing = Fleet(), threading.Lock()
         self._closing = threading.Event()
-        steps = (self._watch, self._count)
         self._threads = [
-            threading.Thread(target=self._repeat, args=(step,), name="fleet", daemon=True) for step in steps
+            threading.Thread(target=work, name="fleet", daemon=True)
+            for work in (self._repeat_watch, self._repeat_count)
         ]
         for thread in self._threads:
             thread.start()
@@ -89,19 +91,31 @@ class FleetWatch:
         for thread in self._threads:
             thread.join(2)
 
-    def _repeat(self, step: Callable[[], float]) -> None:
-        """Repeat a step, which returns the pause after it."""
-        pause_s = 0.0
-        while not self._closing.wait(pause_s):
+    def _repeat_watch(self) -> None:
+        while True:
             try:
-                pause_s = step()
+                self._watch()
             except Exception as error:  # no error may end the thread
-                pause_s = self._poll_s
-                if step == self._watch:  # if a count fails, so does the next reading, which reports it
-                    self._tell(error)
+                self._tell(_sentence("the doors cannot be watched", error))
+            if self._closing.wait(self._poll_s):
+                return
 
-    def _watch(self) -> float:
-        """Read the health of all doors, and send events about silent doors. Return the pause after it."""
+    def _repeat_count(self) -> None:
+        """Count today's people again and again. A count that is too long for the database keeps it busy."""
+        rest_s = TODAY_S
+        while True:
+            start_s = time.monotonic()
+            try:
+                self._count()
+                self._uncounted, rest_s = None, TODAY_S
+            except Exception as error:  # no error may end the thread
+                self._uncounted = f"Today's people are not counted: {_sentence('this failed', error)}"
+                rest_s = self._poll_s
+            if self._closing.wait(max(rest_s, TODAY_REST * (time.monotonic() - start_s))):
+                return
+
+    def _watch(self) -> None:
+        """Read the health of all doors, and send events about silent doors."""
         start_s = time.monotonic()
         doors = tuple(self._store.doors.all())
         end_s, now = time.monotonic(), self._clock()
@@ -113,26 +127,29 @@ class FleetWatch:
         while self._unsent:
             self._send(self._unsent[0])
             del self._unsent[0]
-        self._tell(None)
-        return self._poll_s
+        self._tell(self._uncounted)  # only now, because the count fails as well if the database is away
 
-    def _count(self) -> float:
-        """Count today's people at all doors. Return the pause after it."""
-        start_s = time.monotonic()
-        sums = self._store.arrivals_of_each(("door",), *day_ms(self._clock().date()))
+    def _count(self) -> None:
+        """Count today's people at all doors."""
+        day = self._clock().date()
+        if day != self._day:  # the figures are of the day before
+            self._day = day
+            self._change(today=None)
+        sums = self._store.arrivals_of_each(("door",), *day_ms(day))
         self._change(today={door: people for (door,), people in sums.items()})
-        return max(TODAY_S, TODAY_REST * (time.monotonic() - start_s))
 
     def _change(self, **changes: Any) -> None:
         with self._changing:
             self._fleet = replace(self._fleet, **changes)
 
-    def _tell(self, error: Exception | None) -> None:
-        """Report an error that is new, or with None that the last one is over."""
-        trouble = None if error is None else str(error)
-        if error is not None and not isinstance(error, OutputError):
-            trouble = f"the doors cannot be watched ({type(error).__name__}: {error})."
+    def _tell(self, trouble: str | None) -> None:
+        """Report a trouble that is new, or with None that the last one is over."""
         if trouble != self._trouble:
             self._on_trouble(trouble)
             log.warning("%s", trouble or "The doors are watched again.")
         self._trouble = trouble
+
+
+def _sentence(what: str, error: Exception) -> str:
+    """Return a sentence about an error. `what` says what failed, if the error is an unexpected one."""
+    return str(error) if isinstance(error, OutputError) else f"{what} ({type(error).__name__}: {error})."

@@ -20,6 +20,8 @@ OWN = {
     "store": {"url"},
 }  # settings that doors do not share
 
+NO_CAMERA = ReportedCamera("", "opening", "", False, "", 0.0, 0.0)  # a door without cameras reports this one
+
 TWICE = "another door with the name {} reports as well: give each a name of its own with fleet.door."
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class DoorReporter:
             doors: takes the reports.
             health: returns the health of the program.
             config: the settings: the door's name and the time between two reports.
-            on_trouble: called with a sentence when reports begin to fail, and with None when they succeed.
+            on_trouble: called with a sentence when reports fail for a new reason, and with None when they
+                succeed.
         """
         self._doors, self._health, self._config, self._on_trouble = doors, health, config, on_trouble
         self._trouble: str | None = None
@@ -79,7 +82,7 @@ class DoorReporter:
             pause_s = period_s
 
     def _tell(self, trouble: str | None) -> None:
-        if (trouble is None) != (self._trouble is None):
+        if trouble != self._trouble:
             self._on_trouble(trouble)
         self._trouble = trouble
 
@@ -95,7 +98,8 @@ def report_of(health: Health, config: Config) -> DoorReport:
         sum(queue.waiting for queue in health.queues),
         sum(queue.dropped for queue in health.queues),
         health.troubles,
-        tuple(map(_camera, health.cameras)),
+        tuple(map(_camera, health.cameras)) or (NO_CAMERA,),
+        report_s=config.fleet.report_s,
     )
 
 
@@ -106,6 +110,7 @@ def settings_hash(config: Config) -> str:
 
 
 def _camera(one: CameraHealth) -> ReportedCamera:
-    return ReportedCamera(
-        one.name, one.state, one.reason, one.sees, one.slowness, one.frames_per_s, one.since_s
-    )
+    """Return what is kept of a camera. One that is open but not judged has not seen since its last frame."""
+    is_stale = one.state == "open" and not one.sees
+    since_s = one.age_s if is_stale and one.age_s is not None else one.since_s
+    return ReportedCamera(one.name, one.state, one.reason, one.sees, one.slowness, one.frames_per_s, since_s)

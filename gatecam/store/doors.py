@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,7 +48,7 @@ class DoorReport:
     """Describes a door as it reported itself, `age_s` before it was read.
 
     `settings` is a short hash of the settings. `waiting` and `dropped` count events of all outputs.
-    `reported_ms` tells one report from the next.
+    `reported_ms` tells one report from the next. `report_s` is the time between them, or 0 if it is unknown.
     """
 
     door: str
@@ -61,6 +62,7 @@ class DoorReport:
     cameras: tuple[ReportedCamera, ...]
     reported_ms: int = 0
     age_s: float = 0.0
+    report_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -156,6 +158,7 @@ def _rows(given: DoorReport, now_ms: sa.ColumnElement[int]) -> list[dict[str, An
         "waiting": given.waiting,
         "dropped": given.dropped,
         "troubles": "\n".join(_short(given.troubles)),
+        "report_s": given.report_s,
     }
     return [{**shared, **_camera_row(one, now_ms)} for one in given.cameras]
 
@@ -173,12 +176,16 @@ def _camera_row(one: ReportedCamera, now_ms: sa.ColumnElement[int]) -> dict[str,
 
 
 def _short(sentences: Iterable[str]) -> list[str]:
-    """Return the first sentences, each in one line of limited length."""
-    return [" ".join(one.split())[:MOST_LETTERS] for one in list(sentences)[:MOST_TROUBLES]]
+    """Return the first sentences, each in one line of limited length that PostgreSQL can keep."""
+    lines = [
+        " ".join(one.replace("\0", " ").split())[:MOST_LETTERS] for one in list(sentences)[:MOST_TROUBLES]
+    ]
+    return [line.encode("utf-8", "replace").decode() for line in lines]
 
 
 def _read(rows: Sequence[Row[Any]]) -> DoorReport:
-    first = rows[0]
+    """Return a door's report. Two programs may report different cameras of it, so the older report counts."""
+    first = min(rows, key=attrgetter("reported_ms"))
     cameras = tuple(
         ReportedCamera(
             row.camera,
@@ -199,8 +206,9 @@ def _read(rows: Sequence[Row[Any]]) -> DoorReport:
         first.up_s,
         first.waiting,
         first.dropped,
-        tuple(first.troubles.splitlines()),
+        tuple(dict.fromkeys(line for row in rows for line in row.troubles.splitlines())),
         cameras,
         first.reported_ms,
         (first.now_ms - first.reported_ms) / 1000,
+        first.report_s,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,11 +38,15 @@ CONNECT_S = 5  # longest time to connect to PostgreSQL ...
 STATEMENT_MS = 20_000  # ... and for one of its statements
 NO_TABLE = "42P01"
 CONNECT_ADVICE = "start or make it, or correct its address or the password in ~/.pgpass"
+# An error while connecting has no code. Poolers have their own words.
+TOO_MANY = re.compile("too many |connection slots|no more connections")
+TOO_MANY_ADVICE = "it has too many users, so raise max_connections there, as docs/scale.md explains"
 # By PostgreSQL's error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 ADVICE = {
     "25006": "it can only be read, so give the address of the server that it copies",
     "42501": "its owner must grant this user the rights to the tables",
     "42703": "another version of gatecam made its tables, so update gatecam",
+    "42P07": "another program has tables of the same names there, so make a database for gatecam alone",
     NO_TABLE: "its tables were deleted, and are made again at the next try",
     "53100": "make space on its disk",
     "55P03": "another program uses its tables, so try again later",
@@ -234,7 +239,8 @@ class PostgresDatabase:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
             self._migrated &= state != NO_TABLE  # a new database may have taken the place of the last one
-            advice = ADVICE.get(state, CONNECT_ADVICE)
+            to_connect = TOO_MANY_ADVICE if TOO_MANY.search(reason) else CONNECT_ADVICE
+            advice = ADVICE.get(state, to_connect)
             raise OutputError(f"{self.name}: the database cannot be used ({reason}): {advice}.") from error
 
     def used_bytes(self, door: str = "") -> int:

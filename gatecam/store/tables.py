@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")  # all migrations, oldest first, as a test checks
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")  # all migrations, oldest first, as a test checks
 
 metadata = MetaData()
 
@@ -104,4 +104,5 @@ health = Table(
     Column("waiting", BigInteger, nullable=False),  # events that wait for an output
     Column("dropped", BigInteger, nullable=False),  # events that an output never gets
     Column("troubles", String, nullable=False),  # sentences, one in each line
+    Column("report_s", Float, nullable=False, server_default="0"),  # time between two reports of this door
 )

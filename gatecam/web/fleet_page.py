@@ -13,7 +13,7 @@ from gatecam.fleet.watch import Fleet
 from gatecam.settings.schema import WebConfig
 from gatecam.store.audit import AuditLog
 from gatecam.store.doors import DoorReport, ReportedCamera
-from gatecam.store.events import EventStore
+from gatecam.store.events import Arrivals, EventStore
 from gatecam.store.statistics import share_correct
 from gatecam.web.guard import Guard
 from gatecam.web.site import guarded
@@ -57,7 +57,8 @@ def build_fleet_app(
     def names() -> Names:
         doors = watch.fleet.doors
         return Names(
-            sorted({one.camera for door in doors for one in door.cameras}), [one.door for one in doors]
+            sorted({one.camera for door in doors for one in door.cameras if one.camera}),
+            [one.door for one in doors],
         )
 
     routers = (fleet_router(watch, troubles, static), statistics_router(store, audit, static, names))
@@ -85,7 +86,10 @@ def fleet_router(watch: Watch, troubles: Callable[[], tuple[str, ...]], static: 
 
 
 def told(fleet: Fleet, troubles: Sequence[str] = ()) -> dict[str, Any]:
-    """Return all that the page shows. Ages are those at the time `read_at`."""
+    """Return all that the page shows. Ages are those at the time `read_at`.
+
+    The people of a door are None until those of today have been counted.
+    """
     doors = [_told(one, fleet) for one in fleet.doors]
     doors.sort(key=lambda one: STATES.index(one["state"]))
     at = None if fleet.read_at is None else fleet.read_at.isoformat(timespec="milliseconds")
@@ -98,7 +102,7 @@ def _json(value: object) -> str:
 
 def _told(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
     state, since_s = _state(door, door.door in fleet.silent)
-    today = fleet.today.get(door.door)
+    today = None if fleet.today is None else fleet.today.get(door.door, Arrivals(0))
     return {
         "door": door.door,
         "state": state,
@@ -112,7 +116,7 @@ def _told(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
         "dropped": door.dropped,
         "troubles": door.troubles,
         "cameras": [_camera(one) for one in door.cameras],
-        "people": 0 if today is None else today.people,
+        "people": None if today is None else today.people,
         "share": None if today is None else share_correct(today),
     }
 

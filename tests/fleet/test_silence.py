@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gatecam.fleet.silence import Silences
@@ -65,6 +67,15 @@ def test_a_silent_door_is_told_though_each_reading_of_the_database_is_slow(took_
         told = silences.note([report("lobby", 1000.0, now_s)], now_s, took_s)
     assert [(one.kind, one.camera) for one in told] == [(SILENT, "lobby")]
     assert after_s - took_s - POLL_S < now_s - 1000.0 <= after_s + took_s + POLL_S
+
+
+def test_a_door_that_reports_rarely_is_silent_only_after_its_next_report_is_due():
+    silences, told = Silences(SILENT_S, GAP_S), []
+    for now_s in range(0, 700, 2):
+        last_s = min(now_s, 360) // 120 * 120
+        found = replace(report("lobby", last_s, now_s), report_s=120.0)
+        told += [(one.kind, now_s) for one in silences.note([found], now_s)]
+    assert told == [(SILENT, 492)]
 
 
 def test_an_outage_of_the_database_alarms_nobody():

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from gatecam.errors import OutputError
+from gatecam.fleet import watch as watching
 from gatecam.fleet.silence import Silences
 from gatecam.fleet.watch import FleetWatch
 from gatecam.store.doors import DoorReport, ReportedCamera
@@ -83,8 +84,34 @@ def test_a_slow_count_of_todays_people_delays_no_alert(shared, monkeypatch):
     monkeypatch.setattr(shared, "arrivals_of_each", lambda *words: ends.wait(30) and {})
     with closing(FleetWatch(shared, DueSilences(), sent.append, pytest.fail, lambda: NOON, 0.01)) as watch:
         wait(lambda: len(sent) == 1)
-        assert watch.fleet.today == {}
+        assert watch.fleet.today is None
         ends.set()
+
+
+def test_a_count_that_is_too_long_for_the_database_rests_and_is_told(shared, monkeypatch):
+    counts, said, clock = [], [], [NOON]
+    count = shared.arrivals_of_each
+
+    def fail(*words):
+        counts.append(words)
+        if len(counts) == 1:
+            clock[0] += timedelta(days=1)  # so the next count is of another day
+            return count(*words)
+        monkeypatch.setattr(watching, "TODAY_REST", 1e9)
+        raise OutputError("it took longer than 20 s.")
+
+    monkeypatch.setattr(shared, "arrivals_of_each", fail)
+    monkeypatch.setattr(watching, "TODAY_S", 0.01)
+    with closing(
+        FleetWatch(shared, Silences(60, 6), pytest.fail, said.append, lambda: clock[0], 0.01)
+    ) as watch:
+        wait(lambda: bool(said))
+        for _ in range(5):
+            read = watch.fleet
+            wait(lambda: watch.fleet is not read)  # noqa: B023 - called within this turn
+        assert said == ["Today's people are not counted: it took longer than 20 s."]
+        assert len(counts) == 2, "the next one comes after many times as long"
+        assert watch.fleet.today is None, "the figures of yesterday are not those of today"
 
 
 @pytest.mark.parametrize("is_on_disk", [False, True])

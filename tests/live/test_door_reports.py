@@ -12,6 +12,7 @@ from gatecam.errors import OutputError
 from gatecam.live.door_reports import DoorReporter, report_of, settings_hash
 from gatecam.live.health import CameraHealth, Health, QueueHealth
 from gatecam.settings.schema import CameraConfig, Config, FleetConfig, PolicyConfig, StoreConfig
+from gatecam.store import doors as store_doors
 from gatecam.store.doors import Doors
 from gatecam.store.engine import SqliteDatabase
 
@@ -49,10 +50,39 @@ def test_the_health_is_one_row_for_each_camera_and_replaces_the_last(doors):
     assert 30 <= other.since_s < 40
     assert 0 <= lobby.age_s < 10
     doors.report(report_of(replace(HEALTH, cameras=(replace(GATE, age_s=60.0),)), LOBBY))
-    assert [(one.camera, one.sees) for one in doors.all()[0].cameras] == [("gate", False)]
+    (gate,) = doors.all()[0].cameras
+    assert (gate.camera, gate.sees) == ("gate", False)
+    assert 60 <= gate.since_s < 70, "it is open for longer, but does not see since its last frame"
     assert doors.forget("lobby")
     assert not doors.forget("lobby")
     assert [one.door for one in doors.all()] == ["yard"]
+
+
+def test_a_door_without_cameras_and_with_an_odd_sentence_is_not_silent(doors):
+    odd = replace(HEALTH, cameras=(), troubles=("/media/\udcff\0 is full: make space.",))
+    assert doors.report(report_of(odd, LOBBY))
+    (lobby,) = doors.all()
+    assert [(one.camera, one.sees) for one in lobby.cameras] == [("", False)]
+    assert lobby.troubles == ("/media/? is full: make space.",)
+    doors.report(report_of(HEALTH, LOBBY))
+    assert [one.camera for one in doors.all()[0].cameras] == ["gate", "마당"]
+
+
+def test_of_two_programs_of_one_door_the_one_that_is_silent_counts(doors, monkeypatch):
+    def report(camera: str, now_ms: int, trouble: str) -> None:
+        monkeypatch.setitem(store_doors.NOW_MS, "sqlite", f"{now_ms}")
+        given = replace(HEALTH, cameras=(replace(GATE, name=camera),), troubles=(trouble,))
+        of[camera].report(report_of(given, LOBBY))
+
+    of = {"gate": doors, "yard": Doors(doors._database)}
+    report("gate", 1_000_000, "one.")
+    report("yard", 1_001_000, "two.")
+    for now_ms in range(1_020_000, 1_200_000, 20_000):
+        report("gate", now_ms, "one.")
+    (lobby,) = doors.all()
+    assert (lobby.reported_ms, lobby.age_s) == (1_001_000, 179)
+    assert lobby.troubles == ("one.", "two.")
+    assert lobby.report_s == 20
 
 
 def test_another_door_of_the_same_name_and_camera_is_noticed(doors, monkeypatch):
@@ -81,7 +111,7 @@ class FailingDoors(Doors):
 
     def __init__(self) -> None:
         self.faults: list[Exception] = [RuntimeError("odd"), OutputError("the database is away.")]
-        self.others = [False, True]
+        self.others = [False, True, False]
         self.taken = threading.Event()
 
     def report(self, given) -> bool:
@@ -99,4 +129,5 @@ def test_a_database_that_fails_is_told_once_and_stops_no_report():
     with closing(DoorReporter(doors, lambda: HEALTH, config, said.append)):
         assert doors.taken.wait(10)
     twice = "another door with the name lobby reports as well: give each a name of its own with fleet.door."
-    assert said == ["the database is away.", None, twice, None]
+    odd = "the health of this door was not reported (RuntimeError: odd)."
+    assert said == ["the database is away.", odd, twice, None, twice, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -197,6 +198,7 @@ def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told
     [
         ("SELECT pg_sleep(9)", "it took longer than 20 s, so ask for less"),
         ("SET TRANSACTION READ ONLY; DELETE FROM events", "it can only be read"),
+        ("CREATE TABLE events (id INT)", "so make a database for gatecam alone"),
         ("SET LOCAL ROLE pg_monitor; SELECT * FROM public.events", "grant this user the rights"),
         ("SELECT nothing FROM events", "update gatecam"),
     ],
@@ -209,6 +211,26 @@ def test_an_error_of_postgresql_says_what_helps(postgres, monkeypatch, query, ad
         store._database.transaction() as connection,
     ):
         connection.exec_driver_sql(query)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("sorry, too many clients already", "raise max_connections there"),
+        ("remaining connection slots are reserved for superusers", "raise max_connections there"),
+        ('database "gate" does not exist', "start or make it"),
+    ],
+)
+def test_a_server_that_takes_no_more_connections_says_what_helps(monkeypatch, said, advice):
+    def refuse(*words, **more):
+        raise psycopg.OperationalError(f"connection failed: FATAL:  {said}")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with (
+        closing(EventStore(PostgresDatabase("postgresql://gatecam@127.0.0.1/gate"))) as store,
+        pytest.raises(OutputError, match=rf"{said}\): .*{advice}"),
+    ):
+        store.count()
 
 
 def test_tables_that_were_deleted_in_postgresql_are_made_again(postgres):

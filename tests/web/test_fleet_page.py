@@ -80,6 +80,9 @@ def test_doors_come_by_what_needs_attention_first_with_all_that_they_report(brow
     north = told["doors"][-1]
     assert (north["people"], north["share"], north["rate"]) == (4, 0.75, 15.0)
     assert (north["version"], north["settings"], north["device"]) == ("0.1.0", "a1b2c3d4", "openvino")
+    watch.fleet = replace(FLEET, today=None)
+    uncounted = browser.ask("GET", "/api/doors", headers=BEARER).json()["doors"]
+    assert {(one["people"], one["share"]) for one in uncounted} == {(None, None)}
     watch.fleet = Fleet()
     assert browser.ask("GET", "/api/doors", headers=BEARER).json() == {
         "read_at": None,

@@ -6,7 +6,7 @@ const NAMES = new Intl.Collator(LOCALE, { numeric: true });
 const ORDERS = {
   attention: (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || (b.since_s ?? -1) - (a.since_s ?? -1) || NAMES.compare(a.door, b.door),
   name: (a, b) => NAMES.compare(a.door, b.door),
-  people: by((one) => one.people),
+  people: by((one) => one.people ?? 0),
   waiting: by((one) => one.waiting),
   version: (a, b) => NAMES.compare(a.version, b.version) || NAMES.compare(a.settings, b.settings) || NAMES.compare(a.door, b.door),
 };
@@ -23,10 +23,10 @@ function lasted(seconds) {
 function why(camera) {
   const reason = TEXTS[`reason.${camera.reason || camera.slowness}`] ?? camera.reason;
   const text = camera.sees && camera.slowness ? reason : word("fleet.blind_for", { reason: reason || word("fleet.not_judged"), time: lasted(camera.since_s) });
-  return `${camera.camera}: ${text}`;
+  return [camera.camera, text].filter(Boolean).join(": ");
 }
 function texts(door) {
-  const people = door.share === null ? word("fleet.nobody") : word("fleet.people", { n: door.people, share: Math.round(100 * door.share) });
+  const people = door.people === null ? word("fleet.uncounted") : door.share === null ? word("fleet.nobody") : word("fleet.people", { n: door.people, share: Math.round(100 * door.share) });
   return {
     what: word(`fleet.${door.state}`) + (door.state === "silent" ? `, ${lasted(door.since_s)}` : ""),
     whys: [...(door.state === "silent" ? [] : door.cameras.filter((one) => !one.sees || one.slowness).map(why)), ...door.troubles],
@@ -48,7 +48,7 @@ function tile(door) {
   return element;
 }
 function show() {
-  const text = $("text").value.trim().toLowerCase(), state = $("state").value;
+  const text = $("text").value.trim().normalize().toLowerCase(), state = $("state").value;
   const found = doors.filter((one) => (!state || one.state === state) && (!text || one.searched.includes(text))).sort(ORDERS[$("sort").value]);
   const tiles = found.map(tile), list = $("doors");
   if (tiles.length !== list.children.length || tiles.some((one, place) => one !== list.children[place])) list.replaceChildren(...tiles);
@@ -59,7 +59,7 @@ function set(id, text) { // the same text again would be read aloud again
 }
 function take(told) {
   doors = told.doors;
-  for (const one of doors) one.searched = [one.door, one.version, one.settings, ...one.cameras.map((camera) => camera.camera)].join("\n").toLowerCase();
+  for (const one of doors) one.searched = [one.door, one.version, one.settings, ...one.cameras.map((camera) => camera.camera)].join("\n").normalize().toLowerCase();
   for (const name of shown.keys()) if (!doors.some((one) => one.door === name)) shown.delete(name);
   const numbers = STATES.map((state) => [state, doors.filter((one) => one.state === state).length]);
   const parts = numbers.filter(([, number]) => number).map(([state, number]) => `${word(`fleet.${state}`)} ${number.toLocaleString(LOCALE)}`);
