@@ -17,8 +17,10 @@ from typing import IO
 from gatecam.errors import OutputError
 
 
-def write_output(path: Path, data: str | bytes) -> None:
+def write_output(path: Path, data: str | bytes, keeps: bool = False) -> None:
     """Write a whole file. An ordinary file is replaced, a device or a pipe is written to.
+
+    With `keeps`, the file holds the old or the new content after a power cut, and never none.
 
     Raises:
         OutputError: the file cannot be written.
@@ -29,8 +31,11 @@ def write_output(path: Path, data: str | bytes) -> None:
             with open(path, "wb", opener=_open_in_place) as file:
                 file.write(raw)
         else:
-            with replacing(path) as part:
-                part.write_bytes(raw)
+            with replacing(path) as part, part.open("wb") as file:
+                file.write(raw)
+                if keeps:
+                    file.flush()
+                    os.fsync(file.fileno())
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -74,7 +79,8 @@ def replacing(path: Path) -> Iterator[Path]:
 class Replacement:
     """Creates a new file beside an ordinary one, and replaces that one when it is finished.
 
-    If the path is a link, the file that it points to is replaced. Other hard links keep the old content.
+    If the path is a link, the file that it points to is replaced. Other hard links keep the old content. The
+    new file has the mode and group of the old one, and its owner if root writes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +98,10 @@ class Replacement:
             self.part = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(4)}{target.suffix}")
             open(self.part, "xb").close()  # "x": never use an existing file, or one that a link points to
             if target.exists():
-                self.part.chmod(stat.S_IMODE(target.stat().st_mode))
+                status = target.stat()
+                with suppress(OSError):  # root keeps the owner, others only a group of their own
+                    os.chown(self.part, status.st_uid if os.geteuid() == 0 else -1, status.st_gid)
+                self.part.chmod(stat.S_IMODE(status.st_mode))
         except OSError as error:
             raise cannot_write(path, error) from error
 

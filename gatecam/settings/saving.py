@@ -7,8 +7,10 @@ quotes. The new text must give exactly the new settings before it replaces the f
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import SingleQuotedScalarString
 from ruamel.yaml.util import load_yaml_guess_indent
 
-from gatecam.errors import ConfigError
+from gatecam.errors import ConfigError, OutputError
 from gatecam.runtime.files import cannot_write, write_output
 from gatecam.settings.fields import Key
 from gatecam.settings.loading import compose, is_plain_text, parse, read_text
@@ -30,6 +32,7 @@ from gatecam.settings.schema import CameraConfig, Config
 from gatecam.settings.text import line_of
 
 CAMERAS = "cameras"
+BEGIN = re.compile(r"(?:[ \t]*(?:#.*)?\n)*---[ \t]*(?:#.*)?\n")  # the marker before a document, which is rare
 
 # New values by path. A camera of several is named: ("cameras", "north", "region"). With ("cameras", "north")
 # the value is a new camera's keys, or None to remove it.
@@ -71,8 +74,6 @@ def save(path: Path, edits: Edits, is_new: bool = False) -> None:
         OutputError: the file cannot be written.
     """
     text = None if is_new else read_text(path, required=True)
-    if is_new:
-        _create(path)
     before = parse(text, path)
     if names := [
         place for key in edits if (place := before.origins.get(".".join(key), "")).startswith("env")
@@ -86,7 +87,14 @@ def save(path: Path, edits: Edits, is_new: bool = False) -> None:
         is_right = False
     if not is_right:
         raise ConfigError(f"{path}: has a form that gatecam does not change: edit it yourself.")
-    write_output(path, changed)
+    if is_new:
+        _create(path)
+    try:
+        write_output(path, changed, keeps=True)
+    except OutputError:
+        if is_new:  # the next change tries again
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _create(path: Path) -> None:
@@ -117,20 +125,30 @@ def _written(text: str, edits: Edits, path: Path) -> str:
 
 
 def _with_values(text: str, edits: Edits, path: Path) -> str:
-    out = io.StringIO()
+    begun = BEGIN.match(text)
+    head = "" if begun is None else begun[0]
+    text, out = text.removeprefix(head), io.StringIO()
     try:
-        writer = _round_trip(text, compose(path, text))
+        node = compose(path, text)
+        writer = _round_trip(text, node)
         tree = writer.load(text)
         is_empty = tree is None
         tree = CommentedMap() if is_empty else tree
+        tree.update({name: _Empty() for name in _empty_sections(node)})
         for key, value in edits.items():
             _put(tree, key, _node(value))
         writer.dump(tree, out)
     except (YAMLError, AttributeError, TypeError) as error:
         raise ConfigError(f"{path}: has a form that gatecam does not change: edit it yourself.") from error
     if is_empty and text:  # it may have comments
-        return text.removesuffix("\n") + "\n" + out.getvalue()
-    return out.getvalue()
+        return head + text.removesuffix("\n") + "\n" + out.getvalue()
+    return head + out.getvalue()
+
+
+def _empty_sections(node: yaml.Node | None) -> list[str]:
+    """Return the names of the sections without a value, whose keys may all be commented out."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) and not node.flow_style else []
+    return [key.value for key, value in pairs if isinstance(value, yaml.ScalarNode) and value.value == ""]
 
 
 def _with_entry(text: str, entries: Sequence[yaml.MappingNode], camera: str, value: object) -> str:
@@ -139,15 +157,25 @@ def _with_entry(text: str, entries: Sequence[yaml.MappingNode], camera: str, val
     if not isinstance(value, dict) and camera not in names:
         return text
     entry = entries[-1 if isinstance(value, dict) else names.index(camera)]
-    start = text.rfind("\n", 0, entry.start_mark.index) + 1
+    column, start = _dash(text, entry)
     end = text.find("\n", _end(entry)) + 1
     if end == 0:
         text, end = f"{text}\n", len(text) + 1
     if not isinstance(value, dict):
         return text[:start] + text[end:]
-    column = text.index("-", start) - start
     lines = textwrap.indent("\n".join(line_of(key, one) for key, one in value.items()), " " * (column + 2))
     return f"{text[:end]}{' ' * column}- {lines.lstrip()}\n{text[end:]}"
+
+
+def _dash(text: str, entry: yaml.MappingNode) -> tuple[int, int]:
+    """Return the column of an entry's dash, and where the dash's line starts. The keys may begin below it."""
+    end = entry.start_mark.index
+    while True:
+        start = text.rfind("\n", 0, end) + 1
+        line = text[start:end]
+        if line.lstrip().startswith("-") or start == 0:
+            return len(line) - len(line.lstrip()), start
+        end = start - 1
 
 
 def _entries(node: yaml.Node | None) -> list[yaml.MappingNode]:
@@ -173,9 +201,16 @@ class _Representer(RoundTripRepresenter):
     """Writes `null` for None instead of nothing."""
 
 
-_Representer.add_representer(
-    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-)
+class _Empty:
+    """Stands for a section without a value, which stays so."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+NULL = "tag:yaml.org,2002:null"
+_Representer.add_representer(type(None), lambda representer, _: representer.represent_scalar(NULL, "null"))
+_Representer.add_representer(_Empty, lambda representer, _: representer.represent_scalar(NULL, ""))
 
 
 def _round_trip(text: str, node: yaml.Node | None) -> YAML:
@@ -186,7 +221,9 @@ def _round_trip(text: str, node: yaml.Node | None) -> YAML:
     writer.Representer = _Representer
     sections = node.value if isinstance(node, yaml.MappingNode) and not node.flow_style else []
     columns = [value.start_mark.column for _, value in sections if _is_block(value, yaml.MappingNode)]
-    _, sequence, offset = load_yaml_guess_indent(text)
+    sequence, offset = None, None
+    with suppress(IndexError):  # a dash stands alone in its line
+        _, sequence, offset = load_yaml_guess_indent(text)
     if offset is None:  # no list has lines of its own
         sequence, offset = 4, 2
     writer.indent(mapping=min(columns, default=2), sequence=sequence, offset=offset)

@@ -152,6 +152,16 @@ def test_an_ordinary_file_is_replaced_and_keeps_its_mode(tmp_path):
     assert other.read_text() == "old"
 
 
+@pytest.mark.parametrize(("user", "kept"), [(0, os.getuid()), (1000, -1)])
+def test_a_replaced_file_keeps_its_group_and_for_root_its_owner(tmp_path, monkeypatch, user, kept):
+    path, given = tmp_path / "config.yaml", []
+    path.write_text("old")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "chown", lambda part, *ids: given.append((part.parent, *ids)))
+    write_output(path, "new")
+    assert given == [(tmp_path, kept, path.stat().st_gid)]
+
+
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "weights"
     path.write_text("old")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+from unittest.mock import Mock
 
 import pytest
 
@@ -65,6 +68,8 @@ def save_places(file, camera: str, places) -> None:
         ("# none yet", "entrance", ["- # none yet", "+ # none yet\n", "+ detector:\n", f"+   {NEW}\n"]),
         ("web: {}\n", "entrance", ["+ detector:\n", f"+   {NEW}\n"]),
         ("web: {}\r\n", "entrance", ["+ detector:\r\n", f"+   {NEW}\r\n"]),
+        ("# mine\n--- # now\nweb: {}\n", "entrance", ["+ detector:\n", f"+   {NEW}\n"]),
+        ("policy:\n  # remind_s: 20\nweb: {}\n", "entrance", ["+ detector:\n", f"+   {NEW}\n"]),
         ("detector:\n  # min_face_px: 12\nweb: {}\n", "entrance", [f"+   {NEW}\n"]),
         (
             "detector: null # x\n",
@@ -212,6 +217,37 @@ def test_a_file_that_does_not_exist_is_created_for_its_owner_alone(tmp_path):
     assert file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(OutputError, match="File exists"):
         save(file, {("policy", "remind_s"): 30}, is_new=True)
+
+
+def test_a_file_that_cannot_be_begun_is_not_left_behind_empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("GATECAM_POLICY_REMIND_S", "20")
+    file = tmp_path / "config.yaml"
+    with pytest.raises(OverriddenError):
+        save(file, {("policy", "remind_s"): 30.0}, is_new=True)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "no space left")))
+        with pytest.raises(OutputError, match="no space left"):
+            save(file, {("policy", "cooldown_s"): 5.0}, is_new=True)
+    assert list(tmp_path.iterdir()) == []
+    save(file, {("policy", "cooldown_s"): 5.0}, is_new=True)
+    assert file.read_text() == "policy:\n  cooldown_s: 5.0\n"
+
+
+DASHES = (
+    "cameras:\n  -  # front - left\n    name: front\n    source: '0'\n  -\n    name: back\n    source: '1'\n"
+)
+
+
+def test_cameras_whose_dashes_stand_alone_can_be_changed(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(DASHES)
+    save(file, {("cameras", "side"): {"name": "side", "source": "2"}, ("policy", "remind_s"): 20.0})
+    assert [one.name for one in load(file, {}).config.cameras] == ["front", "back", "side"]
+    assert "# front - left" in file.read_text()
+    for text in (DASHES, file.read_text()):
+        file.write_text(text)
+        save(file, {("cameras", "front"): None})
+        assert load(file, {}).config.cameras[0].name == "back"
 
 
 @pytest.mark.parametrize(
