@@ -255,9 +255,7 @@ def build_live_sinks(
         cameras = [one.camera.name for one in config.watched]
         mqtt, outputs = _build_outputs(config, cameras)
         couriers = _start_couriers(config, stores, outputs, telemetry, on_trouble, stack)
-        tests: dict[str, Callable[[], None]] = {
-            one.name: partial(send_test, one, cameras[0]) for one in outputs
-        }
+        tests: dict[str, Callable[[], None]] = {one.name: partial(send_test, one, cameras) for one in outputs}
         totals = ClassTotals(now())
         files = [Path(path) for path in (store_path(config), config.notify.log) if path is not None]
         evidence = (evidence_folder(config), config.evidence)
@@ -282,7 +280,9 @@ def build_live_sinks(
         )
         parts: tuple[QueuedSink | Courier, ...] = (*queues, *couriers)
         copies, own = tuple(stores[1:]), stack.pop_all()
-        sinks = LiveSinks(parts, told, totals, presence, tests, endings, copies, keeping, start, mqtt, own)
+        sinks = LiveSinks(
+            parts, told, totals, presence, tests, endings, copies, keeping, start, cameras, mqtt, own
+        )
         sinks.record(config)
         return sinks
 

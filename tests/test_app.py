@@ -299,6 +299,10 @@ def test_every_output_that_is_set_up_can_be_tested_without_storing_anything(tmp_
         assert set(sinks.tests) == {"sound", "command"}
         sinks.tests["command"]()
         assert json.loads(taken.read_text())["reason"] == "test"
+        moved = config.model_copy(update={"camera": CameraConfig(name="yard")})
+        sinks.apply(moved)
+        sinks.tests["command"]()
+        assert json.loads(taken.read_text())["camera"] == "yard"
     finally:
         sinks.close()
     with closing(app.open_store(config)) as store:

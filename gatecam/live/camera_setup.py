@@ -175,10 +175,13 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
         ConfigError: there is no such camera, or a new one lacks its name or source.
     """
     if camera is not None:
-        entry = _entry(known(config, camera), values)
+        old = known(config, camera)
+        entry = _entry(old, values)
         name = entry.pop("name", camera)
         edits: dict[tuple[str, ...], object] = {
-            camera_key(config, camera, key): value for key, value in entry.items()
+            camera_key(config, camera, key): value
+            for key, value in entry.items()
+            if value != getattr(old.camera, key)
         }
         if name != camera:
             edits[camera_key(config, camera, "name")] = name  # last, because the other edits use the old name

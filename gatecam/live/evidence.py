@@ -286,12 +286,33 @@ class Recorder(Delivering):
         if not self._is_stored_soon(job.event.key):
             self._count("dropped")  # erased, or waiting for space on the disk
             return
-        if made is None:
-            self._folder.save_clip(job.event.key, partial(self._write_clip, job))
-        else:
-            self._folder.save_snapshot(job.event.key, made)
+        problem = self._problem_of_writing(job, made)
+        if self._is_erased(job.event.key):  # meanwhile, perhaps with the folder
+            self._folder.remove(job.event.key)
+            self._count("dropped")
+            return
+        if problem is not None:
+            raise problem
+        if made is not None:
             self.saved(job.event.camera, made)
         self._count("sent")
+
+    def _problem_of_writing(self, job: _Job, made: bytes | None) -> OutputError | None:
+        """Write a snapshot that was made, or else the video of a job. Return why that failed, or None."""
+        try:
+            if made is None:
+                self._folder.save_clip(job.event.key, partial(self._write_clip, job))
+            else:
+                self._folder.save_snapshot(job.event.key, made)
+        except OutputError as error:
+            return error
+        return None
+
+    def _is_erased(self, key: str) -> bool:
+        try:
+            return not self._is_stored(key)
+        except OutputError:
+            return False
 
     def _is_stored_soon(self, key: str) -> bool:
         for _ in range(round(STORED_S / POLL_S)):

@@ -90,19 +90,20 @@ def _changeable() -> Iterator[tuple[Key, FieldInfo]]:
 
 def differences(before: Config, after: Config) -> tuple[Changed, ...]:
     """Return the settings that differ, by dotted name. Cameras in a list are matched by their names."""
-    old, new = _by_name(before), _by_name(after)
+    old, new, nothing = _by_name(before), _by_name(after), (None, "")
     return tuple(
-        Changed(name, old.get(name, ""), new.get(name, ""))
+        Changed(name, old.get(name, nothing)[1], new.get(name, nothing)[1])
         for name in {**old, **new}
         if old.get(name) != new.get(name)
     )
 
 
-def _by_name(config: Config) -> dict[str, str]:
+def _by_name(config: Config) -> dict[str, tuple[object, str]]:
+    """Return the value of each setting by dotted name, and the text that shows it without passwords."""
     tree = config.model_dump(exclude={CAMERAS})
     tree |= {f"{CAMERAS}.{one.name}": one.model_dump(exclude_unset=True) for one in config.cameras}
     return {
-        f"{group}.{key}": value_text(key, value)
+        f"{group}.{key}": (value, value_text(key, value))
         for group, keys in tree.items()
         if isinstance(keys, dict)
         for key, value in keys.items()

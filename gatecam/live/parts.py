@@ -138,7 +138,7 @@ class LiveSinks:
     `queues` counts what waits and what was delivered. `sink` passes events to the store and to the sinks that
     do not wait for the store. `tests` sends a test to each output by name, or raises `OutputError`.
     `copies` are the other databases that get the events. `start_recorder` starts the recorder when the
-    settings first want pictures of alerts.
+    settings first want pictures of alerts. `cameras` are the names of those that are watched.
     """
 
     queues: tuple[QueuedSink | Courier | Recorder, ...]
@@ -150,13 +150,14 @@ class LiveSinks:
     copies: tuple[EventStore, ...]
     keeping: Housekeeping
     start_recorder: Callable[[Config], Recorder]
+    cameras: list[str]
     _mqtt: MqttOutput | None
     _parts: ExitStack
     recorder: Recorder | None = None
 
     def apply(self, config: Config) -> None:
         """Apply new settings to pictures of alerts, to retention, and to the cameras that are watched."""
-        names = [one.camera.name for one in config.watched]
+        self.cameras[:] = names = [one.camera.name for one in config.watched]
         self.presence.keep(names)
         self.endings.keep(names)
         self.keeping.apply(config.evidence)

@@ -230,7 +230,7 @@ class Reloading:
         self._saving = threading.Lock()  # one thread at a time writes the file
         self._applied = self._running
         self._is_asked = False  # whether the pages have changed `_running` or `_trial` since the last poll
-        self._trial: Edits = {}  # the edits that add the camera that is tried out
+        self._trial: Callable[[Config], Edits] | None = None  # adds the camera that is tried out
         self._tried_s = 0.0  # when somebody last asked for it
         self._retried_s = -RETRY_S  # when cameras that another gatecam uses were last tried
         self.observers: list[Callable[[Config], None]] = []
@@ -316,9 +316,8 @@ class Reloading:
             ConfigError: a value is not valid.
         """
         with self._lock:
-            edits = edits_of(self._running)
-            edited(self._running, edits)
-            self._trial, self._tried_s, self._is_asked = edits, now_s, True
+            edited(self._running, edits_of(self._running))
+            self._trial, self._tried_s, self._is_asked = edits_of, now_s, True
 
     def trial(self, now_s: float) -> Config | None:
         """Return the settings with the camera that is tried out as the last one, or None.
@@ -327,7 +326,18 @@ class Reloading:
         """
         with self._lock:
             self._tried_s = now_s
-            return edited(self._running, self._trial) if self._trial else None
+            return self._with_trial(self._running)
+
+    def _with_trial(self, config: Config) -> Config | None:
+        """Return settings with the camera that is tried out, or None. The lock must be held.
+
+        The trial ends if its camera is watched by now, or the one that it would change is gone.
+        """
+        try:
+            return None if self._trial is None else edited(config, self._trial(config))
+        except ConfigError:
+            self._trial = None
+            return None
 
     def poll(self, now_s: float) -> None:
         """Apply changes from the page, and the file if it was saved or requested. Reject a broken file.
@@ -336,7 +346,7 @@ class Reloading:
         """
         with self._lock:
             if self._trial and now_s - self._tried_s > TRIAL_S:
-                self._trial, self._is_asked = {}, True
+                self._trial, self._is_asked = None, True
             is_asked, asked, self._is_asked = self._is_asked, self._running, False
         if self._live.refused and now_s - self._retried_s >= RETRY_S:
             is_asked, self._retried_s = True, now_s
@@ -370,10 +380,7 @@ class Reloading:
             self._troubles.note(pace_of(name), None)
         self._applied = config
         with self._lock:
-            try:
-                shown = edited(config, self._trial)
-            except ConfigError:  # a saved camera has the same source
-                self._trial, shown = {}, config
+            shown = self._with_trial(config) or config
         self._troubles.note("cameras", self._live.apply(shown))
         for viewer in self.viewers:
             viewer(shown)

@@ -89,7 +89,7 @@ class WebhookOutput:
                 in_time.cancel()
                 self._connection = None
         if not 200 <= status < 300:
-            raise self._refused(f"it answered {status}")
+            raise self._refused(f"it answered {status}{_advice(status)}")
         return 1
 
     def close(self) -> None:
@@ -134,6 +134,17 @@ class WebhookOutput:
     def _refused(self, reason: str) -> OutputError:
         place = f"{self._url.scheme}://{self._url.hostname}{'' if self._port is None else f':{self._port}'}"
         return OutputError(f"webhook {place}: events are not accepted ({reason}); they are sent again.")
+
+
+def _advice(status: int) -> str:
+    """Return what to correct after an answer, or nothing if the receiver itself has failed."""
+    if 300 <= status < 400:
+        return ", and redirects are not followed: set webhook.url to the address where they lead"
+    if status in (401, 403):
+        return ": correct the user and password in webhook.url, or webhook.secret_file"
+    if status in (404, 405, 410):
+        return ": correct the path of webhook.url"
+    return ": set webhook.snapshots to false, or let it take larger requests" if status == 413 else ""
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

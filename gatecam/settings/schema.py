@@ -722,8 +722,10 @@ class WebConfig(Section):
 
     @property
     def proxy_origin(self) -> str | None:
-        """Return the proxy's address without a path, as browsers send it."""
-        return None if self.proxy is None else "/".join(self.proxy.lower().split("/")[:3])
+        """Return the proxy's address as browsers send it, without a path and the usual port."""
+        origin = "/".join((self.proxy or "").lower().split("/")[:3])
+        usual = ":443" if origin.startswith("https:") else ":80"
+        return origin.removesuffix(usual) or None
 
     @property
     def cookie(self) -> str:

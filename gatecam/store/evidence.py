@@ -104,6 +104,12 @@ class EvidenceFolder:
         with suppress(OSError):
             close_to_others(self.clip(key))
 
+    def remove(self, key: str) -> None:
+        """Delete the picture and the video of an event, as far as there are any."""
+        for path in (self.snapshot(key), self.clip(key)):
+            with suppress(OSError):
+                path.unlink()
+
     def files(self) -> list[EvidenceFile]:
         """Return all pictures and videos, oldest first.
 

@@ -113,6 +113,25 @@ def test_a_camera_is_tried_out_beside_the_others_until_nobody_asks(desk):
     assert desk.saved() == ["north 0", "south rtsp://admin:s3cret@10.0.0.5/live"]
 
 
+def test_a_trial_goes_on_while_somebody_else_adds_a_camera_and_ends_with_its_own(tmp_path):
+    desk = Desk(tmp_path, "camera: {source: '0'}\n")
+    desk.setup.attempt(None, {"name": "x", "source": "rtsp://10.0.0.7/x"})
+    desk.setup.put(None, {"name": "yard", "source": "rtsp://10.0.0.8/y"})
+    told = desk.setup.trial()
+    assert told is not None
+    assert told["source"] == "rtsp://10.0.0.7/x"
+    assert desk.watched() == ["entrance 0", "yard rtsp://10.0.0.8/y", "? rtsp://10.0.0.7/x"]
+    desk.setup.put(None, {"name": "x", "source": "rtsp://10.0.0.7/x"})
+    assert desk.setup.trial() is None
+    assert desk.watched() == ["entrance 0", "yard rtsp://10.0.0.8/y", "x rtsp://10.0.0.7/x"]
+
+
+def test_a_form_that_repeats_what_holds_writes_nothing(desk):
+    desk.setup.put("north", {"name": "north", "width": 640, "height": 720})
+    assert "640" not in desk.file.read_text()
+    assert load(desk.file, {}).config.cameras[0].height == 720
+
+
 def test_a_camera_that_is_tried_out_is_then_added(desk):
     desk.setup.attempt(None, {"source": "2"})
     desk.reloading.trial(0.0)

@@ -226,6 +226,29 @@ def test_evidence_of_an_event_that_was_erased_is_dropped(start, folder, monkeypa
     assert recorder.dropped == 1
 
 
+@pytest.mark.parametrize("is_folder_there", [True, False])
+def test_what_is_erased_while_its_picture_and_video_are_written_leaves_nothing(
+    start, folder, monkeypatch, is_folder_there
+):
+    troubles, saved, erased = [], [], set()
+    recorder = start(stored=lambda key: key not in erased, on_trouble=troubles.append, clip_after_s=0.2)
+    recorder.saved = lambda camera, jpeg: saved.append(camera)
+    for name in ("save_snapshot", "save_clip"):
+        save = getattr(folder, name)
+
+        def save_late(key, what, save=save):
+            erased.add(key)
+            if not is_folder_there:
+                folder.erase()
+            save(key, what)
+
+        monkeypatch.setattr(folder, name, save_late)
+    feed(recorder, [step(i, i if i in (5, 6) else None) for i in range(20)])
+    recorder.close()
+    assert (folder.files(), troubles, saved) == ([], [], [])
+    assert (recorder.sent, recorder.failed) == (0, 0)
+
+
 def test_an_event_that_is_stored_late_has_its_picture_although_frames_come_fast(start, folder, monkeypatch):
     monkeypatch.setattr("gatecam.live.evidence.POLL_S", 0.1)
     monkeypatch.setattr("gatecam.live.evidence.STORED_S", 1.0)

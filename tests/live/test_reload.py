@@ -159,6 +159,9 @@ def test_a_change_names_the_camera_and_no_password():
         "('cameras.b.source', '', \"'1'\")",
         "('cameras.b.name', '', 'b')",
     ]
+    secret = {("cameras", "a", "source"): "rtsp://u:other@10.0.0.5/live"}
+    (login,) = differences(before, edited(before, secret))
+    assert (login.before, login.after) == ("rtsp://***@10.0.0.5/live",) * 2, "a new password is noted too"
     told = differences(Config(), before)
     assert ("cameras.a.source", "", "rtsp://***@10.0.0.5/live") in [
         (it.name, it.before, it.after) for it in told

@@ -34,7 +34,7 @@ class FakeOutput:
 
 def test_a_test_is_a_camera_that_sees_again_so_no_door_opens():
     output = FakeOutput()
-    send_test(output, "entrance")
+    send_test(output, ["entrance", "back"])
     (stored,) = output.events
     assert (stored.event.kind, stored.event.reason) == (EventKind.CAMERA_OK, "test")
     assert json.loads(stored_to_line(stored))["reason"] == "test"
@@ -55,5 +55,5 @@ def test_a_test_is_a_camera_that_sees_again_so_no_door_opens():
 )
 def test_a_test_that_fails_says_why_and_promises_nothing(said, told):
     with pytest.raises(OutputError) as caught:
-        send_test(FakeOutput(said), "entrance")
+        send_test(FakeOutput(said), ["entrance"])
     assert str(caught.value) == told

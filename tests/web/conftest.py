@@ -97,6 +97,7 @@ class FakeCameras:
         self.regions: dict[str, Region | None] = {}
         self.sources = {"gate": "rtsp://***@10.0.0.5/live", "문/앞": "0"}
         self.tried: dict[str, Any] | None = None
+        self.given: dict[str, Any] = {}
         self.reason = ""
 
     def cameras(self) -> list[dict[str, Any]]:
@@ -128,6 +129,7 @@ class FakeCameras:
     def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving:
         if camera is not None and camera not in self.sources:
             raise ConfigError(f"{camera[:60]!r}: expected gate")
+        self.given = dict(values)
         name = values.get("name", camera)
         if name is None:
             raise ConfigError("name: expected the camera's name.")

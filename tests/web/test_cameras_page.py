@@ -122,9 +122,31 @@ def test_zones_are_drawn_by_keys_alone(chromium, server, behind):  # noqa: F811
         expect(page.get_by_role("button", name="Add a zone to gate")).to_be_focused()
 
 
+def test_a_zone_stays_although_an_answer_from_before_comes_late(chromium, server, behind):  # noqa: F811
+    with chromium.new_context() as context:
+        page, late = open_cameras(context, server, behind), []
+        cameras = behind.running.cameras
+        page.route("**/api/cameras", lambda route: late.append((route, cameras.cameras())))
+        waits_for(page, behind, lambda: late)
+        add = page.get_by_role("button", name="Add a zone to gate")
+        add.click()
+        waits_for(page, behind, lambda: len(zones_of(behind)[1]) == 1)
+        expect(page.locator("#cameras .said").first).to_contain_text("The zones are changed.")
+        for route, told in late:
+            route.fulfill(json={"cameras": told, "trial": None})
+        page.wait_for_load_state("networkidle", timeout=2000)
+        add.click()
+        waits_for(page, behind, lambda: len(zones_of(behind)[1]) == 2)
+
+
 def test_a_camera_is_found_tried_out_added_changed_and_removed(chromium, server, behind):  # noqa: F811
     with chromium.new_context() as context:
         page = open_cameras(context, server, behind)
+        page.locator("#name").fill("a" * 201)
+        page.locator("#source").fill("1")
+        page.locator("#save").click()
+        expect(page.locator("#result")).to_have_text("name: String should have at most 200 characters")
+        page.locator("#name").fill("")
         page.get_by_text("Find it on the network").click()
         page.get_by_role("button", name="Search the network").click()
         page.get_by_role("button", name="Hall (http://10.0.0.7").click()
@@ -150,8 +172,21 @@ def test_a_camera_is_found_tried_out_added_changed_and_removed(chromium, server,
         page.keyboard.press("Enter")
         expect(page.locator("#said")).to_have_text("front is changed. Saved in config.yaml.")
         until(page, "document.querySelectorAll('#cameras > li').length === 3")
+        expect(page.get_by_label("Width, in px")).to_be_hidden()
+        page.get_by_role("button", name="Change 문/앞").click()
+        expect(page.get_by_label("Width, in px")).to_have_value("640")
+        page.get_by_label("Width, in px").fill("12")
+        page.get_by_label("Height, in px").fill("720")
+        page.keyboard.press("Enter")
+        expect(page.locator("#result")).to_have_text("Width, in px: expected a number from 64 to 7680.")
+        assert faults(page) == []
+        page.get_by_label("Width, in px").fill("1280")
+        page.keyboard.press("Enter")
+        expect(page.locator("#said")).to_have_text("문/앞 is changed. Saved in config.yaml.")
+        assert behind.running.cameras.given == {"name": "문/앞", "width": 1280, "height": 720}
+        until(page, "document.querySelectorAll('#cameras > li').length === 3")
         page.get_by_role("button", name="Remove Hall").click()
-        expect(page.locator("#cameras > li").nth(1).locator(".said")).to_have_text(
+        expect(page.locator("#cameras > li").first.locator(".said")).to_have_text(
             "Press Remove again to remove Hall."
         )
         page.get_by_role("button", name="Remove Hall").click()

@@ -187,7 +187,7 @@ def test_another_site_cannot_ask_through_a_browser(browser):
 
 
 def test_behind_a_proxy_its_address_is_our_own(behind):
-    browser = Browser(build_app(Config(web=WebConfig(proxy="https://Gate.example")), TOKENS, behind))
+    browser = Browser(build_app(Config(web=WebConfig(proxy="https://Gate.example:443")), TOKENS, behind))
     came = {"Host": "gate.example", "Origin": "https://gate.example", "X-Forwarded-For": "10.0.0.9"}
     answer = browser.ask("POST", "/login", data={"token": TOKENS.operator}, headers=came)
     assert answer.headers["set-cookie"].startswith("__Host-gatecam=")

@@ -93,6 +93,21 @@ def test_a_pair_goes_together_and_an_empty_field_is_automatic(chromium, server, 
         expect(privacy.locator(".said")).to_contain_text("changed from on to off")
 
 
+def test_what_somebody_else_changes_meanwhile_is_shown_and_not_undone(chromium, server, behind):  # noqa: F811
+    with chromium.new_context() as context:
+        page = open_settings(context, server.url)
+        page.get_by_label("Minimum confidence").fill("0.8")
+        behind.running.change({"policy.remind_s": 20.0})
+        page.get_by_label("Blur faces on the page at the door").uncheck()
+        page.get_by_role("region", name="Privacy").get_by_role("button", name="Save").click()
+        expect(page.get_by_label("Time until a reminder")).to_have_value("20")
+        expect(page.get_by_label("Minimum confidence")).to_have_value("0.8")
+        alerts = page.get_by_role("region", name="Alerts", exact=True)
+        page.get_by_label("Time until a reminder").press("Enter")
+        expect(alerts.locator(".said")).to_have_text("Nothing has changed.")
+        assert behind.running.settings()["policy.remind_s"]["value"] == 20
+
+
 def test_what_cannot_be_saved_says_so_with_the_lines_that_save_it(chromium, behind):  # noqa: F811
     change = behind.running.change
     unsaved = lambda values: replace(change(values), problem=SavingProblem.NOT_WRITABLE)  # noqa: E731

@@ -1,7 +1,7 @@
 // The page for cameras: what each sees, its zones, and a form that tries out, adds and changes cameras.
 "use strict";
 const POLL_MS = 1000, SAID = "gatecam-said";
-let shown = [], editors = [], changing = null, stopLive = null, isTrying = false;
+let shown = [], editors = [], changing = null, stopLive = null, isTrying = false, drawn = 0; // how often zones were saved
 const percent = (share) => Math.round(100 * share);
 
 function describe(place, one) {
@@ -33,6 +33,7 @@ function card(one, index) {
   const editor = editZones(view, () => mode.value, async (region, ignore) => {
     try { said.textContent = `${word("zones.changed")} ${saved(await send("/api/zones", { camera: one.name, region, ignore }))}`; }
     catch (error) { said.textContent = error.message; }
+    drawn += 1;
   });
   editors.push(editor);
   const item = make("li", {}, make("h3", { textContent: one.name }), make("div", { className: "frame" }, view), make("p", { className: "facts" }), make("p", { className: "advice" }),
@@ -43,7 +44,7 @@ function card(one, index) {
 }
 
 async function refresh() {
-  const told = await ask(`/api/cameras${isTrying ? "?trial=1" : ""}`);
+  const wasTrying = isTrying, before = drawn, told = await ask(`/api/cameras${isTrying ? "?trial=1" : ""}`);
   const names = told.cameras.map((one) => one.name).join("\n");
   if (names !== shown.map((one) => one.name).join("\n")) {
     editors = [];
@@ -52,18 +53,27 @@ async function refresh() {
     stopLive = watchLive("", { state() {}, lost() {}, picture: (place, picture) => { const canvas = $("cameras").children[place]?.querySelector("canvas"); if (canvas) show(canvas, picture); else picture.close(); } });
   }
   shown = told.cameras;
-  shown.forEach((one, index) => { describe($("cameras").children[index], one); editors[index].show(one); });
-  if (isTrying) describe($("trial"), told.trial);
+  shown.forEach((one, index) => { describe($("cameras").children[index], one); if (before === drawn) editors[index].show(one); });
+  if (isTrying && wasTrying) { if (told.trial) describe($("trial"), told.trial); else endTrial(); } // it ends if the camera was added elsewhere
 }
 
 // The form adds a camera, or changes the one in `changing`.
+const SIZES = ["width", "height"];
 function values() {
-  return Object.fromEntries(["source", "user", "password", "name"].map((id) => [id, $(id).value.trim()]).filter(([, value]) => value));
+  const sizes = takesSize() ? SIZES.map((id) => [id, $(id).valueAsNumber]) : [];
+  return Object.fromEntries([...["source", "user", "password", "name"].map((id) => [id, $(id).value.trim()]), ...sizes].filter(([, value]) => value));
+}
+// Only a USB camera is asked for a size.
+const takesSize = () => $("source").value.trim() ? !$("source").value.includes("://") : changing && !changing.is_url;
+function showSize() {
+  for (const field of document.querySelectorAll("[data-size]")) field.hidden = !takesSize();
 }
 function edit(one) {
   changing = one;
   $("form").reset();
   $("name").value = one?.name ?? "";
+  for (const id of SIZES) $(id).value = one && !one.is_url ? one[id] : "";
+  showSize();
   $("source").placeholder = one ? word("camera.keep", { source: one.source }) : "rtsp://10.0.0.5/live";
   $("title").textContent = one ? word("camera.change_of", { camera: one.name }) : word("camera.add");
   $("save").textContent = word(one ? "camera.save" : "camera.save_new");
@@ -105,6 +115,7 @@ async function test() {
 }
 async function save() {
   const given = values();
+  for (const id of SIZES) if (!$(id).validity.valid) { $("result").textContent = word("settings.bounds", { label: word(`camera.${id}`), low: $(id).min, high: $(id).max }); return $(id).focus(); }
   if (!given.name) { $("result").textContent = word("camera.needs_name"); return $("name").focus(); }
   if (!given.source && !changing) { $("result").textContent = word("camera.needs_source"); return $("source").focus(); }
   const told = await send("/api/cameras", { camera: changing?.name ?? null, values: given });
@@ -123,7 +134,7 @@ async function search() {
   $("answer").textContent = word("camera.searching");
   const found = await send("/api/cameras/search", {});
   $("answer").textContent = word(found.length ? "camera.found" : "camera.found_none", { n: found.length });
-  choices(found, (one) => `${one.name} (${one.address})`, (one) => { $("source").value = one.address; $("name").value ||= one.name; streams().catch(tellIn("answer")); });
+  choices(found, (one) => `${one.name} (${one.address})`, (one) => { $("source").value = one.address; showSize(); $("name").value ||= one.name; streams().catch(tellIn("answer")); });
 }
 async function streams() {
   const address = $("source").value.trim();
@@ -131,7 +142,7 @@ async function streams() {
   $("answer").textContent = word("camera.searching");
   const found = await send("/api/cameras/streams", { address, user: $("user").value, password: $("password").value });
   $("answer").textContent = word(found.length ? "camera.choose_stream" : "camera.no_stream");
-  choices(found, (one) => `${one.name}: ${one.width} × ${one.height}, ${one.encoding}`, (one) => { $("source").value = one.source; $("answer").textContent = word("camera.chosen", { name: one.name }); $("source").focus(); });
+  choices(found, (one) => `${one.name}: ${one.width} × ${one.height}, ${one.encoding}`, (one) => { $("source").value = one.source; showSize(); $("answer").textContent = word("camera.chosen", { name: one.name }); $("source").focus(); });
 }
 const tellIn = (id) => (error) => { $(id).textContent = error.message; };
 
@@ -140,7 +151,8 @@ $("test").onclick = () => test().catch((error) => { endTrial(); $("result").text
 $("cancel").onclick = () => edit(null);
 $("search").onclick = () => search().catch(tellIn("answer"));
 $("streams").onclick = () => streams().catch(tellIn("answer"));
-$("usb").onchange = () => { $("source").value = $("usb").value; };
+$("usb").onchange = () => { $("source").value = $("usb").value; showSize(); };
+$("source").oninput = showSize;
 (async () => {
   await session();
   $("said").textContent = sessionStorage.getItem(SAID) ?? "";

@@ -36,7 +36,10 @@ async function session() {
 async function ask(path, options) {
   const answer = await fetch(url(path), options).catch(() => { throw new Error(word("page.no_answer")); });
   if (answer.status === 401) { toLogin(); throw new Error("logged out"); }
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || answer.statusText);
+  if (!answer.ok) {
+    const { detail } = await answer.json().catch(() => ({}));
+    throw new Error((Array.isArray(detail) ? detail.map((one) => `${one.loc?.at(-1)}: ${one.msg}`).join(" ") : detail) || answer.statusText);
+  }
   return answer.status === 204 ? null : answer.json();
 }
 const send = (path, body, method = "POST") =>

@@ -50,7 +50,8 @@ async function save(names, said) {
   if (!changed.length) { said.textContent = word("settings.same"); return; }
   const before = known, told = await send("/api/settings", { values: Object.fromEntries(changed.map((name) => [name, read($(`setting-${name}`))])) });
   known = told.settings;
-  for (const name of names) put(name, known[name].value);
+  // What somebody else has changed meanwhile is shown as well, but nothing that was entered and not saved is lost.
+  for (const name of Object.keys(known)) if (names.includes(name) || Object.is(read($(`setting-${name}`)), before[name].value)) put(name, known[name].value);
   said.textContent = [...changed.map((name) => word("settings.changed", { label: labelOf(name), before: shown(before[name].value), after: shown(known[name].value) })), saved(told)].join("\n");
 }
 

@@ -6,7 +6,7 @@ const rounded = (place) => place.map((value) => Math.round(value * 1000) / 1000)
 
 // Edits the zones over `view`. `mode` says which kind is drawn, and `save(region, ignore)` saves them.
 function editZones(view, mode, save) {
-  let region = null, ignore = [], isBusy = false, timer = 0;
+  let region = null, ignore = [], isDragged = false, timer = 0, saving = 0;
   const least = (isRegion) => isRegion ? LEAST_REGION : LEAST;
   const kinds = () => [...(region ? [["region", region]] : []), ...ignore.map((place, index) => [index, place])];
   const get = (key) => key === "region" ? region : ignore[key];
@@ -15,7 +15,15 @@ function editZones(view, mode, save) {
     const box = view.getBoundingClientRect();
     return [clamp((event.clientX - box.left) / box.width, 0, 1), clamp((event.clientY - box.top) / box.height, 0, 1)];
   }
-  function later(ms) { clearTimeout(timer); isBusy = true; timer = setTimeout(() => { isBusy = false; save(region && rounded(region), ignore.map(rounded)); }, ms); }
+  function later(ms) {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      timer = 0;
+      saving += 1;
+      await save(region && rounded(region), ignore.map(rounded));
+      saving -= 1;
+    }, ms);
+  }
 
   function style(zone, [x1, y1, x2, y2]) {
     const share = (value) => `${100 * value}%`;
@@ -44,7 +52,7 @@ function editZones(view, mode, save) {
   function drag(event, key, zone, part) {
     const start = at(event), before = [...get(key)], size = least(key === "region");
     view.setPointerCapture(event.pointerId);
-    isBusy = true;
+    isDragged = true;
     let hasMoved = false;
     view.onpointermove = (moved) => {
       const [x, y] = at(moved), [dx, dy] = [x - start[0], y - start[1]], [x1, y1, x2, y2] = before;
@@ -58,7 +66,8 @@ function editZones(view, mode, save) {
     };
     view.onpointerup = view.onpointercancel = () => {
       view.onpointermove = view.onpointerup = view.onpointercancel = null;
-      if (hasMoved) later(0); else isBusy = false;
+      isDragged = false;
+      if (hasMoved) later(0);
     };
   }
   // Draw a new zone on the picture. A click without a movement draws nothing.
@@ -66,7 +75,7 @@ function editZones(view, mode, save) {
     if (event.button) return;
     event.preventDefault();
     const [x, y] = at(event);
-    isBusy = true;
+    isDragged = true;
     let key = null;
     view.setPointerCapture(event.pointerId);
     view.onpointermove = (moved) => {
@@ -79,7 +88,8 @@ function editZones(view, mode, save) {
     };
     view.onpointerup = view.onpointercancel = () => {
       view.onpointermove = view.onpointerup = view.onpointercancel = null;
-      if (key !== null) later(0); else isBusy = false;
+      isDragged = false;
+      if (key !== null) later(0);
     };
   };
   // Arrow keys move a zone, with Shift they resize it, and Delete removes it.
@@ -109,7 +119,7 @@ function editZones(view, mode, save) {
   return {
     // Show zones as they are saved, unless somebody changes them now.
     show(told) {
-      if (isBusy || JSON.stringify([told.region, told.ignore]) === JSON.stringify([region, ignore])) return;
+      if (isDragged || timer || saving || JSON.stringify([told.region, told.ignore]) === JSON.stringify([region, ignore])) return;
       [region, ignore] = [told.region, told.ignore];
       draw(document.activeElement?.closest(".view") === view ? document.activeElement.dataset.key : undefined);
     },
