@@ -427,13 +427,33 @@ class TestVerdict:
         (track,) = follow(tracker, [(t, [make_face(sure=0.65)]) for t in times(3, 30)])[-1]
         assert (track.verdict, track.probability) == (Verdict.UNKNOWN, 0.0)
 
-    def test_somebody_between_no_mask_and_a_mask_worn_wrong_is_told_the_likelier_of_both(
+    @pytest.mark.parametrize(
+        ("bare_s", "wrong_s", "told", "after_s"),
+        [
+            (0.2, 0.1, "none", 1.0),
+            (0.1, 0.1, "none", 1.0),
+            (0.15, 0.2, "none", 1.0),
+            (0.1, 0.2, "incorrect", 1.8),
+        ],
+    )
+    def test_somebody_between_no_mask_and_a_mask_worn_wrong_is_bare_unless_the_mask_is_clearly_likelier(
+        self, make_face: MakeFace, bare_s: float, wrong_s: float, told: str, after_s: float
+    ) -> None:
+        wavering = [("none", bare_s), ("incorrect", wrong_s)] * 10
+        verdicts = verdicts_of(make_face, wavering, fps=20, config=TrackerConfig())
+        assert changes(verdicts) == [Verdict(told)]
+        assert verdicts.index(Verdict(told)) / 20 == pytest.approx(after_s, abs=0.3)
+
+    def test_a_mask_that_comes_off_is_told_though_the_faces_waver_between_the_alerts(
         self, make_face: MakeFace
     ) -> None:
-        wavering = [("none", 0.2), ("incorrect", 0.1)] * 10
-        verdicts = verdicts_of(make_face, wavering, fps=20, config=TrackerConfig())
-        assert changes(verdicts) == [Verdict.NONE]
-        assert verdicts.index(Verdict.NONE) / 20 == pytest.approx(1.8, abs=0.2)
+        parts = [("correct", 2.0), *[("none", 0.2), ("incorrect", 0.1)] * 10]
+        verdicts = verdicts_of(make_face, parts, fps=20, config=TrackerConfig())
+        assert [told for told in changes(verdicts) if told is not Verdict.UNKNOWN] == [
+            Verdict.CORRECT,
+            Verdict.NONE,
+        ]
+        assert verdicts.index(Verdict.NONE) / 20 == pytest.approx(3.2, abs=0.2)
 
     def test_somebody_between_a_mask_worn_right_and_none_is_told_nothing(self, make_face: MakeFace) -> None:
         wavering = [("none", 0.2), ("correct", 0.1)] * 10
