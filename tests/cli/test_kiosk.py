@@ -77,6 +77,7 @@ def test_the_unit_is_supervised_backs_off_by_itself_and_is_not_root(gatecam, roo
         "Type": "notify",
         "WatchdogSec": "30",
         "Restart": "always",
+        "SuccessExitStatus": "143",
         "StartLimitIntervalSec": "0",
         "User": "gatecam",
         "ProtectSystem": "strict",
