@@ -28,6 +28,7 @@ from gatecam.kiosk.unit import (
     template,
 )
 from gatecam.settings.loading import load
+from gatecam.settings.named_files import named_files
 from gatecam.settings.schema import Config
 from gatecam.settings.text import to_yaml
 
@@ -42,6 +43,8 @@ TMPFILES_FILE = Path("etc/tmpfiles.d/gatecam.conf")
 PREFIXES = ("usr/local/bin", "usr/bin")  # places of gatecam in an image without a virtual environment
 BOOTED = Path("/run/systemd/system")  # exists if the machine was booted by systemd (sd_booted(3))
 PAGE_NEEDS = {"cage": "cage", "chromium": "chromium", "Xwayland": "xwayland"}  # program: its package
+# The unit's PrivateTmp= and ProtectHome= hide these folders, but the second not if gatecam is installed there
+HIDDEN_TMP, HIDDEN_HOMES = ("/tmp", "/var/tmp"), ("/home", "/root", "/run/user")
 WORDS = 10  # number of journal lines that `status` prints
 COMMAND_LIMIT_S = 90.0
 
@@ -157,7 +160,8 @@ def _files(base: Path, config: Path | None, page: str | None, in_image: bool) ->
     if page is not None:
         unit = page_unit(page, str(python), home)
         files += [File(UNITS / PAGE, unit, 0o600), File(SYSUSERS_FILES[PAGE], template("sysusers-page.conf"))]
-    settings = File(Path(CONFIG).relative_to("/"), _settings(config), 0o640)
+    hidden = (*HIDDEN_TMP, *(HIDDEN_HOMES if home == "yes" else ()))
+    settings = File(Path(CONFIG).relative_to("/"), _settings(config, hidden), 0o640)
     there = base / settings.path
     if not there.exists():
         return [*files, settings]
@@ -189,11 +193,22 @@ def python_of_image(root: Path) -> Path:
     )
 
 
-def _settings(config: Path | None) -> str:
-    """Return the settings to install, after checking them without this shell's variables."""
+def _settings(config: Path | None, hidden: Sequence[str]) -> str:
+    """Return the settings to install, after checking them without this shell's variables.
+
+    `hidden` are the folders that the service cannot see.
+    """
     if config is None:
         return to_yaml(Config())
-    log = load(config, env={}).config.notify.log
+    loaded = load(config, env={}).config
+    for key, name in named_files(loaded):
+        path = Path(os.path.normpath(name))
+        if not path.is_absolute() or any(path.is_relative_to(folder) for folder in hidden):
+            raise ConfigError(
+                f"{key}: the service could not read {name}: put the file into {Path(CONFIG).parent}, and "
+                f"give its full path ({config})."
+            )
+    log = loaded.notify.log
     if log is not None and Path(log).is_absolute():  # a relative path is in the service's own folder
         own = (STATE, LOGS)
         if not any(Path(os.path.normpath(log)).is_relative_to(folder) for folder in own):

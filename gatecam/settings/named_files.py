@@ -15,7 +15,7 @@ def unreadable_files(config: Config) -> Iterator[str]:
 
     `gatecam run` would refuse these settings, or start without what the file is for.
     """
-    for key, name in _named(config, ""):
+    for key, name in named_files(config):
         try:
             with Path(name).open("rb") as file:
                 file.read(1)
@@ -24,12 +24,12 @@ def unreadable_files(config: Config) -> Iterator[str]:
             yield f"{key}: {name} cannot be read ({reason}): correct its path or its permissions."
 
 
-def _named(section: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
+def named_files(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the key and the path of every file that a section and its parts name."""
     for field in type(section).model_fields:
         value, key = getattr(section, field), f"{prefix}{field}"
         if isinstance(value, BaseModel):
-            yield from _named(value, f"{key}.")
+            yield from named_files(value, f"{key}.")
         elif isinstance(value, str):
             is_file = field.endswith("_file") or key in ("web.certificate", "web.key")
             if is_file or (field == "weights" and value.endswith(".safetensors")):

@@ -214,6 +214,25 @@ def test_a_log_where_the_service_cannot_write_is_refused(gatecam, root, tmp_path
     assert ("can write only in /var/lib/gatecam and /var/log/gatecam" in ended.err) is (code == 2)
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/etc/gatecam/hook", 0),
+        ("/var/lib/gatecam/hook", 0),
+        ("hook", 2),
+        ("/home/me/hook", 2),
+        ("/tmp/../tmp/hook", 2),
+    ],
+)
+def test_a_secret_that_the_service_could_not_read_is_refused(gatecam, root, tmp_path, path, code):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"webhook:\n  url: https://example.org/\n  secret_file: {path}\n")
+    ended = gatecam("kiosk", "install", "--root", root, "--config", mine)
+    assert ended.code == code
+    said = f"webhook.secret_file: the service could not read {path}: put the file into /etc/gatecam"
+    assert (said in ended.err) is (code == 2)
+
+
 def test_the_users_are_made_at_the_images_next_boot(gatecam, root):
     flag = root / "etc/.updated"
     flag.parent.mkdir()
