@@ -218,7 +218,8 @@ def open_live(
         build = partial(_camera_pipeline, analyzer=analyzer, telemetry=telemetry)
         pipelines = {one.camera.name: build(one) for one in watched}
         watch = Watch(analyzer, pipelines, alerts, telemetry)
-        yield Live(cameras, alerts, watch.rounds(frames), analyzer, pipelines, locks, build)
+        rounds, names = watch.rounds(frames), list(pipelines)
+        yield Live(cameras, alerts, rounds, analyzer, pipelines, locks, build, names=names)
 
 
 def _camera_pipeline(config: Config, analyzer: FaceAnalyzer, telemetry: Telemetry) -> Pipeline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ def setup(
     from gatecam.settings.saving import edited, save
 
     path = config or DEFAULT_PATH
+    _require_folder(path)
     is_new = not path.exists()
     loaded = load(None if is_new else path)
     is_first = not loaded.config.cameras and "camera.source" not in loaded.origins
@@ -55,6 +57,20 @@ def setup(
         f"Start gatecam with `gatecam run --config {path}`, or install it as a service with "
         f"`sudo gatecam kiosk install --config {path}`."
     )
+
+
+def _require_folder(path: Path) -> None:
+    """Check that the settings can be written, before any question is asked.
+
+    Raises:
+        ConfigError: the file's folder is missing, or this user may not write to it.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(
+            f"{folder}: the settings cannot be written there: create the folder, use sudo if it belongs to "
+            "root, or choose another file with --config."
+        )
 
 
 def _has_terminal() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -81,15 +81,22 @@ class Board:
             self._analyzer.device,
             own_memory_mib(),
             own_open_files(),
-            tuple(
-                self._camera(camera, now_s) for camera in self._live.cameras.cameras if camera.name != TRIAL
-            ),
+            tuple(self._each_camera(now_s)),
             tuple(QueueHealth(q.name, q.waiting, q.sent, q.failed, q.dropped) for q in self._sinks.queues),
             self._last_alert,
             self._troubles(),
             self._cores.share,
             free_disk_mb(self._folder),
         )
+
+    def _each_camera(self, now_s: float) -> Iterator[CameraHealth]:
+        """Yield the health of each camera of the settings. One that another gatecam uses counts as lost."""
+        opened, refused = {one.name: one for one in self._live.cameras.cameras}, dict(self._live.refused)
+        for name in list(self._live.names):
+            if name in opened and name != TRIAL:
+                yield self._camera(opened[name], now_s)
+            elif name in refused and name != TRIAL:
+                yield CameraHealth(name, CameraCondition.LOST, refused[name])
 
     def _camera(self, camera: Camera, now_s: float) -> CameraHealth:
         judged_s = tuple(self._judged_s[camera.name])

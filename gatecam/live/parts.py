@@ -60,7 +60,8 @@ class CameraLocks:
 class Live:
     """Watches the cameras. `rounds` yields their steps and events at least ten times a second.
 
-    `refused` has a sentence for each camera that is not watched because another gatecam uses it.
+    `refused` has a sentence for each camera that is not watched because another gatecam uses it. `names` has
+    the names of all cameras of the settings, in their order.
     """
 
     cameras: Cameras
@@ -71,6 +72,7 @@ class Live:
     _locks: CameraLocks
     _build: Callable[[Config], Pipeline]
     refused: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
 
     def stop(self) -> None:
         """End the rounds. A signal handler may call this."""
@@ -84,6 +86,7 @@ class Live:
         """
         self.analyzer.apply(config)
         self.alerts.apply(config.pace)
+        self.names[:] = [one.camera.name for one in config.watched]
         problem = self._watch({one.camera.name: one for one in config.watched})
         for one in config.watched:
             if (pipeline := self._pipelines.get(one.camera.name)) is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import socket
+import unicodedata
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
@@ -103,6 +104,13 @@ class CameraConfig(Section):
     def _index_as_text(cls, value: object) -> object:
         """Return an index, which is a number in YAML, as text."""
         return str(value) if type(value) is int and value >= 0 else value
+
+    @field_validator("name")
+    @classmethod
+    def _in_one_line(cls, name: str) -> str:
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+            raise _problem("expected a name in one line, without control characters")
+        return name
 
     @field_validator("source")
     @classmethod

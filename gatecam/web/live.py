@@ -24,7 +24,7 @@ from gatecam.geometry import clip
 from gatecam.pictures.blur import AHEAD_S, Veil
 from gatecam.pictures.draw import is_known_picture
 from gatecam.runtime.backoff import Pauses
-from gatecam.settings.schema import Config, Geometry, Regions
+from gatecam.settings.schema import TRIAL, Config, Geometry, Regions
 from gatecam.types import Presence, Step
 from gatecam.web.painter import PainterError
 from gatecam.web.painting import Painter
@@ -47,7 +47,8 @@ class Viewer:
     still: dict[str, Regions] = field(default_factory=dict)  # places of pictures, by camera
     seen: dict[str, int] = field(default_factory=dict)  # the number of the last picture, by camera
     is_ready: bool = True
-    is_over: bool = False  # one of the cameras is no longer watched
+    is_of_all: bool = False  # shows all cameras
+    is_over: bool = False  # one of the cameras is no longer watched, or one was added to all of them
 
 
 class Hub:
@@ -67,12 +68,17 @@ class Hub:
         self.watch(cameras)
 
     def watch(self, cameras: Sequence[str]) -> None:
-        """Pass on pictures and states of these cameras from now on. Viewers of others connect again."""
+        """Pass on pictures and states of these cameras from now on.
+
+        Viewers of others connect again, and so do those of all cameras if one was added.
+        """
+        is_added = bool(set(cameras) - {*self.cameras, TRIAL})
         self.cameras = tuple(cameras)
         self._states = {camera: self._states.get(camera) for camera in cameras}
         self._still = {camera: self._still[camera] for camera in cameras if camera in self._still}
         for viewer in self._viewers:
-            if not set(viewer.cameras) <= set(cameras):
+            lacks = is_added and viewer.is_of_all
+            if lacks or not set(viewer.cameras) <= set(cameras):
                 viewer.is_over = True
                 viewer.wake.set()
         self._count()

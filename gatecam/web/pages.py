@@ -58,6 +58,7 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
         visitor: Visitor = socket.state.visitor
         role = Role.DOOR if page == "door" or visitor.role is Role.DOOR else Role.OPERATOR
         watched = tuple(name for name in behind.hub.cameras if name != TRIAL)
+        is_of_all = role is Role.OPERATOR and not camera
         cameras = watched if role is Role.OPERATOR else watched[:1]
         if camera:
             if camera not in watched and not (camera == TRIAL and role is Role.OPERATOR):
@@ -65,7 +66,7 @@ def door_router(behind: Behind, static: Static) -> APIRouter:
                 return
             cameras = (camera,)
         await socket.accept()
-        await _attend(socket, behind.hub, Viewer(role, tuple(cameras)))
+        await _attend(socket, behind.hub, Viewer(role, tuple(cameras), is_of_all=is_of_all))
 
     return router
 

@@ -27,8 +27,8 @@ def ask(tmp_path, monkeypatch):
     monkeypatch.setattr(setup, "_look", lambda config: Sight(640, 480, 25.0, 0.45, 24, 1, ("none",)))
     monkeypatch.setattr("gatecam.capture.devices.cameras_seen", lambda: SEEN)
 
-    def answer(*lines: str):
-        return CliRunner().invoke(app, ["setup"], input="".join(f"{line}\n" for line in lines))
+    def answer(*lines: str, words: tuple[str, ...] = ()):
+        return CliRunner().invoke(app, ["setup", *words], input="".join(f"{line}\n" for line in lines))
 
     return answer
 
@@ -84,6 +84,12 @@ def test_a_camera_that_does_not_open_or_suit_is_asked_for_again(ask, tmp_path, m
     ):
         assert said in ended.output
     assert config(tmp_path).camera.name == "c"
+
+
+def test_where_nothing_can_be_written_no_question_is_asked(ask, tmp_path):
+    ended = ask("1", words=("--config", "none/config.yaml"))
+    assert f"{tmp_path / 'none'}: the settings cannot be written there" in str(ended.exception)
+    assert "Camera" not in ended.output
 
 
 def test_a_camera_is_watched_for_a_moment(monkeypatch, make_face):

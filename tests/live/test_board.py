@@ -7,14 +7,36 @@ from types import SimpleNamespace
 import numpy as np
 
 from gatecam.live.board import Board
+from gatecam.settings.schema import TRIAL
 from gatecam.types import Box, CameraCondition, CameraState, Frame, Round, Step, Track, Verdict
+
+
+def board_of(cameras: list, names: list[str], refused: dict[str, str], folder) -> Board:
+    live = SimpleNamespace(
+        cameras=SimpleNamespace(cameras=cameras),
+        alerts=SimpleNamespace(slow={}),
+        names=names,
+        refused=refused,
+    )
+    return Board(live, SimpleNamespace(device="cpu"), SimpleNamespace(queues=()), lambda: (), folder)
+
+
+def test_a_camera_that_another_gatecam_uses_is_lost_and_keeps_its_place(tmp_path):
+    state = CameraState(CameraCondition.OPEN, "", 0.0)
+    opened = [
+        SimpleNamespace(name=name, state=state, dropped=0, restarts=0) for name in ("back", "yard", TRIAL)
+    ]
+    said = "camera gate is used by another gatecam."
+    board = board_of(opened, ["back", "gate", "yard", TRIAL], {"gate": said}, tmp_path)
+    cameras = board.health().cameras
+    assert [one.name for one in cameras] == ["back", "gate", "yard"]
+    assert (cameras[1].sees, cameras[1].state, cameras[1].reason) == (False, "lost", said)
 
 
 def test_pictures_and_faces_out_of_sight_do_not_count_as_faces(tmp_path):
     state = CameraState(CameraCondition.OPEN, "", 0.0)
     camera = SimpleNamespace(name="gate", state=state, dropped=0, restarts=0)
-    live = SimpleNamespace(cameras=SimpleNamespace(cameras=[camera]), alerts=SimpleNamespace(slow={}))
-    board = Board(live, SimpleNamespace(device="cpu"), SimpleNamespace(queues=()), lambda: (), tmp_path)
+    board = board_of([camera], ["gate"], {}, tmp_path)
     box = Box(0, 0, 9, 9)
     tracks = (
         Track(1, box, 3, 5.0, Verdict.NONE),

@@ -178,6 +178,11 @@ def test_a_variable_can_say_null(settings):
             f"device: expected {DEVICES}, got 'gpu' (config.yaml:1)",
         ),
         ("camera: {name: 12}", "camera.name: expected non-empty text in quotes, got 12 (config.yaml:1)"),
+        (
+            r'camera: {name: "a\nb"}',
+            "camera.name: expected a name in one line, without control characters, "
+            r"got 'a\nb' (config.yaml:1)",
+        ),
         ("camera: {name: ''}", "camera.name: expected non-empty text, got '' (config.yaml:1)"),
         (
             "camera: {source: no}",
@@ -563,7 +568,7 @@ def test_a_folder_named_config_yaml_is_not_taken_for_no_file(tmp_path, monkeypat
     "text", ["plain", "12", "yes", "null", "a: b #c", "정문", "two\nlines", "\x7f\x85", "'\"", " x "]
 )
 def test_written_settings_read_back(settings, text):
-    config = Config(camera=CameraConfig(name=text, fps=1.5), notify=NotifyConfig(log=text, sound=False))
+    config = Config(camera=CameraConfig(fps=1.5), notify=NotifyConfig(log=text, sound=False))
     assert settings(to_yaml(config)).config == config
 
 

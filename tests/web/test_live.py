@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from gatecam.settings.schema import CameraConfig, Config, PrivacyConfig, WebConfig
+from gatecam.settings.schema import TRIAL, CameraConfig, Config, PrivacyConfig, WebConfig
 from gatecam.types import Box, Frame, Presence, Step, Track, Verdict
 from gatecam.web.live import (
     Hub,
@@ -122,6 +122,19 @@ def test_a_viewer_that_is_slow_gets_the_newest_picture_and_none_twice():
     assert hub.next_pictures(viewer) == [b"\x01yard4"]
     assert hub.next_pictures(viewer) == []
     assert hub.picture("yard") == b"yard4"
+
+
+def test_who_watches_all_cameras_connects_again_when_one_is_added_but_not_for_a_trial():
+    hub = Hub(["gate", "yard"])
+    every, one = Viewer(Role.OPERATOR, ("gate", "yard"), is_of_all=True), Viewer(Role.OPERATOR, ("gate",))
+    for viewer in (every, one):
+        hub.join(viewer)
+    hub.watch(["gate", "yard", TRIAL])
+    assert not every.is_over
+    hub.watch(["gate", "yard", "hall"])
+    assert (every.is_over, one.is_over) == (True, False)
+    hub.watch(["yard", "hall"])
+    assert one.is_over
 
 
 def test_states_wake_their_viewers_at_once_and_who_joins_knows_what_holds():

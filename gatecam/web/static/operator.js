@@ -152,7 +152,7 @@ async function showHealth() {
 function showRate(item, one) {
   item.querySelector(".rate").textContent = one.sees
     ? word("now.rate", { ...one, frames: one.frames_per_s.toFixed(0) })
-    : one.state === "open" ? "" : word("now.blind_for", { time: last(one.since_s) });
+    : one.state === "open" ? "" : one.since_s ? word("now.blind_for", { time: last(one.since_s) }) : one.reason; // another gatecam uses it
 }
 
 // Charts first scroll to the newest part. They are marked as old when they cannot be updated.
