@@ -125,12 +125,7 @@ class CameraSetup:
         def edits(config: Config) -> Edits:
             old = None if camera is None else known(config, camera)
             own = {} if old is None else {key: getattr(old.camera, key) for key in ("source", *FORM)}
-            entry = {**own, **_entry(old, values), "name": TRIAL}
-            same = camera_identity(str(entry.get("source", "")))
-            for one in config.watched:
-                if camera_identity(one.camera.source) == same:
-                    raise ConfigError(f"camera {one.camera.name} has this address, and is watched already.")
-            return put_edits(config, None, entry)
+            return put_edits(config, None, {**own, **_entry(old, values), "name": TRIAL})
 
         self._require_own()
         self._reloading.attempt(edits, time.monotonic())
@@ -172,11 +167,13 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
     """Return the edits that change a camera, or that add one with None.
 
     Raises:
-        ConfigError: there is no such camera, or a new one lacks its name or source.
+        ConfigError: there is no such camera, a new one lacks its name or source, or another one has the same
+            source.
     """
     if camera is not None:
         old = known(config, camera)
         entry = _entry(old, values)
+        _require_free(config, entry.get("source", ""), camera)
         name = entry.pop("name", camera)
         edits: dict[tuple[str, ...], object] = {
             camera_key(config, camera, key): value
@@ -190,6 +187,7 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
     for key in ("name", "source"):
         if not entry.get(key):
             raise ConfigError(f"{key}: expected the camera's {key}.")
+    _require_free(config, entry["source"])
     edits = {}
     if entry["name"] in {one.camera.name for one in config.watched}:
         raise ConfigError(f"name: there is a camera {entry['name']} already, choose another name.")
@@ -202,6 +200,23 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
         **own,
     }  # without this it would take the zones and door of all cameras
     return edits
+
+
+def _require_free(config: Config, source: str, camera: str | None = None) -> None:
+    """Check that no other camera has the same device or address, whatever its user, or it would count twice.
+
+    Raises:
+        ConfigError: one has.
+    """
+    for one in config.watched:
+        if one.camera.name != camera and _place(one.camera.source) == _place(source):
+            raise ConfigError(f"camera {one.camera.name} has this address, and is watched already.")
+
+
+def _place(source: str) -> str:
+    """Return a source without its user and password, or what all names of a device share."""
+    scheme, _, rest = _parts(source)
+    return f"{scheme.lower()}{rest}" if scheme else camera_identity(source)
 
 
 def _entry(old: Config | None, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Guard:
         self._proxy = config.proxy_origin
         named = urlsplit(self._proxy or "").hostname or "localhost"
         own = socket.gethostname().lower()
-        self._hosts = {"localhost", own, config.host.lower(), named}
+        self._hosts = {"localhost", own, own.partition(".")[0], config.host.lower(), named}
         # This machine's name in multicast DNS (RFC 6762), with a number if another machine has the name too
         self._local = re.compile(rf"{re.escape(own.partition('.')[0])}(-\d{{1,3}})?\.local\.?")
         self._scheme = "http" if config.certificate is None else "https"

@@ -94,7 +94,7 @@ class Users:
         if user is None and not self._dummy:
             self._dummy = _hash("nobody")
         try:
-            _hasher().verify(self._dummy if user is None else user.hash, _normal(password))
+            _hasher().verify(self._dummy if user is None else user.hash, _bytes(password))
         except (Argon2Error, InvalidHashError):
             return None
         return user
@@ -232,9 +232,15 @@ def _keep_admin(users: dict[str, User]) -> None:
 
 def _checked(password: str, name: str) -> str:
     password = _normal(password)
-    if not LEAST_LETTERS <= len(password) <= MOST_LETTERS or password == name or len(set(password)) < 4:
+    is_long = LEAST_LETTERS <= len(password) <= MOST_LETTERS
+    is_text = not re.search("[\ud800-\udfff]", password)  # else its bytes were no UTF-8
+    if not (is_long and is_text) or password == name or len(set(password)) < 4:
         raise UserError(UserProblem.PASSWORD)
     return password
+
+
+def _bytes(password: str) -> bytes:
+    return _normal(password).encode("utf-8", "surrogatepass")
 
 
 def _normal(text: str) -> str:

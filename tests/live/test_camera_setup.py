@@ -144,7 +144,7 @@ def test_a_camera_that_is_tried_out_is_then_added(desk):
     ("camera", "values", "said"),
     [
         (None, {"name": "north", "source": "2"}, "there is a camera north already"),
-        (None, {"name": "side", "source": "0"}, "cameras.2.source: expected another source"),
+        (None, {"name": "side", "source": "0"}, "camera north has this address"),
         (None, {"name": "side"}, "source: expected the camera's source"),
         (None, {"source": "2"}, "name: expected the camera's name"),
         (None, {"name": TRIAL, "source": "2"}, "expected another name"),
@@ -164,6 +164,15 @@ def test_what_cannot_be_is_refused_and_nothing_changes(desk, camera, values, sai
 def test_a_camera_that_is_watched_is_not_opened_twice(desk):
     with pytest.raises(ConfigError, match="camera north has this address"):
         desk.setup.attempt(None, {"source": "/dev/video0"})
+    for camera, source, whose in (
+        (None, "/dev/video0", "north"),
+        (None, "rtsp://me:other@10.0.0.5/live", "south"),
+        ("south", "0", "north"),
+        ("north", "rtsp://10.0.0.5/live", "south"),
+    ):
+        with pytest.raises(ConfigError, match=f"camera {whose} has this address, and is watched already"):
+            desk.setup.put(camera, {"name": "side", "source": source})
+    desk.setup.put("south", {"password": "other"})
 
 
 def test_a_camera_of_the_command_line_is_not_changed_here(tmp_path):

@@ -63,6 +63,7 @@ def test_pages_and_live_pictures_come_over_ipv6(behind, tmp_path, host):
         ("Gate-2.local", 200),
         ("gate.local.", 200),
         ("gate.example", 200),
+        ("gate:8790", 200),
         ("gate-x.local", 400),
         ("other.local", 400),
         ("gate.local.evil.example", 400),

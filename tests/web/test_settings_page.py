@@ -108,6 +108,16 @@ def test_what_somebody_else_changes_meanwhile_is_shown_and_not_undone(chromium, 
         assert behind.running.settings()["policy.remind_s"]["value"] == 20
 
 
+def test_a_login_in_another_tab_does_not_keep_this_one_from_saving(chromium, server):  # noqa: F811
+    with chromium.new_context() as context:
+        page = open_settings(context, server.url)
+        open_settings(context, server.url)
+        page.get_by_label("Time until a reminder").fill("33")
+        page.keyboard.press("Enter")
+        alerts = page.get_by_role("region", name="Alerts", exact=True)
+        expect(alerts.locator(".said")).to_contain_text("changed from 10 to 33.\nSaved in")
+
+
 def test_what_cannot_be_saved_says_so_with_the_lines_that_save_it(chromium, behind):  # noqa: F811
     change = behind.running.change
     unsaved = lambda values: replace(change(values), problem=SavingProblem.NOT_WRITABLE)  # noqa: E731

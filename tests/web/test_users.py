@@ -86,6 +86,14 @@ def test_a_name_and_password_hold_however_the_keyboard_writes_hangul(users):
     assert users.check(decomposed, "비밀번호를알려주세요")
 
 
+def test_a_password_that_is_no_text_is_refused_and_wrong(users):
+    users.add("kim", Role.VIEWER, SECRET)
+    with pytest.raises(UserError) as told:
+        users.change("kim", password="\udcff\udcfe\udcfd and more")
+    assert told.value.problem is UserProblem.PASSWORD
+    assert users.check("kim", "\ud800") is None
+
+
 def test_a_damaged_file_lets_nobody_in_and_is_left_alone(users, tmp_path, caplog):
     (tmp_path / FILE).write_text("[{}]")
     with caplog.at_level(logging.WARNING):

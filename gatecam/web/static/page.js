@@ -38,12 +38,21 @@ async function ask(path, options) {
   if (answer.status === 401) { toLogin(); throw new Error("logged out"); }
   if (!answer.ok) {
     const { detail } = await answer.json().catch(() => ({}));
-    throw new Error((Array.isArray(detail) ? detail.map((one) => `${one.loc?.at(-1)}: ${one.msg}`).join(" ") : detail) || answer.statusText);
+    const text = Array.isArray(detail) ? detail.map((one) => `${one.loc?.at(-1)}: ${one.msg}`).join(" ") : detail;
+    throw Object.assign(new Error(text || answer.statusText), { status: answer.status });
   }
   return answer.status === 204 ? null : answer.json();
 }
-const send = (path, body, method = "POST") =>
-  ask(path, { method, headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify(body) });
+// A login in another tab has replaced the session, so a refused change is sent once more with the new one's CSRF token.
+async function send(path, body, method = "POST") {
+  const given = csrf, again = () => ask(path, { method, headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify(body) });
+  try { return await again(); }
+  catch (error) {
+    if (error.status === 403) await session();
+    if (csrf !== given) return again();
+    throw error;
+  }
+}
 
 function make(tag, properties = {}, ...parts) {
   const element = Object.assign(document.createElement(tag), properties);
