@@ -636,9 +636,10 @@ def _open_fleet(config: Config, server: EventStore, stack: ExitStack) -> WebServ
     from gatecam.web.server import WebServer
     from gatecam.web.tokens import load_tokens
 
-    path = store_path(config).with_name(FLEET_STORE)
-    file = config.store.model_copy(update={"path": str(path), "url": None})
-    config = config.model_copy(update={"store": file})
+    pages = open_shared_store(config)  # with its own connections, as statistics may keep them busy for long
+    stack.callback(pages.close)
+    config = fleet_config(config)
+    path = store_path(config)
     (store,) = stores = open_stores(config, create=True)
     stack.callback(store.close)
     turn = Turn(path.with_name(f"{path.name}.watch.lock"))
@@ -657,9 +658,16 @@ def _open_fleet(config: Config, server: EventStore, stack: ExitStack) -> WebServ
     stack.callback(watch.close)
     folder = state_folder()
     app = build_fleet_app(
-        config.web, load_tokens(folder), watch, troubles.sentences, server, store.audit, folder
+        config.web, load_tokens(folder), watch, troubles.sentences, pages, store.audit, folder
     )
     return WebServer(app, config.web, partial(troubles.note, "web"))
+
+
+def fleet_config(config: Config) -> Config:
+    """Return the settings of `gatecam fleet` itself, whose store is a file beside that of a door."""
+    path = store_path(config).with_name(FLEET_STORE)
+    store = config.store.model_copy(update={"path": str(path), "url": None})
+    return config.model_copy(update={"store": store})
 
 
 def store_path(config: Config) -> Path:

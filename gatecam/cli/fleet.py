@@ -74,7 +74,8 @@ def _naming_option(store: str | None) -> Iterator[None]:
 
 def _forget(settings: Config, door: str, yes: bool) -> None:
     """Delete the health and all events of a door that is no longer there."""
-    from gatecam.app import open_shared_store
+    from gatecam.app import fleet_config, open_file, open_shared_store
+    from gatecam.store.audit import Act, command_actor
 
     with closing(open_shared_store(settings, door)) as shared:
         known = shared.door_names()
@@ -84,4 +85,8 @@ def _forget(settings: Config, door: str, yes: bool) -> None:
             typer.echo("Nothing was deleted.")
             raise typer.Exit(1)
         shared.doors.forget(door)
-        typer.echo(f"{door}: deleted, with {shared.erase()} events.")
+        gone = shared.erase()
+        if (own := open_file(fleet_config(settings))) is not None:
+            with closing(own):
+                own.audit.note(command_actor(), Act.ERASURE, door, before=str(gone))
+        typer.echo(f"{door}: deleted, with {gone} events.")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecam.cli.options import StateConfigOption
+from gatecam.errors import OutputError
 from gatecam.runtime.console import open_console
 
 if TYPE_CHECKING:
@@ -70,10 +71,18 @@ def _erase(config: Path | None, yes: bool) -> None:
             typer.echo("Nothing was erased.")
             raise typer.Exit(1)
         stack.callback(_erase_files, pictures, files)  # even if a store cannot be erased now
+        problems = []
         for store in stores:
-            gone = store.erase()
+            try:
+                gone = store.erase()
+            except OutputError as error:
+                problems.append(str(error))
+                continue
             typer.echo(f"{store.name}: {gone} events and all totals erased.")
-            store.audit.note(command_actor(), Act.ERASURE, "events", before=str(gone))
+            what = "events" if store is stores[0] else f"events in {store.name}"
+            stores[0].audit.note(command_actor(), Act.ERASURE, what, before=str(gone))
+        if problems:
+            raise OutputError(f"not everything is erased. {' '.join(problems)} Erase again after that.")
 
 
 def _erase_files(pictures: EvidenceFolder, files: Sequence[KeptFile]) -> None:
@@ -85,7 +94,7 @@ def _erase_files(pictures: EvidenceFolder, files: Sequence[KeptFile]) -> None:
 
 
 def _kept(settings: Config, state: Path) -> Iterator[tuple[str, str, str, str]]:
-    from gatecam.app import evidence_folder, has_store_file, open_stores, store_path
+    from gatecam.app import evidence_folder, fleet_config, has_store_file, open_stores, store_path
     from gatecam.store.kept import kept_files
     from gatecam.web.sessions import FILE as SESSIONS
     from gatecam.web.tokens import FILE as TOKENS
@@ -106,6 +115,9 @@ def _kept(settings: Config, state: Path) -> Iterator[tuple[str, str, str, str]]:
         yield "audit log", place, "names and addresses of those who use the pages", days
     else:
         yield "events", place, "nothing yet", keep
+    if has_store_file(fleet := fleet_config(settings)):
+        days, what = f"{settings.store.audit_days} days", "names and addresses of those who use the page"
+        yield "audit log of all doors' page", str(store_path(fleet)), what, days
     for file in kept_files(store_path(settings), settings.notify.log):
         kind = "event log" if file.is_log else "damaged store"
         yield kind, str(file.path), f"{file.path.stat().st_size / MB:.1f} MB", "until you delete it"

@@ -42,6 +42,7 @@ CONNECT_ADVICE = "start or make it, or correct its address or the password in ~/
 TOO_MANY = re.compile("too many |connection slots|no more connections")
 TOO_MANY_ADVICE = "it has too many users, so raise max_connections there, as docs/scale.md explains"
 # By PostgreSQL's error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+BUSY_ADVICE = "earlier questions keep it busy, so try again later, or ask for less"
 ADVICE = {
     "25006": "it can only be read, so give the address of the server that it copies",
     "42501": "its owner must grant this user the rights to the tables",
@@ -240,6 +241,8 @@ class PostgresDatabase:
             state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
             self._migrated &= state != NO_TABLE  # a new database may have taken the place of the last one
             to_connect = TOO_MANY_ADVICE if TOO_MANY.search(reason) else CONNECT_ADVICE
+            if isinstance(error, sa.exc.TimeoutError):  # this program uses all of its connections
+                to_connect = BUSY_ADVICE
             advice = ADVICE.get(state, to_connect)
             raise OutputError(f"{self.name}: the database cannot be used ({reason}): {advice}.") from error
 

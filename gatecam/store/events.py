@@ -418,6 +418,10 @@ class EventStore:
             )
         return gone
 
+    def erase_keys(self, keys: Sequence[str]) -> None:
+        """Delete this door's events with these keys for good."""
+        self._delete(events.c.key.in_(keys))
+
     def _delete(self, which: sa.ColumnElement[bool]) -> int:
         """Delete events of this door, and return how many were deleted.
 

@@ -65,6 +65,7 @@ class Courier(Delivering):
         self._pauses = Pauses(first_pause_s, LONGEST_PAUSE_S)
         self._trouble: str | None = None
         self._lost = 0  # events lost during the current trouble
+        self._erased: list[str] = []  # keys of events that a copy got just before they were erased here
         self._from_start = from_start
         self._is_checked = not isinstance(output, DatabaseCopy)
         self._waiting = 0
@@ -103,6 +104,7 @@ class Courier(Delivering):
             return
         if not self._is_checked:
             self._check_copy()
+        self._withdraw()
         with self._store.changed:  # held until waiting, so that no notification is missed
             cursor = self._place()
             backlog = self._store.backlog(cursor, self._output.batch)
@@ -161,8 +163,20 @@ class Courier(Delivering):
         if done:
             self._store.move_cursor(self.name, done[-1].id, [one.id for one in wanted[:number]])
             self._count("sent", number)
+        self._withdraw(wanted[:number])
         if number < len(wanted):
             raise OutputError(f"{self.name}: took {number} of {len(wanted)} events: the others come again.")
+
+    def _withdraw(self, copied: Sequence[StoredEvent] = ()) -> None:
+        """Delete events from a copy that were erased in the store while they were copied."""
+        if not isinstance(self._output, DatabaseCopy):
+            return
+        if copied:
+            there = self._store.notes.known([one.key for one in copied])
+            self._erased += [one.key for one in copied if one.key not in there]
+        if self._erased:
+            self._output.withdraw(self._erased)
+            self._erased = []
 
     def _fail(self, error: Exception) -> None:
         self._count("failed")
@@ -215,6 +229,10 @@ class DatabaseCopy:
         """Copy events. Events that the other store already has count as delivered."""
         self._store.copy(events)
         return len(events)
+
+    def withdraw(self, keys: Sequence[str]) -> None:
+        """Delete events from the other store."""
+        self._store.erase_keys(keys)
 
     def close(self) -> None:
         """Close the connections."""

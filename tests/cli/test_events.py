@@ -27,7 +27,7 @@ from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventFilter, EventStore
 from gatecam.store.evidence import EvidenceFolder
 from gatecam.training.data.layouts import BOXES, open_collection
-from gatecam.types import Answer, Box, Event, EventKind, Verdict
+from gatecam.types import Answer, Box, Event, EventKind, StoredEvent, Verdict
 
 NOW = datetime.now().astimezone()
 
@@ -230,8 +230,13 @@ def test_with_nothing_there_nothing_is_asked(gatecam):
     assert (ended.code, ended.out) == (0, "There is nothing to erase.\n")
 
 
-def test_pictures_are_erased_even_if_another_program_reads_the_store(gatecam, kept, monkeypatch):
+def test_all_else_is_erased_even_if_another_program_reads_the_store(gatecam, kept, tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_file, "BUSY_MS", 50)
+    server = EventStore(SqliteDatabase(tmp_path / "server.sqlite3"), "lobby")
+    server.copy([StoredEvent(0, "a" * 32, event(EventKind.MASK_MISSING, 50))])
+    monkeypatch.setattr("gatecam.store.engine.PostgresDatabase", lambda url: server._database)
+    monkeypatch.setenv("GATECAM_STORE_URL", "postgresql://db.example/gatecam")
+    monkeypatch.setenv("GATECAM_FLEET_DOOR", "lobby")
     folder = answered(kept)
     aside = kept.with_name(f"{kept.name}.damaged-1795990007251")
     aside.touch()
@@ -240,6 +245,11 @@ def test_pictures_are_erased_even_if_another_program_reads_the_store(gatecam, ke
         other.execute("SELECT count(*) FROM events").fetchall()
         ended = gatecam("privacy", "--erase", "--yes")
     assert (ended.code, "end that program and erase again" in ended.err) == (2, True)
+    assert (server.count(), server.audit.latest(1)) == (0, [])
+    server.close()
+    with closing(EventStore(SqliteDatabase(kept))) as store:
+        (noted,) = store.audit.latest(9)
+    assert noted.subject.startswith("events in ")
     assert not folder.path.exists()
     assert not aside.exists()
 

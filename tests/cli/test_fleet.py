@@ -51,7 +51,7 @@ def receiver():
         yield made
 
 
-def test_the_page_and_the_alerts_of_a_fleet(gatecam, shared, tmp_path, receiver):
+def test_the_page_and_the_alerts_of_a_fleet(gatecam, shared, tmp_path, receiver, monkeypatch):
     path = tmp_path / "own" / "events.sqlite3"
     config = Config(
         store=StoreConfig(path=str(path), url=URL),
@@ -61,6 +61,8 @@ def test_the_page_and_the_alerts_of_a_fleet(gatecam, shared, tmp_path, receiver)
     with closing(EventStore(SqliteDatabase(path.with_name("fleet.sqlite3")))) as alerts:
         alerts.append([SILENT])  # told by an earlier run; the output gets events from now on
         alerts.cursor("webhook")
+    opened, open_one = [], app.open_shared_store
+    monkeypatch.setattr(app, "open_shared_store", lambda one: opened.append(one) or open_one(one))
     stop = Stop()
     running = threading.Thread(target=app.watch_fleet, args=(config, stop))
     running.start()
@@ -68,6 +70,7 @@ def test_the_page_and_the_alerts_of_a_fleet(gatecam, shared, tmp_path, receiver)
         told = json.loads(receiver.requests.get(timeout=30).body)
         headers = {"Authorization": f"Bearer {load_tokens(state_folder()).operator}"}
         page = httpx.get(f"http://127.0.0.1:{config.web.port}/api/doors", headers=headers).json()
+        assert len(opened) == 2, "statistics have connections of their own"
         with pytest.raises(OutputError, match="another gatecam fleet uses it: end that one"):
             app.watch_fleet(config, Stop())
     finally:
@@ -112,10 +115,16 @@ def test_a_door_that_is_gone_is_forgotten_with_its_events(gatecam, shared):
         "expected one of lobby, yard, got 'moon'" in gatecam("fleet", "--store", URL, "--forget", "moon").err
     )
     assert "expected one of" in gatecam("fleet", "--store", URL, "--forget", "", "--yes").err
+    own = EventStore(SqliteDatabase(state_folder() / "fleet.sqlite3"))
     ended = gatecam("fleet", "--store", URL, "--forget", "lobby", "--yes")
     assert (ended.code, ended.out) == (0, "lobby: deleted, with 1 events.\n")
     assert [one.door for one in shared.doors.all()] == ["yard"]
     assert shared.count() == 0
+    (noted,) = own.audit.latest(9)
+    assert (noted.act, noted.subject, noted.before) == ("erasure", "lobby", "1")
+    assert shared.audit.latest(9) == []
+    assert f"{state_folder() / 'fleet.sqlite3'}" in gatecam("privacy").out.replace("\n", "")
+    own.close()
     made = EventStore(shared._database, "attic")  # gone for long, so only its events are left
     made.copy([StoredEvent(0, "b" * 32, SILENT)])
     ended = gatecam("fleet", "--store", URL, "--forget", "moon")
