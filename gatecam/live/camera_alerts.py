@@ -8,7 +8,7 @@ from gatecam.live.pace import Pace
 from gatecam.settings.schema import TRIAL, PaceConfig
 from gatecam.types import CameraCondition, CameraState, Event, EventKind, Frame, Verdict
 
-CLEAR_S = 2.0  # an outage is over when the camera has seen for this long, so a loose plug is one alert
+CLEAR_S = 2.0  # an outage is over when the camera has seen for this long, so a loose plug causes one alert
 
 DEFAULT_PACE = PaceConfig()
 
@@ -21,7 +21,7 @@ class CameraAlerts:
 
     def __init__(self, pace: PaceConfig = DEFAULT_PACE) -> None:
         self._states: dict[str, CameraState] = {}
-        self._told: dict[str, str] = {}  # cameras reported as blind, with the reason
+        self._blind: dict[str, str] = {}  # cameras reported as blind, with the reason
         self._pace = pace
         self._paces: defaultdict[str, Pace] = defaultdict(lambda: Pace(self._pace))
         self._slow: dict[str, str] = {}  # cameras reported as too slow, with the reason
@@ -53,7 +53,7 @@ class CameraAlerts:
 
     def forget(self, camera: str) -> None:
         """Forget a camera that is no longer watched."""
-        for known in (self._states, self._told, self._paces, self._slow):
+        for known in (self._states, self._blind, self._paces, self._slow):
             known.pop(camera, None)
 
     def apply(self, pace: PaceConfig) -> None:
@@ -67,11 +67,11 @@ class CameraAlerts:
         events = []
         for camera, state in self._states.items():
             reason = state.blindness
-            if reason and camera not in self._told:
-                self._told[camera] = reason
+            if reason and camera not in self._blind:
+                self._blind[camera] = reason
                 events.append(_event(EventKind.CAMERA_BLIND, camera, reason, now_s))
-            elif state.sees and camera in self._told and now_s - state.since_s >= CLEAR_S:
-                events.append(_event(EventKind.CAMERA_OK, camera, self._told.pop(camera), now_s))
+            elif state.sees and camera in self._blind and now_s - state.since_s >= CLEAR_S:
+                events.append(_event(EventKind.CAMERA_OK, camera, self._blind.pop(camera), now_s))
         for camera, pace in self._paces.items():
             if pace.slowness is not None and camera not in self._slow:
                 self._slow[camera] = pace.slowness

@@ -41,14 +41,14 @@ class CameraSetup:
 
         A camera that does not see has a `reason`, which is a `Blindness` or a sentence, and no advice.
         """
-        return [self._told(one) for one in self._reloading.running.watched]
+        return [self._described(one) for one in self._reloading.running.watched]
 
     def trial(self) -> dict[str, Any] | None:
         """Return what the camera that is tried out sees, or None. Each call keeps it open for `TRIAL_S`."""
         config = self._reloading.trial(time.monotonic())
-        return None if config is None else self._told(config.watched[-1])
+        return None if config is None else self._described(config.watched[-1])
 
-    def _told(self, one: Config) -> dict[str, Any]:
+    def _described(self, one: Config) -> dict[str, Any]:
         name = one.camera.name
         state = next((it.state for it in self._live.cameras.cameras if it.name == name), None)
         sight = self._sights.of(name)
@@ -83,10 +83,10 @@ class CameraSetup:
         return self._reloading.edit(edits, is_of_camera=True)
 
     def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving:
-        """Change a camera, or add one with None. It is opened at once.
+        """Change a camera, or add a new one. The camera is opened at once.
 
         Args:
-            camera: its name until now.
+            camera: the current name of the camera, or None to add one.
             values: the new `name`, `source`, `user`, `password`, `width` and `height`, or some of them.
 
         Raises:
@@ -164,7 +164,7 @@ def known(config: Config, camera: str) -> Config:
 
 
 def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> Edits:
-    """Return the edits that change a camera, or that add one with None.
+    """Return the edits that change a camera, or that add one if `camera` is None.
 
     Raises:
         ConfigError: there is no such camera, a new one lacks its name or source, or another one has the same
@@ -195,10 +195,8 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
         edits[CAMERAS, config.camera.name] = {"name": config.camera.name, "source": config.camera.source}
     common = {key: info.default for key, info in Geometry.model_fields.items() if key != "view_deg"}
     own = {key: value for key, value in common.items() if getattr(config.detector, key) != value}
-    edits[CAMERAS, str(entry["name"])] = {
-        **entry,
-        **own,
-    }  # without this it would take the zones and door of all cameras
+    # Without `own`, the camera would take the zones and the door size that `detector` has for all cameras
+    edits[CAMERAS, str(entry["name"])] = {**entry, **own}
     return edits
 
 
@@ -222,7 +220,8 @@ def _place(source: str) -> str:
 def _entry(old: Config | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of the settings from a form. An empty source, user or password keeps the old one.
 
-    But a new source on another host begins without the old user and password, which that host may not learn.
+    A new source on another host does not get the old user and password, because that host must not learn
+    them.
     """
     keys = ("name", *CameraConfig.model_fields)
     entry = {key: values[key] for key in keys if values.get(key) not in (None, "")}

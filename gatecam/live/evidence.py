@@ -34,7 +34,7 @@ from gatecam.store.evidence import EvidenceFolder
 from gatecam.types import Box, Event, Image, Step
 
 PERIOD_S = 0.2  # time between two kept frames, which is also the time between two frames of a video
-AROUND_S = 0.5  # the faces to blur in a snapshot are also searched in the frames of this time before it
+AROUND_S = 0.5  # faces to blur in a snapshot are also searched for in the frames of this time before it
 LATE_S = 2.0  # longest time that alerts wait for later frames of a camera that gives no more
 FRAMES_WAITING = 12  # frames that may wait to be compressed
 ALERTS_WAITING = 16  # pictures and videos that may wait to be made
@@ -319,7 +319,7 @@ class Recorder(Delivering):
             with suppress(OutputError):
                 if self._is_stored(key):
                     return True
-            time.sleep(POLL_S)  # each new frame would end a wait for a change
+            time.sleep(POLL_S)  # not a wait for `_changed`, which each new frame would end
         return False
 
     def _snapshot(self, job: _Job) -> bytes:
@@ -330,7 +330,7 @@ class Recorder(Delivering):
                 image = step.frame.image
                 hidden = [*boxes, *self._load_finders()[1].find(image)] if blurs else None
                 return snapshot_jpeg(image, _face(step, job.event), hidden)
-        raise OutputError(f"camera {job.event.camera}: the frame of an alert was not kept, nor its picture.")
+        raise OutputError(f"camera {job.event.camera}: an alert has no picture, because its frame was lost.")
 
     def _write_clip(self, job: _Job, path: Path) -> None:
         last_s = job.event.time_s + self._config.clip_after_s

@@ -103,7 +103,7 @@ class Live:
     def _watch(self, wanted: Mapping[str, Config]) -> str | None:
         """Watch these cameras and no others. Return a sentence if another gatecam uses some of them.
 
-        The people, their alerts and the outage of a camera that is opened with other settings go on.
+        A camera that is opened with other settings keeps its people, their alerts and its outage.
         """
         kept = [one.config for one in self.cameras.cameras if _camera_of(wanted, one.name) == one.config]
         gone = self._pipelines.keys() - {camera.name for camera in kept}

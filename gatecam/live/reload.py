@@ -168,7 +168,7 @@ class ConfigWatch:
 
     @contextmanager
     def writing(self, path: Path) -> Iterator[None]:
-        """Keep the file from being read again because of what the block writes. Any thread may do this.
+        """Let the block write the file without reading it again because of that. Any thread may do this.
 
         If somebody else has also saved the file since it was last read, it is read again. If there was no
         file, the block may create it.
@@ -322,7 +322,7 @@ class Reloading:
     def trial(self, now_s: float) -> Config | None:
         """Return the settings with the camera that is tried out as the last one, or None.
 
-        It goes on being tried out for `TRIAL_S` after each call.
+        Each call keeps the camera open for another `TRIAL_S`.
         """
         with self._lock:
             self._tried_s = now_s
@@ -340,7 +340,7 @@ class Reloading:
             return None
 
     def poll(self, now_s: float) -> None:
-        """Apply changes from the page, and the file if it was saved or requested. Reject a broken file.
+        """Apply changes from the pages, and read the file if it was saved or requested. Reject a broken file.
 
         Cameras that another gatecam uses are tried again now and then.
         """

@@ -1,4 +1,4 @@
-"""Report how cameras do: to the log, to `gatecam status` and to the service manager."""
+"""Report the state of the cameras to the log, to `gatecam status` and to the service manager."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Supervised:
         if turn.steps or not self._is_behind(live):
             self._watchdog.feed(turn.time_s)
         blind = [
-            f"{name} does not see since {time_of_day(state.since_s)} ({reason})"
+            f"{name} has not seen since {time_of_day(state.since_s)} ({reason})"
             for name, state in states.items()
             if (reason := state.blindness)
         ]
@@ -99,5 +99,5 @@ def tell_pace(turn: Round, live: Live, analyzer: FaceAnalyzer, troubles: Trouble
             say(text, level=logging.WARNING, camera=camera, reason=event.reason)
             troubles.note(what, text)
         elif event.kind is EventKind.FAST_ENOUGH:
-            say(f"camera {camera}: its frames are classified in time again", camera=camera)
+            say(f"camera {camera}: its frames are judged in time again", camera=camera)
             troubles.note(what, None)

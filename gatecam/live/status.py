@@ -37,7 +37,7 @@ class StatusServer:
     """Answers clients in a daemon thread while its context is open.
 
     The thread serves one client at a time. When the context closes, the thread ends and the socket is closed
-    and removed. If no socket can be created, that is logged and the program goes on without it.
+    and removed. If no socket can be created, that is logged and the program continues without it.
     """
 
     def __init__(self, snapshot: Callable[[], Health]) -> None:
@@ -53,7 +53,7 @@ class StatusServer:
             _remove_stale(folder)
             listener = _listen(folder / f"{os.getpid()}.sock")
         except OSError as error:
-            log.warning("`gatecam status` will find nothing here (%s).", error)
+            log.warning("`gatecam status` cannot find this program: no socket can be created (%s).", error)
             return self
         self._path = folder / f"{os.getpid()}.sock"
         self._thread = threading.Thread(target=self._serve, args=(listener,), name="status", daemon=True)

@@ -17,7 +17,7 @@ from gatecam.runtime.telemetry import Telemetry
 from gatecam.types import Blindness, Frame, Round, Step
 
 TURN_S = 0.1  # time limit for judging frames together, so that a person is alerted within half a second
-LATEST = 0.2  # weight of the latest frames in the moving average of the time per frame
+LATEST = 0.2  # weight of the latest round in the moving average of the time per frame
 
 
 class Watch:

@@ -72,7 +72,8 @@ def open_window(stack: ExitStack, full_screen: bool = False) -> Window | None:
     """
     available, reason = display_available(os.environ)
     if not available:
-        print(f"gatecam: no window ({reason}): go on without one, or set DISPLAY.", file=sys.stderr)
+        said = f"gatecam: no window ({reason}): gatecam runs without one. Set DISPLAY to get it."
+        print(said, file=sys.stderr)
         return None
     window = stack.enter_context(Window())
     if full_screen:

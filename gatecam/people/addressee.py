@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from gatecam.types import Track, Verdict
 
-NEARER = 1.3  # ratio of areas from which another face is nearer. Two people side by side do not alternate.
-SETTLING_S = 1.0  # a younger track without a verdict does not interrupt what is said to others
+# Another face is nearer only if its area is this many times larger. So the screen does not switch back and
+# forth between two people side by side.
+NEARER = 1.3
+SETTLING_S = 1.0  # a younger track without a verdict comes last, so it does not interrupt what others read
 
 _URGENCY = {Verdict.NONE: 3, Verdict.INCORRECT: 2, Verdict.UNKNOWN: 1, Verdict.CORRECT: 0}
 
@@ -16,8 +18,9 @@ class Addressee:
     """Chooses whom the screen of one camera speaks to, from frame to frame.
 
     Whoever must act comes first: a person without a mask, then one who wears it wrong. Next come people whose
-    mask is not recognized. So a masked person is chosen only if everybody in view wears a mask. Among equals,
-    the nearest person is chosen, which is the one with the largest face. Pictures are never chosen.
+    verdict is still unknown after `SETTLING_S`, then people who wear a mask, then everybody who has just
+    come. Among equals, the nearest person is chosen, which is the one with the largest face. Pictures are
+    never chosen.
     """
 
     def __init__(self) -> None:

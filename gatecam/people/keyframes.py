@@ -30,7 +30,9 @@ from gatecam.types import Box, Expected, Face, Floats, Frame, Image
 Cells = NDArray[np.bool_]  # (rows, columns)
 
 GAP_S = 0.4  # a previous frame older than this is too old: someone who walks has moved by two face widths
-COASTS_S = 0.3  # a track without a face for longer hides no motion, because somebody else may come there
+# Motion near a track is ignored only until its face has been gone for this long, because somebody else may
+# come there.
+COASTS_S = 0.3
 # The first frame of each period of this length is a key frame. So two replays of one video that began at
 # different frames soon choose the same key frames (docs/adr/0029-archives-in-parts.md).
 ANCHOR_S = 10.0
@@ -44,7 +46,7 @@ LEAST_SHARE = 0.75  # of the smallest face's area. A smaller change cannot hold 
 
 # Thresholds for the change of a cell's brightness, 0 to 255.
 NOISE_SIGMAS = 4.0
-LEAST_CHANGE, SURE_CHANGE = 6.0, 20.0  # compression causes smaller changes, noise none above the second
+LEAST_CHANGE, SURE_CHANGE = 6.0, 20.0  # compression stays below the first, noise below the second
 SIGMA_PER_MEDIAN = 1.4826  # standard deviation / median absolute deviation of a normal distribution
 
 # How far a tracked person reaches beyond the face's edges, in face sides. Measured on people signing.

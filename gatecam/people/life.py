@@ -1,6 +1,6 @@
 """Tell faces that live from pictures on walls and screens.
 
-A track begins as a picture and becomes a person for good as soon as one of these is true:
+A track begins as a picture and becomes a person as soon as one of these is true:
   1. It walks: in three frames in a row it moves on in one direction, out of its first place.
   2. Its place in the camera's picture changes as only a living face changes it. `Life` remembers how the
      place looked in the first frame, as the mean brightness of 12 × 12 cells of the face's box.
@@ -13,7 +13,7 @@ must differ, because someone who passes before a picture covers it from one side
 both quarters have changed. The difference must exceed the noise, which is measured in other parts of the
 camera's picture. Swaying, breathing and blinking all do this. Measured on the clips, people at rest pass the
 threshold of 7 after 0.1 to 0.3 s. Stills with noise, compression and changing exposure stay below 5.2. A face
-in the dark has little contrast, so the same movement changes it less, and its threshold is lower.
+in the dark has little contrast. The same movement changes it less, so its threshold is lower.
 
 A face without life for a second is a picture, and its place is remembered. So a picture that was hidden for a
 while is recognized when it is visible again. If the place of such a picture changes, something else is there
@@ -31,36 +31,34 @@ import cv2
 import numpy as np
 
 from gatecam.geometry import clip, iou
+from gatecam.people.keyframes import SIGMA_PER_MEDIAN
 from gatecam.people.looks import UNLIKE, unlikeness
 from gatecam.types import Box, Floats, Image, Looks, Track
 
 CELLS = 12  # along each side of a face
-LEAST_CHANGE = 7.0  # of a cell's brightness, 0 to 255 ...
-CHANGE_SHARE = 0.25  # ... or this share of the standard deviation of the face's cells if that is less ...
-LEAST_DARK = 3.5  # ... but never less than this
+# A cell's brightness, 0 to 255, has changed if it differs by `LEAST_CHANGE`. In a face with little contrast
+# `CHANGE_SHARE` of the standard deviation of its cells is enough, but never less than `LEAST_DARK`.
+LEAST_CHANGE, CHANGE_SHARE, LEAST_DARK = 7.0, 0.25, 3.5
 NOISE_SIGMAS = 5.0
 MOST_NOISE = 4.0  # limit, because movement in the whole scene is not noise
-SIGMA_PER_MEDIAN = 1.4826  # standard deviation / median absolute deviation of a normal distribution
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0  # of a change of the light
 CHANGED_CELLS = 2  # in each upper quarter
-CHANGED_FRAMES = 2  # in a row, so that one broken frame does not count as life ...
-SURE_CHANGE = 3.0  # ... unless the change is this many times what noise can cause
-SAME_PLACE_IOU = 0.5
-WALK_STEPS = 3  # frames in a row ...
-STEP = 0.1  # ... in which a face moves at least this far, in sides, in one direction ...
-WALK = 0.6  # ... and this far in all
+CHANGED_FRAMES = 2  # in a row, so that one broken frame does not count as life
+SURE_CHANGE = 3.0  # a change of this many times what noise can cause counts in a single frame
+PLACE_IOU = 0.5  # a face is in a place if it overlaps the place's box this much
+# A face walks if it moves in one direction for `WALK_STEPS` frames in a row. It must move at least `STEP` in
+# each frame and `WALK` in all, in sides of the face.
+WALK_STEPS, STEP, WALK = 3, 0.1, 0.6
 PICTURE_S = 1.0  # a face without life for this long is remembered as a picture
-PICTURE_CHANGED_S = (
-    0.4  # a remembered picture must stay changed this long, because hands and shadows pass ...
-)
-OTHER_CHANGE = 10.0  # ... unless half of its cells change by this much, 0 to 255: something else is there
-MOST_PATTERNS = 3  # of a picture: in its light and with shadows. A living face soon differs from all of them
+PICTURE_CHANGED_S = 0.4  # a remembered picture must stay changed this long, because hands and shadows pass
+OTHER_CHANGE = 10.0  # if half of its cells change by this much, 0 to 255, something else is there already
+MOST_PATTERNS = 3  # of a picture, which looks different in shadows. A living face soon differs from all three
 ADAPT_S = 20.0  # time constant with which a remembered picture follows the daylight
 MOST_PLACES = 32
 SCENE_ROWS, SCENE_COLUMNS = 90, 160  # of the small pictures of the scene
 SCENE_S, SCENES = 0.25, 32  # time between two, and how many are kept
 OUTAGE_S = 2.0  # after a longer time without a frame, the camera may have been turned
-SAME_LIKENESS = 0.6  # correlation of a place in two pictures of the scene, if it shows the same
+SAME_LIKENESS = 0.6  # two pictures of a place show the same if their correlation is at least this
 FOUND_LATE_S = 0.15  # a face may have been there this long before it was found
 FORGET_S = 600.0  # a picture's place that shows no face for this long is forgotten
 
@@ -72,7 +70,8 @@ class _Place:
     """Remembers how the place of a track's face, and four other places, looked in the first frame.
 
     `patterns` holds the brightness of the place's cells, (CELLS, CELLS) each. A picture that has changed has
-    several. `still` holds the same of the other four places. `looks` are those of the track.
+    several patterns. `corners` are the boxes of the four other places, and `still` holds the brightness of
+    their cells. `looks` are those of the track.
     """
 
     track_id: int
@@ -83,8 +82,8 @@ class _Place:
     looks: Looks | None
     since_s: float
     seen_s: float
-    changed: int = 0  # frames in a row with a change ...
-    changed_s: float = 0.0  # ... and when the first of them was
+    changed: int = 0  # frames in a row with a change
+    changed_s: float = 0.0  # time of the first of these frames
     others: int = 0  # frames in a row in which something else is there
 
     def note(self, image: Image, time_s: float) -> None:
@@ -162,7 +161,8 @@ class Life:
     def pictures(self) -> set[int]:
         """Return the ids of the tracks that follow remembered pictures.
 
-        A picture that changes is left out, and so is a new track at its place while that looks changed.
+        A picture that has changed is left out. So is a new track at the picture's place while the place looks
+        changed.
         """
         return {
             number
@@ -203,7 +203,7 @@ class Life:
         place, center = self._places.get(track.id), track.box.center
         if self._walks.setdefault(track.id, _Walk(center, center)).note(track.box):
             self._wake(track, place)
-        elif place is None or iou(place.box, track.box) < SAME_PLACE_IOU:
+        elif place is None or iou(place.box, track.box) < PLACE_IOU:
             found = self._known_picture(track.box) or _place(image, track, time_s)
             found.changed = found.others = 0
             self._places[track.id] = found
@@ -273,7 +273,7 @@ class Life:
         return unlike is None or unlike > UNLIKE
 
     def _known_picture(self, box: Box) -> _Place | None:
-        return next((place for place in self._pictures if iou(place.box, box) >= SAME_PLACE_IOU), None)
+        return next((place for place in self._pictures if iou(place.box, box) >= PLACE_IOU), None)
 
 
 def _likeness(a: Floats, b: Floats) -> float:

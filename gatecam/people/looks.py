@@ -1,9 +1,9 @@
 """Decide from the colors of clothes and hair whether two faces may belong to one person.
 
-Measured on the clips, as `unlikeness` of averages over 0.15 s. The same person up to 4 s later has a median
-of 3, and 98 % are below 10, also for people who speak sign language. Different people at the same door in
-different clothes have 10 to 45, the least for a dark and a grey shirt. Two people in white shirts have 4 to
-11.
+These values of `unlikeness` were measured on the clips, between averages over 0.15 s. For one person up to
+4 s later the median is 3, and 98 % are below 10, also for people who speak sign language. For people in
+different clothes at the same door it is 10 to 45, and lowest for a dark and a grey shirt. For two people in
+white shirts it is 4 to 11.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 from gatecam.types import Floats, Looks
 
 UNLIKE = 9.0  # above this, a new track is not the person of a track that ended
-STRANGE = 14.0  # above this, a track has passed to another person. Higher, because things pass in front
+STRANGE = 14.0  # above this, a track has passed to another person. Hands and things in front stay below it.
+SAME_PLACE_IOU = 0.3  # two boxes are in the same place if they overlap this much
 QUANTILE = 0.4  # of the cells by weight, because hands and things that are carried change the others
 LEAST_WEIGHT = 2.5  # of the cells that both looks have, of 16.1 in all. With less, they cannot be compared.
 BESIDE = (slice(0, 3), (0, 4))  # cells beside the head, which show what is behind the person

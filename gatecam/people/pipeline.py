@@ -29,7 +29,7 @@ class Pipeline:
     """Turns one camera's frames into steps.
 
     A planner chooses the boxes to search from the previous frame's result, so frames are analyzed one by one.
-    Without a planner, all frames are searched whole, `batch` at once. Faces whose middle lies in one of the
+    Without a planner, all frames are searched whole, `batch` at once. Faces whose center lies in one of the
     regions in `ignore` are not tracked. They stay in `Step.faces`, so they are blurred like all others.
     """
 
@@ -141,7 +141,7 @@ class Person:
     events: list[Event] = field(default_factory=list)
     event_count: int = 0
 
-    def see(self, track: Track, time_s: float) -> None:
+    def note_track(self, track: Track, time_s: float) -> None:
         """Update the summary with the track's state at `time_s`."""
         self.last_s = time_s - track.missing_s
         if track.verdict is not self.verdict:
@@ -150,7 +150,7 @@ class Person:
             if self.verdict_count <= CHANGES_KEPT:
                 self.verdicts.append((time_s, track.verdict))
 
-    def hear(self, event: Event) -> None:
+    def note_event(self, event: Event) -> None:
         """Add an event about the person."""
         self.event_count += 1
         if self.event_count <= CHANGES_KEPT:
@@ -181,11 +181,11 @@ class People:
                 self.tracks += 1
                 person = Person(self.tracks, *key, first_s=now - track.age_s, last_s=now)
             self._people[key] = person
-            person.see(track, now)
+            person.note_track(track, now)
         for event in step.events:
             self.came += event.first
             if person := self._people.get((event.camera, event.track_id)):
-                person.hear(event)
+                person.note_event(event)
         while len(self._people) > PEOPLE_KEPT:
             del self._people[next(iter(self._people))]
 

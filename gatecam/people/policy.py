@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gatecam.geometry import iou
-from gatecam.people.looks import UNLIKE, unlikeness
+from gatecam.people.looks import SAME_PLACE_IOU, UNLIKE, unlikeness
 from gatecam.settings.schema import PolicyConfig
 from gatecam.types import Box, Event, EventKind, Looks, Track, Verdict
 
 MAX_REMINDERS = 3  # for each alert, because someone who ignores three will ignore a fourth
-SAME_PLACE_IOU = 0.3  # a new track that overlaps an ended track's last box this much is in the same place
-ALIKE = UNLIKE / 2  # somebody who looks this much the same may return elsewhere ...
-RETURN_SIDES = 6.0  # ... this far away, in sides of the smaller face ...
-RETURN_RATIO = 2.0  # ... and this much nearer or farther, as the ratio of the faces' sides
+# A person may also return elsewhere if the looks differ by at most `ALIKE`, the distance is at most
+# `RETURN_SIDES` sides of the smaller face, and the ratio of the faces' sides is at most `RETURN_RATIO`.
+ALIKE, RETURN_SIDES, RETURN_RATIO = UNLIKE / 2, 6.0, 2.0
 
 _KINDS = {
     Verdict.NONE: EventKind.MASK_MISSING,

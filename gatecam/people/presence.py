@@ -18,17 +18,17 @@ class Presences:
 
     def __init__(self, observers: Sequence[Callable[[Presence], None]]) -> None:
         self._observers = list(observers)
-        self._told: dict[str, Presence] = {}
+        self._reported: dict[str, Presence] = {}
 
     def add(self, observer: Callable[[Presence], None]) -> None:
         """Add an observer and call it at once with the current presence of every camera."""
         self._observers.append(observer)
-        for presence in self._told.values():
+        for presence in self._reported.values():
             observer(presence)
 
     def keep(self, cameras: Collection[str]) -> None:
         """Forget all cameras except these."""
-        self._told = {name: presence for name, presence in self._told.items() if name in cameras}
+        self._reported = {name: presence for name, presence in self._reported.items() if name in cameras}
 
     def note(
         self, steps: Sequence[Step], states: Mapping[str, CameraState], slow: Mapping[str, str] = _NONE
@@ -36,18 +36,18 @@ class Presences:
         """Update the presence from a round's steps, the cameras' states and the reasons for slowness."""
         for camera, state in states.items():
             if reason := state.blindness:
-                self._tell(Presence(camera, blindness=reason))
-            elif state.kind is CameraCondition.OPENING and camera in self._told:
-                self._tell(Presence(camera, slowness=slow.get(camera, "")))
+                self._report(Presence(camera, blindness=reason))
+            elif state.kind is CameraCondition.OPENING and camera in self._reported:
+                self._report(Presence(camera, slowness=slow.get(camera, "")))
         for step in steps:
             camera = step.frame.camera
             if (known := states.get(camera)) is not None and not known.sees:
                 continue
-            self._tell(_presence(step, slow.get(camera, "")))
+            self._report(_presence(step, slow.get(camera, "")))
 
-    def _tell(self, presence: Presence) -> None:
-        if self._told.get(presence.camera) != presence:
-            self._told[presence.camera] = presence
+    def _report(self, presence: Presence) -> None:
+        if self._reported.get(presence.camera) != presence:
+            self._reported[presence.camera] = presence
             for observer in self._observers:
                 observer(presence)
 

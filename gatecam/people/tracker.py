@@ -3,8 +3,8 @@
 `FaceTracker.update` takes the faces of one frame and the frame's time:
   1. It predicts every track's box at that time, with a velocity that fades.
   2. It pairs faces and tracks, best pair first, by overlap and by distance in face sides. Where that leaves a
-     choice, it compares the colors of clothes and hair. If a face that jumped into a track's place looks
-     unlike it, another person has come, and the track ends.
+     choice, it compares the colors of clothes and hair. If the faces after a jump look unlike the track's
+     person, another person has come, and the track ends.
   3. It starts a track for each other face, unless the face mostly lies in the face of another track.
   4. It confirms a track and gives it an id once it has enough faces, so one false box is never counted.
   5. It lets a track without a face coast, and ends it after `lost_s`.
@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from gatecam.geometry import iou, overlap, pair_faces, shift
 from gatecam.labels import MASK_LABELS
-from gatecam.people.looks import STRANGE, MeanLooks, unlikeness
+from gatecam.people.looks import SAME_PLACE_IOU, STRANGE, MeanLooks, unlikeness
 from gatecam.settings.schema import TrackerConfig
 from gatecam.types import Box, Detection, Expected, Face, Floats, Prediction, Track, Verdict
 
-SAME_PLACE_IOU = 0.3  # two boxes are in the same place if they overlap this much
 DUPLICATE_SHARE = 0.5  # two boxes are on one face if they share more than this part of the smaller one
 
 # Motion.
@@ -38,34 +37,38 @@ FADE_S = 0.5  # time constant with which a coasting track slows down
 # Looks.
 UNLIKE_COST = 1.0  # added to the cost of an unlike pair, about that of a whole face side of distance
 GAP_S = 0.1  # a track without a face for this long takes no unlike face: another person has come
-JUMP_SHARE = 0.35  # a face this far from where it was expected, in face sides, may be another person's
-JUMP_RATIO = 1.3  # ... as may one whose side has changed by this ratio from one frame to the next
+# A face has jumped if it is more than `JUMP_SHARE` of a side from where it was expected, or if its side has
+# changed by more than the ratio `JUMP_RATIO`. Then it may be another person's.
+JUMP_SHARE, JUMP_RATIO = 0.35, 1.3
 STRANGER_S = 1.0  # after a jump or gap, looks are compared for this long
 STRANGER_FACES = 3  # consecutive unlike faces that end a track
-FRIEND_FACES = 3  # consecutive alike faces after a jump, after which looks are compared no longer
+FRIEND_FACES = 3  # after this many consecutive alike faces, looks are no longer compared
 
 # Life of a track.
 TRUSTED_WEIGHT = 0.8  # with this mean weight of the scores, `min_hits` faces confirm a track
-TENTATIVE_LOST_S = 0.15  # an unconfirmed track ends after this time without a face ...
-TENTATIVE_MISSES = 2  # ... and this many frames, so that it survives one miss even at 5 frames/s
+# An unconfirmed track ends after this time and this many frames without a face, so that it survives one miss
+# even at 5 frames/s.
+TENTATIVE_LOST_S, TENTATIVE_MISSES = 0.15, 2
 STALL_S = 2.0  # all tracks end if two frames are further apart than this and `lost_s`
 
 # Verdict.
 MIN_FACES = 3  # consecutive faces that must agree before a verdict is given or replaced
 BAR_SLACK = 0.1  # hysteresis: a candidate or verdict stays until this far below `confidence`
-ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is told sooner than one to thanks
-# of `change_s`: from bare to a less sure state, because hands and phones resemble masks, and for a first
-# "worn wrong" that is less sure, because a mask that is seen from the side or below resembles one
+ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is reported sooner than one to thanks
+# An unsure change takes this many times `change_s` in two cases: after `none`, because hands and phones
+# resemble masks, and for a first `incorrect`, because a correct mask seen from the side looks like it.
 UNSURE_TIMES = 2.0
-WAVERING_TIMES = 1.25  # of `change_s`: faces that waver between the two alerts, before a first "no mask"
-# of the probability of the two alerts, from which the verdict on such faces is "worn wrong". The classifier
-# wavers on 17 faces of held-out photographs (ilc, medical), of which 14 are bare.
-WORN_WRONG_SHARE = 0.6
+# Faces of which `correct` is improbable, and which may be either alert, give a first alert after this many
+# times `change_s` if it is `none`. It is `incorrect` from this share of the two alerts' probabilities, after
+# `UNSURE_TIMES`. The classifier wavers on 17 faces of held-out photographs (ilc, medical): 14 are bare.
+WAVERING_TIMES, WORN_WRONG_SHARE = 1.25, 0.6
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
 SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
 APART = 0.618  # golden ratio: shifts each person's turn by this part of `SURE_S`, so that turns spread evenly
-UNSURE_S = 0.045  # other faces are classified this far apart: two frames at 30 frames/s, nearly the same
+# Other faces are classified once in this time, which is every second frame at 30 frames/s. The frames between
+# are nearly the same.
+UNSURE_S = 0.045
 GOOD_FACE_PX = 80.0  # face side above which more pixels add nothing
 LOW_SCORE = 0.7  # O-Net's usual threshold. Hands and clothes that look like faces score little above it.
 MIN_WEIGHT = 0.1  # for the worst size, score or pose
@@ -80,7 +83,7 @@ def score_weight(score: float) -> float:
 
 
 def frontal_weight(detection: Detection) -> float:
-    """Weight a face's pose: 1 if the nose is midway between the eyes or unknown, 0.1 in profile."""
+    """Weight a face's pose: 1 if the nose is midway between the eyes, 0.1 in profile, 1 without landmarks."""
     if detection.landmarks is None:
         return 1.0
     left, right, nose = detection.landmarks[:3].astype(float)
@@ -99,7 +102,7 @@ def face_quality(detection: Detection) -> float:
 
 
 class _Run:
-    """Sums up the latest faces of one track, as long as something is true of each of them."""
+    """Sums the probabilities of a track's latest faces, which have something in common."""
 
     def __init__(self, since_s: float) -> None:
         self.since_s = since_s  # time of the first of these faces
@@ -130,11 +133,11 @@ class VerdictFilter:
     A candidate must hold for some time before it becomes the verdict: `settle_s` for a first alert and for
     the return of the last verdict, two thirds of `change_s` for another alert, and `change_s` for `correct`.
     An alert is urgent but thanks are not, and a hand over the mouth is soon gone. If the average is less sure
-    than halfway between `confidence` and 1, somebody who was bare needs twice `change_s`, and so does a first
-    `incorrect`, because a mask that is seen from the side resembles one that is worn wrong. A verdict that
-    faces contradict for twice `change_s` becomes `unknown`. There may be no alert yet, while `correct` is
-    surely wrong and the faces waver between the two alerts. Then the verdict becomes `none` after 1.25 times
-    `change_s`, or `incorrect` after twice `change_s` if it is clearly likelier.
+    than halfway between `confidence` and 1, a change after `none` needs twice `change_s`. So does a first
+    `incorrect`, because a correct mask that is seen from the side resembles one that is worn wrong. A verdict
+    that faces contradict for twice `change_s` becomes `unknown`. If there was no alert yet or `correct` came
+    after it, and `correct` is improbable again, the verdict becomes `none` after 1.25 times `change_s`, or
+    `incorrect` after twice `change_s` if `incorrect` is clearly likelier.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -148,7 +151,7 @@ class VerdictFilter:
         self._candidate_s = 0.0  # since when the candidate holds
         self._candidate_faces = 0
         self._doubt_s: float | None = None  # since when the faces contradict the verdict
-        self._amiss: _Run | None = None  # the faces since `correct` is surely wrong
+        self._amiss: _Run | None = None  # the faces since `correct` became improbable
         self._faces = 0.0  # number of faces in the average, faded as their weights are
         self._latest = Verdict.UNKNOWN  # the most likely state of the last face alone
         self._run = _Run(0.0)  # the last faces in which the same state is the most likely one
@@ -238,7 +241,7 @@ class VerdictFilter:
 
     @property
     def _sure(self) -> float:
-        """Return the probability above which even somebody who was bare is believed to wear a mask."""
+        """Return the probability above which a state is sure: halfway between `confidence` and 1."""
         return (1 + self._config.confidence) / 2
 
     def _has_held(self, time_s: float) -> bool:
@@ -273,7 +276,7 @@ class FaceTracker:
     def update(self, faces: Sequence[Face], time_s: float) -> list[Track]:
         """Add the faces of a frame and return the confirmed tracks, sorted by id.
 
-        Ids count up from 1, or from the number that `count_from` set.
+        Ids count up from 1, or from the number after the one given to `count_from`.
 
         A track without a face in this frame coasts: its `faces` are empty, its box is predicted and
         `missing_s` is above 0.

@@ -61,7 +61,7 @@ class NetworkAnalyzer:
         """
         self._telemetry = telemetry or Telemetry()
         self._load(config, pick_precise_backend(config, before_networks))
-        self._place(config)
+        self._set_geometry(config)
 
     @property
     def device(self) -> str:
@@ -95,12 +95,12 @@ class NetworkAnalyzer:
         self._classifier = FaceClassifier(config.classifier.weights, backend)
 
     def apply(self, config: Config) -> None:
-        """Use new thresholds, doors, regions and smallest faces from the next frame on."""
+        """Use new thresholds, regions, door sizes and smallest faces from the next frame on."""
         self._config = config
         self._detector.apply(config.detector)
-        self._place(config)
+        self._set_geometry(config)
 
-    def _place(self, config: Config) -> None:
+    def _set_geometry(self, config: Config) -> None:
         self._common = config.detector
         self._geometry: dict[str, Geometry] = {one.camera.name: one.detector for one in config.watched}
 

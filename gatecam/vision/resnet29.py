@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gatecam.errors import ModelError
+from gatecam.vision.crops import PIXEL_MEAN, PIXEL_STD
 
 # channels, blocks, whether the first block halves the sides
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 FEATURES = 256
 EARLY_BLOCKS = 3  # the first stage
 MEAN_RGB = (122.782, 117.001, 104.298)  # dlib's input is (pixel - mean) / 256
-OUR_MEAN, OUR_STD = 127.5, 128.0  # of `CropSpec`, as training sets it
 CONV, AFFINE = b"\x05con_4", b"\x07affine_"  # names before the tensors in dlib's file
 
 
@@ -127,6 +127,6 @@ def _take_our_input(network: ResNet29) -> None:
     """Change the first layer from dlib's input to that of gatecam's crops."""
     weight, mean = network.conv1.weight, network.bn1.running_mean
     assert mean is not None
-    shift = (OUR_MEAN - torch.tensor(MEAN_RGB)) / 256
+    shift = (PIXEL_MEAN - torch.tensor(MEAN_RGB)) / 256
     mean -= (weight.sum((2, 3)) * shift).sum(1)
-    weight *= OUR_STD / 256
+    weight *= PIXEL_STD / 256

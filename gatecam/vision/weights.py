@@ -35,7 +35,7 @@ LABELS = {"mask": list(MASK_LABELS), "gender": list(GENDER_LABELS), "age": list(
 class ModelSpec:
     """Says how to use a classifier's weights, and what to know before trusting them.
 
-    `data` describes the collections of the training. `scores` also hold the recipe of the training.
+    `data` describes the training collections. `scores` also holds the recipe of the training.
     """
 
     name: str

@@ -240,7 +240,7 @@ def test_no_display_is_one_sentence_and_does_not_stop_it(gatecam, without_mask, 
     assert ended.code == 0
     assert sum(without_mask.batches) == 30
     assert (
-        "gatecam: no window (DISPLAY is not set): go on without one, or set DISPLAY."
+        "gatecam: no window (DISPLAY is not set): gatecam runs without one. Set DISPLAY to get it."
         in ended.err.splitlines()
     )
 

@@ -81,7 +81,7 @@ def test_no_display_is_one_sentence_and_events_are_printed(run, stops_after):
     stops_after(10)
     ended = run()
     assert ended.code == 0
-    assert ended.err.startswith("gatecam: no window (DISPLAY is not set): go on without one")
+    assert ended.err.startswith("gatecam: no window (DISPLAY is not set): gatecam runs without one.")
     assert json.loads(ended.out)["kind"] == "mask_missing"
 
 
@@ -357,7 +357,7 @@ def test_as_a_service_it_waits_for_its_camera_and_feeds_the_watchdog(start, came
     camera.kill()
     process = start("100000")
     manager("READY=1")
-    assert manager("does not see since").startswith("STATUS=entrance does not see")
+    assert manager("has not seen since").startswith("STATUS=entrance has not seen")
     assert manager("WATCHDOG=1")
     camera.start()
     assert manager("STATUS") == "STATUS=watches 1 camera"

@@ -213,7 +213,8 @@ def test_other_files_are_not_asked(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("x" * 120, "path too long"), ("a-file", "`gatecam status` will find nothing here (")]
+    ("name", "said"),
+    [("x" * 120, "path too long"), ("a-file", "`gatecam status` cannot find this program: no")],
 )
 def test_where_no_socket_can_be_made_that_is_told_and_the_program_goes_on(
     folder, monkeypatch, caplog, name, said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecam.errors import DataError
-from gatecam.vision.crops import CropSpec
+from gatecam.vision.crops import PIXEL_MEAN, PIXEL_STD, CropSpec
 
 HEAD_NAMES = ("three", "joint18")
 SAMPLERS = ("mixed", "weighted", "plain")
@@ -74,4 +74,4 @@ class Recipe:
     @property
     def crop(self) -> CropSpec:
         """Return how faces are cropped, in training and in serving."""
-        return CropSpec(size=self.size, margin=self.margin, mean=127.5, std=128.0)
+        return CropSpec(size=self.size, margin=self.margin, mean=PIXEL_MEAN, std=PIXEL_STD)

@@ -23,13 +23,13 @@ from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import BARE, Progress
 from gatecam.training.runs import make_folder
 from gatecam.types import Floats
-from gatecam.vision.crops import CropSpec, crop_faces
+from gatecam.vision.crops import PIXEL_MEAN, PIXEL_STD, CropSpec, crop_faces
 from gatecam.vision.graphs import graph_of
 from gatecam.vision.mobilenet import FEATURES, MobileNet, read_tensorflow_js
 from gatecam.vision.openvino import OpenVinoNetwork
 from gatecam.vision.weights import Stored
 
-CROP = CropSpec(size=224, margin=0.3, mean=127.5, std=128.0)  # 224 px is the published networks' own size
+CROP = CropSpec(224, 0.3, PIXEL_MEAN, PIXEL_STD)  # 224 px is the published networks' own size
 BATCH = 64
 NAME = "teacher"
 

@@ -69,11 +69,11 @@ class CompiledStockDetector:
         height, width = image.shape[:2]
         sums = _sums(image)
         boxes = _seen(self._proposed(sums, height, width, smallest_px), height, width)
-        scores, offsets, _ = self._judged(self._nets.rnet, sums, boxes, R_SIZE)
+        scores, offsets, _ = self._scored(self._nets.rnet, sums, boxes, R_SIZE)
         kept = np.flatnonzero(scores > self._config.rnet_threshold)
         kept = kept[_thinned(boxes[kept], scores[kept], IOU)]
         boxes = _seen(_squares(_moved(boxes[kept], offsets[kept])), height, width)
-        scores, offsets, places = self._judged(self._nets.onet, sums, boxes, O_SIZE)
+        scores, offsets, places = self._scored(self._nets.onet, sums, boxes, O_SIZE)
         kept = np.flatnonzero(scores > self._config.onet_threshold)
         kept = kept[np.argsort(-scores[kept], kind="stable")]
         corners, sides = boxes[kept, None, :2], boxes[kept, None, 2:] - boxes[kept, None, :2] + 1
@@ -103,7 +103,7 @@ class CompiledStockDetector:
         cells = cells[_thinned(cells[:, :4], cells[:, 4], IOU)]
         return _squares(cells[:, :4] + cells[:, 5:] * np.tile(cells[:, 2:4] - cells[:, :2], 2))
 
-    def _judged(
+    def _scored(
         self, net: Network, sums: NDArray[np.uint32], boxes: Floats, size: int
     ) -> tuple[Floats, Floats, Floats]:
         """Run R-Net or O-Net on boxes that lie partly in the picture.
@@ -233,7 +233,11 @@ def _made_graphs() -> bytes:
         )
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise DeviceError(f"OpenVINO gets no stock networks: {first_line(*last or [error])}") from error
+        raise DeviceError(
+            f"OpenVINO cannot load the stock detector ({first_line(*last or [error])}): set `device: cpu`."
+        ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DeviceError(f"OpenVINO gets no stock networks: {first_line(error)}") from error
+        raise DeviceError(
+            f"OpenVINO cannot load the stock detector ({first_line(error)}): set `device: cpu`."
+        ) from error
     return done.stdout
