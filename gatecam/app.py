@@ -645,7 +645,9 @@ def _open_fleet(config: Config, server: EventStore, stack: ExitStack) -> WebServ
     turn = Turn(path.with_name(f"{path.name}.watch.lock"))
     stack.callback(turn.end)
     if not turn.is_ours():
-        raise OutputError(f"{path}: another gatecam fleet uses it: end that one, or set another store.path.")
+        raise OutputError(
+            f"{path}: another `gatecam fleet` uses it: end that program, or set another store.path."
+        )
     troubles = Troubles()
     _, outputs = _build_outputs(config, ())
     _start_couriers(config, stores, outputs, Telemetry(), troubles.note, stack)
@@ -712,7 +714,7 @@ def open_local_store(config: Config) -> EventStore:
     store = open_file(config)
     if store is None:
         raise OutputError(
-            f"{store_path(config)}: there is no store yet: `gatecam run` begins one, or choose another "
+            f"{store_path(config)}: there is no store yet: `gatecam run` creates it, or choose another "
             "store.path."
         )
     return store

@@ -42,10 +42,10 @@ class Assembly:
     def __init__(self, path: Path, camera: str, cuts: Sequence[Cut] = ()) -> None:
         self._path, self._camera = path, camera
         self._cuts: list[Cut | None] = [None, *cuts, None]
-        # All by the number of a part. The part before it continues beyond the cut into its frames.
+        # The keys are the numbers of parts. The part before continues beyond the cut into a part's frames.
         self._parts: dict[int, Outcome] = {}  # of each part on its own
         self._beyond: dict[int, Outcome] = {}  # of the part before, continued into this part
-        self._based_on: dict[int, Outcome] = {}  # of the part before, whose memory was continued
+        self._based_on: dict[int, Outcome] = {}  # of the part before, from whose memory that continued
         self._asked: dict[Part, int] = {}  # the numbers of the parts that are being analyzed
         self.result: Result | None = None
 

@@ -26,8 +26,8 @@ SHARE_LIMIT_S = 0.5  # longest time for workers to say how far they are
 REACH_LIMIT_S = 5.0  # longest time to reach a cluster
 TRIES = 5  # to start Ray on this machine. Ray gives one up after 30 s or more if the machine is busy.
 DEVICES = Path("/dev")  # each GPU of NVIDIA is nvidia0, nvidia1, …
-LONGEST_TEMP = 20  # of 107 letters that the system allows for the name of a socket; Ray adds up to 85
-MOST_LOSSES = 5  # in a row, in the place of one worker
+LONGEST_TEMP = 20  # of 107 characters that the system allows for the name of a socket. Ray adds up to 85.
+MOST_LOSSES = 5  # workers that may be lost in a row in one seat
 # For a Ray on this machine, which listens only on 127.0.0.1 and requires a token
 _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -48,7 +48,7 @@ class _Seat:
     actor: Any = None
     part: Part | None = None
     task: Any = None  # Ray's reference to the result of the part, or of loading the networks
-    losses: int = 0  # of workers in this place, in a row
+    losses: int = 0  # workers lost in this seat, in a row
 
 
 class Cluster:
@@ -151,7 +151,7 @@ class Cluster:
         """Check that something listens at the address, because Ray would try for minutes.
 
         Raises:
-            ServiceError: nothing does.
+            ServiceError: nothing listens there.
         """
         host, _, port = (self._address or "").rpartition(":")
         if port.isdecimal() and "/" not in host:
@@ -165,7 +165,7 @@ class Cluster:
         if self._address is None:
             return ServiceError(
                 f"Ray does not start on this machine ({reason}): if other programs keep all cores busy, end "
-                "them or try again when they are done. Recordings that are done stay done."
+                "them or try again when they are done. Finished recordings are not analyzed again."
             )
         return ServiceError(
             f"Ray at {self._address} cannot be used ({reason}): check the address, and that every machine "

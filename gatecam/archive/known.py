@@ -15,7 +15,7 @@ SAMPLE_BYTES = 65_536  # at the start, in the middle and at the end of a recordi
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Says what the tables have of a recording. `is_current` says whether its results may be used now."""
+    """Says what the tables hold about a recording. `is_current` says whether its results may be used now."""
 
     path: Path
     camera: str
@@ -29,9 +29,9 @@ class Known:
 class Plan:
     """Says what to do with recordings that have no results under their path.
 
-    `waiting` must be analyzed. `moved` have results under the path that follows them. `replaced` has the
-    earlier paths of waiting recordings, whose results go when the new ones come. `copies` are left out, each
-    with its original.
+    `waiting` must be analyzed. `moved` holds each recording with the path under which it has results.
+    `replaced` has the earlier paths of waiting recordings. The results under these paths are deleted when the
+    new ones are written. `copies` holds each recording that is left out, with its original.
     """
 
     waiting: list[Source] = field(default_factory=list)
@@ -43,8 +43,8 @@ class Plan:
 def plan(undone: Sequence[Source], known: Iterable[Known]) -> Plan:
     """Decide what to do with recordings. Only those that may be known are read, and only a little of each.
 
-    A recording with the size and the content of one whose file is gone is that one, moved or renamed. One
-    with the size, camera, start and content of one that is still there is a copy.
+    A recording may have the size and content of a known one whose file is gone. Then it is the known one,
+    moved or renamed. A recording with the size, camera, start and content of a file that exists is a copy.
 
     Args:
         undone: recordings that have no results under their path.

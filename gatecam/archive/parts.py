@@ -35,9 +35,10 @@ UNITS = 1_000_000  # probabilities are added as whole numbers, so that the order
 class Part:
     """Asks for the analysis of the frames of a video from one cut to another.
 
-    `start` and `end` are None at the start and end of the video. `memory` is that of the part before at the
-    cut, or None to begin as if nobody had been there. `checks` are the fingerprints of an earlier
-    analysis by the time of their frame. The analysis ends at the first check where its own is the same.
+    `start` and `end` are None at the start and end of the video. `memory` is the memory that the part before
+    has at the cut, or None to begin as if nobody had been there. `checks` are the fingerprints of an earlier
+    analysis by the time of their frame. The analysis ends at the first check where its own fingerprint is the
+    same.
     """
 
     path: Path
@@ -113,7 +114,7 @@ class Stretch:
 class Outcome:
     """Holds the outcome of a part.
 
-    `memory` is that after the last frame. `met` says whether the part ended early because it
+    `memory` is the pipeline's memory after the last frame. `met` says whether the part ended early because it
     met one of its checks. `loss` says what could not be read. `error` says why nothing could be read at all.
     `uncut` says that the video must be analyzed whole.
     """

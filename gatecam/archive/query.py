@@ -56,8 +56,8 @@ def _answer(folder: Path, sql: str, by_name: bool = False) -> Answer:
     """Return what a query finds. `by_name` allows rows of `files` without the last columns, but takes longer.
 
     Raises:
-        ConfigError: the query is no SELECT.
-        duckdb.Error: it is wrong.
+        ConfigError: the query is not a SELECT.
+        duckdb.Error: the query is wrong.
     """
     import duckdb
 
@@ -75,7 +75,7 @@ def _open(connection: duckdb.DuckDBPyConnection, folder: Path, by_name: bool) ->
     quoted = str(folder.resolve()).replace("'", "''")
     pattern = glob.escape(quoted)
     connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false;")
-    for name in reversed(NAMES):  # the row in `files` is written last, so it stands for all
+    for name in reversed(NAMES):  # a row in `files` is written last, so the other tables are complete then
         only = "" if name == "files" else " WHERE recording IN (SELECT recording FROM files)"
         connection.execute(
             f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{pattern}/{name}/[0-9a-f]*.parquet', "

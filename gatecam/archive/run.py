@@ -129,12 +129,12 @@ class Archive:
                 seconds = (video.expected_frames or 0) / video.fps
             parts = min(round(source.bytes / self._share_bytes), int(seconds / LEAST_PART_S))
             return find_cuts(source.path, [seconds * part / parts for part in range(1, parts)])
-        except (SourceError, OSError):  # the worker tells the reason, if it fails there as well
+        except (SourceError, OSError):  # the worker reports the reason if it cannot read the file either
             return []
 
     def _note(self, part: Part, outcome: Outcome | Lost, device: str) -> None:
         job = self._jobs[part]
-        if job.assembly.result is not None:  # a part that is needed no longer
+        if job.assembly.result is not None:  # the part is no longer needed
             del self._jobs[part]
             return
         if isinstance(outcome, Lost):

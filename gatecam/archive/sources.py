@@ -47,13 +47,13 @@ class Source:
 def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) -> list[Source]:
     """Return all recordings that paths, folders, patterns and lists name, each once, sorted by path.
 
+    Names in a list that no longer exist, and folders that may not be read, are left out with a warning.
+
     Args:
         given: paths of recordings, folders that are searched with all folders below them, patterns such as
             `/nas/*/2026-11-*.mp4`, and text files with one of these on each line.
         camera: the camera of all recordings, or None to read it from their names.
         zone: the time zone of the times in names. None is the time zone of this machine.
-
-    What a list names and is no longer there, and folders that may not be read, are left out with a warning.
 
     Raises:
         SourceError: a given path does not exist, a list names itself, or nothing was found.
@@ -63,7 +63,7 @@ def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) 
     if missing:
         some = ", ".join(missing[:NAMED]) + (", …" if len(missing) > NAMED else "")
         say(
-            f"what is not there or may not be read is left out: {len(missing)} ({some}).",
+            f"left out, because they do not exist or may not be read: {len(missing)} ({some}).",
             level=logging.WARNING,
         )
     found = [source for path in paths if (source := _source(path, camera, zone)) is not None]
@@ -77,7 +77,7 @@ def _paths(
 ) -> Iterable[Path]:
     """Return the recordings that a path, folder, pattern or list names.
 
-    `missing` gets the names of what is not there. `above` is the folder from which relative paths begin.
+    `missing` collects the names that do not exist. `above` is the folder from which relative paths begin.
     `lists` are the lists that led here.
     """
     # macOS writes letters like 가 in another way

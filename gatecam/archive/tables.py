@@ -96,8 +96,9 @@ Row = dict[str, Any]
 
 
 class Tables:
-    """Keeps the tables in a folder. A recording's row in `files` is written last, so it stands for all.
+    """Keeps the tables in a folder.
 
+    A recording's row in `files` is written last. If it is there, the recording's other tables are complete.
     Every file is written under another name and then renamed, so a stop leaves only whole files.
     """
 
@@ -164,7 +165,7 @@ class Tables:
         return made
 
     def _known(self, undone: Sequence[Source]) -> Iterator[Known]:
-        """Yield what the tables have of recordings that have the size of one of the given recordings.
+        """Yield what the tables hold about recordings that have the size of one of the given recordings.
 
         A recording whose path cannot be read back is left out.
         """
@@ -188,7 +189,7 @@ class Tables:
             self._write(name, source, [{**row, **_of(source)} for row in found])
 
     def _delete(self, path: Path) -> None:
-        """Delete the results of a recording. Its row in `files` goes first, because it stands for all."""
+        """Delete the results of a recording. Its row in `files` goes first, so the rest never looks whole."""
         for name in reversed(SCHEMAS):
             self._path(name, path).unlink(missing_ok=True)
 

@@ -1,9 +1,9 @@
 """Decide which doors are silent, without any door's clock and without a false alarm after an outage.
 
-A door is silent when no new report of it has been seen for the time that the settings allow. Only time in
-which the database could be read counts, so after an outage of it every door has that time again. A door's
-silence is reported once, and its return once. Many doors at once are reported in one event. A door that is
-set to report more rarely has the time until its next report.
+A door is silent when no new report of it has been seen for the time that the settings allow. A door that is
+set to report more rarely has the time until its next report. Only the time in which the database could be read
+counts. So after an outage of the database, every door has the whole time again. A door's silence is reported
+once, and its return once. Many doors at once are reported in one event.
 """
 
 from __future__ import annotations
@@ -33,26 +33,31 @@ class _Seen:
 class Silences:
     """Tracks the reports of doors. Times are monotonic, in s."""
 
-    def __init__(self, silent_s: float, gap_s: float, told: Collection[str] = ()) -> None:
+    def __init__(self, silent_s: float, gap_s: float, reported: Collection[str] = ()) -> None:
         """Start without reports.
 
         Args:
             silent_s: time without a report after which a door is silent, unless it reports more rarely.
-            gap_s: a longer time between two readings of the database is an outage of it, and so is what one
-                takes beyond that.
-            told: doors whose silence an earlier run reported.
+            gap_s: a longer pause between two readings counts as an outage of the database. If a reading
+                takes longer, the time beyond this counts as an outage too.
+            reported: doors whose silence an earlier run reported.
         """
         self._silent_s, self._gap_s = silent_s, gap_s
-        self.told = set(told)
+        self.reported = set(reported)
         self._seen: dict[str, _Seen] = {}
         self._read_s: float | None = None
 
     def note(self, reports: Sequence[DoorReport], now_s: float, took_s: float = 0.0) -> list[Event]:
         """Take the newest reports of all doors, and return events of doors that became silent or are back.
 
-        `now_s` is when they had been read, which took `took_s`.
-        If they are many, an event that sums them up comes first. The events of the single doors then have the
-        reason `TOGETHER`, so that outputs leave them out. From them a later run knows which doors are silent.
+        If many doors changed, an event that sums them up comes first. The events of the single doors then
+        have the reason `TOGETHER`, so that outputs leave them out. They stay in the store, where a later run
+        reads which doors are silent.
+
+        Args:
+            reports: the newest report of each door.
+            now_s: when the reading of the reports ended.
+            took_s: how long the reading took.
         """
         was_away = self._read_s is not None and now_s - took_s - self._read_s > self._gap_s
         self._read_s = now_s
@@ -61,17 +66,17 @@ class Silences:
         events = []
         for report in reports:
             is_silent = self._is_silent(report, now_s, was_away)
-            if is_silent is None or is_silent == (report.door in self.told):
+            if is_silent is None or is_silent == (report.door in self.reported):
                 continue
             if is_silent:
-                self.told.add(report.door)
+                self.reported.add(report.door)
             else:
-                self.told.remove(report.door)
+                self.reported.remove(report.door)
             kind = EventKind.DOOR_SILENT if is_silent else EventKind.DOOR_BACK
             events.append(Event(kind, report.door, 0, Verdict.UNKNOWN, now_s, reason=REASON))
         there = {report.door for report in reports}
         self._seen = {door: seen for door, seen in self._seen.items() if door in there}
-        self.told &= there
+        self.reported &= there
         return [event for kind in _MANY for event in _together(kind, events)]
 
     def _is_silent(self, report: DoorReport, now_s: float, was_away: bool) -> bool | None:
@@ -92,7 +97,7 @@ class Silences:
 
 
 def _together(kind: EventKind, events: Sequence[Event]) -> list[Event]:
-    """Return the events of a kind. If they are many, one that sums them up comes first."""
+    """Return the events of a kind. If there are more than `FEW`, one that sums them up comes first."""
     doors = [event for event in events if event.kind is kind]
     if len(doors) <= FEW:
         return doors

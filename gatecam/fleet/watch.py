@@ -20,8 +20,9 @@ from gatecam.types import Event
 
 POLL_S = 2.0
 GAP_S = 3 * POLL_S  # a longer time between two readings is an outage of the database
-TODAY_S = 30.0  # time between two counts of today's people, which read every event of the day ...
-TODAY_REST = 20  # ... but at least this many times as long as the last count took, even if it failed
+# The time between two counts of today's people, which read every event of the day. It is at least
+# `TODAY_REST` times as long as the last count took, even if that count failed.
+TODAY_S, TODAY_REST = 30.0, 20
 
 log = logging.getLogger(__name__)
 
@@ -120,10 +121,10 @@ class FleetWatch:
         doors = tuple(self._store.doors.all())
         end_s, now = time.monotonic(), self._clock()
         at = now.isoformat(timespec="milliseconds")
-        # With a key, an event that reached the disk although that failed is not stored twice
-        told = self._silences.note(doors, end_s, end_s - start_s)
-        self._unsent += [replace(one, at=at, key=uuid.uuid4().hex) for one in told]
-        self._change(doors=doors, silent=frozenset(self._silences.told), read_at=now)
+        # An event may reach the disk although the write failed. The key keeps it from being stored twice.
+        events = self._silences.note(doors, end_s, end_s - start_s)
+        self._unsent += [replace(one, at=at, key=uuid.uuid4().hex) for one in events]
+        self._change(doors=doors, silent=frozenset(self._silences.reported), read_at=now)
         while self._unsent:
             self._send(self._unsent[0])
             del self._unsent[0]

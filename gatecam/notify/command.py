@@ -83,7 +83,7 @@ class CommandOutput:
             if self._closed:  # `close` came while the program started
                 _kill(process)
             try:
-                self._see_through(process, line.encode("ascii"))
+                self._run_to_end(process, line.encode("ascii"))
             finally:
                 self._process = None
         return 1
@@ -94,7 +94,7 @@ class CommandOutput:
         if (process := self._process) is not None:
             _kill(process)
 
-    def _see_through(self, process: subprocess.Popen[bytes], line: bytes) -> None:
+    def _run_to_end(self, process: subprocess.Popen[bytes], line: bytes) -> None:
         assert process.stdin is not None
         assert process.stderr is not None
         said = _Tail(process.stderr)
@@ -119,11 +119,11 @@ class _Tail:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept = stream, b""
-        self._thread = threading.Thread(target=self._read, name="command's words", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="command stderr", daemon=True)
         self._thread.start()
 
     def last_line(self) -> str:
-        """Return the last line with text in brackets, or an empty string."""
+        """Return the last line that is not empty, in brackets, or an empty string."""
         self._thread.join(0.5)  # a child of the program may keep the stream open
         lines = self._kept.decode("utf-8", "replace").split("\n")
         line = next((one for one in reversed(lines) if one.strip()), "").strip()

@@ -46,7 +46,7 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         """Open the file, or create it.
 
-        A full disk raises no error here: the program may have been restarted because of it.
+        A full disk raises no error here, because it may be why the program was restarted.
 
         Raises:
             OutputError: the file cannot be opened, or another program writes to it.
@@ -83,7 +83,7 @@ class LogFile:
             self._cut_off(quietly=True)
             raise OutputError(
                 f"{self._path}: events cannot be written ({error.strerror or error}): make space or repair "
-                "the disk; they wait and are written then."
+                "the disk. The events wait until then."
             ) from error
         self._whole_bytes = None
 
@@ -114,7 +114,7 @@ class LogFile:
             if self._is_file:
                 if (holder := lock_open_file(fd)) is not None:
                     raise OutputError(
-                        f"{self._path} is written by {holder}: end that one first, or choose another "
+                        f"{self._path} is written by {holder}: end that program first, or choose another "
                         "file as notify.log."
                     )
                 if not self._path.is_symlink():  # /dev/stdout and users' own links are symlinks

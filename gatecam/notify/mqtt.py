@@ -40,7 +40,7 @@ ACK_S = 10.0  # longest wait until the broker acknowledges a batch
 LONGEST_PAUSE_S = 60
 STATES_PERIOD_S = 0.25  # shortest time between two reports of the current state
 CLOSE_S = 1.0
-HANGS_UP = "it does not talk as it should: correct mqtt.port, or mqtt.tls"
+HANGS_UP = "what answers there is no MQTT broker, or wants or refuses TLS: correct mqtt.port or mqtt.tls"
 STATES = ("presence", "verdict", "problem", "reason", "snapshot")  # topics of a camera that the broker keeps
 NOBODY = "nobody"
 VERDICTS = [*Verdict, NOBODY]
@@ -76,7 +76,7 @@ class MqttOutput:
         self._config, self._place = config, f"{config.host}:{port_of(config)}"
         self._names = {camera: topic_name(camera) for camera in cameras}
         self._newest: dict[str, Presence] = {camera: Presence(camera) for camera in cameras}
-        self._untold: set[str] = set()
+        self._unpublished: set[str] = set()
         self._gone: set[str] = set()  # removed cameras of which the broker still keeps something
         self._changed = threading.Condition()
         self._closing = False
@@ -86,10 +86,10 @@ class MqttOutput:
         digest = hashlib.sha256(f"{config.topic}\n{identity}".encode()).hexdigest()
         self._client = Client(CallbackAPIVersion.VERSION2, f"gatecam-{digest[:12]}")
         self._set_up()
-        self._teller = threading.Thread(target=self._tell_states, name="mqtt states", daemon=True)
+        self._states_thread = threading.Thread(target=self._publish_states, name="mqtt states", daemon=True)
         self._client.connect_async(config.host, port_of(config), KEEPALIVE_S)
         self._client.loop_start()
-        self._teller.start()
+        self._states_thread.start()
 
     @property
     def trouble(self) -> str | None:
@@ -102,7 +102,7 @@ class MqttOutput:
             if presence.camera not in self._names:
                 return  # it was just removed
             self._newest[presence.camera] = presence
-            self._untold.add(presence.camera)
+            self._unpublished.add(presence.camera)
             self._changed.notify_all()
 
     def show(self, camera: str, jpeg: bytes) -> None:
@@ -115,9 +115,9 @@ class MqttOutput:
         return True
 
     def watch(self, cameras: Sequence[str]) -> None:
-        """Publish for these cameras from now on. What the broker keeps of others is deleted.
+        """Publish for these cameras from now on, and delete what the broker keeps of others.
 
-        Without a connection, this happens as soon as there is one.
+        Without a connection, it is deleted as soon as there is one.
         """
         with self._changed:
             is_same = list(self._names) == list(cameras)
@@ -148,7 +148,7 @@ class MqttOutput:
                 break
             taken += 1
         if taken == 0:
-            raise OutputError(f"mqtt {self._place}: the broker takes no event; it is tried again.")
+            raise OutputError(f"mqtt {self._place}: the broker acknowledges no event; gatecam tries again.")
         return taken
 
     def close(self) -> None:
@@ -156,14 +156,14 @@ class MqttOutput:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._teller.join(CLOSE_S)
+        self._states_thread.join(CLOSE_S)
         if self._client.is_connected():
             _has(self._client.publish(self._status, "offline", qos=1, retain=True), CLOSE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
     def _no_connection(self) -> str:
-        return f"mqtt {self._place}: {self._refused or 'not connected yet'}; it is tried again."
+        return f"mqtt {self._place}: {self._refused or 'not connected yet'}; gatecam tries again."
 
     def _set_up(self) -> None:
         config, client = self._config, self._client
@@ -223,26 +223,28 @@ class MqttOutput:
             self._client.publish(topic, json.dumps(payload) if payload else "", qos=1, retain=True)
         self._client.publish(self._status, "online", qos=1, retain=True)
         with self._changed:
-            self._untold.update(self._newest)
+            self._unpublished.update(self._newest)
             self._changed.notify_all()
 
     # Called in the thread that publishes states --------------------------------------------------
 
-    def _tell_states(self) -> None:
+    def _publish_states(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._untold)
+                self._changed.wait_for(lambda: self._closing or self._unpublished)
                 if self._closing:
                     return
-                untold = [self._newest[camera] for camera in sorted(self._untold) if camera in self._newest]
-                self._untold.clear()
+                unpublished = [
+                    self._newest[camera] for camera in sorted(self._unpublished) if camera in self._newest
+                ]
+                self._unpublished.clear()
             if self._client.is_connected():
-                for presence in untold:
-                    self._tell(presence)
+                for presence in unpublished:
+                    self._publish_state(presence)
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, STATES_PERIOD_S)
 
-    def _tell(self, presence: Presence) -> None:
+    def _publish_state(self, presence: Presence) -> None:
         verdict = NOBODY if presence.verdict is None else presence.verdict.value
         reason = presence.blindness or presence.slowness
         for what, payload in (
@@ -324,7 +326,8 @@ def topic_name(name: str) -> str:
 def _reason(error: BaseException | None) -> str:
     """Return why a connection failed, and what to do if that is known."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker is not proven ({error.verify_message}): correct mqtt.ca_file, or mqtt.host"
+        said = error.verify_message
+        return f"the broker's certificate is not valid ({said}): correct mqtt.ca_file or mqtt.host"
     if isinstance(error, ssl.SSLError | ConnectionResetError):
         return HANGS_UP
     why = getattr(error, "strerror", None) or error

@@ -17,7 +17,7 @@ def read_secret(path: Path) -> str:
     """Return the secret in a file, without a byte-order mark or space at either end.
 
     Raises:
-            OutputError: the file cannot be read, or holds nothing.
+        OutputError: the file cannot be read, or holds nothing.
     """
     try:
         with path.open("rb") as file:

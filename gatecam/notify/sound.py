@@ -1,8 +1,8 @@
 """Play a tone and spoken words for each alert and each thank-you.
 
-The sounds ship as WAV files (`assets/sounds`). sounddevice plays them if it is installed and finds a speaker,
-else a program of the platform does. If a player fails, the next one is tried. Without any player gatecam goes
-on silently until one works.
+The sounds ship as WAV files (`assets/sounds`). sounddevice plays them if it is installed and finds a speaker.
+Otherwise a program of the platform plays them. If a player fails, the next one is tried. Without any player,
+gatecam stays silent until one works.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ SPOKEN = {Verdict.NONE: "missing", Verdict.INCORRECT: "incorrect", Verdict.CORRE
 CAMERA = "camera"
 TONES = {"missing": "alert", "incorrect": "alert", "ok": "ok", CAMERA: "camera"}
 GAP_S = 0.15  # between the tone and each language
-ALERT_LATE_S = 5.0  # a sound that starts later than this after its event is of no use
-OK_LATE_S = 1.0
+ALERT_LATE_S, OK_LATE_S = 5.0, 1.0  # a sound that would start later than this after its event is left out
 SILENT = (EventKind.CAMERA_OK, EventKind.TOO_SLOW, EventKind.FAST_ENOUGH)
 HANG_S = 14.0  # longer than the time-out of a player's program
 
@@ -46,10 +45,10 @@ T = TypeVar("T")
 class SoundSink:
     """Plays a tone and words for each event, with a pause between two sounds of a kind. It never raises.
 
-    Late sounds are left out: the person has gone by, and a crowd would keep the speaker busy for minutes. If
-    nothing can play, that is logged once. The first event after `retry_s` makes a new search for players,
-    because a speaker may be connected, or a sound server started, at any time. A player that hangs is left
-    alone in its daemon thread and is not used until it returns.
+    Late sounds are left out, because the person has gone by, and a crowd would keep the speaker busy for
+    minutes. If nothing can play, that is logged once. The first event after `retry_s` makes a new search for
+    players, because a speaker may be connected, or a sound server started, at any time. A player that hangs
+    is left alone in its daemon thread and is not used until it returns.
     """
 
     def __init__(
@@ -95,9 +94,10 @@ class SoundSink:
     def send(self, event: Event) -> None:
         """Play the event's sound. This may block.
 
-        Nothing is played if it is late, during quiet hours, or within the pause after a sound of the same
-        kind. A camera that recovers and a machine that is too slow make no sound: visitors can do nothing
-        about either. Nobody is thanked while somebody else there has no mask on, who would hear it too.
+        Nothing is played if the event is late, during quiet hours, or within the pause after a sound of the
+        same kind. A camera that recovers and a machine that is too slow make no sound, because visitors can
+        do nothing about either. Nobody is thanked while the addressed person does not wear a mask correctly,
+        because that person would hear the thanks too.
         """
         alert = event.kind.is_alert
         sound = self._sounds[CAMERA if event.kind.is_camera else SPOKEN.get(event.verdict, CAMERA)]
@@ -196,7 +196,7 @@ class SoundSink:
 def compose(config: SoundConfig, name: str) -> bytes:
     """Return the WAV file for `missing`, `incorrect`, `ok` or `camera`, or nothing if it is silent.
 
-    The sound for a camera is a tone without words in any case, as visitors need not know.
+    The sound for a camera is always a tone without words, because it does not concern visitors.
 
     Raises:
         OutputError: a file that ships is missing.
@@ -239,7 +239,7 @@ def _samples(path: Path) -> NDArray[np.float64]:
 
 
 def _answer(answer: Future[T], call: Callable[[], T]) -> None:
-    """Pass on what a call returns or raises. Any error is passed on, so that the sink never waits in vain."""
+    """Pass on what a call returns or raises, whatever the error, so that the sink does not wait for ever."""
     try:
         answer.set_result(call())
     except Exception as error:

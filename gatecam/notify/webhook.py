@@ -82,9 +82,7 @@ class WebhookOutput:
                 status = connection.getresponse().status
             except (OSError, http.client.HTTPException) as error:
                 reason = str(error) or type(error).__name__
-                raise self._refused(
-                    f"no answer within {self._timeout_s:g} s, or none at all: {reason}"
-                ) from error
+                raise self._refused(f"no answer within {self._timeout_s:g} s: {reason}") from error
             finally:
                 in_time.cancel()
                 self._connection = None

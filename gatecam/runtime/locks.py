@@ -112,7 +112,7 @@ def camera_lock(name: str, source: str, folder: Path | None = None) -> Iterator[
     try:
         if fd is not None and (holder := lock_open_file(fd)) is not None:
             raise CameraError(
-                f"camera {name} is used by {holder}: end that one first, or choose another camera."
+                f"camera {name} is used by {holder}: end that program first, or choose another camera."
             )
         yield
     finally:

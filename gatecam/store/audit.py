@@ -24,8 +24,8 @@ from gatecam.store.engine import Database, insert_before
 from gatecam.store.tables import audit
 
 ROW = ("at_ms", "who", "address", "what", "subject", "before", "after")  # the columns without the id
-LONGEST = 1000  # letters of a text in an entry. The rest is cut off.
-MOST_FAILURES = 10_000  # failed logins that are kept. Strangers cause them, and could fill the disk
+LONGEST = 1000  # characters of a text in an entry. The rest is cut off.
+MOST_FAILURES = 10_000  # failed logins that are kept. Without a limit, strangers could fill the disk.
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ class AuditLog:
             with self._database.transaction(writing=True) as connection:
                 connection.execute(sa.insert(audit), row)
         except OutputError as error:
-            log.warning("The audit log lacks: %s, %s %s. %s", actor.name, act, subject, error)
+            what = f"{actor.name}, {act} {subject}"
+            log.warning("This is missing from the audit log: %s. %s", what, error)
 
     def latest(self, limit: int, before_id: int | None = None, acts: Sequence[Act] = ()) -> list[Entry]:
         """Return the latest entries, newest first.
@@ -152,7 +153,7 @@ class AuditLog:
     def restore(self, given: Sequence[Entry]) -> int:
         """Write the entries of an earlier store, and return how many were new here.
 
-        They get ids before all others, ordered by time.
+        The new entries get ids before all others, ordered by time.
         """
         rows = [_row(one) for one in given]
         with self._database.transaction(writing=True) as connection:

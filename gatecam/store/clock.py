@@ -33,7 +33,7 @@ BUSCTL = (
     "NTPSynchronized",
     "TimeUSec",
 )
-ADVICE = "Set the clock, or let the machine reach a time server. Until then nothing is deleted because of it."
+ADVICE = "Set the clock, or let the machine reach a time server. Until then, old events may be kept longer."
 
 Spans = Sequence[tuple[int, int]]  # times of the first and last event of each day with events, oldest first
 
@@ -103,8 +103,8 @@ class ClockGuard:
         assert self._gap is not None
         start, stop = map(_day, self._gap)
         return (
-            f"The clock may have jumped: the events end at {start} and go on at {stop}, it says "
-            f"{self._now:%Y-%m-%d} now, and no time server confirms that. {ADVICE}"
+            f"The clock may have jumped: there are no events from {start} to {stop}, and no time server "
+            f"confirms that today is {self._now:%Y-%m-%d}. {ADVICE}"
         )
 
     def _unproven(self, spans: Spans) -> Iterator[tuple[int, int]]:

@@ -22,9 +22,8 @@ NOW_MS = {
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
 }
 KEYS = ("door", "camera")
-CHECK_EVERY = 10  # reports: each check is a query more
-MOST_TROUBLES = 5  # of a door that are kept ...
-MOST_LETTERS = 300  # ... and the length to which each is cut
+CHECK_EVERY = 10  # reports from one check to the next, because each check costs a query
+MOST_TROUBLES, MOST_LETTERS = 5, 300  # that are kept of a door, and the length to which each is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,8 @@ class Doors:
     def report(self, given: DoorReport) -> bool:
         """Write a door's health. It replaces the door's last report, including cameras that are gone.
 
-        Return False if another program reports these cameras under the same name. Then what the database has
-        of them is not the last report from here. That is checked once in `CHECK_EVERY` reports.
+        Return False if another program reports these cameras under the same door name. In that case the
+        database does not hold the last report from here. This is checked once in `CHECK_EVERY` reports.
         """
         cameras = frozenset(one.camera for one in given.cameras)
         last = self._last.get(given.door, _Last())

@@ -34,10 +34,9 @@ from gatecam.store.sqlite_file import (
     share,
 )
 
-CONNECT_S = 5  # longest time to connect to PostgreSQL ...
-STATEMENT_MS = 20_000  # ... and for one of its statements
+CONNECT_S, STATEMENT_MS = 5, 20_000  # longest time to connect to PostgreSQL, and for one of its statements
 NO_TABLE = "42P01"
-CONNECT_ADVICE = "start or make it, or correct its address or the password in ~/.pgpass"
+CONNECT_ADVICE = "start or create it, or correct its address or the password in ~/.pgpass"
 # An error while connecting has no code. Poolers have their own words.
 TOO_MANY = re.compile("too many |connection slots|no more connections")
 TOO_MANY_ADVICE = "it has too many users, so raise max_connections there, as docs/scale.md explains"
@@ -46,9 +45,9 @@ BUSY_ADVICE = "earlier questions keep it busy, so try again later, or ask for le
 ADVICE = {
     "25006": "it can only be read, so give the address of the server that it copies",
     "42501": "its owner must grant this user the rights to the tables",
-    "42703": "another version of gatecam made its tables, so update gatecam",
-    "42P07": "another program has tables of the same names there, so make a database for gatecam alone",
-    NO_TABLE: "its tables were deleted, and are made again at the next try",
+    "42703": "another version of gatecam created its tables, so update gatecam",
+    "42P07": "another program has tables of the same names there, so create a database for gatecam alone",
+    NO_TABLE: "its tables were deleted, and gatecam creates them again at the next try",
     "53100": "make space on its disk",
     "55P03": "another program uses its tables, so try again later",
     "57014": f"it took longer than {STATEMENT_MS // 1000} s, so ask for less, or find out what keeps it busy",
@@ -159,7 +158,7 @@ class SqliteDatabase:
 
     def _problem(self, error: Exception) -> OutputError:
         if code_of(error) == NOTADB and self._path.suffix not in SUFFIXES:
-            return OutputError(f"{self._path}: is another kind of file: choose another store.path.")
+            return OutputError(f"{self._path}: is not a store: choose another store.path.")
         reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
         return OutputError(
             f"{self._path}: the store cannot be used ({reason}): {self._advice(error)}, or choose another "
@@ -175,15 +174,15 @@ class SqliteDatabase:
         if code in HELD:
             return f"{_holder(self._path)} holds it: end that program, or wait until it is done"
         if number == errno.ETIMEDOUT:
-            return "another gatecam has been checking it for long: end that one, or wait until it is done"
+            return "another gatecam is still checking it: end that program, or wait until it is done"
         if number == errno.ENOENT:
-            return "`gatecam run` begins one"
+            return "`gatecam run` creates it"
         if code in CLOSED or number in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return "run gatecam as the user whose it is, or let this one write to it and to its folder"
+            return "run gatecam as the user who owns it, or let this user write to it and to its folder"
         if code == OTHER:
-            return "it is another program's, or damaged: put it elsewhere"
+            return "it belongs to another program, or is damaged: move it elsewhere"
         if code in CORRUPT:
-            return "it is damaged: `gatecam run` sets it aside and begins a new one"
+            return "it is damaged: `gatecam run` sets it aside and creates a new one"
         return "make space or repair the disk"
 
 

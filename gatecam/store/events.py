@@ -37,7 +37,7 @@ DOORS = """(
     )
     SELECT door FROM found WHERE door IS NOT NULL
 ) AS doors"""
-SPARE = 0.9  # share of the allowed size to which the store is reduced, so that this happens rarely
+SHARE_LEFT = 0.9  # of the allowed size, to which the store is reduced, so that this happens rarely
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,8 @@ class EventStore:
     def restore(self, given: Sequence[StoredEvent], totals: Sequence[Total]) -> int:
         """Write the events and totals of an earlier store. Return how many of the events were new here.
 
-        They get ids before all others, ordered by time, so that no output takes them for new. The totals are
-        added only if none of the events was here, because otherwise they were added before.
+        The new events get ids before all others, ordered by time, so that no output takes them for new. The
+        totals are added only if none of the events was here, because otherwise they were added before.
         """
         with self._database.transaction(writing=True) as connection:
             there = set(connection.execute(sa.select(events.c.key)).scalars())
@@ -179,7 +179,7 @@ class EventStore:
     # For outputs ---------------------------------------------------------------------------------
 
     def backlog(self, event_id: int, limit: int) -> Backlog:
-        """Return the events after an id, and how many of those have been deleted."""
+        """Return up to `limit` events after an id, and how many were deleted between the id and the first."""
         query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
         with self._database.transaction() as connection:
             found = tuple(map(from_row, connection.execute(query)))
@@ -382,12 +382,12 @@ class EventStore:
     def delete_beyond(self, size_bytes: int) -> int:
         """Delete the oldest events if the store is larger than a size. Return how many were deleted.
 
-        The store is reduced to `SPARE` of the size.
+        The store is reduced to `SHARE_LEFT` of the size.
         """
         gone, used = 0, self.used_bytes()
         if used <= size_bytes:
             return 0
-        while used > SPARE * size_bytes:
+        while used > SHARE_LEFT * size_bytes:
             oldest = sa.select(events.c.id).where(self._is_own).order_by(events.c.id).limit(DELETE_AT_ONCE)
             with self._database.transaction(writing=True) as connection:
                 went = connection.execute(sa.delete(events).where(events.c.id.in_(oldest))).rowcount

@@ -23,7 +23,7 @@ from gatecam.types import StoredEvent
 
 NAME = re.compile(r"([0-9a-f]{32})\.(jpg|mp4)")
 SPARE_BYTES = 200_000_000  # free space that is left to events
-SHARE_LEFT = 0.9  # of the allowed size to which all files together are reduced, so that this happens rarely
+SHARE_LEFT = 0.9  # of the allowed size, to which all files together are reduced, so that this happens rarely
 YOUNG_MS = 600_000  # a younger file may belong to an event that is not stored yet
 WAIT_S, POLL_S = 3.0, 0.1  # a picture is written about a second after its event
 
@@ -148,7 +148,7 @@ class EvidenceFolder:
             pass
         except OSError as error:
             raise OutputError(
-                f"{self.path}: cannot be erased ({error.strerror}): erase it as the user whose it is."
+                f"{self.path}: cannot be erased ({error.strerror}): erase it as the user who owns it."
             ) from error
         return number
 
@@ -162,8 +162,8 @@ class EvidenceFolder:
     ) -> int:
         """Delete files that are too old, too many, or without an event. Return how many were deleted.
 
-        The oldest are also deleted if events need the space on the disk. Files with an impossible time, from
-        before the clock was set, stay as long as their events.
+        The oldest files are also deleted if events need the space on the disk. Files with an impossible time,
+        from before the clock was set, stay as long as their events.
 
         Args:
             before_ms: files that were written before this time are deleted, in ms since 1970.

@@ -33,7 +33,7 @@ class KeptFile:
                 self.path.unlink()
         except OSError as error:
             raise OutputError(
-                f"{self.path}: cannot be erased ({error.strerror}): erase it as the user whose it is."
+                f"{self.path}: cannot be erased ({error.strerror}): erase it as the user who owns it."
             ) from error
 
 

@@ -129,7 +129,7 @@ class Courier(Delivering):
         last = self._store.find(EventFilter(before_id=self._place() + 1), 1)
         if last and not self._output.has(last[0]):
             self._store.remove_cursor(self.name)
-            log.warning("%s lacks events that it had: all are copied again.", self.name)
+            log.warning("%s lacks events that it had before: gatecam copies all again.", self.name)
         self._is_checked = True
 
     def _place(self) -> int:
@@ -147,7 +147,8 @@ class Courier(Delivering):
         self._count("dropped", number)
         if not self._lost:
             log.warning(
-                "%d events were deleted that %s never got: fix it, or raise store.keep_days and keep_mb.",
+                "%d events were deleted before %s got them: repair that output, or raise store.keep_days and "
+                "store.keep_mb.",
                 number,
                 self.name,
             )
@@ -165,7 +166,9 @@ class Courier(Delivering):
             self._count("sent", number)
         self._withdraw(wanted[:number])
         if number < len(wanted):
-            raise OutputError(f"{self.name}: took {number} of {len(wanted)} events: the others come again.")
+            raise OutputError(
+                f"{self.name}: took {number} of {len(wanted)} events: the others are sent again."
+            )
 
     def _withdraw(self, copied: Sequence[StoredEvent] = ()) -> None:
         """Delete events from a copy that were erased in the store while they were copied."""

@@ -53,7 +53,7 @@ def read_store(path: Path) -> Found:
     """Read all events, totals and entries of the audit log from a store's file, without changing it.
 
     Raises:
-        OutputError: the file cannot be read or copied, is in use, is no store, or has no readable event.
+        OutputError: the file cannot be read or copied, is in use, is not a store, or has no readable event.
     """
     if not path.is_file():
         problem = "is a folder or device" if path.exists() else "there is no such file"
@@ -77,7 +77,7 @@ def read_store(path: Path) -> Found:
 
 
 def _read(path: Path, copy: Path) -> Found:
-    problem: object = "it has none"
+    problem: object = "it has no events"
     for mend in (lambda copy: None, _replace_first_page):
         try:
             mend(copy)
@@ -99,7 +99,7 @@ def _read_copy(copy: Path) -> Found:
     """Read what is readable in a file, in the order of ids.
 
     Raises:
-        sa.exc.DBAPIError: the file is no database, or not even the list of its tables can be read.
+        sa.exc.DBAPIError: the file is not a database, or not even the list of its tables can be read.
     """
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(copy)), poolclass=sa.NullPool)
     found = Found()

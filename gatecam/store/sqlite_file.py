@@ -231,8 +231,8 @@ class SqliteFile:
             with suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + end).rename(aside.with_name(aside.name + end))
         log.warning(
-            "%s is damaged (%s): it is kept as %s, and a new one begun; `gatecam events --recover %s` brings "
-            "back the events that can be read.",
+            "%s is damaged (%s): gatecam keeps it as %s and creates a new one. Run `gatecam events --recover "
+            "%s` to bring back the events that can be read.",
             self.path,
             " ".join(problem.split()),
             aside.name,

@@ -64,7 +64,7 @@ def test_what_a_list_names_and_is_gone_is_left_out_and_told(tmp_path, caplog):
     (tmp_path / "list.txt").write_text("1.mp4\n2.mp4\nmay/*.mp4\n")
     assert [one.path.name for one in find_sources([str(tmp_path / "list.txt")], None, None)] == ["1.mp4"]
     assert caplog.messages == [
-        f"what is not there or may not be read is left out: 2 ({tmp_path}/2.mp4, {tmp_path}/may/*.mp4)."
+        f"left out, because they do not exist or may not be read: 2 ({tmp_path}/2.mp4, {tmp_path}/may/*.mp4)."
     ]
 
 
@@ -132,7 +132,7 @@ def test_linked_folders_are_searched_once_and_one_that_may_not_be_read_is_told(t
     monkeypatch.setattr(os, "scandir", refuse)
     assert [one.path for one in find_sources([str(nas)], None, None)] == [disk / "1.mp4"]
     (told,) = caplog.messages
-    assert re.fullmatch(r"what is not there or may not be read is left out: 1 \(.*/closed\)\.", told)
+    assert re.fullmatch(r"left out, because they do not exist or may not be read: 1 \(.*/closed\)\.", told)
 
 
 def test_a_list_that_names_itself_is_one_sentence(tmp_path):

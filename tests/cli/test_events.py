@@ -111,7 +111,7 @@ def test_words_that_mean_nothing_are_one_sentence(gatecam, kept, words, said):
 def test_without_a_store_it_is_one_sentence(gatecam):
     ended = gatecam("events")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "there is no store yet: `gatecam run` begins one" in ended.err
+    assert "there is no store yet: `gatecam run` creates it" in ended.err
 
 
 @pytest.mark.parametrize("command", ["events", "report", "privacy"])
@@ -129,7 +129,7 @@ def test_a_store_in_a_folder_of_another_user_is_not_one_that_is_missing(gatecam,
     monkeypatch.setattr("gatecam.app.Path.stat", refuse)
     ended = gatecam("events")
     assert ended.code == 2
-    assert "(Permission denied): run gatecam as the user whose it is" in ended.err
+    assert "(Permission denied): run gatecam as the user who owns it" in ended.err
 
 
 def test_privacy_tells_what_is_kept_and_where_it_goes(gatecam, kept, tmp_path, monkeypatch):

@@ -71,7 +71,7 @@ def test_the_page_and_the_alerts_of_a_fleet(gatecam, shared, tmp_path, receiver,
         headers = {"Authorization": f"Bearer {load_tokens(state_folder()).operator}"}
         page = httpx.get(f"http://127.0.0.1:{config.web.port}/api/doors", headers=headers).json()
         assert len(opened) == 2, "statistics have connections of their own"
-        with pytest.raises(OutputError, match="another gatecam fleet uses it: end that one"):
+        with pytest.raises(OutputError, match="another `gatecam fleet` uses it: end that program"):
             app.watch_fleet(config, Stop())
     finally:
         stop()

@@ -34,7 +34,7 @@ class DueSilences(Silences):
 
     def note(self, reports, now_s, took_s=0.0):
         due, self.due = self.due, []
-        self.told |= {one.camera for one in due}
+        self.reported |= {one.camera for one in due}
         return due
 
 

@@ -178,7 +178,7 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path, make_event):
 
 def test_a_second_writer_is_told_the_process_of_the_first(path, log_file):
     with pytest.raises(
-        OutputError, match=rf"is written by another gatecam \(process {os.getpid()}\): end that"
+        OutputError, match=rf"is written by another gatecam \(process {os.getpid()}\): end that program"
     ):
         LogFile(path)
     log_file.close()

@@ -329,10 +329,10 @@ def test_a_broker_that_cannot_be_proven_gets_nothing_and_why_is_told(tls):
     broker, certificate, more = tls
     with closing(mqtt(broker, **more)) as output:
         said = trouble(output)
-    assert "the broker is not proven (self-signed certificate): correct mqtt.ca_file" in said
+    assert "the broker's certificate is not valid (self-signed certificate): correct mqtt.ca_file" in said
     with closing(mqtt(broker, ca_file=certificate, host="localhost", **more)) as output:
         said = trouble(output)
-    assert "the broker is not proven (Hostname mismatch" in said
+    assert "the broker's certificate is not valid (Hostname mismatch" in said
     gc.collect()
 
 
@@ -341,12 +341,12 @@ def test_a_broker_without_tls_where_there_should_be_is_told(broker):
     with closing(mqtt(broker, tls=True)) as output:
         said = trouble(output)
     gc.collect()
-    assert "it does not talk as it should: correct mqtt.port, or mqtt.tls" in said
+    assert "wants or refuses TLS: correct mqtt.port or mqtt.tls" in said
 
 
 def test_a_broker_with_tls_where_there_should_be_none_is_told(tls):
     with closing(mqtt(tls[0])) as output:
-        assert "it does not talk as it should: correct mqtt.port, or mqtt.tls" in trouble(output)
+        assert "wants or refuses TLS: correct mqtt.port or mqtt.tls" in trouble(output)
 
 
 def test_a_password_that_is_wrong_is_told_before_there_is_an_event(tls):

@@ -26,7 +26,7 @@ HOLD = (
 def test_a_second_program_is_told_the_process_of_the_first_until_that_is_killed(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, URL, tmp_path], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
-    said = rf"^camera door is used by another gatecam \(process {holder.pid}\): end that one first, or choose"
+    said = rf"^camera door is used by another gatecam \(process {holder.pid}\): end that program first, or"
     with pytest.raises(CameraError, match=said) as refused, camera_lock("door", URL, tmp_path):
         pytest.fail("held twice")
     assert "secret" not in str(refused.value)

@@ -40,7 +40,7 @@ def test_an_entry_that_cannot_be_written_is_told_and_stops_nothing(store, caplog
     monkeypatch.setattr(store.audit._database, "transaction", fail)
     with caplog.at_level(logging.WARNING):
         store.audit.note(KIM, Act.EXPORT, "events.csv")
-    assert "The audit log lacks: kim, export events.csv. the disk is full" in caplog.text
+    assert "This is missing from the audit log: kim, export events.csv. the disk is full" in caplog.text
 
 
 def test_entries_are_kept_for_their_own_days(sqlite_path):

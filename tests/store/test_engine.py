@@ -106,7 +106,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(sqlite_path, told, capl
         store.append([told()])
         assert store.count() == 1
     (aside,) = sqlite_path.parent.glob("events.sqlite3.damaged-*")
-    assert f"`gatecam events --recover {aside}` brings back the events that can be read" in caplog.text
+    assert f"`gatecam events --recover {aside}` to bring back the events that can be read" in caplog.text
     assert aside.read_bytes()[4096:] == whole[4096:]
 
 
@@ -114,7 +114,7 @@ def test_a_file_of_another_kind_is_left_where_it_is(tmp_path):
     """A mistyped path must not move somebody's own file away."""
     path = tmp_path / "thesis.md"
     path.write_text("# Years of work\n" * 1000)
-    with pytest.raises(OutputError, match=r"thesis\.md: is another kind of file: choose another store\.path"):
+    with pytest.raises(OutputError, match=r"thesis\.md: is not a store: choose another store\.path"):
         SqliteDatabase(path)
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.md"]
     assert path.read_text() == "# Years of work\n" * 1000
@@ -281,7 +281,7 @@ def test_a_folder_that_this_user_may_not_write_is_one_sentence(sqlite_path, monk
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("gatecam.store.sqlite_file.create_own", refuse)
-    with pytest.raises(OutputError, match=r": run gatecam as the user whose it is, or let this one write"):
+    with pytest.raises(OutputError, match=r": run gatecam as the user who owns it, or let this user write"):
         SqliteDatabase(sqlite_path)
 
 
@@ -289,7 +289,7 @@ def test_a_file_of_which_nothing_may_be_written_is_one_sentence(store, told):
     """As SQLite tells it of a folder in which it can make no log."""
     with store._database.transaction() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
-    with pytest.raises(OutputError, match=r"readonly database\): run gatecam as the user whose it is"):
+    with pytest.raises(OutputError, match=r"readonly database\): run gatecam as the user who owns it"):
         store.append([told()])
 
 

@@ -415,6 +415,6 @@ def test_only_a_migration_may_take_long(postgres, monkeypatch):
 
 def test_a_database_that_is_not_there_is_one_sentence_with_what_to_do(postgres):
     with closing(EventStore(PostgresDatabase(postgres.url + "-other"))) as store:
-        advice = r"start or make it, or correct its address or the password in ~/\.pgpass\.$"
+        advice = r"start or create it, or correct its address or the password in ~/\.pgpass\.$"
         with pytest.raises(OutputError, match=f'"gatecam-other" does not exist.*: {advice}'):
             store.count()

@@ -259,7 +259,10 @@ def loses(store, start, told, monkeypatch):
     return lose
 
 
-LOST = "events were deleted that fake never got: fix it, or raise store.keep_days and keep_mb."
+LOST = (
+    "events were deleted before fake got them: repair that output, or raise store.keep_days and "
+    "store.keep_mb."
+)
 
 
 def test_events_that_are_deleted_before_the_output_had_them_are_counted_and_told(loses, caplog):
@@ -359,7 +362,7 @@ def test_a_new_database_gets_all_events_that_the_last_one_had(store, start, told
         courier.close()
         times[name] = [stored.event.time_s for stored in copy.every(EventFilter())]
     assert times == {"first": [0, 1, 2, 3, 4], "second": [0, 1, 2, 3, 4, 5, 6]}
-    assert caplog.messages == ["postgres lacks events that it had: all are copied again."]
+    assert caplog.messages == ["postgres lacks events that it had before: gatecam copies all again."]
     assert store.notes.sent_to(7) == ["postgres"]
 
 
