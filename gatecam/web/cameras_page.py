@@ -33,7 +33,7 @@ class CameraForm(BaseModel):
 
 
 class CameraChange(BaseModel):
-    """Holds new values for a camera by its name until now, or for a new one with null."""
+    """Holds new values for a camera. `camera` is its current name, or null for a new one."""
 
     camera: str | None = None
     values: CameraForm
@@ -79,7 +79,7 @@ def cameras_router(cameras: CameraSetup, audit: AuditLog, static: Static) -> API
 
     @router.post("/api/cameras/remove")
     def remove(request: Request, wanted: NamedCamera) -> Any:
-        """Stop to watch a camera. Return whether the change was saved."""
+        """Stop watching a camera. Return whether the change was saved."""
         return changed(request, audit, lambda: cameras.remove(wanted.camera))
 
     @router.post("/api/cameras/trial")

@@ -13,12 +13,12 @@ from gatecam.pictures.messages import MESSAGES
 from gatecam.types import Verdict
 
 MAX_BYTES = 64 * 1024
-MAX_LETTERS = 80  # longer texts are hard to read at three meters
+MAX_LETTERS = 80  # longer texts are hard to read from three meters away
 WELCOME = {"ko": "어서 오세요", "en": "Welcome"}
 UNSEEN = {"ko": "지금은 카메라를 사용할 수 없습니다", "en": "The camera cannot see right now"}
 
-# The keys mean: missing (no mask), incorrect (worn wrong), correct (worn right), unknown (not sure),
-# welcome (nobody there), unseen (the camera does not see).
+# missing, incorrect, correct and unknown are shown for a verdict, welcome if nobody is there, and unseen if
+# the camera does not see.
 KEYS = ("missing", "incorrect", "correct", "unknown", "welcome", "unseen")
 _VERDICTS = {
     "missing": Verdict.NONE,

@@ -16,13 +16,11 @@ from dataclasses import dataclass, field
 
 from gatecam.runtime.backoff import Pauses
 
-FREE = 5
-FIRST_WAIT_S = 15.0
-LONGEST_WAIT_S = 900.0
-FORGET_S = 3600.0
-MOST_CLIENTS = 1000
-LINE_S = 60.0
-LINES = 20
+FREE = 5  # the number of the first failure that makes a client wait
+FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 900.0
+FORGET_S = 3600.0  # failures are forgotten after this time without another one
+MOST_CLIENTS = 1000  # of which failures are counted. The client with the oldest failure is dropped first.
+LINE_S, LINES = 60.0, 20  # the log gets one line per address in this time, and at most this many lines
 
 OnLine = Callable[[str, str, int], None]
 
@@ -39,7 +37,7 @@ class Client:
 
 @dataclass(slots=True)
 class _Failed:
-    """Counts one client's failures. Those that are not free make it wait, each twice as long."""
+    """Counts one client's failures. After the free ones, each makes the client wait twice as long."""
 
     number: int = 0
     last_s: float = 0.0
@@ -66,7 +64,7 @@ class Failures:
         Args:
             clock: returns monotonic time in s.
             what: what was wrong, for the log.
-            free: the failure from which on a client has to wait.
+            free: the number of the first failure that makes a client wait.
             on_line: called for each line of the log with the address (empty for the sum of many), with what
                 was wrong, and with the number of failures.
         """
@@ -75,12 +73,12 @@ class Failures:
         self._log = _Log(clock, what, on_line)
 
     def wait_s(self, client: Client) -> float:
-        """Return how long a client still has to wait because of wrong tokens, or 0."""
+        """Return how many seconds a client still has to wait because of its failures, or 0."""
         failed = self._of.get(_key(client))
         return 0.0 if failed is None else max(0.0, failed.until_s - self._clock())
 
     def note(self, client: Client, about: str = "") -> float:
-        """Log a failure and return how long the client still has to wait.
+        """Log a failure and return how many seconds the client still has to wait.
 
         If the client does not have to wait, count the failure and return 0. `about` says more than what was
         wrong, such as `password of kim`.
@@ -111,7 +109,7 @@ class Failures:
         self._of.pop(_key(client), None)
 
     def tell(self) -> None:
-        """Log how many wrong tokens came since the last line, if a minute has passed."""
+        """Log how many failures came since the last line, if a minute has passed."""
         self._log.tell()
 
 

@@ -23,13 +23,13 @@ from gatecam.web.tokens import Tokens
 
 
 class Watch(Protocol):
-    """Has what was last read of all doors."""
+    """Provides what was last read of all doors."""
 
     @property
     def fleet(self) -> Fleet: ...  # noqa: D102
 
 
-STATES = ("silent", "blind", "slow", "trouble", "well")  # the first needs attention most
+STATES = ("silent", "blind", "slow", "trouble", "well")  # in the order in which they need attention
 
 
 def build_fleet_app(
@@ -76,21 +76,19 @@ def fleet_router(watch: Watch, troubles: Callable[[], tuple[str, ...]], static: 
         """Return the health and today's people of all doors, those that need attention first."""
         nonlocal last
         fleet, sentences = watch.fleet, troubles()
-        if (
-            last[0] is not fleet or last[1] != sentences
-        ):  # readers share one text, which takes some ms to write
-            last = (fleet, sentences, _json(told(fleet, sentences)))
+        if last[0] is not fleet or last[1] != sentences:  # readers share one text, which takes ms to write
+            last = (fleet, sentences, _json(fleet_values(fleet, sentences)))
         return Response(last[2], media_type="application/json")
 
     return router
 
 
-def told(fleet: Fleet, troubles: Sequence[str] = ()) -> dict[str, Any]:
+def fleet_values(fleet: Fleet, troubles: Sequence[str] = ()) -> dict[str, Any]:
     """Return all that the page shows. Ages are those at the time `read_at`.
 
     The people of a door are None until those of today have been counted.
     """
-    doors = [_told(one, fleet) for one in fleet.doors]
+    doors = [_door_values(one, fleet) for one in fleet.doors]
     doors.sort(key=lambda one: STATES.index(one["state"]))
     at = None if fleet.read_at is None else fleet.read_at.isoformat(timespec="milliseconds")
     return {"read_at": at, "troubles": troubles, "doors": doors}
@@ -100,7 +98,7 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _told(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
+def _door_values(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
     state, since_s = _state(door, door.door in fleet.silent)
     today = None if fleet.today is None else fleet.today.get(door.door, Arrivals(0))
     return {
@@ -115,13 +113,13 @@ def _told(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
         "waiting": door.waiting,
         "dropped": door.dropped,
         "troubles": door.troubles,
-        "cameras": [_camera(one) for one in door.cameras],
+        "cameras": [_camera_values(one) for one in door.cameras],
         "people": None if today is None else today.people,
         "share": None if today is None else share_correct(today),
     }
 
 
-def _camera(one: ReportedCamera) -> dict[str, Any]:
+def _camera_values(one: ReportedCamera) -> dict[str, Any]:
     return {
         "camera": one.camera,
         "reason": one.reason,

@@ -30,7 +30,7 @@ from gatecam.web.painter import PainterError
 from gatecam.web.painting import Painter
 from gatecam.web.tokens import Role
 
-LINGER_S = 10.0  # the painter rests when nothing was to be drawn for this long
+LINGER_S = 10.0  # the painter's process ends when there was nothing to draw for this long
 LONGEST_PAUSE_S = 30.0  # before a painter that fails again and again is started once more
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Viewer:
 class Hub:
     """Passes the newest pictures and states to the viewers.
 
-    Only the server's loop may use it, except for `looks_at`.
+    Only the server's loop may use it, except for `watched`.
     """
 
     def __init__(self, cameras: Sequence[str]) -> None:
@@ -64,7 +64,7 @@ class Hub:
         self._numbers = count(1)
         self._states: dict[str, Presence | None] = {}
         self._still: dict[str, Regions] = {}
-        self._looks: frozenset[tuple[str, Role]] = frozenset()
+        self._watched: frozenset[tuple[str, Role]] = frozenset()
         self.watch(cameras)
 
     def watch(self, cameras: Sequence[str]) -> None:
@@ -84,9 +84,9 @@ class Hub:
         self._count()
 
     @property
-    def looks_at(self) -> frozenset[tuple[str, Role]]:
+    def watched(self) -> frozenset[tuple[str, Role]]:
         """Return the cameras and roles of the pictures that somebody watches. Any thread may read this."""
-        return self._looks
+        return self._watched
 
     def join(self, viewer: Viewer) -> None:
         """Add a viewer."""
@@ -127,7 +127,7 @@ class Hub:
 
     def show(self, camera: str, role: Role, jpeg: bytes) -> None:
         """Pass on a picture if somebody still watches the camera."""
-        if (camera, role) not in self._looks:
+        if (camera, role) not in self._watched:
             return
         self._pictures[camera, role] = next(self._numbers), jpeg
         for viewer in self._viewers:
@@ -153,8 +153,8 @@ class Hub:
         return self._pictures.get((camera, Role.OPERATOR), (0, None))[1]
 
     def _count(self) -> None:
-        self._looks = frozenset((camera, one.role) for one in self._viewers for camera in one.cameras)
-        self._keep(self._looks)
+        self._watched = frozenset((camera, one.role) for one in self._viewers for camera in one.cameras)
+        self._keep(self._watched)
 
     def _keep(self, keys: Collection[tuple[str, Role]]) -> None:
         """Drop all other pictures, so that the next viewer does not see who was there before."""
@@ -219,13 +219,13 @@ class LivePictures:
 
     def note(self, steps: Sequence[Step]) -> None:
         """Add a round's steps. Only references to them are kept."""
-        looked_at = {camera for camera, _ in self._hub.looks_at}
+        watched = {camera for camera, _ in self._hub.watched}
         for step in steps:
             if (scene := self._scenes.get(step.frame.camera)) is None:
                 continue  # it was just removed
             now_s = step.frame.time_s
             scene.veil.note(step)
-            if step.frame.camera not in looked_at:
+            if step.frame.camera not in watched:
                 scene.waiting.clear()
                 continue
             if not scene.waiting or now_s - scene.waiting[-1].frame.time_s >= self._period_s * 0.9:
@@ -282,7 +282,7 @@ class LivePictures:
         camera = step.frame.camera
         boxes = scene.veil.boxes(step.frame.time_s)
         hidden = {
-            role: boxes if self._blurs[role] else () for name, role in self._hub.looks_at if name == camera
+            role: boxes if self._blurs[role] else () for name, role in self._hub.watched if name == camera
         }
         known = {role: boxes for role, boxes in hidden.items() if boxes is not None}
         if not known:

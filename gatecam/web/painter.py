@@ -40,12 +40,12 @@ class JobError(Exception):
 class ProcessPainter:
     """Searches and draws live pictures in a process that starts with the first job. Implements `Painter`.
 
-    The kernel kills the process when the thread that started it ends. So only a thread that stays may use
-    this.
+    The kernel kills the process when the thread that started it ends. So only a thread that runs as long as
+    gatecam may use this.
 
     Args:
-        config: The settings of the detector that finds the faces to blur.
-        command: The program.
+        config: the settings of the detector that finds the faces to blur.
+        command: the program.
     """
 
     def __init__(self, config: Config, command: Sequence[str] = COMMAND) -> None:
@@ -114,7 +114,9 @@ class ProcessPainter:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=(self._memory_fd,),
-                process_group=0,  # not for Ctrl-C. In a session of its own its low priority would not count.
+                # Ctrl-C does not reach a group of its own. In a session of its own, its low priority would
+                # not count.
+                process_group=0,
                 env=child_environment(),
                 bufsize=0,
             )

@@ -3,8 +3,8 @@
 listener ─► Places.enter (a stranger) ─► guard ─► Places.settle (a role, address and session)
 
 Each role has its own places, so that strangers and the door's token can never use up the operator's. A new
-connection always gets a place. If there are too many, the address and session with most places of that role
-lose their oldest connection.
+connection always gets a place. If there are too many, the address and session with the most places of that
+role lose their oldest connection.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Places:
 
 
 def _greediest(places: Sequence[Place]) -> Place:
-    """Return the oldest place of the session with most places, among those of the busiest address."""
+    """Return the oldest place of the session with the most places, among those of the busiest address."""
     addresses = Counter(one.address for one in places)
     sessions = Counter((one.address, one.session) for one in places)
     return min(

@@ -56,7 +56,7 @@ class UserError(ConfigError):
 class User:
     """Holds a user's role and the argon2 hash of the password.
 
-    `stamp` changes with the role and the password, which ends the sessions of before.
+    `stamp` changes with the role and the password, which ends the user's earlier sessions.
     """
 
     name: str
@@ -193,7 +193,7 @@ class Users:
                     self._of, self._seen = _load(self._file), seen
                     self._unreadable = False
                 except (OSError, OutputError) as error:
-                    # another content waits for a change of the file, and other errors may pass
+                    # Wrong content is read again only after the file has changed. Other errors may pass.
                     self._of, self._seen = {}, seen if isinstance(error, OutputError) else None
                     if not self._unreadable:
                         log.warning("No user can log in: %s", error)
@@ -213,7 +213,7 @@ def _load(file: Path) -> dict[str, User]:
         rows = json.loads(read_own(file, MOST_BYTES))
         users = [User(**{**row, "role": Role(row["role"])}) for row in rows]
         if not all(user.role in USER_ROLES and user.hash.startswith("$argon2") for user in users):
-            raise ValueError("has a role or hash that is none")
+            raise ValueError("it has a wrong role or hash")
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError, AttributeError) as error:

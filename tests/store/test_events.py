@@ -198,7 +198,7 @@ def test_a_door_keeps_and_erases_its_own_events_in_a_shared_database(store, told
     [
         ("SELECT pg_sleep(9)", "it took longer than 20 s, so ask for less"),
         ("SET TRANSACTION READ ONLY; DELETE FROM events", "it can only be read"),
-        ("CREATE TABLE events (id INT)", "so make a database for gatecam alone"),
+        ("CREATE TABLE events (id INT)", "so create a database for gatecam alone"),
         ("SET LOCAL ROLE pg_monitor; SELECT * FROM public.events", "grant this user the rights"),
         ("SELECT nothing FROM events", "update gatecam"),
     ],

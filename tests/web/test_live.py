@@ -154,7 +154,7 @@ def test_states_wake_their_viewers_at_once_and_who_joins_knows_what_holds():
         assert later.states == {"gate": Presence("gate", 1, Verdict.NONE)}
         hub.leave(later)
         hub.leave(door)
-        assert hub.looks_at == frozenset()
+        assert hub.watched == frozenset()
 
     asyncio.run(go())
 

@@ -279,8 +279,8 @@ def test_who_sends_too_much_is_let_go(server, behind):
 def test_who_goes_is_told_no_more(server, behind):
     with live(server) as socket:
         socket.recv(timeout=10)
-        assert behind.hub.looks_at
+        assert behind.hub.watched
     end_s = time.monotonic() + 10
-    while behind.hub.looks_at and time.monotonic() < end_s:
+    while behind.hub.watched and time.monotonic() < end_s:
         time.sleep(0.01)
-    assert behind.hub.looks_at == frozenset()
+    assert behind.hub.watched == frozenset()
