@@ -79,7 +79,7 @@ def require_weights(out: Path, read: Iterable[Path]) -> None:
     for path in both:
         require_ordinary(path)
     if out.suffix != ".safetensors":
-        raise OutputError(f"{out}: is no name of weights. Give --out a name that ends in .safetensors.")
+        raise OutputError(f"{out}: is not a weights file. Give --out a name that ends in .safetensors.")
     require_apart(both, read)
 
 

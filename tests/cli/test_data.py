@@ -95,7 +95,7 @@ def test_a_split_by_image_warns_of_people_in_two_parts(gatecam, people):
         (("data", "stats", "gone"), "there is no such file or folder"),
         (("data", "stats", "people", "--page", "gone/page.html"), "its folder does not exist"),
         (("data", "split", "people", "--out", "gone/split.csv"), "its folder does not exist"),
-        (("data", "split", "people", "--out", "people/train.csv"), "exists but is no split file"),
+        (("data", "split", "people", "--out", "people/train.csv"), "exists but is not a split file"),
         (("data", "split", "people", "--out", "people"), "people: "),
         (("data", "split", "people", "people", "--out", "s.csv"), "is given twice"),
         (("data", "split", "people", "--out", "s.csv", "--test", "0.95"), "nothing is left to train on"),

@@ -116,7 +116,8 @@ def test_where_no_face_is_found_the_place_of_the_others_faces_is_judged(
     analyze([*([face_of(5, box)] for box in boxes), [], []])
     ended = gatecam("predict", *(f"{name}.png" for name in "abcde"), "--submission", "s.csv")
     assert ended.code == 0
-    assert "no face was found in 2 of 5 pictures; they are judged at the others' median box" in ended.err
+    said = "no face was found in 2 of 5 pictures; they are classified at the median box of the other pictures"
+    assert said in ended.err
     assert [answer for _, answer in answers(tmp_path / "s.csv")] == [5, 5, 5, 17, 17]
     # the median box (40, 20) to (76, 56) has its middle at (58, 38) and a side of 36, with its margin 54
     assert np.array_equal(crops_seen[1], read_image(tmp_path / "e.png")[11:65, 31:85])
@@ -131,7 +132,7 @@ def test_where_no_picture_shows_a_face_each_is_judged_whole(
     analyze([])
     ended = gatecam("predict", "a.png", "b.png", "--submission", "s.csv")
     assert ended.code == 0
-    assert "2 of 2 pictures; they are judged whole" in ended.err
+    assert "2 of 2 pictures; they are classified whole" in ended.err
     assert [image.shape for image in crops_seen] == [(96, 128, 3), (96, 128, 3)]
     assert answers(tmp_path / "s.csv") == [("a.png", 17), ("b.png", 17)]
 
@@ -161,7 +162,7 @@ def test_missing_and_unreadable_pictures_get_a_line_are_listed_and_exit_1(gateca
         ("b.jpg", 8),
         ("broken.jpg", unseen),
     ]
-    listed = [line for line in ended.err.splitlines() if f"answered {unseen} unseen" in line]
+    listed = [line for line in ended.err.splitlines() if f"class {unseen} is assumed" in line]
     assert [Path(line.split(": ")[2]).name for line in listed] == ["gone.jpg", "broken.jpg"]
 
 
@@ -194,7 +195,7 @@ def test_pictures_are_judged_in_batches(gatecam, see, lay_out, tmp_path):
         (["gone", "--submission", "s.csv"], "gone: there is no such file or folder"),
         (["gone.csv", "--submission", "s.csv"], "gone.csv: there is no such file or folder"),
         (["people.csv", "--submission", "s.csv"], "people.csv: has no column ImageID"),
-        (["eval", "other", "--submission", "s.csv"], "other/a.jpg: goes by the name of eval/images/a.jpg"),
+        (["eval", "other", "--submission", "s.csv"], "other/a.jpg: has the same name as eval/images/a.jpg"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_before_the_work(

@@ -121,7 +121,9 @@ def test_the_best_first_weights_that_are_there_are_taken_with_the_recipe_for_the
         start_of(folder / name).recipe.backbone for name in ("faceres.json", "a.safetensors", "a.dat")
     ]
     assert backbones == ["mobilenet_v1", "mobilefacenet", "resnet29"]
-    with pytest.raises(DataError, match=r"net\.onnx: no first weights\. Give a file that ends in \.json or"):
+    with pytest.raises(
+        DataError, match=r"net\.onnx: is not a file of first weights\. Give one that ends in \.json or"
+    ):
         start_of(folder / "net.onnx")
 
 

@@ -14,9 +14,9 @@ from gatecam.labels import CLASS_COUNT, HEADS
 from gatecam.training.data.rows import UNKNOWN
 
 FOCAL_GAMMA = 2.0  # Lin et al. 2017, section 4
-YEARS_STEP, YEARS_BINS, YEARS_SPREAD = 5.0, 21, 4.0
-YEARS_WEIGHT = 0.6
-HINTS_WEIGHT = 2.0
+YEARS_STEP, YEARS_BINS = 5.0, 21  # years in a bin, and the number of bins
+YEARS_SPREAD = 4.0  # standard deviation of the bell curve around an age, in years
+YEARS_WEIGHT, HINTS_WEIGHT = 0.6, 2.0  # of these losses, relative to a head's
 
 
 @dataclass(frozen=True, slots=True, eq=False)

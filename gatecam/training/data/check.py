@@ -98,10 +98,10 @@ def listed_findings(collections: Sequence[Collection]) -> list[Finding]:
 def file_findings(pictures: Sequence[Picture], examined: Sequence[Examined]) -> list[Finding]:
     """Return a finding for each damaged or odd picture."""
     found = []
-    for picture, told in zip(pictures, examined, strict=True):
-        if told.fault or told.oddity:
-            kind = Kind.DAMAGED if told.fault else Kind.ODD
-            found.append(Finding(kind, (_place(picture),), told.fault or told.oddity))
+    for picture, one in zip(pictures, examined, strict=True):
+        if one.fault or one.oddity:
+            kind = Kind.DAMAGED if one.fault else Kind.ODD
+            found.append(Finding(kind, (_place(picture),), one.fault or one.oddity))
     return found
 
 

@@ -83,7 +83,7 @@ def _findings_of_pictures(collections: Sequence[Collection], parts: Sequence[Seq
     with progress("open", len(pictures), "pictures") as tick:
         examined = examine_pictures([picture.path for picture in pictures], tick)
     with progress("compare", None, "pairs") as tick:
-        pairs = find_duplicates(np.stack([told.grey for told in examined]), tick)
+        pairs = find_duplicates(np.stack([one.grey for one in examined]), tick)
     return [
         *listed_findings(collections),
         *file_findings(pictures, examined),

@@ -29,7 +29,7 @@ def split_and_write(
 
     Raises:
         DataError: a collection cannot be opened, or a part would be empty.
-        OutputError: the file cannot be written, or exists but is no split file.
+        OutputError: the file cannot be written, or exists but is not a split file.
     """
     _check(out)
     collections = open_all(data)
@@ -47,7 +47,7 @@ def split_and_write(
 def _check(out: Path) -> None:
     require_folder(out)
     if out.exists() and not (out.is_file() and columns_of(out) == list(COLUMNS)):
-        raise OutputError(f"{out}: exists but is no split file. Choose another name.")
+        raise OutputError(f"{out}: exists but is not a split file. Choose another name.")
 
 
 def _expect_all_parts(parts: Parts, shares: Mapping[str, float]) -> None:

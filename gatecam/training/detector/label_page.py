@@ -23,8 +23,8 @@ DECIDED, LABELLED = (255, 200, 0), (0, 160, 255)  # colours of the decided box a
 MEANING = {
     Decision.AGREED: "The least overlap comes first. Yellow is the decided box, blue the label.",
     Decision.LABELLED: "No teacher finds these labelled faces. Their labels may be wrong.",
-    Decision.PLACED: "The faces of pictures that show one person. The least sure ones come first.",
-    Decision.ADDED: "Faces without a label, of which the teachers are sure. The least sure ones come first.",
+    Decision.PLACED: "These pictures show one person. The least sure faces come first.",
+    Decision.ADDED: "The teachers are sure of these faces without a label. The least sure ones come first.",
     Decision.DOUBTFUL: "Training ignores these places. The surest ones come first.",
 }
 

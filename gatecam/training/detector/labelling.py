@@ -1,7 +1,7 @@
 """Decide where the faces of a picture are, from its labels and from what public detectors find in it.
 
-Labels are drawn unlike each other, and some faces have none. Teachers box every face alike and give
-landmarks. The decision about each face says how labels and teachers agreed:
+Annotators draw boxes in different ways, and leave out some faces. Teachers box all faces in the same way and
+give landmarks. The decision about each face says how labels and teachers agreed:
 
     agreed    a label and a teacher mean the same face. The box is the teacher's.
     labelled  no teacher finds the labelled face. The box is the label's.
@@ -21,7 +21,7 @@ from gatecam.geometry import iou, overlap
 from gatecam.training.data.rows import Row
 from gatecam.types import Box, Detection, Floats
 
-SAME_FACE_IOU = 0.3  # of a label and a detection: labellers draw boxes around the head or around the mask
+SAME_FACE_IOU = 0.3  # of a label and a detection, because annotators box the head or only the mask
 SAME_DETECTION_IOU = 0.4  # of two teachers' detections
 SURE_SCORE = 0.4  # mean score over all teachers, 0 for those that miss it, from which a face is added
 DOUBTFUL_SCORE = 0.2  # the same, from which a face without a label is doubtful
@@ -29,7 +29,7 @@ CONFIRMING_SCORE = 0.1  # the same, from which teachers confirm a label
 
 
 class Decision(StrEnum):
-    """Lists how a face was decided."""
+    """Says how a face was decided."""
 
     AGREED = "agreed"
     LABELLED = "labelled"

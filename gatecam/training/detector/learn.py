@@ -173,8 +173,9 @@ class DetectorTrainer:
         return True
 
     def _mine(self, report: Callable[[Report], None]) -> bool:
-        """Search all pictures except portraits for mistakes. Return False and keep nothing if the run was
-        stopped.
+        """Search the scenes of `Material.mined` for mistakes.
+
+        Return False and keep nothing if the run was stopped.
         """
         stage, mined = self._stage, []
         thresholds = MINED_THRESHOLDS[stage.network]
@@ -187,14 +188,15 @@ class DetectorTrainer:
             if stage.round == 1:
                 mined.append(miner.candidates(scene.image, BEFORE[stage.network]))
             else:
-                mined.append(miner.judged_by(scene.image, stage.network))
+                mined.append(miner.scored_by(scene.image, stage.network))
             self._tell(report, f"mine: {len(mined)}/{len(scenes)} pictures")
         self._mined = mined
         return True
 
     def _learn(self, report: Callable[[Report], None], board: Board) -> bool:
-        """Train the stage, or the rest of it. Return False if the run was stopped, after writing a
-        checkpoint.
+        """Train the stage, or the rest of it.
+
+        Return False if the run was stopped and a checkpoint was written.
         """
         state, stage, learner = self._state, self._stage, self._learner
         assert learner is not None

@@ -23,11 +23,11 @@ class Miner(CascadeDetector):
     """Runs a cascade only up to R-Net or O-Net."""
 
     def candidates(self, image: Image, after: str) -> Floats:
-        """Return the candidates (k, 5) with scores that remain of a picture after "pnet" or "rnet"."""
+        """Return the candidates (k, 5) that remain in a picture after "pnet" or "rnet": corners and score."""
         return _rows(self._handed_on([Picture(image)], after))
 
-    def judged_by(self, image: Image, network: str) -> Floats:
-        """Return the candidates (k, 5) that "rnet" or "onet" gets of a picture, with its own scores."""
+    def scored_by(self, image: Image, network: str) -> Floats:
+        """Return the candidates (k, 5) that "rnet" or "onet" gets in a picture, with its own scores."""
         pictures = [Picture(image)]
         found = self._handed_on(pictures, BEFORE[network])
         net: Network = getattr(self._nets, network)

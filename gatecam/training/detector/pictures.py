@@ -23,7 +23,7 @@ from gatecam.training.detector.validation import HeldOut
 from gatecam.training.scores.matching import LabelledFace, Truth, side_px
 from gatecam.types import Box, Floats
 
-MINED_PORTRAITS = 8000  # in so many of them mistakes are mined, which bounds the time
+MINED_PORTRAITS = 8000  # mistakes are mined in at most this many portraits, which bounds the time
 THREADS = 2
 
 
@@ -36,7 +36,7 @@ class Material:
     portraits: Sequence[Scene]  # small pictures of one face
     dressed_portraits: Sequence[Scene]
     empty: Sequence[Scene]  # scenes without a face
-    chances: Floats | None = None  # (portraits,) of each portrait to be chosen; None chooses all alike
+    chances: Floats | None = None  # (portraits,) how likely each is chosen. With None all are equally likely.
 
     @cached_property
     def mined(self) -> list[Scene]:
@@ -47,8 +47,9 @@ class Material:
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of the scenes, to recognise other material. Drawn copies follow from the recipe's
-        seed.
+        """Return a hash of the scenes, to recognise other material.
+
+        Drawn copies are left out, because they follow from the recipe's seed.
         """
         digest = hashlib.sha256()
         for scenes in (self.scenes, self.portraits, self.empty):

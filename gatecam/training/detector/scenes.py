@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from gatecam.geometry import clip
 from gatecam.training.data.rows import BARE, UNKNOWN, Row
 from gatecam.training.drawing import dress
 from gatecam.types import Floats, Image
+from gatecam.vision.bordered import shrunk
 
 LONGEST_PX = 720  # of a scene; larger pictures are shrunk
 PORTRAIT_PX = 320  # a picture of one face up to this size is a portrait
@@ -47,10 +47,7 @@ def read_scene_picture(path: Path) -> tuple[Image, float]:
     """
     image = read_image(path)
     scale = min(1.0, LONGEST_PX / max(image.shape[:2]))
-    if scale == 1:
-        return image, 1.0
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+    return shrunk(image, scale), scale
 
 
 def scene_of(rows: Sequence[Row]) -> Scene:

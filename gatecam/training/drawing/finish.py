@@ -13,7 +13,7 @@ from gatecam.training.drawing.mesh import Layer
 from gatecam.training.drawing.scene import Scene
 from gatecam.types import Floats, Image
 
-SHADOW = 0.32
+SHADOW = 0.32  # largest share of the light that a layer takes from the face beside it
 
 
 def lay_over(scene: Scene, layers: Sequence[Layer], rng: np.random.Generator) -> Image:

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from gatecam.types import Floats
 
-CHIN = 1.74  # y of the chin's tip
 EAR = (1.14, 0.28, -1.05)  # where an ear loop vanishes behind the ear, on the right
 AXIS_Z = -1.15  # the vertical axis around which the head is round
 

@@ -17,8 +17,9 @@ _SKIN_NORMALS = np.stack([np.sin(_THETA), 0.25 * (_Y - 0.6), np.cos(_THETA)], -1
 _SKIN_NORMALS = _SKIN_NORMALS / np.linalg.norm(_SKIN_NORMALS, axis=1, keepdims=True)
 _USUAL_SKIN = np.array([1.24, 0.95, 0.80])  # red, green and blue relative to luminance, in white light
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_REBLUR = 1.0
-_LEANING, _FROM_ABOVE = np.diag([1.0, 4.0, 1e-3]), np.array([0.0, -0.25, 0.0])
+_REBLUR = 1.0  # standard deviation, in px, of the second blur that measures the first
+# the preferred slope of the light (x, y, offset), and how strongly each value is drawn to it
+_FROM_ABOVE, _LEANING = np.array([0.0, -0.25, 0.0]), np.diag([1.0, 4.0, 1e-3])
 _NEIGHBOURS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 

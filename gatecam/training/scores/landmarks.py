@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +19,9 @@ from gatecam.training.scores.detector_score import Rate, rate
 from gatecam.training.scores.matching import BATCH
 from gatecam.training.scores.rates import Interval, mean_interval, rounded
 from gatecam.types import Detection, Floats, Image
+from gatecam.vision.bordered import bordered
 
 FACES = 500  # at most this many faces are used. The error is then known to 0.001 of the eye distance.
-GREY = (127, 127, 127)  # border colour: detection needs surroundings, which a cut-out face lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,8 @@ def _drawn(faces: Iterator[Portrait], count: int, progress: Progress) -> Iterato
             image = face.image
             if state != BARE:
                 image = dress(image, face.landmarks, state, np.random.default_rng(list(seed))).image
-            border = max(image.shape[:2]) // 2
-            around = cv2.copyMakeBorder(
-                image, border, border, border, border, cv2.BORDER_CONSTANT, value=GREY
-            )
-            yield _Drawn(state, face.row.key, np.asarray(around, np.uint8), face.landmarks + border)
+            view = bordered(image)  # detection needs surroundings, which a cut-out face lacks
+            yield _Drawn(state, face.row.key, view.seen, face.landmarks + view.border)
 
 
 def _error(true: Floats, detections: Sequence[Detection]) -> float:

@@ -22,7 +22,7 @@ from gatecam.runtime.files import write_table
 from gatecam.runtime.outputs import require_apart, require_folder
 from gatecam.runtime.progress import progress
 from gatecam.training.data.layouts import UNLABELLED, open_collection
-from gatecam.types import Box, Face, Image
+from gatecam.types import Box, Image
 
 INFO = "info.csv"
 COLUMNS = ("ImageID", "ans")
@@ -73,7 +73,7 @@ class Submission:
                     if not faces:
                         faceless.append(index)
                         continue
-                    face = max(faces, key=_area)
+                    face = max(faces, key=lambda face: face.detection.box.area)
                     self.answers[index] = face.prediction.class_id
                     boxes.append(_relative(face.detection.box, image))
                 tick(batch[-1][0] + 1)
@@ -86,10 +86,10 @@ class Submission:
 
         If no picture has a face, classify each as a whole.
         """
-        place = "at the others' median box" if boxes else "whole"
+        place = "at the median box of the other pictures' faces" if boxes else "whole"
         print(
             f"gatecam: no face was found in {len(faceless)} of {len(self._pictures)} pictures; "
-            f"they are judged {place}",
+            f"they are classified {place}",
             file=sys.stderr,
         )
         self._classify_at(classifier, faceless, _median(boxes) if boxes else None, margin)
@@ -101,7 +101,7 @@ class Submission:
     def write(self) -> None:
         """Report the unreadable pictures, and write all answers."""
         for sentence in self.unreadable.values():
-            print(f"gatecam: answered {UNREADABLE_CLASS} unseen: {sentence}", file=sys.stderr)
+            print(f"gatecam: class {UNREADABLE_CLASS} is assumed: {sentence}", file=sys.stderr)
         ids = (picture.image_id for picture in self._wanted)
         write_table(self._out, [COLUMNS, *zip(ids, self.answers, strict=True)])
 
@@ -137,18 +137,13 @@ def _all_wanted(paths: Sequence[Path]) -> tuple[list[Wanted], int]:
     for picture in wanted:
         first = by_id.setdefault(picture.image_id, picture.path)
         if first != picture.path:
-            raise DataError(f"{picture.path}: goes by the name of {first}; give the pictures other names.")
+            raise DataError(f"{picture.path}: has the same name as {first}; give one of them another name.")
     return wanted, left_out
 
 
 def _table(path: Path) -> Path:
     """Return the path of the table that names the pictures, which may not exist."""
     return path if path.suffix.casefold() == ".csv" else path / INFO
-
-
-def _area(face: Face) -> float:
-    box = face.detection.box
-    return (box.x2 - box.x1) * (box.y2 - box.y1)
 
 
 def _relative(box: Box, image: Image) -> Box:

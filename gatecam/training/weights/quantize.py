@@ -1,7 +1,7 @@
 """Quantise a classifier to int8 for OpenVINO with NNCF, and store the result beside the float32 weights.
 
-Ranges of values are measured on faces of the training part. The detector's networks are left out, because
-faces would be lost and a masked child alerted (ADR 28).
+Ranges of values are measured on faces of the training part. The detector's networks are left out, because in
+int8 they lose faces, and a child with a mask caused an alert (ADR 28).
 
 `python -m gatecam.training.weights.quantize FILE --data PATH...` does this for an existing weights file.
 """
@@ -69,7 +69,7 @@ def quantised(model: Any, batches: Sequence[Floats]) -> Any:
     """Return a copy of a model that computes in int8, with ranges measured on batches (n, 3, H, W).
 
     The first and the last layers stay as they are. They cost next to nothing, and with the first one in int8
-    some held-out faces were judged otherwise (ADR 28).
+    some held-out faces were classified differently (ADR 28).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NNCF's libraries warn about each other

@@ -15,7 +15,7 @@ from gatecam.training.classifier.recipe import Recipe
 from gatecam.training.runs import make_folder
 from gatecam.vision.backbone import MOBILEFACENET, RESNET29
 
-UNPACKED = ".unpacked"  # in a folder whose archive was unpacked to the end
+UNPACKED = ".unpacked"  # this file shows that the folder's archive was unpacked completely
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +144,17 @@ def find_face_teachers(start: Path | None) -> tuple[Path, ...]:
 
 
 def start_of(path: Path | None) -> Start:
-    """Return what is known about first weights, which the end of the file's name tells.
+    """Return what is known about first weights, from the ending of the file's name.
 
     Raises:
-        DataError: the name has another end.
+        DataError: the name has another ending.
     """
     if path is None:
         return FROM_NOTHING
     ends = [Path(start.pattern).suffix for start in STARTS]
     if path.suffix in ends:
         return STARTS[ends.index(path.suffix)]
-    raise DataError(f"{path}: no first weights. Give a file that ends in {' or '.join(ends)}.")
+    raise DataError(f"{path}: is not a file of first weights. Give one that ends in {' or '.join(ends)}.")
 
 
 def find_videos(data: Path) -> list[Path]:

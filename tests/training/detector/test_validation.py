@@ -135,7 +135,7 @@ def test_what_is_handed_on_is_what_the_next_network_is_asked(shouting):
     assert 0 < len(refined) <= len(proposed)
     with torch.no_grad():
         shouting.rnet.head.bias[0] = -2.0
-    judged = miner.judged_by(image, "rnet")
+    judged = miner.scored_by(image, "rnet")
     assert np.array_equal(judged[:, :4], proposed[:, :4])
     assert judged[:, 4] == pytest.approx(1 / (1 + math.e**2), abs=1e-3)
 
@@ -145,4 +145,4 @@ def test_a_picture_too_small_to_search_holds_nothing(shouting, side):
     image = np.zeros((side, side, 3), np.uint8)
     miner = Miner(DetectorConfig(), cascade_on(CPU, shouting))
     assert miner.candidates(image, "rnet").shape == (0, 5)
-    assert miner.judged_by(image, "onet").shape == (0, 5)
+    assert miner.scored_by(image, "onet").shape == (0, 5)
