@@ -47,7 +47,8 @@ class Source:
 def find_sources(given: Iterable[str], camera: str | None, zone: tzinfo | None) -> list[Source]:
     """Return all recordings that paths, folders, patterns and lists name, each once, sorted by path.
 
-    Names in a list that no longer exist, and folders that may not be read, are left out with a warning.
+    Names in a list that no longer exist, links that lead nowhere, and files and folders that may not be read,
+    are left out with a warning.
 
     Args:
         given: paths of recordings, folders that are searched with all folders below them, patterns such as
@@ -80,7 +81,7 @@ def _paths(
     `missing` collects the names that do not exist. `above` is the folder from which relative paths begin.
     `lists` are the lists that led here.
     """
-    # macOS writes letters like 가 in another way
+    # macOS stores letters such as 가 in decomposed form (NFD)
     spelt = dict.fromkeys((text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))))
     path = next((above / one for one in spelt if os.path.exists(above / one)), above / text)
     if os.path.isdir(path):
@@ -147,15 +148,15 @@ def _source(path: Path, camera: str | None, zone: tzinfo | None) -> Source | Non
     except OSError:
         return None
     named, started = _read_name(path, zone)
-    name = unicodedata.normalize("NFC", camera or named)  # macOS writes letters like 가 in another way
+    name = unicodedata.normalize("NFC", camera or named)  # macOS stores 가 as NFD
     return Source(path, name, started or _metadata_time(path), status.st_size, status.st_mtime_ns)
 
 
 def _read_name(path: Path, zone: tzinfo | None) -> tuple[str, datetime | None]:
     """Return the camera and the start of a recording from its name.
 
-    The camera is the text before the time in the name, or the name of the folder if there is none. The folder
-    of a day is passed over. In a name without a time, the camera is the whole name, as in a replay.
+    The camera is the text before the time in the name. If there is none, it is the name of the lowest folder
+    that is not for a day. In a name without a time, the camera is the whole name, as in a replay.
 
     >>> _read_name(Path("/nas/north/20261124_080000.mp4"), UTC)
     ('north', datetime.datetime(2026, 11, 24, 8, 0, tzinfo=datetime.timezone.utc))

@@ -140,7 +140,7 @@ def _search() -> str | None:
         user, password = _ask_login()
         offered = streams(camera.address, user, password)
         if not offered:
-            typer.echo("This camera has no stream of its own.")
+            typer.echo("This camera offers no stream at its own address.")
             return None
         chosen = offered[_choose([f"{one.name}: {one.width} x {one.height}" for one in offered])].source
         return with_login(chosen, user, password) if user else chosen

@@ -258,7 +258,7 @@ def test_the_page_sums_up_hours_cameras_and_what_is_amiss(archive, tmp_path):
     assert said.startswith("8 people came; ")
     page = (out / "summary.html").read_text()
     assert "2 of 3 recordings were analyzed, 0.0 hours." in page
-    assert "Recordings whose start is not known, so they are missing in the hours: 1." in page
+    assert "missing from the hours, because their start is not known: 1." in page
     assert '<th scope="row">north</th><td>4</td>' in page
     assert "bad.mp4" in page
     assert "카메라별 방문자" in page

@@ -151,7 +151,7 @@ def test_the_csv_has_local_times_that_a_spreadsheet_reads_and_computes_nothing(b
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({"first": "2026-10-26"}, "turn them around"),
+        ({"first": "2026-10-26"}, "swap them"),
         ({"first": "2000-01-01"}, "at most 3660 days"),
         ({"first": "soon"}, "valid date"),
         ({"by": "moon"}, "'hour', 'day'"),
