@@ -111,7 +111,7 @@ def _by_name(config: Config) -> dict[str, tuple[object, str]]:
 
 
 def value_text(key: str, value: object) -> str:
-    """Return a value as the settings file has it, without passwords."""
+    """Return a value as it is written in the settings file, without passwords."""
     shown = hide_in_source(value) if key == "source" and isinstance(value, str) else value
     return line_of(key, shown).removeprefix(f"{key}: ")
 

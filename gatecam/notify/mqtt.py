@@ -77,7 +77,7 @@ class MqttOutput:
         self._names = {camera: topic_name(camera) for camera in cameras}
         self._newest: dict[str, Presence] = {camera: Presence(camera) for camera in cameras}
         self._unpublished: set[str] = set()
-        self._gone: set[str] = set()  # removed cameras of which the broker still keeps something
+        self._gone: set[str] = set()  # removed cameras about which the broker still keeps messages
         self._changed = threading.Condition()
         self._closing = False
         self._refused = ""  # why there is no connection, once known

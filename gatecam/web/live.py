@@ -319,11 +319,11 @@ def _has_work(scene: _Scene) -> bool:
 
 def state_message(camera: str, presence: Presence | None) -> str:
     """Return the message for a browser about a camera. `people` is null before its first frame is judged."""
-    told = presence or Presence(camera)
-    people = None if presence is None else told.people
-    verdict = None if told.verdict is None else told.verdict.value
+    state = presence or Presence(camera)
+    people = None if presence is None else state.people
+    verdict = None if state.verdict is None else state.verdict.value
     return json.dumps(
-        {"camera": camera, "people": people, "verdict": verdict, "blindness": str(told.blindness)}
+        {"camera": camera, "people": people, "verdict": verdict, "blindness": str(state.blindness)}
     )
 
 

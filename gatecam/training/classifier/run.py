@@ -118,13 +118,13 @@ def _train(trainer: Trainer, workers: Workers) -> bool:
         with stop_on_signals() as stop:
             stop.reach(trainer.stop)
             return trainer.train(lambda at: None)
-    told = ""
+    scores = ""
 
     def describe(at: Report) -> tuple[int, str]:
-        nonlocal told
+        nonlocal scores
         if at.scores:
-            told = ", macro-F1 " + ", ".join(f"{score.head} {score.macro_f1:.3f}" for score in at.scores)
-        note = f"epoch {at.epoch + 1}/{at.epochs}, loss {at.loss:.3f}{told}"
+            scores = ", macro-F1 " + ", ".join(f"{score.head} {score.macro_f1:.3f}" for score in at.scores)
+        note = f"epoch {at.epoch + 1}/{at.epochs}, loss {at.loss:.3f}{scores}"
         return at.epoch * at.steps + at.step, note
 
     return train_with_bar(trainer, trainer.batches, describe)

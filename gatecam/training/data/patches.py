@@ -182,9 +182,9 @@ def _read_cache(cache: Path, stamp: str) -> tuple[Cuts, list[Problem]] | None:
 
 def _write_cache(cache: Path, stamp: str, cuts: Cuts, problems: Sequence[Problem]) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    told = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
+    listed = json.dumps([(problem.where, problem.what, problem.done) for problem in problems])
     with replacing(cache) as part:
-        np.savez(part, stamp=stamp, problems=told, **cuts)
+        np.savez(part, stamp=stamp, problems=listed, **cuts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,8 +54,8 @@ def crop_loss(outputs: tuple[Tensor, ...], crops: Crops) -> Tensor:
         crops: the targets.
     """
     logits, boxes = outputs[:2]
-    told = crops.faces >= 0
-    each = nnf.binary_cross_entropy_with_logits(logits[told], crops.faces[told], reduction="none")
+    known = crops.faces >= 0
+    each = nnf.binary_cross_entropy_with_logits(logits[known], crops.faces[known], reduction="none")
     total = hardest(each, round(KEPT_SHARE * len(each)))
     total = total + BOX_WEIGHT * _box_loss(boxes[crops.has_box], crops.boxes[crops.has_box])
     if len(outputs) == 3:

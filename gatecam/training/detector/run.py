@@ -60,14 +60,14 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
 
 def _train(trainer: DetectorTrainer) -> bool:
     """Train with a progress bar. Return False if the run was stopped."""
-    told = ""
+    scores = ""
 
     def describe(at: Report) -> tuple[int, str]:
-        nonlocal told
+        nonlocal scores
         if at.figures:
-            told = f", {at.stage}-Net: {_sentence(at.figures)}"
+            scores = f", {at.stage}-Net: {_sentence(at.figures)}"
         doing = at.doing or (f"loss {at.loss:.3f}" if at.loss is not None else "done")
-        return at.step, f"{at.stage}: {doing}{told}"
+        return at.step, f"{at.stage}: {doing}{scores}"
 
     return train_with_bar(trainer, trainer.steps, describe)
 

@@ -48,7 +48,7 @@ TEACHERS_FLATTERED = (
 )
 HOW_POSED = (
     "Head pose comes from the labelled landmarks. A face is frontal if the nose lies less than "
-    f"{TURNS[0]:.2g} of half the eye distance beside the middle between the eyes (about 18°), and in profile "
+    f"{TURNS[0]:.2g} of half the eye distance from the middle between the eyes (about 18°), and in profile "
     f"if it lies beyond an eye (about 45°). A gap is the difference in recall, and so in the share of faces "
     f"missed, between the best and the worst group of at least {GAP_FACES} faces."
 )
