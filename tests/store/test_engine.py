@@ -318,7 +318,7 @@ def test_a_database_with_the_tables_of_another_program_is_one_sentence(tmp_path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE events (note)")
     with pytest.raises(
-        OutputError, match=r"already exists\): it is another program's, or damaged: put it else"
+        OutputError, match=r"already exists\): it belongs to another program, or is damaged: move it else"
     ):
         SqliteDatabase(path)
 

@@ -237,7 +237,7 @@ def test_tables_that_were_deleted_in_postgresql_are_made_again(postgres):
     with closing(EventStore(PostgresDatabase(postgres.url))) as store:
         with store._database.transaction() as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        with pytest.raises(OutputError, match="made again at the next try"):
+        with pytest.raises(OutputError, match="creates them again at the next try"):
             store.count()
         assert store.count() == 0
 
