@@ -1,9 +1,9 @@
 """Decide which doors are silent, without any door's clock and without a false alarm after an outage.
 
 A door is silent when no new report of it has been seen for the time that the settings allow. A door that is
-set to report more rarely has the time until its next report. Only the time in which the database could be read
-counts. So after an outage of the database, every door has the whole time again. A door's silence is reported
-once, and its return once. Many doors at once are reported in one event.
+set to report more rarely has the time until its next report. Only the time in which the database could be
+read counts. So after an outage of the database, every door has the whole time again. A door's silence is
+reported once, and its return once. Many doors at once are reported in one event.
 """
 
 from __future__ import annotations
