@@ -58,9 +58,9 @@ ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is reported sooner th
 # An unsure change takes this many times `change_s` in two cases: after `none`, because hands and phones
 # resemble masks, and for a first `incorrect`, because a correct mask seen from the side looks like it.
 UNSURE_TIMES = 2.0
-# Faces of which `correct` is improbable, and which may be either alert, give a first alert after this many
-# times `change_s` if it is `none`. It is `incorrect` from this share of the two alerts' probabilities, after
-# `UNSURE_TIMES`. The classifier wavers on 17 faces of held-out photographs (ilc, medical): 14 are bare.
+# Faces that are not `correct`, but may be either alert: `none` is reported after this many times `change_s`,
+# and `incorrect` after `UNSURE_TIMES`, if it has this share of the two alerts' probabilities. The classifier
+# wavers on 17 faces of held-out photographs (ilc, medical), of which 14 are bare.
 WAVERING_TIMES, WORN_WRONG_SHARE = 1.25, 0.6
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
@@ -135,9 +135,9 @@ class VerdictFilter:
     An alert is urgent but thanks are not, and a hand over the mouth is soon gone. If the average is less sure
     than halfway between `confidence` and 1, a change after `none` needs twice `change_s`. So does a first
     `incorrect`, because a correct mask that is seen from the side resembles one that is worn wrong. A verdict
-    that faces contradict for twice `change_s` becomes `unknown`. If there was no alert yet or `correct` came
-    after it, and `correct` is improbable again, the verdict becomes `none` after 1.25 times `change_s`, or
-    `incorrect` after twice `change_s` if `incorrect` is clearly likelier.
+    that faces contradict for twice `change_s` becomes `unknown`. If the last verdict
+    besides `unknown` was no alert, and `correct` has become improbable, the verdict becomes `none` after 1.25
+    times `change_s`, or `incorrect` after twice `change_s` if `incorrect` is clearly likelier.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
