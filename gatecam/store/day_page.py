@@ -13,7 +13,7 @@ from gatecam.pictures.charts import AMBER, GREEN, RED, Series, share_bars, stack
 from gatecam.pictures.html import Page, write_languages
 from gatecam.pictures.page_words import page_words
 from gatecam.store.doors import place_name
-from gatecam.store.events import Arrivals, EventFilter, EventStore, Total
+from gatecam.store.events import Arrivals, EventStore, Total
 from gatecam.store.statistics import Outage, by_day, by_hour, day_ms, outages, share_correct, total
 
 DAYS = 14  # in the chart of days
@@ -50,10 +50,8 @@ def write_day_page(
     days = by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS)
     # An outage lasts past midnight if it is the camera's last event before it. Otherwise it has an end, or an
     # event about a person shows that the camera sees.
-    before = store.latest_of_each(start_ms, camera)
-    asked = EventFilter(start_ms, end_ms, () if camera is None else (camera,))
+    found = outages(store.outage_events(start_ms, end_ms, camera))
     place = place_name(store.door, camera or "")
-    found = outages([*before, *store.every(asked)])
     pages = {}
     for language, name in NAMES.items():
         words = page_words(language)

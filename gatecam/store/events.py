@@ -21,6 +21,8 @@ from gatecam.store.notes import EventNotes, note_sent
 from gatecam.store.tables import cursors, events, is_answered, sent, totals
 from gatecam.types import Answer, Event, EventKind, StoredEvent, Verdict
 
+OUTAGE_ENDS = (EventKind.CAMERA_OK, EventKind.CAMERA_BLIND)
+PEOPLE = tuple(kind.value for kind in EventKind if not kind.is_camera)
 QUARTER_MS = 900_000  # every offset of local time is a whole number of quarter-hours
 READ_AT_ONCE = 1000
 DELETE_AT_ONCE = 5000
@@ -259,11 +261,34 @@ class EventStore:
 
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
         """Return the last event of each camera, or only of `camera`, before a time in ms, ordered by id."""
+        return [self._named(row) for row in self._latest(before_ms, camera)]
+
+    def outage_events(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[StoredEvent]:
+        """Return the events that show the outages of cameras in a period.
+
+        First comes the last event of each camera before it. Then come, ordered by id, the events of the
+        period in `OUTAGE_ENDS`, and the next event about a person after an outage whose own end is missing.
+        No other events are read, because many doors have very many of them.
+        """
+        asked = EventFilter(since_ms, until_ms, _one(camera), OUTAGE_ENDS)
+        before = self._latest(since_ms, camera)
+        rows = self._rows(self._filtered(sa.select(events), asked).order_by(events.c.id))
+        found = {row.id: row for row in rows}
+        later: dict[tuple[str, str], str] = {}  # by door and camera: the kind of the next of `OUTAGE_ENDS`
+        for row in reversed([*before, *rows]):
+            place = row.door, row.camera
+            if row.kind == EventKind.CAMERA_BLIND and later.get(place) != EventKind.CAMERA_OK:
+                found |= {one.id: one for one in self._rows(_next_person(row, until_ms))}
+            if row.kind in OUTAGE_ENDS:
+                later[place] = row.kind
+        return [self._named(row) for row in (*before, *(found[number] for number in sorted(found)))]
+
+    def _latest(self, before_ms: int, camera: str | None) -> Sequence[Row[Any]]:
+        """Return the row of the last event of each camera before a time, ordered by id."""
         asked = EventFilter(until_ms=before_ms, cameras=_one(camera))
         latest = self._filtered(sa.select(sa.func.max(events.c.id)), asked)
         latest = latest.group_by(events.c.door, events.c.camera)
-        query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
-        return [self._named(row) for row in self._rows(query)]
+        return self._rows(sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id))
 
     def cameras(self) -> list[str]:
         """Return the names of all cameras that have events."""
@@ -462,6 +487,13 @@ class EventStore:
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with self._database.transaction() as connection:
             return connection.execute(query).all()
+
+
+def _next_person(blind: Row[Any], until_ms: int) -> Select[Any]:
+    """Return the query for the first event about a person after an outage began, before a time."""
+    query = sa.select(events).where(events.c.door == blind.door, events.c.camera == blind.camera)
+    query = query.where(events.c.at_ms >= blind.at_ms, events.c.at_ms < until_ms, events.c.id > blind.id)
+    return query.where(events.c.kind.in_(PEOPLE)).order_by(events.c.at_ms).limit(1)
 
 
 def _add_totals(connection: Connection, given: Sequence[Total]) -> None:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 
-from gatecam.store.events import Arrivals
+from gatecam.store.events import OUTAGE_ENDS, Arrivals
 from gatecam.types import EventKind, StoredEvent
-
-ENDS = (EventKind.CAMERA_OK, EventKind.CAMERA_BLIND)  # of an outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ def outages(events: Iterable[StoredEvent]) -> list[Outage]:
         event = stored.event
         at = datetime.fromisoformat(event.at)
         place = running.get(event.camera)
-        is_end = event.kind in ENDS  # after a restart another outage may begin
+        is_end = event.kind in OUTAGE_ENDS  # after a restart another outage may begin
         if place is not None and (is_end or not event.kind.is_camera):
             if event.kind is EventKind.CAMERA_OK or found[place].end is None:
                 found[place] = replace(found[place], end=at)

@@ -16,6 +16,7 @@ from gatecam.errors import ConfigError, OutputError
 from gatecam.store.doors import DoorReport, ReportedCamera
 from gatecam.store.engine import PostgresDatabase, SqliteDatabase
 from gatecam.store.events import QUARTER_MS, Arrivals, EventFilter, EventStore, Total
+from gatecam.store.statistics import outages
 from gatecam.store.tables import REVISIONS, metadata
 from gatecam.types import EventKind, StoredEvent
 from tests.store.conftest import NOON
@@ -240,6 +241,28 @@ def test_tables_that_were_deleted_in_postgresql_are_made_again(postgres):
         with pytest.raises(OutputError, match="creates them again at the next try"):
             store.count()
         assert store.count() == 0
+
+
+def test_outages_are_found_without_reading_all_events(store, told):
+    blind, ok, slow = EventKind.CAMERA_BLIND, EventKind.CAMERA_OK, EventKind.TOO_SLOW
+    person, wrong = EventKind.MASK_MISSING, EventKind.MASK_INCORRECT
+    given = [(blind, -300, "yard"), (person, -200, "gate"), (blind, -100, "cellar")]
+    given += [(person, 10, "yard"), (wrong, 20, "yard"), (blind, 30, "gate"), (person, 40, "gate")]
+    given += [(ok, 50, "gate"), (blind, 60, "gate"), (slow, 65, "gate"), (blind, 70, "gate")]
+    given += [(wrong, 80, "gate"), (person, 90, "gate"), (person, 95, "cellar"), (ok, 3000, "cellar")]
+    for door in ("lobby", "attic"):
+        made = [told(kind, at_s, camera) for kind, at_s, camera in given]
+        EventStore(store._database, door).copy(
+            [StoredEvent(0, f"{number:030}{door[:2]}", one) for number, one in enumerate(made)]
+        )
+    span = NOON_MS, NOON_MS + 2_000_000
+    for camera in (None, "gate"):
+        found = store.outage_events(*span, camera)
+        before = store.latest_of_each(NOON_MS, camera)
+        asked = EventFilter(*span, () if camera is None else (camera,))
+        assert outages(found) == outages([*before, *store.every(asked)])
+    lobby = EventStore(store._database, "lobby").outage_events(*span)
+    assert [one.event.time_s for one in lobby] == [-300, -200, -100, 10, 30, 50, 60, 70, 80, 95]
 
 
 @pytest.mark.parametrize("erase", [True, False])
