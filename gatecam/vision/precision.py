@@ -53,7 +53,7 @@ def pick_precise_backend(config: Config, before_networks: Callable[[], None] = l
     classifier = find_weights(config.classifier.weights)
     try:
         return _fastest(backend, _kept_or_measured(backend, detector, classifier))
-    except (DeviceError, ModelError):  # reported when the networks are loaded
+    except (DeviceError, ModelError, RuntimeError):  # reported when the networks are loaded, if they fail too
         return backend
 
 

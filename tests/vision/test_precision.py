@@ -61,6 +61,14 @@ def test_float32_stays_where_nothing_is_clearly_faster(measuring, monkeypatch):
     assert backend.reason.endswith(", float32, because nothing is faster on this machine")
 
 
+def test_a_precision_that_cannot_be_measured_leaves_float32(measuring, monkeypatch):
+    def fail(*parts: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(precision, "_measured", fail)
+    assert pick_precise_backend(Config()).precision == "float32"
+
+
 @pytest.mark.parametrize("setting", sorted(set(get_args(Device)) - {"auto", "cuda"}))
 def test_a_setting_that_names_the_backend_gets_it_without_a_measurement(measuring, setting):
     assert pick_precise_backend(Config(device=setting)).setting == setting
