@@ -12,6 +12,7 @@ from pathlib import Path
 from gatecam import __version__
 from gatecam.capture.camera import Camera
 from gatecam.live.health import (
+    STALE_S,
     CameraHealth,
     Health,
     LastAlert,
@@ -118,6 +119,7 @@ class Board:
             {kind.value: self._events[camera.name][kind.value] for kind in EventKind},
             {verdict: self._people[camera.name][verdict] for verdict in FIRST_VERDICTS},
             self._live.alerts.slow.get(camera.name, ""),
+            max(STALE_S, camera.config.read_timeout_s),
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-STALE_S = 10.0  # a camera does not see if its newest judged frame is older, even if its state is open
+STALE_S = 10.0  # a camera that gives frames often does not see if its newest judged frame is older
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class CameraHealth:
 
     `state` is `open`, `opening`, `lost` or `blind`. `reason` explains the last two, and `since_s` is how long
     the state has lasted. `slowness` is `few_frames` or `late` if the camera is too slow, otherwise empty.
-    `age_s` is the time since the newest judged frame was taken, None before the first one. `faces` is the
-    number of faces in view now.
+    `age_s` is the time since the newest judged frame was taken, None before the first one. From `stale_s` on,
+    the camera does not see, even if its state is open. `faces` is the number of faces in view now.
 
     Some fields count from the program's start: `frames` the judged frames, `events` the events of each kind,
     and `people` the arrivals by their first verdict.
@@ -38,11 +38,12 @@ class CameraHealth:
     events: Mapping[str, int] = field(default_factory=dict)
     people: Mapping[str, int] = field(default_factory=dict)
     slowness: str = ""
+    stale_s: float = STALE_S
 
     @property
     def sees(self) -> bool:
         """Return whether the camera's frames arrive and are judged."""
-        return self.state == "open" and self.age_s is not None and self.age_s < STALE_S
+        return self.state == "open" and self.age_s is not None and self.age_s < self.stale_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def health(*cameras: CameraHealth) -> Health:
         (CameraHealth("gate", "open", age_s=None), False),  # nothing judged yet
         (CameraHealth("gate", "open", age_s=STALE_S - 0.1), True),
         (CameraHealth("gate", "open", age_s=STALE_S), False),
+        (CameraHealth("gate", "open", age_s=STALE_S, stale_s=60.0), True),
     ],
 )
 def test_a_camera_sees_when_it_is_open_and_its_frames_are_judged(camera, sees):
