@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from contextlib import ExitStack, suppress
 from types import TracebackType
@@ -26,6 +27,8 @@ class Window:
 
     def __enter__(self) -> Window:
         os.environ.setdefault("QT_LOGGING_RULES", "*=false")  # Qt warns about fonts that it does not need
+        if platform.system() == "Linux":  # desktops set wayland, and OpenCV's Qt ends the process without it
+            os.environ["QT_QPA_PLATFORM"] = "xcb"
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._size, self._is_full = (0, 0), False
         return self

@@ -21,6 +21,7 @@ PICTURE = np.zeros((48, 64, 3), np.uint8)
 @pytest.fixture
 def window(monkeypatch) -> Window:
     """A window without a display, of which no key is pressed and which stays visible."""
+    monkeypatch.setenv("QT_QPA_PLATFORM", "")  # restored afterwards
     for name in ("namedWindow", "resizeWindow", "imshow", "destroyAllWindows", "setWindowProperty"):
         monkeypatch.setattr(cv2, name, lambda *words: None)
     monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: -1)
@@ -108,7 +109,8 @@ def shown_by(code: str, env: dict[str, str]) -> tuple[str, str]:
 
 
 @needs_xvfb
-def test_a_real_window_opens_on_a_display_in_silence(display):
+def test_a_real_window_opens_on_a_display_in_silence_whatever_the_desktop_tells_qt(display):
+    display["QT_QPA_PLATFORM"] = "wayland"
     code = """
 import numpy as np
 from contextlib import ExitStack
