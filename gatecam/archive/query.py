@@ -79,7 +79,7 @@ def _open(connection: duckdb.DuckDBPyConnection, folder: Path, by_name: bool) ->
         only = "" if name == "files" else " WHERE recording IN (SELECT recording FROM files)"
         connection.execute(
             f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{pattern}/{name}/[0-9a-f]*.parquet', "
-            f"union_by_name = {by_name and name == 'files'}){only}"
+            f"union_by_name = {by_name and name == 'files'}, hive_partitioning = false){only}"
         )
     connection.execute(f"SET allowed_directories = ['{quoted}', '{pattern}'];")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true;")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ MOST_TRIES = 3  # a recording fails when this many workers have ended while they
 LEAST_PART_S = 300.0  # shortest part of a video
 LARGE = 1.5  # a recording is cut if it has more than this many times one worker's share of all bytes
 POLL_S = 1.0
+GONE = "it is gone since the run began."
 
 
 class Workers(Protocol):
@@ -152,8 +154,12 @@ class Archive:
 
     def _finish(self, job: _Job) -> None:
         assert job.assembly.result is not None
-        row = self._tables.write(job.source, job.assembly.result, job.device)
         self._done_bytes += job.source.bytes
+        path = job.source.path
+        if job.assembly.result.error and not os.path.exists(path):  # a recorder may delete it meanwhile
+            self.report.failed.append({"recording": f"{path}", "reason": GONE})
+            return
+        row = self._tables.write(job.source, job.assembly.result, job.device)
         if row["state"] == FAILED:
             self.report.failed.append(row)
             return

@@ -47,21 +47,22 @@ def content(out: Path) -> dict[str, bytes]:
 
 
 def test_good_recordings_become_tables_and_a_damaged_one_is_listed(archive, tmp_path):
-    report = analyzed(archive, tmp_path / "out")
+    out = tmp_path / "camera=x"  # no column of the tables
+    report = analyzed(archive, out)
     assert (report.done, [Path(row["recording"]).name for row in report.failed]) == (2, ["bad.mp4"])
-    found = ask(tmp_path / "out", "SELECT camera, state, frames, people, events FROM files ORDER BY camera")
+    found = ask(out, "SELECT camera, state, frames, people, events FROM files ORDER BY camera")
     assert found.columns == ("camera", "state", "frames", "people", "events")
     assert found.rows == [
         ("bad", "failed", 0, 0, 0),
         ("door", "done", 288, 4, 7),
         ("north", "done", 288, 4, 7),
     ]
-    people = ask(tmp_path / "out", "SELECT track_id, first_s, came FROM people WHERE camera = 'door'").rows
+    people = ask(out, "SELECT track_id, first_s, came FROM people WHERE camera = 'door'").rows
     assert [row[0] for row in people] == [1, 2, 3, 4, 5]
-    ((reason,),) = ask(tmp_path / "out", "SELECT reason FROM files WHERE reason IS NOT NULL").rows
+    ((reason,),) = ask(out, "SELECT reason FROM files WHERE reason IS NOT NULL").rows
     assert "bad.mp4" not in reason, "the column before names the recording"
     for name, schema in tables.SCHEMAS.items():
-        assert pq.read_schema(next((tmp_path / "out" / name).glob("*.parquet"))).names == schema.names
+        assert pq.read_schema(next((out / name).glob("*.parquet"))).names == schema.names
 
 
 def test_workers_and_cuts_change_no_byte(archive, tmp_path, monkeypatch):
@@ -192,6 +193,17 @@ def filling(left: int) -> Callable[..., None]:
         write(table, path)
 
     return write_table
+
+
+def test_a_recording_that_is_deleted_during_the_run_leaves_no_row(archive, tmp_path):
+    class Deleting(Alone):
+        def submit(self, part):
+            (archive / "door.mkv").unlink(missing_ok=True)
+            super().submit(part)
+
+    report = analyzed(archive, tmp_path / "out", Deleting())
+    assert [row["reason"] for row in report.failed][1:] == ["it is gone since the run began."]
+    assert {row[0] for row in ask(tmp_path / "out", "SELECT camera FROM files").rows} == {"bad", "north"}
 
 
 def test_a_stop_between_two_recordings_loses_none_and_does_none_twice(archive, tmp_path):
