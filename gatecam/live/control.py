@@ -23,6 +23,7 @@ class SavingProblem(StrEnum):
     OTHER_CAMERA = "other_camera"
     NOT_WRITABLE = "not_writable"
     OVERRIDDEN = "overridden"
+    BROKEN = "broken"
     FORM = "form"
 
 

@@ -31,7 +31,7 @@ from gatecam.live.parts import Live
 from gatecam.live.reports import Troubles, pace_of
 from gatecam.runtime.logs import say
 from gatecam.settings.loading import DEFAULT_PATH, LoadedConfig, load
-from gatecam.settings.saving import CAMERAS, Edits, OverriddenError, camera_key, edited, save
+from gatecam.settings.saving import CAMERAS, BrokenError, Edits, OverriddenError, camera_key, edited, save
 from gatecam.settings.schema import Config, DetectorConfig, Region, Regions
 
 if TYPE_CHECKING:
@@ -298,6 +298,8 @@ class Reloading:
             return SavingProblem.NOT_WRITABLE, str(error)
         except OverriddenError as error:
             return SavingProblem.OVERRIDDEN, str(error)
+        except BrokenError as error:
+            return SavingProblem.BROKEN, str(error)
         except ConfigError as error:
             return SavingProblem.FORM, str(error)
         with self._lock:

@@ -43,6 +43,10 @@ class OverriddenError(ConfigError):
     """An environment variable sets a setting, so a value in the file would have no effect."""
 
 
+class BrokenError(ConfigError):
+    """The settings file has a mistake, which a person has to correct first."""
+
+
 def camera_key(config: Config, camera: str, name: str) -> Key:
     """Return the path of a camera's own setting, such as its source or region."""
     if config.cameras:
@@ -70,11 +74,15 @@ def save(path: Path, edits: Edits, is_new: bool = False) -> None:
 
     Raises:
         OverriddenError: an environment variable sets one of the settings.
-        ConfigError: the file is not valid, or has a form in which only a person can change it.
+        BrokenError: the file is not valid.
+        ConfigError: it has a form in which only a person can change it.
         OutputError: the file cannot be written.
     """
     text = None if is_new else read_text(path, required=True)
-    before = parse(text, path)
+    try:
+        before = parse(text, path)
+    except ConfigError as error:
+        raise BrokenError(str(error)) from None
     if names := [
         place for key in edits if (place := before.origins.get(".".join(key), "")).startswith("env")
     ]:

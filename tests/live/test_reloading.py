@@ -14,6 +14,7 @@ from gatecam.live.control import Saving, SavingProblem
 from gatecam.live.page_settings import Changed
 from gatecam.live.reload import Reloading
 from gatecam.live.reports import Troubles
+from gatecam.pictures.page_words import page_words
 from gatecam.settings.loading import load
 from gatecam.settings.schema import Config
 
@@ -135,6 +136,16 @@ def test_what_somebody_else_saved_beside_an_ignored_place_is_read(tmp_path):
     for second in range(5):
         asked.poll(time.monotonic() + second)
     assert (live.applied[-1].policy.remind_s, live.applied[-1].detector.ignore) == (50, (PLACE,))
+
+
+def test_a_file_that_somebody_broke_is_left_alone_and_said_to_have_a_mistake(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("web: {}\n")
+    asked = reloading(file, FakeLive())
+    file.write_text("web: {}\noops: [\n")
+    problem = asked.change({"policy.remind_s": 20.0}).problem
+    assert "has a mistake" in page_words("en")[f"unsaved.{problem}"]
+    assert file.read_text() == "web: {}\noops: [\n"
 
 
 @pytest.mark.parametrize(
