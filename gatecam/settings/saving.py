@@ -44,7 +44,7 @@ class OverriddenError(ConfigError):
 
 
 class BrokenError(ConfigError):
-    """The settings file has a mistake, which a person has to correct first."""
+    """The settings file is missing or has a mistake, which a person has to correct first."""
 
 
 def camera_key(config: Config, camera: str, name: str) -> Key:
@@ -74,12 +74,12 @@ def save(path: Path, edits: Edits, is_new: bool = False) -> None:
 
     Raises:
         OverriddenError: an environment variable sets one of the settings.
-        BrokenError: the file is not valid.
+        BrokenError: the file is missing or not valid.
         ConfigError: it has a form in which only a person can change it.
         OutputError: the file cannot be written.
     """
-    text = None if is_new else read_text(path, required=True)
     try:
+        text = None if is_new else read_text(path, required=True)
         before = parse(text, path)
     except ConfigError as error:
         raise BrokenError(str(error)) from None

@@ -133,17 +133,18 @@ class EvidenceFolder:
         return sorted(found, key=lambda one: one.at_ms)
 
     def erase(self) -> int:
-        """Delete the folder with everything in it. Return how many pictures and videos it had.
+        """Delete all files in the folder, and then the folder if possible. Return how many it had of alerts.
 
         Raises:
             OutputError: something cannot be deleted.
         """
         number = len(self.files())
         try:
-            real = self.path.resolve()
-            shutil.rmtree(real)
-            if self.path.is_symlink():  # to a folder on another disk, which the next picture needs
-                real.mkdir(mode=0o700)
+            for path in list(self.path.iterdir()):
+                if path.is_symlink() or not path.is_dir():  # a disk of its own may have a folder lost+found
+                    path.unlink(missing_ok=True)
+            with suppress(OSError):  # a link to another disk or a disk's own folder stays with its owner
+                self.path.rmdir()
         except FileNotFoundError:
             pass
         except OSError as error:

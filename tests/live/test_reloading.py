@@ -144,8 +144,11 @@ def test_a_file_that_somebody_broke_is_left_alone_and_said_to_have_a_mistake(tmp
     asked = reloading(file, FakeLive())
     file.write_text("web: {}\noops: [\n")
     problem = asked.change({"policy.remind_s": 20.0}).problem
-    assert "has a mistake" in page_words("en")[f"unsaved.{problem}"]
+    assert "is missing or has a mistake" in page_words("en")[f"unsaved.{problem}"]
     assert file.read_text() == "web: {}\noops: [\n"
+    file.unlink()
+    assert asked.change({"policy.remind_s": 30.0}).problem == problem
+    assert not file.exists(), "it would lack all other settings"
 
 
 @pytest.mark.parametrize(

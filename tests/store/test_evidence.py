@@ -98,8 +98,11 @@ def test_erasing_leaves_nothing(folder):
 def test_pictures_behind_a_link_to_another_disk_are_erased_and_kept_again(folder, tmp_path):
     folder.path.rename(tmp_path / "disk")
     folder.path.symlink_to(tmp_path / "disk")
+    number = (tmp_path / "disk").stat().st_ino
+    (tmp_path / "disk" / "lost+found").mkdir()
     assert folder.erase() == 10
-    assert list((tmp_path / "disk").iterdir()) == []
+    assert list((tmp_path / "disk").iterdir()) == [tmp_path / "disk" / "lost+found"]
+    assert (tmp_path / "disk").stat().st_ino == number, "a new one would be root's"
     folder.make_ready()
     folder.save_snapshot(key_of(3), b"jpeg")
     assert left(folder) == [3]
