@@ -139,6 +139,21 @@ def test_a_zone_stays_although_an_answer_from_before_comes_late(chromium, server
         waits_for(page, behind, lambda: len(zones_of(behind)[1]) == 2)
 
 
+def test_an_error_that_is_over_is_no_longer_shown(chromium, server, behind):  # noqa: F811
+    with chromium.new_context() as context:
+        page, said = open_cameras(context, server, behind), "gatecam does not answer"
+        page.route("**/api/cameras", lambda route: route.abort())
+        expect(page.locator("#said")).to_contain_text(said)
+        page.unroute("**/api/cameras")
+        expect(page.locator("#said")).to_be_empty()
+        remove = page.get_by_role("button", name="Remove gate")
+        remove.click()
+        page.get_by_role("button", name="Add a zone to gate").click()
+        expect(page.locator("#cameras .said").first).to_contain_text("The zones are changed.")
+        remove.click()
+        expect(page.locator("#cameras .said").first).to_have_text("Press Remove again to remove gate.")
+
+
 def test_a_camera_is_found_tried_out_added_changed_and_removed(chromium, server, behind):  # noqa: F811
     with chromium.new_context() as context:
         page = open_cameras(context, server, behind)

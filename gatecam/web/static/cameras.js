@@ -39,7 +39,7 @@ function card(one, index) {
   const item = make("li", {}, make("h3", { textContent: one.name }), make("div", { className: "frame" }, view), make("p", { className: "facts" }), make("p", { className: "advice" }),
     make("div", { className: "buttons" }, make("label", { htmlFor: mode.id, textContent: word("zones.draw") }), mode, button("zones.add", "zones.add_of", editor.add), button("zones.remove", "zones.remove_of", editor.removed)), said,
     make("p", { className: "source", textContent: one.source }),
-    make("div", { className: "buttons" }, button("camera.change", "camera.change_of", () => edit(one)), button("camera.remove", "camera.remove_of", () => remove(one, said))));
+    make("div", { className: "buttons" }, button("camera.change", "camera.change_of", () => edit(shown[index])), button("camera.remove", "camera.remove_of", () => remove(one, said))));
   return item;
 }
 
@@ -60,7 +60,7 @@ async function refresh() {
 // The form adds a camera, or changes the one in `changing`.
 const SIZES = ["width", "height"];
 function values() {
-  const sizes = takesSize() ? SIZES.map((id) => [id, $(id).valueAsNumber]) : [];
+  const sizes = takesSize() ? SIZES.map((id) => [id, $(id).valueAsNumber]).filter(([id, value]) => value !== changing?.[id]) : [];
   return Object.fromEntries([...["source", "user", "password", "name"].map((id) => [id, $(id).value.trim()]), ...sizes].filter(([, value]) => value));
 }
 // Only a USB camera is asked for a size.
@@ -87,11 +87,8 @@ async function finish(told, text) {
   location.reload();
 }
 async function remove(one, said) {
-  if (said.dataset.asked !== "yes") {
-    said.dataset.asked = "yes";
-    said.textContent = word("camera.sure", { camera: one.name });
-    return;
-  }
+  const sure = word("camera.sure", { camera: one.name });
+  if (said.textContent !== sure) { said.textContent = sure; return; }
   try { await finish(await send("/api/cameras/remove", { camera: one.name }), word("camera.removed", { camera: one.name })); }
   catch (error) { said.textContent = error.message; }
 }
@@ -160,5 +157,6 @@ $("source").oninput = showSize;
   edit(null);
   for (const one of await ask("/api/cameras/usb")) $("usb").add(new Option(`${one.name} (${one.source})`, one.source));
   await refresh();
-  setInterval(() => refresh().catch(tell("said")), POLL_MS);
+  let isLost = false; // what was said of that goes as soon as gatecam answers again
+  setInterval(() => refresh().then(() => { if (isLost) $("said").textContent = ""; isLost = false; }, (error) => { isLost = true; tell("said")(error); }), POLL_MS);
 })().catch(tell("said"));
