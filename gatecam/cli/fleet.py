@@ -10,7 +10,7 @@ import typer
 
 from gatecam.cli.options import ConfigOption
 from gatecam.errors import ConfigError
-from gatecam.runtime.logs import set_up
+from gatecam.runtime.logs import say, set_up
 from gatecam.runtime.stopping import EndedEarly, stop_on_signals
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def fleet(
             try:
                 watch_fleet(settings, stop)
             except EndedEarly:
-                typer.echo("gatecam: ended before the page was served.", err=True)
+                say("ended before the page was served.")
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def _gatecam(
 def main() -> None:
     """Run the command line and exit. A `GatecamError` or a failing disk is reported in one sentence."""
     _open_closed_streams()
-    _print_what_the_terminal_cannot()
+    _take_any_characters()
     set_up()
     try:
         try:
@@ -156,8 +156,10 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _print_what_the_terminal_cannot() -> None:
-    """Write characters that the terminal's encoding lacks as escapes, instead of failing."""
+def _take_any_characters() -> None:
+    """Write characters that the terminal's encoding lacks as escapes, and read any bytes, without failing."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 

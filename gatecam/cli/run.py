@@ -11,7 +11,7 @@ from gatecam.cli.options import ConfigOption
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.kiosk.restarts import forget_starts, hold_back, in_service
 from gatecam.kiosk.unit import START_LIMIT_S
-from gatecam.runtime.logs import set_up
+from gatecam.runtime.logs import say, set_up
 from gatecam.runtime.stopping import EndedEarly, stop_on_signals
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(
         except EndedEarly:
             if in_service():
                 forget_starts()
-            typer.echo("gatecam: ended before the camera was open.", err=True)
+            say("ended before the camera was open.")
             return
     if in_service():
         forget_starts()

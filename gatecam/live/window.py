@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
-import sys
 from contextlib import ExitStack, suppress
 from types import TracebackType
 
 import cv2
 
 from gatecam.runtime.display import display_available
+from gatecam.runtime.logs import say
 from gatecam.types import Image
 
 QUIT_KEYS = (ord("q"), ord("Q"), 27)  # 27 is Esc
@@ -75,8 +76,7 @@ def open_window(stack: ExitStack, full_screen: bool = False) -> Window | None:
     """
     available, reason = display_available(os.environ)
     if not available:
-        said = f"gatecam: no window ({reason}): gatecam runs without one. Set DISPLAY to get it."
-        print(said, file=sys.stderr)
+        say(f"no window ({reason}): gatecam runs without one. Set DISPLAY to get it.", level=logging.WARNING)
         return None
     window = stack.enter_context(Window())
     if full_screen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -91,6 +92,14 @@ def test_wrong_words_exit_2_without_a_traceback(gatecam, words):
 def test_a_user_error_is_one_sentence_and_exit_2(main_raising):
     code, said = main_raising(CameraError("camera [0] cannot be opened, plug it in"))
     assert (code, said) == (2, "gatecam: camera [0] cannot be opened, plug it in\n")
+
+
+def test_bytes_that_are_no_text_are_read_without_a_traceback(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Stra\xdfe\n"), encoding="utf-8"))
+    read = []
+    monkeypatch.setattr(cli, "app", lambda: read.append(sys.stdin.readline()))
+    cli.main()
+    assert read == ["Stra\udcdfe\n"]
 
 
 def test_several_problems_are_told_line_by_line(main_raising):

@@ -224,13 +224,15 @@ def start(tmp_path, camera) -> Iterator[Start]:
         yield begin
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_weights_load_ends_it_cleanly(start, number):
-    process = start("build")
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGTERM, ["--log-json"]), (signal.SIGINT, [])])
+def test_a_signal_while_weights_load_ends_it_cleanly(start, number, words):
+    process = start("build", *words)
     assert process.stderr.readline() == "halted\n"
     process.send_signal(number)
-    said = process.communicate(timeout=30)
-    assert (process.returncode, *said) == (0, "", "gatecam: ended before the camera was open.\n")
+    out, said = process.communicate(timeout=30)
+    text = "ended before the camera was open."
+    assert (json.loads(said)["message"] if words else said) == (text if words else f"gatecam: {text}\n")
+    assert (process.returncode, out) == (0, "")
 
 
 def test_a_signal_while_it_watches_ends_it_with_the_summary(start):
