@@ -50,7 +50,11 @@ def write_day_page(
     days = by_day(store.arrivals(first_ms, end_ms, camera), day, DAYS)
     # An outage lasts past midnight if it is the camera's last event before it. Otherwise it has an end, or an
     # event about a person shows that the camera sees.
-    found = outages(store.outage_events(start_ms, end_ms, camera))
+    found = _without_removed(
+        outages(store.outage_events(start_ms, end_ms, camera)),
+        store,
+        datetime.fromtimestamp(start_ms / 1000).astimezone(),
+    )
     place = place_name(store.door, camera or "")
     pages = {}
     for language, name in NAMES.items():
@@ -125,6 +129,22 @@ def add_chart(page: Page, heading: str, chart: Chart) -> None:
     page.svg(chart.svg)
     if chart.rows:
         page.table(chart.header, chart.rows)
+
+
+def _without_removed(found: Sequence[Outage], store: EventStore, day_start: datetime) -> list[Outage]:
+    """Leave out outages from before the day of cameras that their door has no longer. Nobody tells their end.
+
+    Only doors that report their health say which cameras they have.
+    """
+    reports = [one for one in store.doors.all() if store.door in ("", one.door)]
+    doors = [(one, "" if store.door else one.door) for one in reports]
+    there = {place_name(name, camera.camera) for one, name in doors for camera in one.cameras}
+    starts = tuple(name and f"{name}: " for _, name in doors)
+    return [
+        one
+        for one in found
+        if one.end or one.start >= day_start or one.camera in there or not one.camera.startswith(starts)
+    ]
 
 
 def _add_outages(page: Page, found: Sequence[Outage], day_start: datetime, words: Mapping[str, str]) -> None:

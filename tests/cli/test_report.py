@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gatecam.store.doors import DoorReport, ReportedCamera
 from gatecam.store.engine import SqliteDatabase
 from gatecam.store.events import EventStore, Total
 from gatecam.types import Event, EventKind, StoredEvent, Verdict
@@ -185,6 +186,27 @@ def test_an_outage_over_midnight_stands_on_each_of_its_days(gatecam, kept, tmp_p
         26: [("before the day", "0:01:30")],
         27: [],
     }
+
+
+def test_an_outage_of_a_camera_that_its_door_has_no_longer_ends_with_its_day(gatecam, shared, tmp_path):
+    with closing(EventStore(SqliteDatabase(tmp_path / "server.sqlite3"), "attic")) as store:
+        for number, camera in enumerate(("gate", "cellar")):
+            blind = event(EventKind.CAMERA_BLIND, Verdict.UNKNOWN, -1800, camera, reason="lost")
+            store.copy([StoredEvent(0, f"attic{number}", blind)])
+        cellar = ReportedCamera("cellar", "lost", "", False, "", 0.0, 60.0)
+        store.doors.report(DoorReport("attic", "0.1.0", "", "cpu", 60, 0, 0, (), (cellar,)))
+    rows = {}
+    for day in ("24", "25"):
+        for door in ("attic", "all"):
+            gatecam("report", "--day", f"2026-11-{day}", "--door", door)
+            page = (tmp_path / f"report-2026-11-{day}.html").read_text()
+            found = re.findall('<th scope="row">([^<]*)</th><td>The camera gives no picture', page)
+            rows[day, door] = found
+    assert rows["24", "attic"] == ["gate", "cellar"]
+    assert rows["25", "attic"] == ["cellar"]
+    assert {"attic: gate", "attic: cellar"} < set(rows["24", "all"])
+    assert "attic: cellar" in rows["25", "all"]
+    assert "attic: gate" not in rows["25", "all"]
 
 
 @pytest.mark.parametrize(
