@@ -18,6 +18,7 @@ from gatecam.runtime.console import open_console
 
 if TYPE_CHECKING:
     from gatecam.settings.schema import Config
+    from gatecam.store.events import EventStore
     from gatecam.store.evidence import EvidenceFolder
     from gatecam.store.kept import KeptFile
 
@@ -53,7 +54,14 @@ def privacy(
 
 def _erase(config: Path | None, yes: bool) -> None:
     """Erase events, pictures, totals, the event log and damaged stores that were set aside."""
-    from gatecam.app import evidence_folder, open_stores, store_path
+    from gatecam.app import (
+        evidence_folder,
+        fleet_config,
+        has_store_file,
+        open_file,
+        open_stores,
+        store_path,
+    )
     from gatecam.cli.state import find_state
     from gatecam.store.audit import Act, command_actor
     from gatecam.store.kept import kept_files
@@ -61,7 +69,7 @@ def _erase(config: Path | None, yes: bool) -> None:
     settings = find_state(config, "gatecam privacy --erase").config
     files, pictures = kept_files(store_path(settings), settings.notify.log), evidence_folder(settings)
     with ExitStack() as stack:
-        stores = [stack.enter_context(closing(store)) for store in open_stores(settings)]
+        stores: list[EventStore] = [stack.enter_context(closing(store)) for store in open_stores(settings)]
         places = [*(store.name for store in stores), *(str(file.path) for file in files)]
         places += [str(pictures.path)] if pictures.files() else []
         typer.echo("\n".join(places) or "There is nothing to erase.")
@@ -71,6 +79,10 @@ def _erase(config: Path | None, yes: bool) -> None:
             typer.echo("Nothing was erased.")
             raise typer.Exit(1)
         stack.callback(_erase_files, pictures, files)  # even if a store cannot be erased now
+        # Who erased is not told in a database that others share
+        log = stores[0] if has_store_file(settings) else open_file(fleet_config(settings))
+        if log is not None:
+            stack.callback(log.close)
         problems = []
         for store in stores:
             try:
@@ -79,8 +91,9 @@ def _erase(config: Path | None, yes: bool) -> None:
                 problems.append(str(error))
                 continue
             typer.echo(f"{store.name}: {gone} events and all totals erased.")
-            what = "events" if store is stores[0] else f"events in {store.name}"
-            stores[0].audit.note(command_actor(), Act.ERASURE, what, before=str(gone))
+            if log is not None:
+                what = "events" if store is log else f"events in {store.name}"
+                log.audit.note(command_actor(), Act.ERASURE, what, before=str(gone))
         if problems:
             raise OutputError(f"not everything is erased. {' '.join(problems)} Erase again after that.")
 

@@ -110,6 +110,18 @@ def test_a_library_that_is_missing_is_named(gatecam, monkeypatch):
     assert "PostgreSQL needs the extra [postgres]: install it with" in ended.err
 
 
+def test_erasing_on_the_machine_that_shows_all_doors_names_nobody_in_the_database(
+    gatecam, shared, monkeypatch
+):
+    monkeypatch.setenv("GATECAM_STORE_URL", URL)
+    monkeypatch.setenv("GATECAM_FLEET_DOOR", "lobby")
+    with closing(EventStore(SqliteDatabase(state_folder() / "fleet.sqlite3"))) as own:
+        assert "1 events and all totals erased" in gatecam("privacy", "--erase", "--yes").out
+        (noted,) = own.audit.latest(9)
+    assert noted.subject.startswith("events in ")
+    assert (shared.count(), shared.audit.latest(9)) == (0, [])
+
+
 def test_a_door_that_is_gone_is_forgotten_with_its_events(gatecam, shared):
     assert (
         "expected one of lobby, yard, got 'moon'" in gatecam("fleet", "--store", URL, "--forget", "moon").err
