@@ -135,7 +135,7 @@ def _possible(wanted: list[str], asked: Asked, backends: tuple[str, ...]) -> lis
 
 
 def _clip(video: Path | None) -> Clip | None:
-    """Describe the clip so that it can be recognised.
+    """Describe the clip so that it can be recognized.
 
     Raises:
         SourceError: it cannot be read.

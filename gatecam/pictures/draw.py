@@ -53,7 +53,7 @@ BLUR_BLOCKS = 2  # a blurred face has at most this many blocks on each side
 BLUR_BLOCK_PX = 4  # a block has at least this many pixels on each side, so that small faces vanish too
 BLUR_MARGIN = 0.25  # the detector's box leaves out ears and hair
 BANNER_OPACITY = 0.88
-PICTURE_S = 2.0  # a face that has not moved for this long is labeled as a picture
+PICTURE_S = 2.0  # a face that has not moved for this long is labelled as a picture
 SETTLED = 0.5  # a verdict with a lower smoothed probability is shown as unsure
 MIN_KOREAN_PX, MIN_ENGLISH_PX = 10, 8  # a line that needs a smaller size is broken in two
 CELL_WIDTH, CELL_HEIGHT, CELL_GAP, CAPTION_PX = 400, 300, 16, 20
@@ -114,7 +114,7 @@ def annotate(
     corner: str = "",
     geometry: Geometry | None = None,
 ) -> Image:
-    """Draw a step: a labeled box for each track, a mark on the addressed person, and the banner.
+    """Draw a step: a labelled box for each track, a mark on the addressed person, and the banner.
 
     Args:
         step: the frame and its tracks. The frame's array is not changed.

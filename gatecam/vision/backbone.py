@@ -89,7 +89,7 @@ class MobileFaceNet(nn.Module):
         self.conv2 = ConvUnit(channels, FEATURES, 1, 1, 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised crops (B, 3, S, S) to features (B, 512)."""
+        """Map normalized crops (B, 3, S, S) to features (B, 512)."""
         x = self.blocks(self.dw_conv1(self.conv1(x)))
         features: Tensor = self.conv2(x).mean((2, 3))
         return features
@@ -163,7 +163,7 @@ def early_layers(backbone: nn.Module) -> list[nn.Module]:
 def match_norms(network: nn.Module, crops: Tensor) -> None:
     """Set the statistics of every batch norm to those of crops (B, 3, S, S), without changing the outputs.
 
-    Training normalises with the statistics of its batches. Where these differ from the stored ones, a network
+    Training normalizes with the statistics of its batches. Where these differ from the stored ones, a network
     that is trained further would begin with other outputs than those it was trained for.
     """
 

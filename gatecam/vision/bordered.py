@@ -12,7 +12,7 @@ from gatecam.geometry import iou
 from gatecam.types import Box, Detection, Floats, Image
 
 SAME_FACE_IOU = 0.4  # a detected face is the labelled one above this overlap
-GREY = (127, 127, 127)  # of the border; close to 0 after normalisation
+GREY = (127, 127, 127)  # of the border; close to 0 after normalization
 
 Found = tuple[Box, Floats, float]  # box and landmarks in pixels of the picture, and the score
 

@@ -14,7 +14,7 @@ from gatecam.types import Floats, Image
 EDGE_PX = 2  # around a square, because bilinear samples reach beyond it
 SAMPLES = 2  # bilinear samples per side of an output pixel. They skip no pixel of faces up to 4 × `size`.
 INTERPOLATION = "roi_align_2"  # the name of this method in specs
-PIXEL_MEAN, PIXEL_STD = 127.5, 128.0  # with which our training normalises crops, as the weights' spec says
+PIXEL_MEAN, PIXEL_STD = 127.5, 128.0  # with which our training normalizes crops, as the weights' spec says
 
 
 @dataclass(frozen=True, slots=True)

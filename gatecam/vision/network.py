@@ -39,7 +39,7 @@ class FaceNetwork(nn.Module):
         self.heads = nn.ModuleDict({name: _linear(features, width) for name, width in LAYERS[heads].items()})
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Map normalised crops (B, 3, S, S) to logits: mask (B, 3), gender (B, 2) and age (B, 3).
+        """Map normalized crops (B, 3, S, S) to logits: mask (B, 3), gender (B, 2) and age (B, 3).
 
         The heads "joint18" also give joint (B, 18), in the order of `labels.class_id`. The other three are
         then the marginals of its probabilities.

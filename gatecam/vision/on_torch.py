@@ -48,7 +48,7 @@ class TorchNetwork:
 
 
 def normalised(pixels: torch.Tensor, mean: float = MEAN, std: float = STD) -> torch.Tensor:
-    """Return pixels as normalised floats. The defaults are those of the detector's networks."""
+    """Return pixels as normalized floats. The defaults are those of the detector's networks."""
     return (pixels.float() - mean) * (1 / std)
 
 
@@ -62,6 +62,6 @@ def cascade_on(device: torch.device, networks: Networks, is_half: bool = False) 
 def classifier_on(backend: Backend, network: nn.Module) -> TorchNetwork:
     """Move the classifier's network to a backend in place, and return it as a callable.
 
-    It takes pixels that are normalised already.
+    It takes pixels that are normalized already.
     """
     return TorchNetwork(network, backend.device, is_half=backend.name == "cuda")

@@ -49,7 +49,7 @@ class OpenVinoNetwork:
         weights: Stored,
         name: str,
         size: int | None = None,
-        normalise: tuple[float, float] | None = None,
+        normalize: tuple[float, float] | None = None,
         threads: int | None = None,
         is_small: bool = False,
         precision: Precision = "float32",
@@ -60,7 +60,7 @@ class OpenVinoNetwork:
             weights: the content of a weights file, with graphs.
             name: the network's graph.
             size: the height and width of all inputs. None allows any.
-            normalise: the mean and standard deviation that normalise uint8 pixels. None takes normalised
+            normalize: the mean and standard deviation that normalize uint8 pixels. None takes normalized
                 floats.
             threads: number of threads. None takes as many as torch would.
             is_small: whether one picture is too little work for several threads. Then each thread gets
@@ -81,9 +81,9 @@ class OpenVinoNetwork:
         def build() -> Any:
             model = filled_model(graph, weights.tensors)
             model.reshape([-1, 3, size or -1, size or -1])
-            return _prepared(model, normalise)
+            return _prepared(model, normalize)
 
-        made_of = f"{weights.sha256} {graph} {size} {normalise}"
+        made_of = f"{weights.sha256} {graph} {size} {normalize}"
         try:
             compiled = _compiled_or_cached(build, made_of, _settings(threads, parts, precision))
             self._requests = [compiled.create_infer_request() for _ in range(parts)]
@@ -146,16 +146,16 @@ def filled_model(graph: str, tensors: Mapping[str, NDArray[Any]]) -> Any:
     return model
 
 
-def _prepared(model: Any, normalise: tuple[float, float] | None) -> Any:
-    """Let a model take pixels (n, H, W, 3): uint8 that it normalises with `normalise`, or floats."""
+def _prepared(model: Any, normalize: tuple[float, float] | None) -> Any:
+    """Let a model take pixels (n, H, W, 3): uint8 that it normalizes with `normalize`, or floats."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
     prepared = PrePostProcessor(model)
     prepared.input().tensor().set_layout(openvino.Layout("NHWC"))
     prepared.input().model().set_layout(openvino.Layout("NCHW"))
-    if normalise is not None:
-        mean, std = normalise
+    if normalize is not None:
+        mean, std = normalize
         prepared.input().tensor().set_element_type(openvino.Type.u8)
         prepared.input().preprocess().convert_element_type(openvino.Type.f32).mean(mean).scale(std)
     return prepared.build()
@@ -178,7 +178,7 @@ def _settings(threads: int, parts: int, precision: Precision = "float32") -> dic
 
 
 def _hint(precision: Precision) -> str:
-    """Return OpenVINO's name of the precision of layers that a graph does not quantise.
+    """Return OpenVINO's name of the precision of layers that a graph does not quantize.
 
     Without a hint, OpenVINO would compute in bf16 where the processor can.
     """

@@ -63,7 +63,7 @@ class ResNet29(nn.Module):
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised crops (B, 3, S, S), S of 100 or more, to features (B, 256)."""
+        """Map normalized crops (B, 3, S, S), S of 100 or more, to features (B, 256)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2)
         features: Tensor = self.blocks(x).mean((2, 3))
         return features

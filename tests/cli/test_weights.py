@@ -131,16 +131,16 @@ def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(
     raw, gatecam, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("gatecam.training.detector.run_label.load_teacher", _stock_teacher())
-    quantised: list[str] = []
-    monkeypatch.setattr(weights_run, "quantise", lambda path, *more: quantised.append(path.name))
+    quantized: list[str] = []
+    monkeypatch.setattr(weights_run, "quantize", lambda path, *more: quantized.append(path.name))
     corrections = tmp_path / "corrections.csv"
     corrections.write_text(",".join(COLUMNS) + "\nmedical,images/0.png,,,,,none,\n")
     words = ["weights", raw, "--name", "gatecam-open", "--share", "0.001"]
     words += ["--out", tmp_path / "models", "--work", tmp_path / "work", "--corrections", corrections]
     ended = gatecam(*words)
     assert ended.code == 0, ended.err
-    assert "step 6 of 6: quantise the classifier" in ended.out
-    assert quantised == ["gatecam-open-faces.safetensors"]
+    assert "step 6 of 6: quantize the classifier" in ended.out
+    assert quantized == ["gatecam-open-faces.safetensors"]
     labelled = csv.DictReader((tmp_path / "work" / "labelled" / "medical" / "faces.csv").open())
     assert {row["label"] for row in labelled if row["image"].endswith("/0.png")} == {"none"}
     _, detector = load_detector(tmp_path / "models" / "gatecam-open-mtcnn.safetensors")
@@ -156,7 +156,7 @@ def test_a_quick_run_makes_both_weights_and_the_same_command_ends_at_once(
         "check",
         "train the detector",
         "train the classifier",
-        "quantise the classifier",
+        "quantize the classifier",
     }
     monkeypatch.setattr(weights_run, "train_classifier", lambda *parts: False)
     ended = gatecam(*words)

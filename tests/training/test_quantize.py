@@ -1,4 +1,4 @@
-"""A quantised classifier computes nearly the same, and stands beside the float32 one in the weights file."""
+"""A quantized classifier computes nearly the same, and stands beside the float32 one in the weights file."""
 
 from __future__ import annotations
 

@@ -149,8 +149,8 @@ def test_any_number_and_size_of_pictures_can_be_asked(mean_graph):
             np.testing.assert_allclose(mean, 2 * given.mean((1, 2, 3)), rtol=1e-5)
 
 
-def test_pixels_are_normalised_where_that_is_asked(mean_graph):
-    network = OpenVinoNetwork(weights_of(mean_graph), "mean", normalise=(127.5, 128.0))
+def test_pixels_are_normalized_where_that_is_asked(mean_graph):
+    network = OpenVinoNetwork(weights_of(mean_graph), "mean", normalize=(127.5, 128.0))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 8, 3), np.uint8)
     np.testing.assert_allclose(network(pixels)[0], (pixels.mean((1, 2, 3)) - 127.5) / 64, rtol=1e-4)
 

@@ -77,7 +77,7 @@ class Sampler:
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of the faces and their labels, to recognise other training data."""
+        """Return a hash of the faces and their labels, to recognize other training data."""
         digest = hashlib.sha256()
         for faces in self._sets:
             for values in (faces.images, faces.mask, faces.gender, faces.age, faces.years, faces.suspect):

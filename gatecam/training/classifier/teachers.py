@@ -84,7 +84,7 @@ def _compiled(tensors: dict[str, Tensor]) -> OpenVinoNetwork:
 
 
 def _computed(teachers: Sequence[OpenVinoNetwork], sets: Sequence[Faces], progress: Progress) -> Hints:
-    """Return the standardised features, with NaN for faces that are not bare."""
+    """Return the standardized features, with NaN for faces that are not bare."""
     starts = np.cumsum([0, *(len(faces) for faces in sets)])
     found = np.full((starts[-1], FEATURES * len(teachers)), np.nan, np.float32)
     places = [(s, int(row)) for s, faces in enumerate(sets) for row in np.flatnonzero(faces.mask == BARE)]

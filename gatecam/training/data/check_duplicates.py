@@ -3,10 +3,10 @@
 Faces look similar, aligned faces even more so. A hash or correlation of whole pictures would confuse two
 people. The correlation therefore only proposes pairs, and the fine detail of the aligned pictures decides.
 
-1. Candidates: for each picture, take the `NEAREST` others by normalised correlation of 16 × 16 grey copies.
+1. Candidates: for each picture, take the `NEAREST` others by normalized correlation of 16 × 16 grey copies.
    Centre crops and mirror images are compared as well, because one picture may be a crop or mirror image of
    the other. The correlations are matrix products, computed in chunks.
-2. Decision: align one picture with the other by the affine map that maximises their correlation (ECC:
+2. Decision: align one picture with the other by the affine map that maximizes their correlation (ECC:
    Evangelidis and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient
    maximization"). Then correlate the detail that a Gaussian blur removes. It must reach `SAME`.
 """

@@ -73,7 +73,7 @@ def open_collection(path: Path) -> Collection:
     """Read the rows of a folder or CSV file in any layout, without decoding pictures.
 
     Raises:
-        DataError: the layout is not recognised, or nothing usable is left.
+        DataError: the layout is not recognized, or nothing usable is left.
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
@@ -250,7 +250,7 @@ def _read_folders(notes: Notes) -> tuple[str, list[Row]]:
         raise DataError(
             f"{folder}: contains collections but is not one itself. Choose {' or '.join(inside)} inside it."
         )
-    raise DataError(f"{folder}: its layout is not recognised; expected a folder with {EXPECTED}.")
+    raise DataError(f"{folder}: its layout is not recognized; expected a folder with {EXPECTED}.")
 
 
 def _is_collection(folder: Path) -> bool:

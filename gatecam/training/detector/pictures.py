@@ -47,7 +47,7 @@ class Material:
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of the scenes, to recognise other material.
+        """Return a hash of the scenes, to recognize other material.
 
         Drawn copies are left out, because they follow from the recipe's seed.
         """

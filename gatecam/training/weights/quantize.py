@@ -1,4 +1,4 @@
-"""Quantise a classifier to int8 for OpenVINO with NNCF, and store the result beside the float32 weights.
+"""Quantize a classifier to int8 for OpenVINO with NNCF, and store the result beside the float32 weights.
 
 Ranges of values are measured on faces of the training part. The detector's networks are left out, because in
 int8 they lose faces, and a child with a mask caused an alert (ADR 28).
@@ -40,7 +40,7 @@ CLASSIFIER = "classifier"  # the name of its graph
 TRAIN = "train"
 
 
-def quantise(path: Path, data: Sequence[Path], cache: Path, seed: int, detector: str = SHIPPED) -> None:
+def quantize(path: Path, data: Sequence[Path], cache: Path, seed: int, detector: str = SHIPPED) -> None:
     """Add a graph for int8 to a classifier with a float32 graph, and write its spec with the new hash.
 
     Args:
@@ -55,17 +55,17 @@ def quantise(path: Path, data: Sequence[Path], cache: Path, seed: int, detector:
         MissingExtraError: NNCF is not installed.
         ModelError: the weights cannot be used.
     """
-    require("nncf", "Quantising")
+    require("nncf", "Quantizing")
     stored, (tensors, spec) = load_stored(path), load_weights(path)
     batches = _face_crops(spec, data, cache, seed, detector)
-    with progress("quantise", None, "batches"):
+    with progress("quantize", None, "batches"):
         model = filled_model(stored.graphs[CLASSIFIER], stored.tensors)
-        graph = pack_graph(quantised(model, batches))
+        graph = pack_graph(quantized(model, batches))
     save_weights(path, tensors, spec, {**stored.graphs, CLASSIFIER + INT8: graph})
     print(f"{path}: has its graph for int8")
 
 
-def quantised(model: Any, batches: Sequence[Floats]) -> Any:
+def quantized(model: Any, batches: Sequence[Floats]) -> Any:
     """Return a copy of a model that computes in int8, with ranges measured on batches (n, 3, H, W).
 
     The first and the last layers stay as they are. They cost next to nothing, and with the first one in int8
@@ -79,7 +79,7 @@ def quantised(model: Any, batches: Sequence[Floats]) -> Any:
         logging.getLogger("nncf").setLevel(logging.ERROR)
         apply_moc_transformations(
             model, cf=True
-        )  # folds batch norms, so that kernels are quantised with them
+        )  # folds batch norms, so that kernels are quantized with them
         return nncf.quantize(
             model,
             nncf.Dataset(list(batches)),
@@ -122,16 +122,16 @@ def _some(values: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDA
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Quantise the classifier that the command line names."""
+    """Quantize the classifier that the command line names."""
     parser = argparse.ArgumentParser(
-        prog="python -m gatecam.training.weights.quantize", description=quantise.__doc__
+        prog="python -m gatecam.training.weights.quantize", description=quantize.__doc__
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--data", action="append", required=True, type=Path, metavar="PATH")
     parser.add_argument("--cache", default=Path("runs/cache"), type=Path, metavar="DIR")
     parser.add_argument("--split-seed", default=0, type=int, metavar="N")
     asked = parser.parse_args(words)
-    quantise(asked.file, asked.data, asked.cache, asked.split_seed)
+    quantize(asked.file, asked.data, asked.cache, asked.split_seed)
 
 
 if __name__ == "__main__":

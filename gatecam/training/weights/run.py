@@ -1,4 +1,4 @@
-"""Run `gatecam weights`: unpack, label, split, check, train, calibrate, score and quantise."""
+"""Run `gatecam weights`: unpack, label, split, check, train, calibrate, score and quantize."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gatecam.training.detector.run import train_and_save as train_detector
 from gatecam.training.detector.run_label import TABLE, label_and_write
 from gatecam.training.extras import require
 from gatecam.training.runs import make_folder
-from gatecam.training.weights.quantize import quantise
+from gatecam.training.weights.quantize import quantize
 from gatecam.training.weights.sources import (
     OPEN_NAME,
     find_face_teachers,
@@ -90,7 +90,7 @@ def make_weights(request: WeightsRequest) -> bool:
     """
     if not find_teachers(request.data):
         raise DataError(f"{request.data}: has no teachers/*.onnx. Add CenterFace and YuNet.")
-    require("nncf", "Quantising")
+    require("nncf", "Quantizing")
     recipe = start_of(request.start).recipe
     if request.start is not None:  # before the detector's hours
         load_start(build_network(recipe.backbone, recipe.heads), request.start)
@@ -102,7 +102,7 @@ def make_weights(request: WeightsRequest) -> bool:
         ("check", _check),
         ("train the detector", _train_detector),
         ("train the classifier", _train_classifier),
-        ("quantise the classifier", _quantise),
+        ("quantize the classifier", _quantize),
     ]
     for number, (what, step) in enumerate(steps, 1):
         print(f"step {number} of {len(steps)}: {what}", flush=True)
@@ -209,8 +209,8 @@ def _train_classifier(request: WeightsRequest) -> bool:
     )
 
 
-def _quantise(request: WeightsRequest) -> bool:
+def _quantize(request: WeightsRequest) -> bool:
     """Add a graph for int8 to the classifier."""
     detector, classifier = (request.out / f"{request.name}-{kind}.safetensors" for kind in ("mtcnn", "faces"))
-    quantise(classifier, request.tables(True), request.work / "cache", SPLIT_SEED, str(detector))
+    quantize(classifier, request.tables(True), request.work / "cache", SPLIT_SEED, str(detector))
     return True

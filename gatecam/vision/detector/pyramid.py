@@ -16,7 +16,7 @@ import numpy as np
 
 from gatecam.types import Floats, Image
 
-GREY = 127  # fills empty parts; close to 0 after normalisation
+GREY = 127  # fills empty parts; close to 0 after normalization
 # grid (P-Net's stride) and gap of the levels on a sheet, so that one hardly affects another
 ALIGN_PX, GAP_PX = 8, 16
 SMALLEST_LEVEL_PX = 12  # no level has a shorter side

@@ -24,7 +24,7 @@ Network = Callable[[NDArray[Any]], tuple[Floats, ...]]  # runs on pixels (n, H, 
 
 @dataclass(frozen=True, slots=True)
 class CompiledNetworks:
-    """Holds the three networks as callables of a backend, which normalise the pixels."""
+    """Holds the three networks as callables of a backend, which normalize the pixels."""
 
     pnet: Network
     rnet: Network

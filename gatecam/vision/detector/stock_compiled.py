@@ -145,7 +145,7 @@ def _sums(image: Image) -> NDArray[np.uint32]:
 
 
 def _means(sums: NDArray[np.uint32], boxes: NDArray[np.int64], height: int, width: int) -> Floats:
-    """Resize parts (N, 4) of a picture to (N, height, width, 3), and normalise them for the networks.
+    """Resize parts (N, 4) of a picture to (N, height, width, 3), and normalize them for the networks.
 
     A pixel is the mean of those that it touches, as in torch's `interpolate(mode="area")`.
     """

@@ -1,4 +1,4 @@
-"""Every layout but the contest's: recognised, read, and each thing that is wrong listed."""
+"""Every layout but the contest's: recognized, read, and each thing that is wrong listed."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ def test_a_table_that_is_no_text_is_told(write):
 def test_an_unknown_layout_names_those_that_are_known(write):
     folder = write("notes.txt", ["x"])
     with pytest.raises(
-        DataError, match=r"layout is not recognised; expected a folder with a CSV .* 000001_fem"
+        DataError, match=r"layout is not recognized; expected a folder with a CSV .* 000001_fem"
     ):
         open_collection(folder)
     with pytest.raises(DataError, match=r"there is no such file or folder"):
