@@ -511,13 +511,14 @@ def test_a_disk_that_is_full_leaves_the_picture_that_was_there(tmp_path, monkeyp
     path = tmp_path / "picture.png"
     path.write_bytes(b"before")
 
-    def full(self, data):
+    def full(self, mode):
         self.touch()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match="No space left on device"):
-        save_image(path, noise(8, 8))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(OutputError, match="No space left on device"):
+            save_image(path, noise(8, 8))
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
 
