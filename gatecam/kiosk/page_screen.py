@@ -18,6 +18,8 @@ from gatecam.runtime.logs import set_up
 
 CARDS = Path("/dev/dri")
 POLL_S = 5.0
+PROFILE = "--user-data-dir="  # begins the argument that names the browser's folder
+LOCKS = ("SingletonLock", "SingletonCookie", "SingletonSocket")  # in that folder
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ def show(
 ) -> None:
     """Wait for a graphics card, then replace this program by the browser. Log once if there is no card yet.
 
+    The service manager runs one browser at a time, so locks in the browser's folder were left by a power cut.
+    Chromium would wait for ever for those of a machine that had another name.
+
     `words` is the absolute path of the browser and its arguments.
     """
     if not any(cards.glob("card*")):
@@ -37,6 +42,9 @@ def show(
     while not any(cards.glob("card*")):
         wait(POLL_S)
     hold_back(Notifier(), 0.0, wait, what="shows the page")
+    for profile in [Path(word.removeprefix(PROFILE)) for word in words if word.startswith(PROFILE)]:
+        for name in LOCKS:
+            (profile / name).unlink(missing_ok=True)
     become(words[0], words)
 
 

@@ -38,3 +38,16 @@ def test_a_browser_that_ends_at_once_is_started_after_longer_and_longer_pauses(c
         show(BROWSER, cards, waited.append, lambda *given: became.append(given))
     assert (waited, len(became)) == ([2.0, 4.0, 8.0, 16.0], 9)
     assert caplog.messages[0].endswith("within a minute: waits 2 s before it shows the page.")
+
+
+def test_a_lock_that_a_machine_of_another_name_left_does_not_keep_the_browser_waiting(cards, tmp_path):
+    (cards / "card0").touch()
+    profile = tmp_path / "chromium"
+    profile.mkdir()
+    (profile / "SingletonLock").symlink_to("door-1-4711")
+    (profile / "Preferences").touch()
+    words = [*BROWSER[:-1], f"--user-data-dir={profile}", BROWSER[-1]]
+    locked = []
+    show(words, cards, become=lambda *given: locked.append((profile / "SingletonLock").is_symlink()))
+    assert locked == [False]
+    assert [path.name for path in profile.iterdir()] == ["Preferences"]
