@@ -21,7 +21,7 @@ MOST_TRIES = 3  # a recording fails when this many workers have ended while they
 LEAST_PART_S = 300.0  # shortest part of a video
 LARGE = 1.5  # a recording is cut if it has more than this many times one worker's share of all bytes
 POLL_S = 1.0
-GONE = "it is gone since the run began."
+GONE = "it was moved or deleted after the run began."
 
 
 class Workers(Protocol):

@@ -201,18 +201,20 @@ def put_edits(config: Config, camera: str | None, values: Mapping[str, Any]) -> 
 
 
 def _require_free(config: Config, source: str, camera: str | None = None) -> None:
-    """Check that no other camera has the same device or address, whatever its user, or it would count twice.
+    """Check that no other camera has this source, because each person there would be counted twice.
+
+    The user and password in an address make no difference.
 
     Raises:
-        ConfigError: one has.
+        ConfigError: another camera has this source.
     """
     for one in config.watched:
-        if one.camera.name != camera and _place(one.camera.source) == _place(source):
+        if one.camera.name != camera and _identity(one.camera.source) == _identity(source):
             raise ConfigError(f"camera {one.camera.name} has this address, and is watched already.")
 
 
-def _place(source: str) -> str:
-    """Return a source without its user and password, or what all names of a device share."""
+def _identity(source: str) -> str:
+    """Return an address without its user and password, or the identity that all names of a device share."""
     scheme, _, rest = _parts(source)
     return f"{scheme.lower()}{rest}" if scheme else camera_identity(source)
 

@@ -168,10 +168,10 @@ class ConfigWatch:
 
     @contextmanager
     def writing(self, path: Path) -> Iterator[None]:
-        """Let the block write the file without reading it again because of that. Any thread may do this.
+        """Write the file at `path` in this block, and do not reload it afterwards. Any thread may do this.
 
-        If somebody else has also saved the file since it was last read, it is read again. If there was no
-        file, the block may create it.
+        The file is reloaded if somebody else has saved it since it was last read. If there was no file, the
+        block may create it.
         """
         is_known = _signature(self._path) == self._known
         yield
@@ -333,7 +333,8 @@ class Reloading:
     def _with_trial(self, config: Config) -> Config | None:
         """Return settings with the camera that is tried out, or None. The lock must be held.
 
-        The trial ends if its camera is watched by now, or the one that it would change is gone.
+        The trial ends if another camera has the same source by now, or if the camera that it changes was
+        removed.
         """
         try:
             return None if self._trial is None else edited(config, self._trial(config))

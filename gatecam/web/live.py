@@ -70,7 +70,7 @@ class Hub:
     def watch(self, cameras: Sequence[str]) -> None:
         """Pass on pictures and states of these cameras from now on.
 
-        Viewers of others connect again, and so do those of all cameras if one was added.
+        Viewers of a camera that was removed connect again. If one was added, so do viewers of all cameras.
         """
         is_added = bool(set(cameras) - {*self.cameras, TRIAL})
         self.cameras = tuple(cameras)

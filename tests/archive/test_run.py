@@ -202,7 +202,7 @@ def test_a_recording_that_is_deleted_during_the_run_leaves_no_row(archive, tmp_p
             super().submit(part)
 
     report = analyzed(archive, tmp_path / "out", Deleting())
-    assert [row["reason"] for row in report.failed][1:] == ["it is gone since the run began."]
+    assert [row["reason"] for row in report.failed][1:] == ["it was moved or deleted after the run began."]
     assert {row[0] for row in ask(tmp_path / "out", "SELECT camera FROM files").rows} == {"bad", "north"}
 
 
