@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from gatecam.errors import OutputError
 from gatecam.store.tables import REVISIONS
 
+MAY_NOT = ("42501", "25006")  # PostgreSQL's codes for a right that is missing, and for a copy of a server
+
 
 def migrate(connection: Connection, name: str) -> None:
     """Run the migrations that a store lacks, all in the connection's transaction.
@@ -20,7 +22,8 @@ def migrate(connection: Connection, name: str) -> None:
         name: the store's name, for the message.
 
     Raises:
-        OutputError: another program or a newer version of gatecam made the tables.
+        OutputError: another program or a newer version of gatecam made the tables, or this user may not
+            update them.
     """
     if (there := _revision(connection)) == REVISIONS[-1]:
         return
@@ -37,8 +40,16 @@ def migrate(connection: Connection, name: str) -> None:
     config.set_main_option("script_location", "gatecam.store:migrations")
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    with contextlib.redirect_stdout(io.StringIO()):
-        command.upgrade(config, "head")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            command.upgrade(config, "head")
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in MAY_NOT:
+            raise
+        raise OutputError(
+            f"{name}: its tables are missing or of an older gatecam, and may only be read here: start a door "
+            "of this version first, which makes or updates them."
+        ) from error
 
 
 def _revision(connection: Connection) -> str | None:

@@ -234,6 +234,23 @@ def test_a_server_that_takes_no_more_connections_says_what_helps(monkeypatch, sa
         store.count()
 
 
+def test_a_reader_of_old_tables_is_told_to_start_a_door_first(postgres):
+    with closing(EventStore(PostgresDatabase(postgres.url))) as owner:
+        with owner._database.transaction() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            connection.exec_driver_sql("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN")
+            connection.exec_driver_sql("GRANT USAGE ON SCHEMA public TO reader")
+        with closing(EventStore(PostgresDatabase(postgres.url.replace("gatecam@", "reader@")))) as reader:
+            with pytest.raises(OutputError, match="start a door of this version first"):
+                reader.count()
+            with pytest.raises(OutputError, match="its tables were deleted"):
+                owner.count()
+            assert owner.count() == 0
+            with owner._database.transaction() as connection:
+                connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+            assert reader.count() == 0
+
+
 def test_tables_that_were_deleted_in_postgresql_are_made_again(postgres):
     with closing(EventStore(PostgresDatabase(postgres.url))) as store:
         with store._database.transaction() as connection:
