@@ -219,7 +219,7 @@ def test_an_error_of_postgresql_says_what_helps(postgres, monkeypatch, query, ad
     [
         ("sorry, too many clients already", "raise max_connections there"),
         ("remaining connection slots are reserved for superusers", "raise max_connections there"),
-        ('database "gate" does not exist', "start or make it"),
+        ('database "gate" does not exist', "start or create it"),
     ],
 )
 def test_a_server_that_takes_no_more_connections_says_what_helps(monkeypatch, said, advice):
