@@ -64,6 +64,15 @@ class _Group(TyperGroup):
         super().__init__(**options)
         self.commands = _Commands(self.commands)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Ctrl-C at a question ends it with 130 as anywhere else, and not with 1 as Ctrl-D."""
+        try:
+            return super().invoke(ctx)
+        except typer.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+
 
 def _command(name: str) -> Any:
     """Import a command and build its options."""

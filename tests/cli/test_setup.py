@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
@@ -84,6 +86,15 @@ def test_a_camera_that_does_not_open_or_suit_is_asked_for_again(ask, tmp_path, m
     ):
         assert said in ended.output
     assert config(tmp_path).camera.name == "c"
+
+
+@pytest.mark.parametrize(("key", "code"), [(KeyboardInterrupt, 130), (EOFError, 1)])
+def test_ctrl_c_at_a_question_ends_like_ctrl_c_anywhere_else(ask, monkeypatch, key, code):
+    monkeypatch.setattr("typer._click.termui.visible_prompt_func", Mock(side_effect=key))
+    monkeypatch.setattr(sys, "argv", ["gatecam", "setup"])
+    with pytest.raises(SystemExit) as ended:
+        app()
+    assert ended.value.code == code
 
 
 def test_where_nothing_can_be_written_no_question_is_asked(ask, tmp_path):
