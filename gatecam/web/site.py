@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gatecam import __version__
 from gatecam.errors import MissingExtraError
@@ -160,10 +161,18 @@ def guarded(
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # its redirects lead to the root of the host
     )
+    app.add_exception_handler(RequestValidationError, _told)
     own = (login_router(access, static), accounts_router(access, static), users_router(access))
     for router in (*own, static_router(static), *routers):
         app.include_router(router)
     return Guard(app, tokens, access.sessions, access.failures, access.passwords, web, Places(most))
+
+
+def _told(request: Request, error: Exception) -> Response:
+    """Answer a request of a wrong form without repeating what it holds, such as a password or a `NaN`."""
+    assert isinstance(error, RequestValidationError)
+    found = [{key: one[key] for key in ("loc", "msg", "type")} for one in error.errors()]
+    return JSONResponse({"detail": found}, 422)
 
 
 def _access(web: WebConfig, tokens: Tokens, audit: AuditLog, folder: Path | None) -> Access:

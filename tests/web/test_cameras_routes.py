@@ -46,6 +46,19 @@ def test_a_camera_is_added_and_removed_and_the_audit_log_says_who(browser, behin
     ]
 
 
+def test_a_request_of_a_wrong_form_is_refused_without_what_it_holds(browser):
+    browser.log_in()
+    json = {**browser.csrf(), "Content-Type": "application/json"}
+    for path, body in (
+        ("/api/zones", '{"camera": "gate", "region": [NaN, 0, 1, 1], "ignore": []}'),
+        ("/api/cameras/streams", '{"address": "http://10.0.0.7", "password": ["s3cret"]}'),
+    ):
+        answer = browser.ask("POST", path, content=body, headers=json)
+        assert answer.status_code == 422
+        assert "s3cret" not in answer.text
+        assert answer.json()["detail"][0]["msg"]
+
+
 def test_zones_are_drawn(browser, behind):
     assert browser.ask("POST", "/api/zones", json=ZONES, headers=BEARER).json()["problem"] == ""
     gate = browser.ask("GET", "/api/cameras", headers=BEARER).json()["cameras"][0]
