@@ -14,7 +14,8 @@ from gatecam.runtime.children import child_environment
 
 # -P: no file in the working directory can replace a library
 COMMAND = (sys.executable, "-P", "-m", "gatecam.capture.reader")
-RESTART_S = 4.0  # time for the first message of a reader, if an earlier one gave frames
+START_S = 10.0  # shortest time for the first message of a reader, which loads its libraries before
+RESTART_S = 4.0  # the same if an earlier one gave frames
 END_S = 1.0  # a process that does not end within this time is stuck in a driver
 _DRAIN_BYTES = 65536
 
@@ -50,7 +51,7 @@ class ReaderProcess:
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.started_s = now_s
-        self._silence_s = min(open_timeout_s, RESTART_S) if longest_open_s else open_timeout_s
+        self._silence_s = RESTART_S if longest_open_s else max(open_timeout_s, START_S)
         memory_fd = create_memory()
         try:
             self.memory = NewestReader(memory_fd)

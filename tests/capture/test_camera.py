@@ -289,6 +289,13 @@ def test_a_reader_that_starts_slowly_gets_more_time_the_next_time(tick, mjpeg_se
     tick(camera, lambda: camera._seen_index > seen)
 
 
+def test_a_reader_may_load_longer_than_its_camera_may_take_to_open():
+    camera = Camera(camera_at("http://127.0.0.1:9/", open_timeout_s=0.5), HANGS)
+    camera.tick(1000.0)
+    assert camera.deadline_s == 1010.0
+    camera.close()
+
+
 def test_a_reader_that_is_stopped_is_noticed_within_3_s_and_replaced(tick, mjpeg_server):
     camera = Camera(camera_at(mjpeg_server.url))
     tick(camera, lambda: camera.state.sees)
@@ -313,7 +320,8 @@ def test_a_reader_that_is_stopped_is_noticed_within_3_s_and_replaced(tick, mjpeg
         (("/nonexistent",), "gets no reader (No such file or directory)"),
     ],
 )
-def test_a_reader_that_never_gets_to_work_is_told_and_tried_again(tick, command, said):
+def test_a_reader_that_never_gets_to_work_is_told_and_tried_again(tick, command, said, monkeypatch):
+    monkeypatch.setattr("gatecam.capture.process.START_S", 0.5)
     camera = Camera(camera_at("http://127.0.0.1:9/", open_timeout_s=0.5), command)
     tick(camera, lambda: camera.state.kind is CameraCondition.LOST)
     assert camera.state.reason == f"camera entrance (http://127.0.0.1:9/) {said}."
