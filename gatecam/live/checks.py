@@ -182,6 +182,7 @@ def _extras() -> Iterator[Row]:
 
 def _settings(path: Path | None) -> Iterator[Row]:
     from gatecam.settings.loading import load
+    from gatecam.settings.named_files import unreadable_files
 
     try:
         loaded = load(path)
@@ -190,6 +191,9 @@ def _settings(path: Path | None) -> Iterator[Row]:
             yield Row("settings", False, problem, "correct it, then `gatecam config check`", essential=True)
         return
     yield Row("settings", True, str(loaded.path or "the defaults, no config.yaml here"), essential=True)
+    for sentence in unreadable_files(loaded.config):
+        found, _, advice = sentence.rstrip(".").rpartition(": ")
+        yield Row("settings", False, found, advice, essential=True)
     for sentence in loaded.config.exposed():
         found, _, advice = sentence.rstrip(".").rpartition("; ")
         yield Row("secrecy", False, found, advice)

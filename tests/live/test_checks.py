@@ -97,6 +97,15 @@ def test_wrong_settings_have_a_row_each_and_the_device_row_stays(tmp_path):
     assert "got 'gpu'" in rows[0].found
 
 
+def test_a_file_that_settings_name_and_that_is_not_there_has_a_row(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("webhook: {url: 'https://example.org', secret_file: /nowhere/hook}\n", encoding="utf-8")
+    good, bad = examine(tuple(check for check in checks(path, build) if check.name == "settings"))
+    assert good.ok
+    assert (bad.ok, bad.essential, bad.advice) == (False, True, "correct its path or its permissions")
+    assert bad.found == "webhook.secret_file: /nowhere/hook cannot be read (No such file or directory)"
+
+
 def test_the_device_is_told_that_runs_the_real_networks(tmp_path, monkeypatch):
     def filled(*given):
         raise ValueError("unknown operator")
