@@ -187,6 +187,9 @@ class Cluster:
         kinds = [{"num_cpus": 1}] * workers + [{"num_cpus": 1, "num_gpus": 1}] * gpus
         self._seats = [_Seat(kind) for kind in kinds]
         self._fill(self._seats[0])
+        done, _ = self._ray.wait([self._seats[0].task], timeout=START_LIMIT_S)
+        if not done:
+            say("no worker has started yet: the cluster may be busy with other work; waiting…")
         first, _ = self._result(self._seats[0].task)
         if not isinstance(first, Loaded):
             raise ServiceError("a worker ended while it loaded the networks; check its memory.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import logging
 import os
@@ -89,7 +90,7 @@ def _paths(
     if path.suffix.lower() in LISTS and os.path.isfile(path):
         if path.resolve() in lists:
             raise SourceError(f"{path}: the list names itself; remove that line.")
-        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+        lines = _text(path).splitlines()
         wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         lists = (*lists, path.resolve())
         return [one for line in wanted for one in _paths(line, missing, path.parent, lists)]
@@ -103,6 +104,15 @@ def _paths(
         missing.append(str(path))
         return []
     raise SourceError(f"{text}: there is no such file or folder; check the path.")
+
+
+def _text(path: Path) -> str:
+    """Return the text of a list. Windows may write it as UTF-16. Else it has the bytes of the names in it."""
+    content = path.read_bytes()
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return (
+        content.decode("utf-16", "replace") if is_utf_16 else content.decode("utf-8-sig", "surrogateescape")
+    )
 
 
 def _matched(path: Path, suffix: str, missing: list[str], lists: tuple[Path, ...]) -> Iterable[Path]:

@@ -76,9 +76,9 @@ def open_door(config: Config, door: str | None) -> EventStore:
             raise ConfigError("--door: expected store.url in the settings, the database that doors share")
         return open_store(config)
     name = config.fleet.door_name if door is None else door
-    store = open_store(config, "" if name == ALL else name)
+    store = open_store(config, "" if door == ALL else name)  # a door may have that name
     try:
-        known = [] if name == ALL else store.door_names()
+        known = [] if door == ALL else store.door_names()
         if known and name not in known:
             some = ", ".join(known[:NAMED]) + (", …" if len(known) > NAMED else "")
             got = f"got {name!r}" if door else f"because {name!r} (fleet.door) has no events there"

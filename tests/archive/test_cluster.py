@@ -179,8 +179,9 @@ def test_ray_keeps_its_sockets_where_their_names_are_short(alone, monkeypatch, t
     ],
 )
 def test_a_ray_on_this_machine_has_room_for_all_workers(
-    alone, monkeypatch, tmp_path, workers, gpus, there, seats
+    alone, monkeypatch, tmp_path, caplog, workers, gpus, there, seats
 ):
+    caplog.set_level(logging.INFO)
     for number in range(there):
         (tmp_path / f"nvidia{number}").touch()
     monkeypatch.setattr("gatecam.archive.cluster.DEVICES", tmp_path)
@@ -188,6 +189,7 @@ def test_a_ray_on_this_machine_has_room_for_all_workers(
     monkeypatch.setattr("ray.init", lambda **options: cores.append(options["num_cpus"]))
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": cores[0], "GPU": there})
     monkeypatch.setattr(Cluster, "_fill", lambda cluster, seat: None)
+    monkeypatch.setattr("ray.wait", lambda tasks, timeout: ([], tasks))
     monkeypatch.setattr(Cluster, "_result", lambda cluster, task: (Loaded(), ""))
     monkeypatch.setattr(Cluster, "_note", lambda cluster, loaded: None)
     if not seats:
@@ -196,6 +198,8 @@ def test_a_ray_on_this_machine_has_room_for_all_workers(
         return
     with Cluster(Config(), None, workers, gpus) as cluster:
         assert cluster.size == seats
+    (said,) = caplog.messages
+    assert said == "no worker has started yet: the cluster may be busy with other work; waiting…"
 
 
 def test_workers_that_take_the_first_ones_device_add_no_note(alone):

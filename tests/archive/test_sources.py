@@ -50,11 +50,12 @@ def test_the_zone_of_names_and_the_camera_can_be_told(tmp_path):
     assert (found.camera, found.started) == ("gate", EIGHT)
 
 
-def test_folders_patterns_and_lists_give_each_recording_once(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_folders_patterns_and_lists_give_each_recording_once(tmp_path, encoding):
     for name in ("a/1.mp4", "a/b/2.MKV", "a/notes.md", "3.ts"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "list.txt").write_text("\ufeffa/b\n# what to analyze\n\n*.ts\n")
+    (tmp_path / "list.txt").write_text("\ufeffa/b\n# what to analyze\n\n*.ts\n", encoding)
     given = [str(tmp_path / one) for one in ("a", "a/*.mp4", "list.txt")]
     assert [one.path.name for one in find_sources(given, None, None)] == ["3.ts", "1.mp4", "2.MKV"]
 

@@ -145,6 +145,14 @@ def test_events_are_those_of_one_door_or_of_all(gatecam, shared, words, cameras)
     assert [json.loads(line)["camera"] for line in ended.out.splitlines()] == cameras
 
 
+def test_a_door_named_all_reads_its_own_events(gatecam, shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("GATECAM_FLEET_DOOR", "all")
+    with closing(EventStore(SqliteDatabase(tmp_path / "server.sqlite3"), "all")) as store:
+        store.copy([StoredEvent(0, "all", event(EventKind.MASK_MISSING, Verdict.NONE, 0, "hall"))])
+    cameras = [json.loads(line)["camera"] for line in gatecam("events", "--format", "json").out.splitlines()]
+    assert cameras == ["hall"]
+
+
 @pytest.mark.parametrize("command", ["report", "events"])
 def test_a_door_that_is_not_there_is_told_with_those_that_are(gatecam, shared, monkeypatch, command):
     expected = "--door: expected one of lobby, yard or all, "
