@@ -42,10 +42,15 @@ def show(
     while not any(cards.glob("card*")):
         wait(POLL_S)
     hold_back(Notifier(), 0.0, wait, what="shows the page")
-    for profile in [Path(word.removeprefix(PROFILE)) for word in words if word.startswith(PROFILE)]:
-        for name in LOCKS:
-            (profile / name).unlink(missing_ok=True)
-    become(words[0], words)
+    try:
+        for profile in [Path(word.removeprefix(PROFILE)) for word in words if word.startswith(PROFILE)]:
+            for name in LOCKS:
+                (profile / name).unlink(missing_ok=True)
+        become(words[0], words)
+    except OSError as error:
+        where = error.filename or words[0]
+        log.error("The page cannot be shown (%s: %s): install the browser again.", where, error.strerror)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -51,3 +51,11 @@ def test_a_lock_that_a_machine_of_another_name_left_does_not_keep_the_browser_wa
     show(words, cards, become=lambda *given: locked.append((profile / "SingletonLock").is_symlink()))
     assert locked == [False]
     assert [path.name for path in profile.iterdir()] == ["Preferences"]
+
+
+def test_a_browser_that_is_gone_is_told_in_a_sentence(cards, caplog):
+    (cards / "card0").touch()
+    with pytest.raises(SystemExit, match="1"):
+        show([str(cards / "cage"), "--"], cards)
+    why = f"{cards / 'cage'}: No such file or directory"
+    assert caplog.messages == [f"The page cannot be shown ({why}): install the browser again."]
