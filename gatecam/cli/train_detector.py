@@ -39,6 +39,12 @@ Init = Annotated[
         callback=check_there,
     ),
 ]
+StartShare = Annotated[
+    float,
+    typer.Option(
+        "--start-share", min=0.0, max=0.9, help="Share of O-Net's weights of --init in the final ones."
+    ),
+]
 PSteps = Annotated[int, typer.Option("--p-steps", min=1, help="Training batches of P-Net.")]
 RSteps = Annotated[int, typer.Option("--r-steps", min=1, help="Training batches of R-Net per round.")]
 OSteps = Annotated[int, typer.Option("--o-steps", min=1, help="Training batches of O-Net per round.")]
@@ -61,6 +67,7 @@ def train_detector(
     split: SplitOption = None,
     out: Out = Path("detector.safetensors"),
     start: Init = None,
+    start_share: StartShare = 0.0,
     run: RunDir = Path("runs/detector"),
     p_steps: PSteps = 800,
     r_steps: RSteps = 1500,
@@ -100,4 +107,4 @@ def train_detector(
         seed=seed,
     )
     pictures = Pictures(data, no_faces or [], split, split_seed)
-    exit_if_stopped(train_and_save(DetectorTrainRequest(pictures, start, run, out), recipe))
+    exit_if_stopped(train_and_save(DetectorTrainRequest(pictures, start, run, out, start_share), recipe))

@@ -91,6 +91,20 @@ def test_the_words_make_the_recipe_and_a_finished_run_only_scores_again(whole, d
     assert "broken.png: picture cannot be read" in ended.err
 
 
+def test_the_start_is_mixed_into_what_was_learnt_from_it(whole, data, gatecam, tmp_path):
+    nets = []
+    for share in ("0", "0.25"):
+        out = tmp_path / f"w{share}.safetensors"
+        words = ("--init", whole, "--run-dir", tmp_path / "run", "--out", out, "--start-share", share)
+        assert gatecam("train-detector", *data, *CHOICES, *words).code == 0
+        nets.append(load_detector(out)[0].state_dict())
+    start, learnt, mixed = load_detector(whole)[0].state_dict(), *nets
+    for name in ("onet.trunk.0.0.weight", "onet.trunk.5.0.bias", "onet.dense.1.weight"):
+        assert not torch.equal(learnt[name], start[name])
+        assert torch.allclose(mixed[name], 0.75 * learnt[name] + 0.25 * start[name], atol=1e-6)
+    assert torch.equal(mixed["rnet.trunk.0.0.weight"], learnt["rnet.trunk.0.0.weight"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_that_the_same_command_continues(
     whole, data, gatecam, tmp_path, monkeypatch, number
@@ -128,6 +142,7 @@ def test_what_cannot_work_is_told_before_the_pictures_are_searched(root, data, g
         (("--run-dir", tmp_path / "file"), "cannot be written to"),
         (("--init", tmp_path / "none.safetensors"), "none."),
         (("--precision", "fp16"), "expected bf16, fp32"),
+        (("--start-share", "0.5"), "give --init"),
         (("--no-faces", tmp_path / "empty"), "holds no picture"),
         (("--split", tmp_path / "none.csv"), "there is no such file"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,10 @@ GREY = (127, 127, 127)  # fills pixels beyond a picture's edge; close to 0 after
 TURN_DEGREES = 20.0
 TIGHT_SHARE = 0.3  # of the views of a face, in which the picture ends close to it
 TIGHT_MARGINS = (-0.15, 0.45)  # from the face to the picture's edge, in parts of the face's side
+COVERED_SHARE = 0.35  # of the views, in which a thing hides a part of one face, if one is found
+COVERED_DEPTHS = (0.1, 0.45)  # of the face's side
+COVER_RADII = (0.35, 0.8)  # of the thing's rounded edge, in parts of the face's side
+GREY_SHARE = 0.2  # of the thing, at most, that is beyond a picture's edge
 
 
 def look(image: Image, rng: np.random.Generator) -> Image:
@@ -157,3 +162,59 @@ def tightened(scene: Scene, rng: np.random.Generator) -> Scene:
     cut = ~whole & (share > 0.1)
     ignored = np.concatenate([scene.ignored, scene.boxes[cut]])
     return Scene(image, scene.boxes[whole], scene.landmarks[whole], scene.masks[whole], ignored)
+
+
+def covered_some(scenes: Sequence[Scene], rng: np.random.Generator) -> list[Scene]:
+    """Hide a part of a face in some of a batch's scenes, behind pieces of the others."""
+    return [
+        covered(scene, scenes[int(rng.integers(len(scenes)))], rng) if rng.random() < COVERED_SHARE else scene
+        for scene in scenes
+    ]
+
+
+def covered(scene: Scene, source: Scene, rng: np.random.Generator) -> Scene:
+    """Hide a part of one face behind a round piece of another scene: clothes, hair, hands or a seat.
+
+    Return the scene itself if it has no face, or if no piece without a face was found.
+    """
+    if not len(scene.boxes):
+        return scene
+    x1, y1, x2, y2 = scene.boxes[int(rng.integers(len(scene.boxes)))]
+    side = float(np.sqrt((x2 - x1) * (y2 - y1)))
+    radius = max(2, round(rng.uniform(*COVER_RADII) * side))
+    piece = _faceless(source, rng)
+    if piece is None:
+        return scene
+    piece = np.asarray(cv2.resize(piece, (2 * radius, 2 * radius), interpolation=cv2.INTER_AREA), np.uint8)
+    angle = rng.uniform(0, 2 * np.pi)
+    away = side / 2 - rng.uniform(*COVERED_DEPTHS) * side + radius
+    left = (x1 + x2) / 2 + np.cos(angle) * away - radius
+    top = (y1 + y2) / 2 + np.sin(angle) * away - radius
+    move = np.array([[1, 0, left], [0, 1, top]], np.float32)
+    disc = cv2.circle(np.zeros(piece.shape[:2], np.uint8), (radius, radius), radius - 1, 255, -1, cv2.LINE_AA)
+    size = (scene.image.shape[1], scene.image.shape[0])
+    share = cv2.warpAffine(disc, move, size)[..., None] / np.float32(255)
+    image = (scene.image * (1 - share) + cv2.warpAffine(piece, move, size) * share).astype(np.uint8)
+    return Scene(image, scene.boxes, scene.landmarks, scene.masks, scene.ignored)
+
+
+def _faceless(scene: Scene, rng: np.random.Generator) -> Image | None:
+    """Return a square piece near a face of a scene that shows no face, or None after a few tries."""
+    if not len(scene.boxes):
+        return None
+    faces = np.concatenate([scene.boxes, scene.ignored])
+    height, width = scene.image.shape[:2]
+    for _ in range(12):
+        x1, y1, x2, y2 = scene.boxes[int(rng.integers(len(scene.boxes)))]
+        size = max(4, round(rng.uniform(0.4, 1.0) * (x2 - x1)))
+        x = round(rng.uniform(1.5 * x1 - 0.5 * x2, 1.5 * x2 - 0.5 * x1) - size / 2)
+        y = round(rng.uniform(1.5 * y1 - 0.5 * y2, 2.5 * y2 - 1.5 * y1) - size / 2)
+        apart = (
+            (faces[:, 0] >= x + size) | (faces[:, 2] <= x) | (faces[:, 1] >= y + size) | (faces[:, 3] <= y)
+        )
+        if not apart.all() or x < 0 or y < 0 or x + size > width or y + size > height:
+            continue
+        piece = scene.image[y : y + size, x : x + size]
+        if (piece == GREY[0]).all(2).mean() < GREY_SHARE:
+            return piece
+    return None

@@ -14,7 +14,7 @@ from gatecam.training.detector.windows import Sources, Windows, windows
 from gatecam.types import Floats
 from gatecam.vision.detector.sizes import O_MARGIN, O_SIZE, R_MARGIN, R_SIZE
 
-EMPTY_SHARE, PORTRAIT_SHARE = 0.17, 0.36  # of the scenes in a batch of crops
+EMPTY_SHARE, PORTRAIT_SHARE = 0.17, 0.3  # of the scenes in a batch of crops
 BARE_SHARE = 0.7  # of the portraits in a batch of crops
 ALL_SHARE = 0.6  # of the other scenes: chosen from scenes and copies; the rest come from scenes only
 CROPS = {"rnet": (R_SIZE, R_MARGIN), "onet": (O_SIZE, O_MARGIN)}

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened, turn
+from gatecam.training.detector.augment import TIGHT_SHARE, View, covered_some, look, tightened, turn
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats
 from gatecam.vision.crops import squares_of
@@ -72,7 +72,8 @@ def crops(
     """
     views = [_view(scene, boxes, rng) for scene, boxes in zip(scenes, mined, strict=True)]
     chosen = [_pick(scene, boxes, rng) for scene, boxes in views]
-    pictures = [Picture(look(scene.image, rng)) for scene, _ in views]
+    shown = covered_some([scene for scene, _ in views], rng)
+    pictures = [Picture(look(scene.image, rng)) for scene in shown]
     pixels = np.empty((sum(map(len, chosen)), size, size, 3), np.uint8)
     rows = iter(pixels)
     for picture, boxes in zip(pictures, chosen, strict=True):
@@ -82,8 +83,8 @@ def crops(
     faces, offsets, has_box, landmarks, has_landmarks = (
         torch.from_numpy(np.concatenate(parts)) for parts in zip(*targets, strict=True)
     )
-    shown = normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-    return Crops(shown, faces, offsets, has_box, landmarks, has_landmarks)
+    inputs = normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    return Crops(inputs, faces, offsets, has_box, landmarks, has_landmarks)
 
 
 def _view(scene: Scene, mined: Floats, rng: np.random.Generator) -> tuple[Scene, Floats]:

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gatecam.errors import DataError
 from gatecam.runtime.progress import progress
 from gatecam.training.detector.learn import DetectorTrainer, Report, prepare
 from gatecam.training.detector.loading import Loaded, Pictures, load_pictures
 from gatecam.training.detector.recipe import DetectorRecipe
+from gatecam.training.detector.start import mix
 from gatecam.training.detector.validation import set_operating_point, validate
 from gatecam.training.provenance import provenance, timed
 from gatecam.training.runs import held_out_by, print_saved, require_weights, train_with_bar
-from gatecam.vision.detector.build import save_detector
+from gatecam.vision.detector.build import load_detector, save_detector
+from gatecam.vision.detector.networks import folded
 from gatecam.vision.detector.sizes import ARCHITECTURE
 from gatecam.vision.device import pick_device
 from gatecam.vision.weights import DetectorSpec
@@ -30,6 +33,7 @@ class DetectorTrainRequest:
     start: Path | None
     run: Path
     out: Path
+    start_share: float = 0.0  # of O-Net's weights in `start` in the result
     licence: str = LICENCE
 
 
@@ -42,6 +46,8 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
         GatecamError: an argument is wrong, the data cannot be used, or a file cannot be written.
     """
     pictures = request.pictures
+    if request.start_share and request.start is None:
+        raise DataError("--start-share mixes in the weights of --init: give --init, or leave it out.")
     read = [
         *pictures.data,
         *pictures.no_faces,
@@ -89,7 +95,9 @@ def _save(
     seconds: Callable[[], int],
 ) -> None:
     """Set the thresholds, score the networks, write the weights, and print where they are."""
-    networks, device, pictures = trainer.networks, pick_device("auto"), request.pictures
+    networks, device, pictures = folded(trainer.networks), pick_device("auto"), request.pictures
+    if request.start is not None:
+        mix(networks.onet, load_detector(request.start)[0].onet, request.start_share)
     with progress("set thresholds", None, "pictures") as tick:
         before = set_operating_point(networks, loaded.held_out, device, tick)
     figures = {}

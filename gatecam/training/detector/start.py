@@ -1,4 +1,4 @@
-"""Start training from shipped weights, whose batch norms are folded into the convolutions."""
+"""Start training from shipped weights, whose batch norms are folded, and mix them into the result."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ def unfold(network: nn.Module, folded: nn.Module, pixels: Tensor) -> None:
     network.eval()(pixels)
     for hook in hooks:
         hook.remove()
+
+
+@torch.no_grad()
+def mix(network: nn.Module, start: nn.Module, share: float) -> None:
+    """Move a network's weights towards those that its training started from, in place.
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3 (arXiv 2109.01903).
+
+    Args:
+        network: a folded network.
+        start: the same network before the training, folded.
+        share: of the start in the result, from 0 to 1.
+    """
+    own = network.state_dict()
+    for name, tensor in start.state_dict().items():
+        own[name].lerp_(tensor.to(own[name].device), share)
 
 
 def _fit(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gatecam.training.data.rows import UNKNOWN
-from gatecam.training.detector.augment import TIGHT_SHARE, View, look, tightened, turn
+from gatecam.training.detector.augment import TIGHT_SHARE, View, covered_some, look, tightened, turn
 from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats, Image
 from gatecam.vision.detector.pyramid import Picture
@@ -49,7 +49,8 @@ def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
     shares = np.array(SHARES) * [bool(sources.scenes), sources.portrait is not None, bool(sources.empty)]
     kinds = rng.choice(3, count, p=shares / shares.sum())
     cut = [(_scene_windows, _collage, _empty_window)[kind](sources, rng) for kind in kinds]
-    levels = [Picture(look(window.image, rng)).level(0.5, (WINDOW_PX, WINDOW_PX)) for window in cut]
+    shown = covered_some(cut, rng)
+    levels = [Picture(look(window.image, rng)).level(0.5, (WINDOW_PX, WINDOW_PX)) for window in shown]
     targets = [_targets(window) for window in cut]
     return Windows(
         normalised(torch.from_numpy(np.stack(levels)).permute(0, 3, 1, 2)),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gatecam.training.detector.augment import GREY, View, look, turn
+from gatecam.training.detector.augment import COVERED_DEPTHS, GREY, View, covered, covered_some, look, turn
 from gatecam.training.detector.scenes import Scene
 
 
@@ -71,3 +71,45 @@ def test_most_scenes_are_not_turned_and_none_by_much():
     turns = np.array([turn(rng) for _ in range(400)])
     assert 0.5 < (turns == 0).mean() < 0.7
     assert np.abs(turns).max() <= 20
+
+
+def one_face(image: np.ndarray, corners: tuple[float, ...]) -> Scene:
+    nowhere = np.full((1, 5, 2), np.nan, np.float32)
+    box = np.array([corners], np.float32)
+    return Scene(image, box, nowhere, np.array([2]), np.zeros((0, 4), np.float32))
+
+
+def two_colours() -> Scene:
+    """A picture that is blue, with a red face."""
+    image = np.full((300, 300, 3), (0, 0, 255), np.uint8)
+    image[100:160, 100:160] = (255, 0, 0)
+    return one_face(image, (100, 100, 160, 160))
+
+
+def test_a_thing_hides_a_part_of_the_face_and_shows_no_face_itself():
+    white = one_face(np.full((200, 200, 3), 255, np.uint8), (60, 60, 140, 140))
+    parts = []
+    for seed in range(60):
+        hidden = covered(white, two_colours(), np.random.default_rng(seed))
+        assert hidden.boxes.tolist() == white.boxes.tolist()
+        assert not ((hidden.image[..., 0] > 200) & (hidden.image[..., 2] < 100)).any(), "red is the face"
+        parts.append(float((hidden.image[60:140, 60:140, 0] < 128).mean()))
+    assert np.mean([part > 0 for part in parts]) > 0.8
+    assert max(parts) <= COVERED_DEPTHS[1] + 0.02
+
+
+def test_nothing_is_hidden_where_there_is_no_face_or_nothing_to_hide_it_with():
+    rng = np.random.default_rng(0)
+    face = two_colours()
+    empty = replace(face, boxes=np.zeros((0, 4), np.float32))
+    beyond_the_edge = one_face(np.full((300, 300, 3), GREY[0], np.uint8), (100, 100, 160, 160))
+    filled = one_face(face.image, (0, 0, 300, 300))
+    assert covered(empty, face, rng) is empty
+    for source in (empty, beyond_the_edge, filled):
+        assert covered(face, source, rng) is face
+
+
+def test_only_some_faces_of_a_batch_are_hidden():
+    face = two_colours()
+    shown = covered_some([face] * 60, np.random.default_rng(0))
+    assert 10 <= sum(scene is not face for scene in shown) <= 35
