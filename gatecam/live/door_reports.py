@@ -10,15 +10,17 @@ from collections.abc import Callable
 
 from gatecam.errors import OutputError
 from gatecam.live.health import CameraHealth, Health
-from gatecam.settings.schema import Config
+from gatecam.settings.schema import Config, Geometry
 from gatecam.store.doors import DoorReport, Doors, ReportedCamera
 
-OWN = {
+OWN = {  # settings that doors do not share
     "camera": True,
     "cameras": True,
+    "detector": set(Geometry.model_fields),  # of the only camera, such as its region
     "fleet": {"door"},
+    "mqtt": {"topic"},
     "store": {"url"},
-}  # settings that doors do not share
+}
 
 NO_CAMERA = ReportedCamera("", "opening", "", False, "", 0.0, 0.0)  # a door without cameras reports this one
 
@@ -104,7 +106,7 @@ def report_of(health: Health, config: Config) -> DoorReport:
 
 
 def settings_hash(config: Config) -> str:
-    """Return a short hash of the settings. It is the same for doors that only differ in name and cameras."""
+    """Return a short hash of the settings. It is the same for doors that only differ in `OWN`."""
     text = config.model_dump_json(exclude=OWN)  # type: ignore[arg-type]
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -11,7 +11,15 @@ import pytest
 from gatecam.errors import OutputError
 from gatecam.live.door_reports import DoorReporter, report_of, settings_hash
 from gatecam.live.health import CameraHealth, Health, QueueHealth
-from gatecam.settings.schema import CameraConfig, Config, FleetConfig, PolicyConfig, StoreConfig
+from gatecam.settings.schema import (
+    CameraConfig,
+    Config,
+    DetectorConfig,
+    FleetConfig,
+    MqttConfig,
+    PolicyConfig,
+    StoreConfig,
+)
 from gatecam.store import doors as store_doors
 from gatecam.store.doors import Doors
 from gatecam.store.engine import SqliteDatabase
@@ -103,6 +111,9 @@ def test_the_hash_tells_settings_apart_but_not_doors():
     other = CameraConfig(name="yard", source="1")
     same = Config(camera=other, store=StoreConfig(url="postgresql://db/gatecam"), fleet=FleetConfig(door="a"))
     assert settings_hash(same) == settings_hash(Config())
+    topic, zone = MqttConfig(topic="hall"), DetectorConfig(ignore=((0.0, 0.0, 0.2, 0.2),), min_face_px=40)
+    assert settings_hash(Config(mqtt=topic, detector=zone)) == settings_hash(Config())
+    assert settings_hash(Config(detector=DetectorConfig(detect_every=7))) != settings_hash(Config())
     assert settings_hash(Config(policy=PolicyConfig(remind_s=99))) != settings_hash(Config())
 
 
