@@ -154,6 +154,18 @@ def test_an_error_that_is_over_is_no_longer_shown(chromium, server, behind):  # 
         expect(page.locator("#cameras .said").first).to_have_text("Press Remove again to remove gate.")
 
 
+def test_the_page_works_where_the_browser_refuses_storage(chromium, server, behind):  # noqa: F811
+    with chromium.new_context() as context:
+        refused = "Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('denied'); } })"
+        context.add_init_script(refused)
+        page = open_cameras(context, server, behind)
+        page.get_by_role("button", name="Remove gate").click()
+        page.get_by_role("button", name="Remove gate").click()
+        until(page, "document.querySelectorAll('#cameras > li').length === 1")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+
+
 def test_a_camera_is_found_tried_out_added_changed_and_removed(chromium, server, behind):  # noqa: F811
     with chromium.new_context() as context:
         page = open_cameras(context, server, behind)

@@ -83,7 +83,7 @@ function edit(one) {
   if (one) $("title").focus();
 }
 async function finish(told, text) {
-  sessionStorage.setItem(SAID, `${text} ${saved(told)}`);
+  stored((storage) => storage.setItem(SAID, `${text} ${saved(told)}`));
   location.reload();
 }
 async function remove(one, said) {
@@ -152,8 +152,8 @@ $("usb").onchange = () => { $("source").value = $("usb").value; showSize(); };
 $("source").oninput = showSize;
 (async () => {
   await session();
-  $("said").textContent = sessionStorage.getItem(SAID) ?? "";
-  sessionStorage.removeItem(SAID);
+  $("said").textContent = stored((storage) => storage.getItem(SAID)) ?? "";
+  stored((storage) => storage.removeItem(SAID));
   edit(null);
   for (const one of await ask("/api/cameras/usb")) $("usb").add(new Option(`${one.name} (${one.source})`, one.source));
   await refresh();

@@ -54,6 +54,11 @@ async function send(path, body, method = "POST") {
   }
 }
 
+// A browser may refuse storage to a page in another site's frame.
+function stored(act) {
+  try { return act(sessionStorage); } catch { return null; }
+}
+
 function make(tag, properties = {}, ...parts) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...parts);
@@ -69,6 +74,6 @@ if (language) language.onclick = () => { // keeps what is chosen on the page
 };
 if ($("logout")) $("logout").onclick = async () => {
   await fetch(url("/logout"), { method: "POST", headers: { "X-CSRF-Token": csrf } });
-  try { sessionStorage.clear(); } catch { /* refused in another site's frame */ }
+  stored((storage) => storage.clear());
   location.href = url("/login");
 };
