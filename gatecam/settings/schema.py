@@ -699,7 +699,7 @@ class WebConfig(Section):
     key: str | None = Field(default=None, min_length=1, description="path of the certificate's private key")
     proxy: str | None = Field(
         default=None,
-        pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]+)?(/[A-Za-z0-9._~\-]+)*/?$",
+        pattern=r"^https?://([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[A-Za-z0-9._~\-]+)*/?$",
         examples=["https://gate.example/entrance"],
         description="address that browsers use if a reverse proxy on this machine serves the pages, with the "
         "path below which it does so",

@@ -186,6 +186,18 @@ def test_another_site_cannot_ask_through_a_browser(browser):
     )
 
 
+@pytest.mark.parametrize(
+    ("proxy", "origin"),
+    [
+        ("https://Gate.example:443/entrance", "https://gate.example"),
+        ("http://[FD00::1]:80", "http://[fd00::1]"),
+        ("https://[fd00::1]:8443/", "https://[fd00::1]:8443"),
+    ],
+)
+def test_the_address_of_a_proxy_is_compared_as_browsers_send_it(proxy, origin):
+    assert WebConfig(proxy=proxy).proxy_origin == origin
+
+
 def test_behind_a_proxy_its_address_is_our_own(behind):
     browser = Browser(build_app(Config(web=WebConfig(proxy="https://Gate.example:443")), TOKENS, behind))
     came = {"Host": "gate.example", "Origin": "https://gate.example", "X-Forwarded-For": "10.0.0.9"}
