@@ -47,19 +47,18 @@ def export_feedback(answered: Iterable[StoredEvent], evidence: EvidenceFolder, o
         for folder in ("images", "not_a_person"):
             (out / folder).mkdir(parents=True, exist_ok=True)
         for stored in answered:
-            event, picture, name = stored.event, evidence.snapshot(stored.key), ""
-            if picture.is_file():
-                facts = read_facts(picture)
-                folder = "not_a_person" if stored.answer is Answer.NOT_PERSON else "images"
-                name = f"{folder}/{stored.key}.jpg"
-                shutil.copyfile(picture, out / name)
+            event, name = stored.event, ""
+            folder = "not_a_person" if stored.answer is Answer.NOT_PERSON else "images"
+            picture = out / folder / f"{stored.key}.jpg"
+            if _is_copied(evidence.snapshot(stored.key), picture):
+                facts, name = read_facts(picture), f"{folder}/{picture.name}"
                 not_people += folder == "not_a_person"
                 label = label_of(stored)
                 if facts.box is not None and label is not None:
                     box = facts.box
                     group = f"{event.camera}/{event.at[:10]}/{event.track_id}"
                     corners = (box.x1, box.y1, box.x2, box.y2)
-                    faces.append((f"{stored.key}.jpg", *corners, label.value, group, int(facts.blurred)))
+                    faces.append((picture.name, *corners, label.value, group, int(facts.blurred)))
             said = (event.at, event.kind.value, event.camera, event.track_id, event.verdict.value)
             answers.append((*said, event.probability, stored.answer, name, stored.key))
         write_table(out / "faces.csv", [FACES, *faces])
@@ -67,6 +66,16 @@ def export_feedback(answered: Iterable[StoredEvent], evidence: EvidenceFolder, o
     except OSError as error:
         raise cannot_write(out, error) from error
     return Exported(len(answers), len(faces), sum(bool(face[-1]) for face in faces), not_people)
+
+
+def _is_copied(picture: Path, to: Path) -> bool:
+    """Copy a picture, and return whether there was one. Retention may delete it at any time."""
+    try:
+        shutil.copyfile(picture, to)
+    except FileNotFoundError:
+        to.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def label_of(stored: StoredEvent) -> Verdict | None:

@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -338,6 +339,22 @@ def test_answers_are_exported_as_a_data_set_that_training_opens(gatecam, kept, t
     with closing(EventStore(SqliteDatabase(kept))) as store:
         assert store.audit.latest(1)[0].act == Act.EXPORT
     assert gatecam("events", "--feedback", "--export", str(out)).err.endswith("Choose another folder.\n")
+
+
+def test_a_picture_that_is_deleted_meanwhile_does_not_end_the_export(gatecam, kept, tmp_path, monkeypatch):
+    folder, out = answered(kept), tmp_path / "door"
+    there, *_ = folder.files()
+    copy = shutil.copyfile
+
+    def copy_late(picture: Path, to: Path) -> object:
+        if picture == there.path:
+            picture.unlink()
+        return copy(picture, to)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_late)
+    ended = gatecam("events", "--feedback", "--export", str(out))
+    assert f"{out}: 3 answers, " in ended.out
+    assert there.key not in (out / "faces.csv").read_text()
 
 
 def test_feedback_lists_the_answered_events_alone(gatecam, kept, tmp_path):
