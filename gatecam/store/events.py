@@ -23,6 +23,7 @@ from gatecam.types import Answer, Event, EventKind, StoredEvent, Verdict
 
 OUTAGE_ENDS = (EventKind.CAMERA_OK, EventKind.CAMERA_BLIND)
 PEOPLE = tuple(kind.value for kind in EventKind if not kind.is_camera)
+ABOUT_CAMERAS = sa.not_(events.c.first) & (events.c.verdict == Verdict.UNKNOWN.value)  # an index finds them
 QUARTER_MS = 900_000  # every offset of local time is a whole number of quarter-hours
 READ_AT_ONCE = 1000
 DELETE_AT_ONCE = 5000
@@ -261,34 +262,45 @@ class EventStore:
 
     def latest_of_each(self, before_ms: int, camera: str | None = None) -> list[StoredEvent]:
         """Return the last event of each camera, or only of `camera`, before a time in ms, ordered by id."""
-        return [self._named(row) for row in self._latest(before_ms, camera)]
+        asked = EventFilter(until_ms=before_ms, cameras=_one(camera))
+        latest = self._filtered(sa.select(sa.func.max(events.c.id)), asked)
+        latest = latest.group_by(events.c.door, events.c.camera)
+        query = sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id)
+        return [self._named(row) for row in self._rows(query)]
 
     def outage_events(self, since_ms: int, until_ms: int, camera: str | None = None) -> list[StoredEvent]:
         """Return the events that show the outages of cameras in a period.
 
-        First comes the last event of each camera before it. Then come, ordered by id, the events of the
-        period in `OUTAGE_ENDS`, and the next event about a person after an outage whose own end is missing.
-        No other events are read, because many doors have very many of them.
+        First come those before it that are the last event of their camera. Then come, ordered by id, the
+        events of the period that begin or end an outage, and the next event about a person after an outage
+        whose own end is missing. No other events are read, because many doors have very many of them.
         """
+        query = sa.select(events).where(ABOUT_CAMERAS).order_by(events.c.id)
+        before = self._rows(query.where(events.c.id.in_(self._blind_at(since_ms, camera))))
         asked = EventFilter(since_ms, until_ms, _one(camera), OUTAGE_ENDS)
-        before = self._latest(since_ms, camera)
-        rows = self._rows(self._filtered(sa.select(events), asked).order_by(events.c.id))
+        rows = self._rows(self._filtered(query, asked))
         found = {row.id: row for row in rows}
         later: dict[tuple[str, str], str] = {}  # by door and camera: the kind of the next of `OUTAGE_ENDS`
         for row in reversed([*before, *rows]):
             place = row.door, row.camera
             if row.kind == EventKind.CAMERA_BLIND and later.get(place) != EventKind.CAMERA_OK:
                 found |= {one.id: one for one in self._rows(_next_person(row, until_ms))}
-            if row.kind in OUTAGE_ENDS:
-                later[place] = row.kind
+            later[place] = row.kind
         return [self._named(row) for row in (*before, *(found[number] for number in sorted(found)))]
 
-    def _latest(self, before_ms: int, camera: str | None) -> Sequence[Row[Any]]:
-        """Return the row of the last event of each camera before a time, ordered by id."""
-        asked = EventFilter(until_ms=before_ms, cameras=_one(camera))
-        latest = self._filtered(sa.select(sa.func.max(events.c.id)), asked)
+    def _blind_at(self, at_ms: int, camera: str | None) -> Select[Any]:
+        """Return the query for the ids of the last events of cameras before a time that began an outage."""
+        asked = EventFilter(until_ms=at_ms, cameras=_one(camera), kinds=(EventKind.CAMERA_BLIND,))
+        latest = self._filtered(sa.select(sa.func.max(events.c.id)).where(ABOUT_CAMERAS), asked)
         latest = latest.group_by(events.c.door, events.c.camera)
-        return self._rows(sa.select(events).where(events.c.id.in_(latest)).order_by(events.c.id))
+        begun, later = events.alias(), events.alias()
+        is_later = sa.exists().where(
+            later.c.door == begun.c.door,
+            later.c.camera == begun.c.camera,
+            later.c.at_ms.between(begun.c.at_ms, at_ms - 1),
+            later.c.id > begun.c.id,
+        )
+        return sa.select(begun.c.id).where(begun.c.id.in_(latest), ~is_later)
 
     def cameras(self) -> list[str]:
         """Return the names of all cameras that have events."""

@@ -267,8 +267,8 @@ def test_outages_are_found_without_reading_all_events(store, told):
     given += [(person, 10, "yard"), (wrong, 20, "yard"), (blind, 30, "gate"), (person, 40, "gate")]
     given += [(ok, 50, "gate"), (blind, 60, "gate"), (slow, 65, "gate"), (blind, 70, "gate")]
     given += [(wrong, 80, "gate"), (person, 90, "gate"), (person, 95, "cellar"), (ok, 3000, "cellar")]
-    for door in ("lobby", "attic"):
-        made = [told(kind, at_s, camera) for kind, at_s, camera in given]
+    for door in ("hall", "attic"):
+        made = [told(kind, at_s, camera, not kind.is_camera) for kind, at_s, camera in given]
         EventStore(store._database, door).copy(
             [StoredEvent(0, f"{number:030}{door[:2]}", one) for number, one in enumerate(made)]
         )
@@ -278,8 +278,10 @@ def test_outages_are_found_without_reading_all_events(store, told):
         before = store.latest_of_each(NOON_MS, camera)
         asked = EventFilter(*span, () if camera is None else (camera,))
         assert outages(found) == outages([*before, *store.every(asked)])
-    lobby = EventStore(store._database, "lobby").outage_events(*span)
-    assert [one.event.time_s for one in lobby] == [-300, -200, -100, 10, 30, 50, 60, 70, 80, 95]
+    hall = EventStore(store._database, "hall").outage_events(*span)
+    assert [one.event.time_s for one in hall] == [-300, -100, 10, 30, 50, 60, 70, 80, 95]
+    ended = EventStore(store._database, "hall").outage_events(NOON_MS + 75_000, NOON_MS + 2_000_000)
+    assert [one.event.time_s for one in ended] == [-100, 70, 80, 95]
 
 
 @pytest.mark.parametrize("erase", [True, False])
