@@ -93,11 +93,13 @@ class Board:
     def _each_camera(self, now_s: float) -> Iterator[CameraHealth]:
         """Yield the health of each camera of the settings. One that another gatecam uses counts as lost."""
         opened, refused = {one.name: one for one in self._live.cameras.cameras}, dict(self._live.refused)
-        for name in list(self._live.names):
-            if name in opened and name != TRIAL:
+        for name in [name for name in self._live.names if name != TRIAL]:
+            if name in opened:
                 yield self._camera(opened[name], now_s)
-            elif name in refused and name != TRIAL:
+            elif name in refused:
                 yield CameraHealth(name, CameraCondition.LOST, refused[name])
+            else:  # it is opened with other settings right now
+                yield CameraHealth(name, CameraCondition.OPENING)
 
     def _camera(self, camera: Camera, now_s: float) -> CameraHealth:
         judged_s = tuple(self._judged_s[camera.name])

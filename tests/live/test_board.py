@@ -30,9 +30,10 @@ def test_a_camera_that_another_gatecam_uses_is_lost_and_keeps_its_place(tmp_path
     state = CameraState(CameraCondition.OPEN, "", 0.0)
     opened = [camera_of(name, state) for name in ("back", "yard", TRIAL)]
     said = "camera gate is used by another gatecam."
-    board = board_of(opened, ["back", "gate", "yard", TRIAL], {"gate": said}, tmp_path)
+    board = board_of(opened, ["back", "gate", "hall", "yard", TRIAL], {"gate": said}, tmp_path)
     cameras = board.health().cameras
-    assert [one.name for one in cameras] == ["back", "gate", "yard"]
+    assert [one.name for one in cameras] == ["back", "gate", "hall", "yard"]
+    assert (cameras[2].sees, cameras[2].state) == (False, "opening"), "it is opened with other settings"
     assert (cameras[1].sees, cameras[1].state, cameras[1].reason) == (False, "lost", said)
 
 
