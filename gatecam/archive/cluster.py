@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
 import tempfile
 from contextlib import ExitStack
@@ -130,9 +131,11 @@ class Cluster:
             }
         self._require_listener()
         self._stack.callback(self._ray.shutdown)
+        before = signal.getsignal(signal.SIGTERM)
         for tries_left in reversed(range(TRIES)):
             try:
                 self._ray.init(address=self._address or "local", **options)
+                signal.signal(signal.SIGTERM, before)  # Ray's own handler prints the stack and aborts
                 return
             except Exception as error:  # Ray raises many kinds, also bare ones
                 self._ray.shutdown()

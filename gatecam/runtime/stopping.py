@@ -70,19 +70,28 @@ def _terminals() -> list[int]:
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the block by `SystemExit`, so that it removes half-written files.
+    """Let SIGTERM and a closed terminal end the block as Ctrl-C does, so that it removes half-written files.
 
     A signal that the program was started to ignore, as `nohup` does with SIGHUP, stays ignored.
+
+    Raises:
+        SystemExit: a signal has ended the block.
     """
+    got: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        got.append(number)
+        raise KeyboardInterrupt
 
     numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, end)
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        if got:
+            raise SystemExit(128 + got[0]) from None
+        raise
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)

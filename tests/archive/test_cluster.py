@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -164,6 +165,15 @@ def test_ray_keeps_its_sockets_where_their_names_are_short(alone, monkeypatch, t
         with pytest.raises(KeyboardInterrupt), Cluster(Config()):
             pass
     assert [name.rpartition("/gatecam-")[0] for name in folders] == ["/tmp", "/var/tmp"]
+
+
+def test_ray_leaves_it_to_gatecam_how_sigterm_ends_an_archive(alone, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("ray.init", lambda **options: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    cluster = Cluster(Config())
+    cluster._connect()
+    cluster._stack.close()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize(
