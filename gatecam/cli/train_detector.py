@@ -107,4 +107,5 @@ def train_detector(
         seed=seed,
     )
     pictures = Pictures(data, no_faces or [], split, split_seed)
-    exit_if_stopped(train_and_save(DetectorTrainRequest(pictures, start, run, out, start_share), recipe))
+    request = DetectorTrainRequest(pictures, start, run, out, start_share=start_share)
+    exit_if_stopped(train_and_save(request, recipe))

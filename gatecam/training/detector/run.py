@@ -33,8 +33,8 @@ class DetectorTrainRequest:
     start: Path | None
     run: Path
     out: Path
-    start_share: float = 0.0  # of O-Net's weights in `start` in the result
     licence: str = LICENCE
+    start_share: float = 0.0  # of O-Net's weights in `start` in the result
 
 
 def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> bool:
