@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ UNIT = f"{UNITS}/gatecam.service"
 SETTINGS = "etc/gatecam/config.yaml"
 OPT = "opt/gatecam/bin"
 PAGE = "http://127.0.0.1:8000/?door=1%20a&lang=$ko"
+CHROMIUM = Path("/usr/lib/chromium/chromium")
 NEEDS_ANALYZE = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here"
 )
@@ -239,6 +241,16 @@ def test_the_users_are_made_at_the_images_next_boot(gatecam, root):
     flag.touch()
     gatecam("kiosk", "install", "--root", root)
     assert not flag.exists()
+
+
+@pytest.mark.skipif(not CHROMIUM.is_file(), reason="Debian's Chromium is not here")
+def test_chromium_knows_every_option_that_it_is_given():
+    words = shlex.split(value(page_unit(PAGE, "/usr/bin/python3", "yes"), "ExecStart"))
+    options = [word for word in words if word.startswith("--") and word != "--"]
+    assert len(options) > 5
+    with CHROMIUM.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as program:
+        unknown = [one for one in options if program.find(one[2:].partition("=")[0].encode()) < 0]
+    assert unknown == []
 
 
 def test_a_page_is_a_second_unit_of_a_user_of_its_own(gatecam, root):
