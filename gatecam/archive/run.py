@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gatecam.archive.assembly import Assembly
@@ -14,7 +14,7 @@ from gatecam.archive.sources import Source
 from gatecam.archive.tables import FAILED, PARTLY, Row, Tables
 from gatecam.archive.worker import Lost
 from gatecam.capture.part import Cut, find_cuts
-from gatecam.capture.video import VideoFile
+from gatecam.capture.video import NO_FILE, VideoFile
 from gatecam.errors import SourceError
 
 MOST_TRIES = 3  # a recording fails when this many workers have ended while they analyzed one of its parts
@@ -22,6 +22,7 @@ LEAST_PART_S = 300.0  # shortest part of a video
 LARGE = 1.5  # a recording is cut if it has more than this many times one worker's share of all bytes
 POLL_S = 1.0
 GONE = "it was moved or deleted after the run began."
+ELSEWHERE = "a worker does not find it: give every machine the recordings at the same path."
 
 
 class Workers(Protocol):
@@ -155,11 +156,13 @@ class Archive:
     def _finish(self, job: _Job) -> None:
         assert job.assembly.result is not None
         self._done_bytes += job.source.bytes
-        path = job.source.path
-        if job.assembly.result.error and not os.path.exists(path):  # a recorder may delete it meanwhile
+        path, result = job.source.path, job.assembly.result
+        if result.error and not os.path.exists(path):  # a recorder may delete it meanwhile
             self.report.failed.append({"recording": f"{path}", "reason": GONE})
             return
-        row = self._tables.write(job.source, job.assembly.result, job.device)
+        if result.error and NO_FILE in result.error:
+            result = replace(result, error=ELSEWHERE)
+        row = self._tables.write(job.source, result, job.device)
         if row["state"] == FAILED:
             self.report.failed.append(row)
             return

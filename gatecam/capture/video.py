@@ -33,6 +33,7 @@ from gatecam.types import Frame, Image
 
 log = logging.getLogger(__name__)
 
+NO_FILE = "there is no such file; check the path."
 NO_PICTURE = "no picture can be decoded from it; export or record the video again."
 NO_DECODER = "its video is in a format for which there is no decoder; convert it to H.264."
 DEFAULT_FPS = 25.0  # for files that state no plausible rate
@@ -240,7 +241,7 @@ class MendingClock:
 
 def _require_readable(path: Path) -> None:
     if not path.exists():
-        raise SourceError(f"{path}: there is no such file; check the path.")
+        raise SourceError(f"{path}: {NO_FILE}")
     if not path.is_file():
         raise SourceError(f"{path}: not a file; give a video file or a folder of pictures.")
     try:

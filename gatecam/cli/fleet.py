@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecam.cli.options import ConfigOption
+from gatecam.cli.state import NAMED
 from gatecam.errors import ConfigError
 from gatecam.runtime.logs import say, set_up
 from gatecam.runtime.stopping import EndedEarly, stop_on_signals
@@ -80,7 +81,8 @@ def _forget(settings: Config, door: str, yes: bool) -> None:
     with closing(open_shared_store(settings, door)) as shared:
         known = shared.door_names()
         if door not in known:
-            raise ConfigError(f"--forget: expected one of {', '.join(known) or 'no doors'}, got {door!r}")
+            some = ", ".join(known[:NAMED]) + (", …" if len(known) > NAMED else "")
+            raise ConfigError(f"--forget: expected one of {some or 'no doors'}, got {door!r}")
         if not (yes or typer.confirm(f"Delete {door} and all its events from {shared.name} for good?")):
             typer.echo("Nothing was deleted.")
             raise typer.Exit(1)

@@ -206,6 +206,19 @@ def test_a_recording_that_is_deleted_during_the_run_leaves_no_row(archive, tmp_p
     assert {row[0] for row in ask(tmp_path / "out", "SELECT camera FROM files").rows} == {"bad", "north"}
 
 
+def test_a_worker_without_the_recordings_is_told_what_to_do(archive, tmp_path):
+    class Elsewhere(Alone):
+        def finished(self, timeout_s):
+            archive.rename(tmp_path / "unmounted")
+            done = super().finished(timeout_s)
+            (tmp_path / "unmounted").rename(archive)
+            return done
+
+    report = analyzed(archive, tmp_path / "out", Elsewhere())
+    assert {row["reason"] for row in report.failed} == {run.ELSEWHERE}
+    assert analyzed(archive, tmp_path / "out").done == 2
+
+
 def test_a_stop_between_two_recordings_loses_none_and_does_none_twice(archive, tmp_path):
     class Stopped(Alone):
         def finished(self, timeout_s):
