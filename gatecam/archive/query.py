@@ -33,7 +33,7 @@ def ask(folder: Path, sql: str) -> Answer:
     Raises:
         ConfigError: the query is wrong.
         MissingExtraError: DuckDB is not installed.
-        OutputError: there is no archive in the folder.
+        OutputError: there is no archive in the folder, or one of its files is damaged.
     """
     try:
         import duckdb
@@ -49,6 +49,11 @@ def ask(folder: Path, sql: str) -> Answer:
         except (duckdb.InvalidInputException, duckdb.BinderException):  # an older row lacks a column
             return _answer(folder, sql, by_name=True)
     except duckdb.Error as error:
+        if isinstance(error, duckdb.InvalidInputException) and f"{folder.resolve()}" in str(error):
+            raise OutputError(
+                f"a table is damaged ({str(error).splitlines()[0]}); delete that file and run the same "
+                "`gatecam archive` again."
+            ) from error
         raise ConfigError(f"--query: {str(error).splitlines()[0]}; docs/archive.md shows examples") from error
 
 

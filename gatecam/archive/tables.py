@@ -142,7 +142,8 @@ class Tables:
             row = pq.read_table(path).to_pylist()[0]
             known = (row["bytes"], row["modified_ns"], row["settings"], row["camera"], row["started_at"])
             now = (source.bytes, source.modified_ns, self._settings, source.camera, source.started)
-            return row["state"] != FAILED and known == now
+            is_whole = all(self._path(name, source.path).exists() for name in SCHEMAS)
+            return row["state"] != FAILED and known == now and is_whole
         return False
 
     def plan(self, undone: Sequence[Source]) -> Plan:

@@ -206,6 +206,19 @@ def test_a_recording_that_is_deleted_during_the_run_leaves_no_row(archive, tmp_p
     assert {row[0] for row in ask(tmp_path / "out", "SELECT camera FROM files").rows} == {"bad", "north"}
 
 
+def test_a_damaged_table_is_named_and_made_anew_once_it_is_deleted(archive, tmp_path):
+    out = tmp_path / "out"
+    analyzed(archive, out)
+    before = content(out)
+    damaged = max((out / "events").iterdir(), key=lambda path: path.stat().st_size)
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    with pytest.raises(OutputError, match=rf"{damaged.name}.*; delete that file and run the same"):
+        write_summary(out)
+    damaged.unlink()
+    assert analyzed(archive, out).done == 1
+    assert content(out) == before
+
+
 def test_a_worker_without_the_recordings_is_told_what_to_do(archive, tmp_path):
     class Elsewhere(Alone):
         def finished(self, timeout_s):
