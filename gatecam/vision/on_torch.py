@@ -40,14 +40,14 @@ class TorchNetwork:
     @torch.inference_mode()
     def __call__(self, pixels: NDArray[Any]) -> tuple[Floats, ...]:
         """Return the network's outputs. The CPU waits for them."""
-        given = normalised(
+        given = normalized(
             torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2), self._mean, self._std
         )
         outputs = self._network(given.half() if self._is_half else given)
         return tuple(output.float().cpu().numpy() for output in outputs)
 
 
-def normalised(pixels: torch.Tensor, mean: float = MEAN, std: float = STD) -> torch.Tensor:
+def normalized(pixels: torch.Tensor, mean: float = MEAN, std: float = STD) -> torch.Tensor:
     """Return pixels as normalized floats. The defaults are those of the detector's networks."""
     return (pixels.float() - mean) * (1 / std)
 

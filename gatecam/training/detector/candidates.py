@@ -15,7 +15,7 @@ from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats
 from gatecam.vision.crops import squares_of
 from gatecam.vision.detector.pyramid import Picture
-from gatecam.vision.on_torch import normalised
+from gatecam.vision.on_torch import normalized
 
 # IoU of a crop's square with a face's: face target 1 from FACE_IOU on, 0 below NONE_IOU, none between.
 # Box and landmark targets need PART_IOU.
@@ -83,7 +83,7 @@ def crops(
     faces, offsets, has_box, landmarks, has_landmarks = (
         torch.from_numpy(np.concatenate(parts)) for parts in zip(*targets, strict=True)
     )
-    inputs = normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    inputs = normalized(torch.from_numpy(pixels).permute(0, 3, 1, 2))
     return Crops(inputs, faces, offsets, has_box, landmarks, has_landmarks)
 
 

@@ -15,7 +15,7 @@ from gatecam.training.detector.scenes import Scene
 from gatecam.types import Floats, Image
 from gatecam.vision.detector.pyramid import Picture
 from gatecam.vision.detector.sizes import CELL_FACE_PX, FACE_PX, STRIDE_PX
-from gatecam.vision.on_torch import normalised
+from gatecam.vision.on_torch import normalized
 
 WINDOW_PX = 160  # px of the level
 CELLS = WINDOW_PX // STRIDE_PX
@@ -30,7 +30,7 @@ SHARES = (0.6, 0.26, 0.14)  # of the windows: scenes, collages of portraits, pic
 class Windows:
     """Holds B windows and the targets of their cells."""
 
-    pixels: Tensor  # (B, 3, WINDOW_PX, WINDOW_PX) normalised
+    pixels: Tensor  # (B, 3, WINDOW_PX, WINDOW_PX) normalized
     faces: Tensor  # (B, CELLS, CELLS): 1 face, 0 no face, -1 no target
     boxes: Tensor  # (B, 4, CELLS, CELLS), as offsets like P-Net's output
 
@@ -53,7 +53,7 @@ def windows(sources: Sources, count: int, rng: np.random.Generator) -> Windows:
     levels = [Picture(look(window.image, rng)).level(0.5, (WINDOW_PX, WINDOW_PX)) for window in shown]
     targets = [_targets(window) for window in cut]
     return Windows(
-        normalised(torch.from_numpy(np.stack(levels)).permute(0, 3, 1, 2)),
+        normalized(torch.from_numpy(np.stack(levels)).permute(0, 3, 1, 2)),
         torch.from_numpy(np.stack([faces for faces, _ in targets])),
         torch.from_numpy(np.stack([boxes for _, boxes in targets])),
     )
