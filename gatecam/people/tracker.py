@@ -58,10 +58,10 @@ ALERT_SHARE = 2 / 3  # of `change_s`: a change to an alert is reported sooner th
 # An unsure change takes this many times `change_s` in two cases: after `none`, because hands and phones
 # resemble masks, and for a first `incorrect`, because a correct mask seen from the side looks like it.
 UNSURE_TIMES = 2.0
-# Faces that are not `correct`, but may be either alert: `none` is reported after this many times `change_s`,
-# and `incorrect` after `UNSURE_TIMES`, if it has this share of the two alerts' probabilities. The classifier
-# wavers on 17 faces of held-out photographs (ilc, medical), of which 14 are bare.
-WAVERING_TIMES, WORN_WRONG_SHARE = 1.25, 0.6
+# Faces that are not `correct`, but may be either alert: `none` is reported after `change_s`, and `incorrect`
+# after `UNSURE_TIMES`, if it has this share of the two alerts' probabilities. The classifier wavers on 17
+# faces of held-out photographs (ilc, medical), of which 14 are bare.
+WORN_WRONG_SHARE = 0.6
 FRESH_WEIGHT = 0.5  # agreeing faces replace the average if they weigh this share of the faces before
 DOUBT = 2.0  # a verdict becomes `unknown` when faces contradict it for this many times `change_s`
 SURE_S = 0.2  # a face with a certain verdict is classified once in this time: six frames at 30 frames/s
@@ -135,9 +135,9 @@ class VerdictFilter:
     An alert is urgent but thanks are not, and a hand over the mouth is soon gone. If the average is less sure
     than halfway between `confidence` and 1, a change after `none` needs twice `change_s`. So does a first
     `incorrect`, because a correct mask that is seen from the side resembles one that is worn wrong. A verdict
-    that faces contradict for twice `change_s` becomes `unknown`. If the last verdict
-    besides `unknown` was no alert, and `correct` has become improbable, the verdict becomes `none` after 1.25
-    times `change_s`, or `incorrect` after twice `change_s` if `incorrect` is clearly likelier.
+    that faces contradict for twice `change_s` becomes `unknown`. If the last verdict besides `unknown` was no
+    alert, and `correct` has become improbable, the verdict becomes `none` after `change_s`, or `incorrect`
+    after twice `change_s` if `incorrect` is clearly likelier.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -228,7 +228,7 @@ class VerdictFilter:
     def _decide(self, time_s: float) -> None:
         if self._settled not in _ALERTS and self._amiss is not None:
             alert = _likelier_alert(self._amiss)
-            times = WAVERING_TIMES if alert is Verdict.NONE else UNSURE_TIMES
+            times = 1.0 if alert is Verdict.NONE else UNSURE_TIMES
             if time_s - self._amiss.since_s >= times * self._config.change_s:
                 self.verdict = self._settled = alert
         if self._candidate is self.verdict or self._doubt_s is None:

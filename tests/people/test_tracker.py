@@ -433,7 +433,7 @@ class TestVerdict:
             (0.2, 0.1, "none", 1.0),
             (0.1, 0.1, "none", 1.0),
             (0.15, 0.2, "none", 1.0),
-            (0.1, 0.2, "incorrect", 1.8),
+            (0.1, 0.3, "incorrect", 1.8),
         ],
     )
     def test_somebody_between_no_mask_and_a_mask_worn_wrong_is_bare_unless_the_mask_is_clearly_likelier(
