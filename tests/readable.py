@@ -35,7 +35,8 @@ from gatecam.types import Event, EventKind, Face, Image, Step, Verdict
 from gatecam.web.painting import LARGEST_PX, draw
 from gatecam.web.tokens import Role
 
-LOW = DetectorConfig(min_face_px=12, pnet_threshold=0.3, rnet_threshold=0.3, onet_threshold=0.2)
+SMALLEST_PX = 12
+LOW = DetectorConfig(min_face_px=SMALLEST_PX, pnet_threshold=0.3, rnet_threshold=0.3, onet_threshold=0.2)
 STOCK = DetectorConfig(weights="stock", min_face_px=20)
 SAME = 8.0  # mean difference of pixels, of 255, up to which nothing was blurred: JPEG and scaling change some
 NEAR, EYES = 0.3, 0.1
@@ -60,7 +61,8 @@ class Reader:
         """The faces of a camera's picture."""
         key = hashlib.sha256(true).digest()
         if key not in self.known:
-            sure = [face for face in self.low.analyze([true])[0] if face.detection.score >= SURE_FACE]
+            low = [face for face in self.low.analyze([true])[0] if face.detection.box.width >= SMALLEST_PX]
+            sure = [face for face in low if face.detection.score >= SURE_FACE]
             self.known[key] = sure + self.stock.analyze([true])[0]
         return self.known[key]
 

@@ -21,11 +21,14 @@ from gatecam.pictures.draw import blur_faces, draw_faces
 from gatecam.ports import FaceAnalyzer
 from gatecam.runtime.telemetry import Telemetry
 from gatecam.settings.schema import Config
-from gatecam.types import Image
+from gatecam.types import Box, Face, Image
 from gatecam.web.tokens import Role
 from tests.readable import Reader, annotated_pictures, kept_pictures, live_pictures
 
 CLIPS = ("again.mkv", "bird.mkv", "book.mkv", "eat.mkv", "learn.mkv", "face-demographics-walking.gif")
+
+
+PRINTS = {"again.mkv": Box(230, 165, 400, 360)}  # a skull on a hoodie, which facenet-pytorch takes for a face
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,13 @@ def analyzer() -> FaceAnalyzer:
 @pytest.fixture(scope="module")
 def reader() -> Reader:
     return Reader.load()
+
+
+def faces_in(image: Image, reader: Reader, clip: str) -> list[Face]:
+    """The faces of a camera's picture, without the prints that are taken for one."""
+    there = reader.faces(image)
+    where = PRINTS.get(clip)
+    return [face for face in there if where is None or iou(face.detection.box, where) < 0.4]
 
 
 def decoded(jpeg: bytes) -> Image:
@@ -57,7 +67,7 @@ def check_live(
     for step, jpeg in live_pictures(path, analyzer, role, every):
         sent = decoded(jpeg)
         true = scaled(step.frame.image, sent)
-        there = reader.faces(true)
+        there = faces_in(true, reader, path.name)
         faces += len(there)
         assert list(reader.readable(sent, true, there)) == [], step.frame.index
     assert faces >= least
@@ -82,7 +92,7 @@ def test_no_face_can_be_read_in_an_annotated_video(clip, shared_data, analyzer, 
     for step, sent in annotated_pictures(shared_data / "videos" / clip, analyzer):
         if step.frame.index % 3:
             continue
-        there = reader.faces(step.frame.image)
+        there = faces_in(step.frame.image, reader, clip)
         faces += len(there)
         assert list(reader.readable(sent, step.frame.image, there)) == [], step.frame.index
     assert faces >= 8
