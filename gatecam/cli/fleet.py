@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecam.cli.options import ConfigOption
-from gatecam.cli.state import NAMED
 from gatecam.errors import ConfigError
 from gatecam.runtime.logs import say, set_up
 from gatecam.runtime.stopping import EndedEarly, stop_on_signals
@@ -76,6 +75,7 @@ def _naming_option(store: str | None) -> Iterator[None]:
 def _forget(settings: Config, door: str, yes: bool) -> None:
     """Delete the health and all events of a door that is no longer there."""
     from gatecam.app import fleet_config, open_file, open_shared_store
+    from gatecam.cli.state import NAMED
     from gatecam.store.audit import Act, command_actor
 
     with closing(open_shared_store(settings, door)) as shared:
