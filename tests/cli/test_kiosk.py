@@ -198,6 +198,12 @@ def test_a_log_elsewhere_in_settings_that_are_there_is_left_to_whom_allowed_it(g
     assert gatecam("kiosk", "install", "--root", root).code == 0
 
 
+def install_with(gatecam, root, settings, text):
+    """The end of an installation with settings of this text."""
+    settings.write_text(text)
+    return gatecam("kiosk", "install", "--root", root, "--config", settings)
+
+
 @pytest.mark.parametrize(
     ("log", "code"),
     [
@@ -209,9 +215,7 @@ def test_a_log_elsewhere_in_settings_that_are_there_is_left_to_whom_allowed_it(g
     ],
 )
 def test_a_log_where_the_service_cannot_write_is_refused(gatecam, root, tmp_path, log, code):
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(f"notify:\n  log: {log}\n")
-    ended = gatecam("kiosk", "install", "--root", root, "--config", mine)
+    ended = install_with(gatecam, root, tmp_path / "mine.yaml", f"notify:\n  log: {log}\n")
     assert ended.code == code
     assert ("can write only in /var/lib/gatecam and /var/log/gatecam" in ended.err) is (code == 2)
 
@@ -227,9 +231,8 @@ def test_a_log_where_the_service_cannot_write_is_refused(gatecam, root, tmp_path
     ],
 )
 def test_a_secret_that_the_service_could_not_read_is_refused(gatecam, root, tmp_path, path, code):
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(f"webhook:\n  url: https://example.org/\n  secret_file: {path}\n")
-    ended = gatecam("kiosk", "install", "--root", root, "--config", mine)
+    text = f"webhook:\n  url: https://example.org/\n  secret_file: {path}\n"
+    ended = install_with(gatecam, root, tmp_path / "mine.yaml", text)
     assert ended.code == code
     said = f"webhook.secret_file: the service could not read {path}: put the file into /etc/gatecam"
     assert (said in ended.err) is (code == 2)

@@ -96,7 +96,7 @@ def _save(
 ) -> None:
     """Set the thresholds, score the networks, write the weights, and print where they are."""
     networks, device, pictures = folded(trainer.networks), pick_device("auto"), request.pictures
-    if request.start is not None:
+    if request.start is not None and request.start_share:
         mix(networks.onet, load_detector(request.start)[0].onet, request.start_share)
     with progress("set thresholds", None, "pictures") as tick:
         before = set_operating_point(networks, loaded.held_out, device, tick)
