@@ -78,7 +78,12 @@ Ema = Annotated[
 Compile = Annotated[
     bool, typer.Option("--compile", help="Let torch compile the network first. Needs a C++ compiler.")
 ]
-Precision = Annotated[str, typer.Option(help="bf16, fp16 (only with CUDA), or fp32.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="auto (bf16 where the device computes it, else fp32), bf16, fp16 (only with CUDA), or fp32."
+    ),
+]
 Patience = Annotated[
     int, typer.Option(min=0, help="End after this many epochs without a better score. 0: never early.")
 ]
@@ -113,7 +118,7 @@ def train(
     learning_rate: LearningRate = 5e-4,
     dropout: Dropout = 0.2,
     ema: Ema = 0.99,
-    precision: Precision = "bf16",
+    precision: Precision = "auto",
     compiled: Compile = False,
     patience: Patience = 0,
     seed: Seed = 1,

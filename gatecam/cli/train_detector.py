@@ -58,7 +58,9 @@ MinedFacePx = Annotated[
     int,
     typer.Option("--mined-face-px", min=12, max=200, help="Smallest face when mining mistakes, in px."),
 ]
-Precision = Annotated[str, typer.Option(help="bf16 or fp32.")]
+Precision = Annotated[
+    str, typer.Option(help="auto (bf16 where the device computes it, else fp32), bf16, or fp32.")
+]
 
 
 def train_detector(
@@ -79,7 +81,7 @@ def train_detector(
     ema: Ema = 0.998,
     portraits: Portraits = 30000,
     mined_face_px: MinedFacePx = 20,
-    precision: Precision = "bf16",
+    precision: Precision = "auto",
     seed: Seed = 1,
     split_seed: SplitSeedOption = 0,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Find out how many cores this process may use, and how busy they are.
+"""Find out how many cores this process may use, how busy they are, and what they can compute.
 
 The system allows it certain cores, and a container may grant less time than they have.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 STAT = Path("/proc/stat")
+CPU_INFO = Path("/proc/cpuinfo")
+FLAGS = ("flags", "Features")  # how the line begins on x86 and on ARM
 USE_PERIOD_S = 5.0
 _most: int | None = None  # how many cores this process was told to use, if it was
 
@@ -48,6 +50,15 @@ def use_cores(number: int) -> None:
     global _most
     _most = number
     os.environ["OMP_NUM_THREADS"] = str(number)
+
+
+def processor_flags() -> set[str]:
+    """Return Linux's names of the processor's instruction sets, or nothing on other systems."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith(FLAGS)), "").split())
 
 
 def usable_cores() -> int:

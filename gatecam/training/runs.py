@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from gatecam.errors import DataError, OutputError
+from gatecam.runtime.cores import processor_flags
 from gatecam.runtime.files import replacing, write_output
 from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.progress import progress
@@ -25,6 +26,7 @@ WARM_UP_STEPS = 100
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError)
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+BF16_INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them, the last one on ARM
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -156,6 +158,17 @@ def schedule(step: int, steps: int, warm: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return float(0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, steps - warm))))
+
+
+def chosen_precision(wanted: str, device: torch.device) -> str:
+    """Return the precision to train in, which `wanted` names. "auto" is bf16 if the device computes it.
+
+    On a processor without instructions for bf16, a step in it took ten times as long as in fp32 (MobileNet V1
+    at 192 px, AVX2, CPU time).
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if device.type == "cuda" or BF16_INSTRUCTIONS & processor_flags() else "fp32"
 
 
 @contextmanager

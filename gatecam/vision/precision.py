@@ -19,6 +19,7 @@ from typing import get_args
 import numpy as np
 
 from gatecam.errors import DeviceError, ModelError
+from gatecam.runtime.cores import processor_flags
 from gatecam.runtime.folders import read_own, replace_own
 from gatecam.settings.schema import Config
 from gatecam.vision.classifier import FaceClassifier
@@ -32,7 +33,6 @@ ROUNDS = 15  # measurements of each precision
 CROPS = 8  # crops that are computed together in one measurement
 WORTHWHILE = 0.9  # another precision than float32 must take at most this share of its time
 INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "amx_int8"}  # as Linux names them
-CPU_INFO = Path("/proc/cpuinfo")
 MOST_BYTES = 1000  # largest size of the file that keeps the measured times
 
 
@@ -69,16 +69,7 @@ def _possible(has_int8: bool) -> list[Precision]:
     """Return float32, and bf16 or else int8 if the processor has instructions for it."""
     if processor_computes("BF16"):
         return ["float32", "bf16"]
-    return ["float32", "int8"] if has_int8 and INT8_INSTRUCTIONS & _instructions() else ["float32"]
-
-
-def _instructions() -> set[str]:
-    """Return Linux's names of the processor's instruction sets."""
-    try:
-        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return set(next((line for line in lines if line.startswith("flags")), "").split())
+    return ["float32", "int8"] if has_int8 and INT8_INSTRUCTIONS & processor_flags() else ["float32"]
 
 
 def _fastest(backend: Backend, seconds: dict[Precision, float]) -> Backend:
@@ -96,7 +87,7 @@ def _fastest(backend: Backend, seconds: dict[Precision, float]) -> Backend:
 def _kept_or_measured(backend: Backend, detector: Path, classifier: Path) -> dict[Precision, float]:
     """Return the seconds that a network takes in each precision, from an earlier start or a measurement."""
     weights = f"{read_detector_spec(detector).sha256} {read_spec(classifier).sha256}"
-    path = kept_file(f"speed {weights} {sorted(_instructions())}")
+    path = kept_file(f"speed {weights} {sorted(processor_flags())}")
     if path is not None:
         with suppress(OSError, ValueError, TypeError, AttributeError):  # damaged files are measured again
             kept = {name: float(s) for name, s in json.loads(read_own(path, MOST_BYTES)).items()}

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from gatecam.errors import DataError
-from gatecam.training.runs import autocast, require_finite, resume, save, schedule
+from gatecam.runtime import cores
+from gatecam.training.runs import autocast, chosen_precision, require_finite, resume, save, schedule
 
 CPU = torch.device("cpu")
 
@@ -53,3 +54,20 @@ def test_a_loss_that_is_no_number_is_one_sentence(loss):
     require_finite(1.0)
     with pytest.raises(DataError, match=r"^the loss is no longer a finite number: [^\n]*\.$"):
         require_finite(loss)
+
+
+@pytest.mark.parametrize(
+    ("line", "chosen"),
+    [
+        ("flags : fpu avx2", "fp32"),
+        ("flags : avx512f avx512_bf16", "bf16"),
+        ("Features : fp asimd bf16", "bf16"),
+        ("", "fp32"),
+    ],
+)
+def test_bf16_is_chosen_only_where_the_processor_computes_it(monkeypatch, tmp_path, line, chosen):
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{line}\n", encoding="utf-8")
+    monkeypatch.setattr(cores, "CPU_INFO", tmp_path / "cpuinfo")
+    assert chosen_precision("auto", CPU) == chosen
+    assert chosen_precision("bf16", CPU) == "bf16", "what somebody asks for"
+    assert chosen_precision("auto", torch.device("cuda")) == "bf16"

@@ -30,6 +30,7 @@ from gatecam.training.runs import (
     SAVE_EVERY_S,
     WARM_UP_STEPS,
     autocast,
+    chosen_precision,
     make_folder,
     require_finite,
     resume,
@@ -111,6 +112,9 @@ class Trainer:
         folder: the run's folder, made by `prepare`.
         workers: the processes that share each batch.
 
+    Attributes:
+        recipe: the run's settings with the precision that was chosen.
+
     Raises:
         DataError: the folder's checkpoint is damaged, or of another recipe, other faces or another start.
     """
@@ -124,9 +128,10 @@ class Trainer:
         folder: Path,
         workers: Workers,
     ) -> None:
-        self._sampler, self._validate, self._recipe = sampler, validate, recipe
+        self._sampler, self._validate = sampler, validate
         self._folder, self._workers = folder, workers
         self._device = _device(workers)
+        self.recipe = recipe = replace(recipe, precision=chosen_precision(recipe.precision, self._device))
         begun_with = hash_of(start) if start is not None else ""
         self._made_of = json.dumps([asdict(recipe), sampler.fingerprint, begun_with])
         self._net = self._built(start)
@@ -148,7 +153,7 @@ class Trainer:
         resume(folder, self._made_of, self._device, self._restore)
 
     def _built(self, start: Path | None) -> FaceNetwork:
-        net = _begun(self._recipe, start)
+        net = _begun(self.recipe, start)
         if start is not None:
             match_norms(net, next(self._sampler.epoch(0)).crops)
         some_head = next(iter(net.heads.values()))
@@ -157,7 +162,7 @@ class Trainer:
         net.heads["years"] = nn.Linear(some_head.in_features, YEARS_BINS)
         if self._sampler.hints is not None:
             net.heads["hints"] = nn.Linear(some_head.in_features, self._sampler.hints.shape[1])
-        if self._recipe.freeze_stem:
+        if self.recipe.freeze_stem:
             for part in early_layers(net.backbone):
                 part.requires_grad_(False)
         if self._device.type == "cpu":
@@ -169,13 +174,13 @@ class Trainer:
         own = {id(parameter) for parameter in heads}
         body = [p for p in self._net.parameters() if id(p) not in own and p.requires_grad]
         groups = [{"params": body, "scale": body_scale}, {"params": heads, "scale": 2.0}]
-        return torch.optim.AdamW(groups, self._recipe.learning_rate, weight_decay=self._recipe.weight_decay)
+        return torch.optim.AdamW(groups, self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
 
     @property
     def batches(self) -> tuple[int, int]:
         """Return the number of batches done, and of the whole run."""
         steps = self._sampler.steps
-        return self._state.epoch * steps + self._state.step, self._recipe.epochs * steps
+        return self._state.epoch * steps + self._state.step, self.recipe.epochs * steps
 
     @property
     def best_epoch(self) -> int:
@@ -185,7 +190,7 @@ class Trainer:
     @property
     def model(self) -> FaceNetwork:
         """Return the network for serving, with the averaged weights of the epoch that scored best."""
-        net = build_network(self._recipe.backbone, self._recipe.heads)
+        net = build_network(self.recipe.backbone, self.recipe.heads)
         net.load_state_dict(self._best)
         return net.to(self._device).eval()
 
@@ -213,12 +218,12 @@ class Trainer:
         return True
 
     def _over(self) -> bool:
-        state, recipe = self._state, self._recipe
+        state, recipe = self._state, self.recipe
         return state.epoch >= recipe.epochs or 0 < recipe.patience <= state.epoch - state.best_epoch
 
     def _epoch(self, report: Callable[[Report], None], board: Board | None) -> bool:
         """Train the rest of an epoch. Return False if the run was stopped and a checkpoint was written."""
-        state, steps, recipe = self._state, self._sampler.steps, self._recipe
+        state, steps, recipe = self._state, self._sampler.steps, self.recipe
         started_s = saved_s = time.monotonic()
         self._set_training()
         workers = self._workers
@@ -245,7 +250,7 @@ class Trainer:
 
     def _set_training(self) -> None:
         self._net.train()
-        if self._recipe.freeze_stem:
+        if self.recipe.freeze_stem:
             for part in early_layers(self._net.backbone):
                 part.eval()
 
@@ -256,18 +261,18 @@ class Trainer:
         """
         steps = self._sampler.steps
         warm_up = min(WARM_UP_STEPS, steps)
-        rate = self._recipe.learning_rate * schedule(step, steps * self._recipe.epochs, warm_up)
+        rate = self.recipe.learning_rate * schedule(step, steps * self.recipe.epochs, warm_up)
         body, heads = self._optimizer.param_groups
         body["lr"] = 0.0 if self._has_start and step < warm_up else rate * body["scale"]
         heads["lr"] = rate * heads["scale"]
 
     def _step(self, batch: Batch, step: int) -> Tensor:
         self._set_rates(step)
-        torch.manual_seed(self._recipe.seed * 1_000_003 + step)  # makes dropout the same in a resumed run
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step)  # makes dropout the same in a resumed run
         self._workers.begin(batch)
         crops = batch.crops.to(self._device, memory_format=torch.channels_last)
         moved = replace(batch, crops=crops)
-        with autocast(self._device, self._recipe.precision):
+        with autocast(self._device, self.recipe.precision):
             logits = self._shared(crops)
         loss = self._loss({name: x.float() for name, x in logits.items()}, moved)
         self._optimizer.zero_grad(set_to_none=True)
@@ -289,7 +294,7 @@ class Trainer:
         """Return the validation scores of the first process, so that all processes decide the same."""
 
         def score() -> list[EpochScore]:
-            net = build_network(self._recipe.backbone, self._recipe.heads)
+            net = build_network(self.recipe.backbone, self.recipe.heads)
             net.load_state_dict(self._served())
             return list(self._validate(net.to(self._device).eval()))
 

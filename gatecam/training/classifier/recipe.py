@@ -10,7 +10,7 @@ from gatecam.vision.crops import PIXEL_MEAN, PIXEL_STD, CropSpec
 HEAD_NAMES = ("three", "joint18")
 SAMPLERS = ("mixed", "weighted", "plain")
 LOSSES = ("cross-entropy", "focal")
-PRECISIONS = ("bf16", "fp16", "fp32")
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 AUGMENTATIONS = (
     "border",
     "rotation",
@@ -53,7 +53,7 @@ class Recipe:
     weight_decay: float = 0.02
     ema_decay: float = 0.99
     dropout: float = 0.2
-    precision: str = "bf16"
+    precision: str = "auto"  # bf16 where the device computes it, and otherwise fp32
     compiled: bool = False  # let torch compile the network, which needs a C++ compiler
     patience: int = 0  # stop after this many epochs without a better validation score; 0 never stops early
     seed: int = 1

@@ -84,7 +84,7 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
             if not _train(trainer, workers):
                 return False
             if workers.first:
-                _save(trainer, train, validation, request, recipe, seconds)
+                _save(trainer, train, validation, request, seconds)
     return True
 
 
@@ -135,11 +135,10 @@ def _save(
     train: Sets,
     validation: Sets,
     request: TrainRequest,
-    recipe: Recipe,
     seconds: Callable[[], int],
 ) -> None:
     """Calibrate and score the network, write the weights, and print where they are."""
-    model = trainer.model
+    model, recipe = trainer.model, trainer.recipe
     sets = judge_all(model, recipe.crop, validation, drawn=False)
     fitted = fitted_temperatures(sets)
     spec = ModelSpec(

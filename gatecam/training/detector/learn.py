@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from gatecam.training.detector.stages import Learner, Stage, stages_of
 from gatecam.training.detector.start import unfold
 from gatecam.training.detector.validation import HeldOut, validate
 from gatecam.training.detector.windows import Windows
-from gatecam.training.runs import SAVE_EVERY_S, make_folder, require_finite, resume, save
+from gatecam.training.runs import SAVE_EVERY_S, chosen_precision, make_folder, require_finite, resume, save
 from gatecam.types import Floats
 from gatecam.vision.detector.build import load_detector
 from gatecam.vision.detector.networks import Networks
@@ -92,6 +92,9 @@ class DetectorTrainer:
         start: initial weights, or None.
         folder: the run's folder, made by `prepare`.
 
+    Attributes:
+        recipe: the run's settings with the precision that was chosen.
+
     Raises:
         DataError: the folder's checkpoint is damaged, or of another recipe, other pictures or another start.
     """
@@ -99,8 +102,9 @@ class DetectorTrainer:
     def __init__(
         self, material: Material, held_out: HeldOut, recipe: DetectorRecipe, start: Path | None, folder: Path
     ) -> None:
-        self._material, self._held_out, self._recipe, self._folder = material, held_out, recipe, folder
+        self._material, self._held_out, self._folder = material, held_out, folder
         self._device = pick_device("auto")
+        self.recipe = recipe = replace(recipe, precision=chosen_precision(recipe.precision, self._device))
         self._stages = stages_of(recipe)
         self._start = None if start is None else load_detector(start)[0].to(self._device)
         begun_with = hash_of(start) if start is not None else ""
@@ -168,7 +172,7 @@ class DetectorTrainer:
         if stage.round == 1 and self._start is not None:
             pixels = self._batch(0).pixels.to(self._device)
             unfold(network, getattr(self._start, stage.network), pixels)
-        self._learner = Learner(network, self._recipe, stage, learnt, self._device)
+        self._learner = Learner(network, self.recipe, stage, learnt, self._device)
         self._save()
         return True
 
@@ -179,7 +183,7 @@ class DetectorTrainer:
         """
         stage, mined = self._stage, []
         thresholds = MINED_THRESHOLDS[stage.network]
-        config = DetectorConfig.model_validate({"min_face_px": self._recipe.mined_face_px, **thresholds})
+        config = DetectorConfig.model_validate({"min_face_px": self.recipe.mined_face_px, **thresholds})
         miner = Miner(config, cascade_on(self._device, self._networks))
         scenes = self._material.mined
         for scene in scenes:
@@ -224,11 +228,11 @@ class DetectorTrainer:
 
     def _batch(self, step: int) -> Windows | Crops:
         """Make the batch of a step of this stage. The same step always gives the same batch."""
-        rng = np.random.default_rng((self._recipe.seed, self._state.stage, step))
+        rng = np.random.default_rng((self.recipe.seed, self._state.stage, step))
         network = self._stage.network
         if network == "pnet":
-            return window_batch(self._material, self._recipe.windows, rng)
-        return crop_batch(self._material, self._mined, self._recipe.scenes, network, rng)
+            return window_batch(self._material, self.recipe.windows, rng)
+        return crop_batch(self._material, self._mined, self.recipe.scenes, network, rng)
 
     def _end(self, report: Callable[[Report], None], board: Board) -> None:
         """Keep the stage's network, validate it, and write a checkpoint."""
@@ -274,7 +278,7 @@ class DetectorTrainer:
         if stored["learner"] is not None:
             network: nn.Module = copy.deepcopy(getattr(self._networks, self._stage.network))
             learnt = self._stage.round > 1 or self._start is not None
-            self._learner = Learner(network, self._recipe, self._stage, learnt, self._device)
+            self._learner = Learner(network, self.recipe, self._stage, learnt, self._device)
             self._learner.restore(stored["learner"])
         ends = np.cumsum(stored["counts"])[:-1]
         self._mined = np.split(stored["mined"].cpu().numpy(), ends) if stored["counts"] else []

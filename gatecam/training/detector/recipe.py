@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gatecam.errors import DataError
 
-PRECISIONS = ("bf16", "fp32")
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class DetectorRecipe:
     ema_decay: float = 0.998
     portraits: int = 30000  # at most
     mined_face_px: int = 20  # smallest face to search for where mistakes are mined
-    precision: str = "bf16"
+    precision: str = "auto"  # bf16 where the device computes it, and otherwise fp32
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -60,7 +60,7 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
         trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, request.start, request.run)
         if not _train(trainer):
             return False
-        _save(trainer, loaded, request, recipe, seconds)
+        _save(trainer, loaded, request, seconds)
     return True
 
 
@@ -91,7 +91,6 @@ def _save(
     trainer: DetectorTrainer,
     loaded: Loaded,
     request: DetectorTrainRequest,
-    recipe: DetectorRecipe,
     seconds: Callable[[], int],
 ) -> None:
     """Set the thresholds, score the networks, write the weights, and print where they are."""
@@ -108,7 +107,7 @@ def _save(
         "validation": {name: _rounded(values) for name, values in figures.items()},
         "after_stages": trainer.figures,
         "thresholds_before_shift": before,
-        "recipe": asdict(recipe),
+        "recipe": asdict(trainer.recipe),
         "held_out": held_out_by(pictures.split, pictures.split_seed),
     }
     spec = DetectorSpec(

@@ -268,5 +268,5 @@ def test_training_without_tensorboard_names_the_extra(tmp_path, monkeypatch):
 
 
 def test_an_unknown_precision_is_one_sentence():
-    with pytest.raises(DataError, match=r"^precision: expected bf16, fp32; got 'fp16'\.$"):
+    with pytest.raises(DataError, match=r"^precision: expected auto, bf16, fp32; got 'fp16'\.$"):
         DetectorRecipe(precision="fp16")
