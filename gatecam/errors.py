@@ -2,6 +2,7 @@
 
 GatecamError            any error that a user can fix
 ├── ConfigError         a setting is unknown, out of bounds or unreadable
+├── ConflictError       somebody else has changed the same thing meanwhile
 ├── SourceError         a video, folder or picture cannot be read
 │   └── CameraError     a camera cannot be opened or gives no picture
 ├── OutputError         a file or folder cannot be written
@@ -21,6 +22,16 @@ class GatecamError(Exception):
 
 class ConfigError(GatecamError):
     """A setting is unknown, out of bounds or unreadable."""
+
+
+class ConflictError(GatecamError):
+    """Somebody else has changed meanwhile what a person wants to change."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody else changed this meanwhile. The present state is shown: look at it, and change it "
+            "again if you still want to."
+        )
 
 
 class SourceError(GatecamError):

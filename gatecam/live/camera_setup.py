@@ -12,7 +12,7 @@ from urllib.parse import quote
 from gatecam.capture.devices import cameras_seen
 from gatecam.capture.onvif import FoundCamera, Stream, discover, streams
 from gatecam.errors import ConfigError
-from gatecam.live.control import Saving
+from gatecam.live.control import Saving, require_same
 from gatecam.live.parts import Live
 from gatecam.live.reload import Reloading
 from gatecam.live.sight import Sights
@@ -54,8 +54,7 @@ class CameraSetup:
         sight = self._sights.of(name)
         reason = self._live.refused.get(name, "") if state is None else state.reason
         return {
-            **{key: getattr(one.camera, key) for key in FORM},
-            "source": hide_in_source(one.camera.source),
+            **_form(one),
             "is_url": is_url(one.camera.source),
             "region": one.detector.region,
             "ignore": one.detector.ignore,
@@ -64,15 +63,25 @@ class CameraSetup:
             "advice": [] if sight is None or reason else sight.advice(),
         }
 
-    def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving:
+    def draw(
+        self,
+        camera: str,
+        region: Region | None,
+        ignore: Regions,
+        seen: Mapping[str, object] | None = None,
+    ) -> Saving:
         """Change where faces of a camera count and where they are ignored.
+
+        `seen` has the `region` and `ignore` that a person saw before, or is None to change any.
 
         Raises:
             ConfigError: there is no such camera, or a zone is not valid.
+            ConflictError: the zones are not those that the person saw.
         """
 
         def edits(config: Config) -> Edits:
             old = known(config, camera).detector
+            require_same(seen, {"region": old.region, "ignore": old.ignore})
             zones: dict[str, object] = {"region": region, "ignore": ignore}
             return {
                 camera_key(config, camera, name): zone
@@ -82,19 +91,29 @@ class CameraSetup:
 
         return self._reloading.edit(edits, is_of_camera=True)
 
-    def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving:
+    def put(
+        self, camera: str | None, values: Mapping[str, Any], seen: Mapping[str, object] | None = None
+    ) -> Saving:
         """Change a camera, or add a new one. The camera is opened at once.
 
         Args:
             camera: the current name of the camera, or None to add one.
             values: the new `name`, `source`, `user`, `password`, `width` and `height`, or some of them.
+            seen: what `cameras` told a person about this camera before, or some of it. None changes any.
 
         Raises:
             ConfigError: a value is not valid, or the cameras come from the command line.
+            ConflictError: the camera is not as the person saw it.
         """
         if values.get("name") == TRIAL:
             raise ConfigError(f"{TRIAL}: expected another name for the camera.")
-        return self._edit(lambda config: put_edits(config, camera, values))
+
+        def edits(config: Config) -> Edits:
+            if camera is not None:
+                require_same(seen, _form(known(config, camera)))
+            return put_edits(config, camera, values)
+
+        return self._edit(edits)
 
     def remove(self, camera: str) -> Saving:
         """Stop watching a camera, and remove it from the settings.
@@ -149,6 +168,12 @@ class CameraSetup:
     def streams(self, address: str, user: str, password: str) -> list[Stream]:
         """Return the streams of a camera by its ONVIF address. The errors are those of `onvif.streams`."""
         return streams(address, user, password)
+
+
+def _form(one: Config) -> dict[str, Any]:
+    """Return what the page's form shows of a camera."""
+    shown = {key: getattr(one.camera, key) for key in FORM}
+    return {**shown, "source": hide_in_source(one.camera.source)}
 
 
 def known(config: Config, camera: str) -> Config:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from gatecam.errors import ConflictError
 from gatecam.live.health import Health
 from gatecam.live.page_settings import Changed
 from gatecam.runtime.telemetry import StageHistogram
@@ -41,6 +42,21 @@ class Saving:
     changed: tuple[Changed, ...] = ()
 
 
+def require_same(seen: Mapping[str, object] | None, present: Mapping[str, object]) -> None:
+    """Check that what a person saw before a change is still so. Without `seen` there is nothing to check.
+
+    Raises:
+        ConflictError: somebody else has changed it meanwhile.
+    """
+    if seen is not None and any(_plain(value) != _plain(present.get(name)) for name, value in seen.items()):
+        raise ConflictError
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it, with lists for tuples."""
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """Holds the functions that the pages call in the running program, from the server's threads.
@@ -48,7 +64,8 @@ class Running:
     - `health` returns the health of the program.
     - `stages` returns a histogram of the times of each stage.
     - `settings` returns the settings that may be changed, as `page_settings` does.
-    - `change` changes some of these settings together, by dotted name, or raises `ConfigError`.
+    - `change` changes some of these settings together, by dotted name, or raises `ConfigError`. Its second
+      argument has the values that the reader saw before. Other ones now raise `ConflictError`.
     - `ignored` returns the places of each camera in which faces are ignored.
     - `ignore` ignores faces in a place of a camera, or no longer with False, or raises `ConfigError`.
     - `cameras` adds, tries out, changes and removes cameras and their zones.
@@ -59,7 +76,7 @@ class Running:
     health: Callable[[], Health]
     stages: Callable[[], list[StageHistogram]]
     settings: Callable[[], dict[str, dict[str, Any]]]
-    change: Callable[[Mapping[str, object]], Saving]
+    change: Callable[[Mapping[str, object], Mapping[str, object] | None], Saving]
     ignored: Callable[[], dict[str, Regions]]
     ignore: Callable[[str, Region, bool], Saving]
     cameras: CameraSetup

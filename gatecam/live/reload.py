@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from gatecam.errors import ConfigError, OutputError
 from gatecam.kiosk.notify_socket import Notifier
-from gatecam.live.control import Saving, SavingProblem
+from gatecam.live.control import Saving, SavingProblem, require_same
 from gatecam.live.page_settings import (
     LIVE_DETECTOR,
     LIVE_GROUPS,
@@ -240,13 +240,23 @@ class Reloading:
         """Read the file at the next poll. Safe in a signal handler."""
         self._file.ask()
 
-    def change(self, values: Mapping[str, object]) -> Saving:
+    def change(self, values: Mapping[str, object], seen: Mapping[str, object] | None = None) -> Saving:
         """Change settings at the next poll, and save them into the settings file. Safe in any thread.
+
+        Args:
+            values: the new values by dotted name.
+            seen: the values that a person saw before the change, or None to change whatever is there.
 
         Raises:
             ConfigError: a setting cannot be changed while running, or a value is not valid.
+            ConflictError: the values are not those that the person saw.
         """
-        return self.edit(lambda config: page_edits(values))
+
+        def edits(config: Config) -> Edits:
+            require_same(seen, {name: one["value"] for name, one in page_settings(config).items()})
+            return page_edits(values)
+
+        return self.edit(edits)
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return the settings that can be changed while running."""

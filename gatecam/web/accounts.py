@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from gatecam.errors import OutputError
+from gatecam.live.control import require_same
 from gatecam.pictures.page_words import page_words
 from gatecam.store.audit import Act, Entry
 from gatecam.web.guard import Visitor, actor_of
@@ -17,7 +18,7 @@ from gatecam.web.language import language_of
 from gatecam.web.login import Access
 from gatecam.web.static import Static, add_page
 from gatecam.web.tokens import Role
-from gatecam.web.users import LEAST_LETTERS, MOST_LETTERS, User, UserError
+from gatecam.web.users import User, UserError
 
 MOST_ENTRIES = 500
 Name = Annotated[str, Field(max_length=200)]
@@ -33,11 +34,21 @@ class NewUser(BaseModel):
     password: Secret
 
 
+class SeenUser(BaseModel):
+    """Holds the role that was shown for a user."""
+
+    role: UserRole
+
+
 class UserChange(BaseModel):
-    """Holds a user's new role, or new password, or both."""
+    """Holds a user's new role, or new password, or both.
+
+    `seen` has the role that was shown before. The change is refused if it is another by now.
+    """
 
     role: UserRole | None = None
     password: Secret | None = None
+    seen: SeenUser | None = None
 
 
 class PasswordChange(BaseModel):
@@ -64,7 +75,7 @@ def accounts_router(access: Access, static: Static) -> APIRouter:
         if isinstance(found, float):
             wait = {"Retry-After": str(int(found) + 1)} if found else None
             raise HTTPException(429 if found else 422, _words(request)["account.wrong"], wait)
-        made = _answered(request, lambda: access.users.change(found.name, password=wanted.new))
+        made = _answered(lambda: access.users.change(found.name, password=wanted.new))
         access.audit.note(actor, Act.PASSWORD, made.name)
         access.sessions.revoke(visitor.session)
         return JSONResponse({}, headers={"Set-Cookie": access.sessions.issue(made.role, made)})
@@ -84,16 +95,20 @@ def users_router(access: Access) -> APIRouter:
     @router.post("/api/users")
     def add(request: Request, wanted: NewUser) -> Any:
         """Add a user and return all of them."""
-        made = _answered(request, lambda: access.users.add(wanted.name, Role(wanted.role), wanted.password))
+        made = _answered(lambda: access.users.add(wanted.name, Role(wanted.role), wanted.password))
         access.audit.note(actor_of(request), Act.USER_ADDED, made.name, after=made.role.value)
         return users()
 
     @router.patch("/api/users/{name}")
     def change(request: Request, name: str, wanted: UserChange) -> Any:
         """Change a user's role or password, which ends the user's sessions. Return all users."""
+        if wanted.role is None and wanted.password is None:
+            raise HTTPException(422, "Nothing is given to change: give a role, a password or both.")
         before = access.users.get(name)
+        if before is not None and wanted.seen is not None:
+            require_same(wanted.seen.model_dump(), {"role": before.role.value})
         role = None if wanted.role is None else Role(wanted.role)
-        made = _answered(request, lambda: access.users.change(name, role, wanted.password, keep_admin=True))
+        made = _answered(lambda: access.users.change(name, role, wanted.password, keep_admin=True))
         if before is not None and role is not None:
             access.audit.note(actor_of(request), Act.ROLE, made.name, before.role.value, made.role.value)
         if wanted.password is not None:
@@ -103,7 +118,7 @@ def users_router(access: Access) -> APIRouter:
     @router.delete("/api/users/{name}")
     def remove(request: Request, name: str) -> Any:
         """Remove a user, which ends the user's sessions. Return all others."""
-        gone = _answered(request, lambda: access.users.remove(name, keep_admin=True))
+        gone = _answered(lambda: access.users.remove(name, keep_admin=True))
         access.audit.note(actor_of(request), Act.USER_REMOVED, gone.name, before=gone.role.value)
         return users()
 
@@ -123,12 +138,11 @@ def users_router(access: Access) -> APIRouter:
     return router
 
 
-def _answered(request: Request, change: Callable[[], User]) -> User:
+def _answered(change: Callable[[], User]) -> User:
     try:
         return change()
     except UserError as error:
-        said = _words(request)[error.problem].format(least=LEAST_LETTERS, most=MOST_LETTERS)
-        raise HTTPException(422, said) from None
+        raise HTTPException(422, str(error)) from None
     except OutputError as error:
         raise HTTPException(503, str(error)) from None
 

@@ -10,8 +10,10 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from gatecam.errors import CameraError, ConfigError, MissingExtraError
+from gatecam.pictures.sentences import in_language
 from gatecam.settings.schema import MOST_IGNORED, Region
 from gatecam.store.audit import AuditLog
+from gatecam.web.language import Language
 from gatecam.web.settings_page import changed
 from gatecam.web.static import Static, add_page
 
@@ -33,10 +35,14 @@ class CameraForm(BaseModel):
 
 
 class CameraChange(BaseModel):
-    """Holds new values for a camera. `camera` is its current name, or null for a new one."""
+    """Holds new values for a camera. `camera` is its current name, or null for a new one.
+
+    `seen` has the values that were shown before. The change is refused if they are others by now.
+    """
 
     camera: str | None = None
     values: CameraForm
+    seen: CameraForm | None = None
 
 
 class NamedCamera(BaseModel):
@@ -48,9 +54,18 @@ class NamedCamera(BaseModel):
 class Zones(BaseModel):
     """Says where faces of a camera count (null: everywhere) and where they are ignored."""
 
-    camera: str
     region: Region | None
     ignore: Annotated[list[Region], Field(max_length=MOST_IGNORED)]
+
+
+class ZonesChange(Zones):
+    """Holds new zones of a camera.
+
+    `seen` has the zones that were shown before. The change is refused if they are others by now.
+    """
+
+    camera: str
+    seen: Zones | None = None
 
 
 class Login(BaseModel):
@@ -67,15 +82,19 @@ def cameras_router(cameras: CameraSetup, audit: AuditLog, static: Static) -> API
     add_page(router, static, "/cameras", "cameras.html")
 
     @router.get("/api/cameras")
-    def listed(trial: bool = False) -> Any:
+    def listed(language: Language, trial: bool = False) -> Any:
         """Return all cameras with their zones and what they see. `trial` adds the one that is tried out."""
-        return {"cameras": cameras.cameras(), "trial": cameras.trial() if trial else None}
+        tried = cameras.trial() if trial else None
+        for one in (found := cameras.cameras()) + ([tried] if tried else []):
+            one["reason"] = in_language(one["reason"], language)
+        return {"cameras": found, "trial": tried}
 
     @router.post("/api/cameras")
     def put(request: Request, wanted: CameraChange) -> Any:
         """Add or change a camera, which is opened at once. Return whether the change was saved."""
         values = wanted.values.model_dump(exclude_none=True)
-        return changed(request, audit, lambda: cameras.put(wanted.camera, values))
+        seen = None if wanted.seen is None else wanted.seen.model_dump(exclude_none=True)
+        return changed(request, audit, lambda: cameras.put(wanted.camera, values, seen))
 
     @router.post("/api/cameras/remove")
     def remove(request: Request, wanted: NamedCamera) -> Any:
@@ -89,10 +108,10 @@ def cameras_router(cameras: CameraSetup, audit: AuditLog, static: Static) -> API
         return _answered(lambda: cameras.attempt(wanted.camera, values))
 
     @router.post("/api/zones")
-    def draw(request: Request, wanted: Zones) -> Any:
+    def draw(request: Request, wanted: ZonesChange) -> Any:
         """Change where faces of a camera count and are ignored. Return whether the change was saved."""
-        ignore = tuple(wanted.ignore)
-        return changed(request, audit, lambda: cameras.draw(wanted.camera, wanted.region, ignore))
+        ignore, seen = tuple(wanted.ignore), None if wanted.seen is None else wanted.seen.model_dump()
+        return changed(request, audit, lambda: cameras.draw(wanted.camera, wanted.region, ignore, seen))
 
     @router.get("/api/cameras/usb")
     def usb() -> Any:

@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
 from gatecam.errors import OutputError, SourceError
+from gatecam.live.control import require_same
 from gatecam.notify.table import BYTE_ORDER_MARK, csv_parts
 from gatecam.pictures.messages import MESSAGES
 from gatecam.store.audit import Act
@@ -49,10 +50,20 @@ class Asked(BaseModel):
         return EventFilter(self.since_ms, self.until_ms, cameras, kinds, self.before_id, self.answered)
 
 
-class Said(BaseModel):
-    """Holds the operator's answer about an event. None takes an answer back."""
+class Seen(BaseModel):
+    """Holds the answer that was shown for an event."""
 
     answer: Answer | None
+
+
+class Said(BaseModel):
+    """Holds the operator's answer about an event. None takes an answer back.
+
+    `seen` has the answer that was shown before. The new one is refused if it is another by now.
+    """
+
+    answer: Answer | None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +169,11 @@ def events_router(kept: Kept) -> APIRouter:
     @router.post("/api/events/{event_id}/answer")
     def answer(event_id: EventId, said: Said) -> Any:
         """Note whether an event about a person is right, or what the camera really showed."""
-        if kept.find(event_id).event.kind.is_camera:
+        stored = kept.find(event_id)
+        if stored.event.kind.is_camera:
             raise HTTPException(422, "Only an event about a person can be answered.")
+        if said.seen is not None:
+            require_same(said.seen.model_dump(), {"answer": stored.answer})
         answered(lambda: kept.store.notes.answer(event_id, said.answer))
         return event(event_id)
 

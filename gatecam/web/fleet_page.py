@@ -10,12 +10,14 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Response
 
 from gatecam.fleet.watch import Fleet
+from gatecam.pictures.sentences import in_language
 from gatecam.settings.schema import WebConfig
 from gatecam.store.audit import AuditLog
 from gatecam.store.doors import DoorReport, ReportedCamera
 from gatecam.store.events import Arrivals, EventStore
 from gatecam.store.statistics import share_correct
 from gatecam.web.guard import Guard
+from gatecam.web.language import Language
 from gatecam.web.site import guarded
 from gatecam.web.static import Static, add_page
 from gatecam.web.statistics_page import Names, statistics_router
@@ -69,36 +71,41 @@ def fleet_router(watch: Watch, troubles: Callable[[], tuple[str, ...]], static: 
     """Build the page of all doors and the data that it loads."""
     router = APIRouter()
     add_page(router, static, "/", "fleet.html")
-    last: tuple[Fleet | None, tuple[str, ...], str] = (None, (), "")
+    last: dict[str, tuple[Fleet, tuple[str, ...], str]] = {}  # by language
 
     @router.get("/api/doors", response_class=Response)
-    def doors() -> Response:
+    def doors(language: Language) -> Response:
         """Return the health and today's people of all doors, those that need attention first."""
-        nonlocal last
         fleet, sentences = watch.fleet, troubles()
-        if last[0] is not fleet or last[1] != sentences:  # readers share one text, which takes ms to write
-            last = (fleet, sentences, _json(fleet_values(fleet, sentences)))
-        return Response(last[2], media_type="application/json")
+        known = last.get(language)
+        if known is None or known[0] is not fleet or known[1] != sentences:
+            # readers share one text, which takes ms to write
+            known = last[language] = (fleet, sentences, _json(fleet_values(fleet, sentences, language)))
+        return Response(known[2], media_type="application/json")
 
     return router
 
 
-def fleet_values(fleet: Fleet, troubles: Sequence[str] = ()) -> dict[str, Any]:
+def fleet_values(fleet: Fleet, troubles: Sequence[str] = (), language: str = "en") -> dict[str, Any]:
     """Return all that the page shows. Ages are those at the time `read_at`.
 
     The people of a door are None until those of today have been counted.
     """
-    doors = [_door_values(one, fleet) for one in fleet.doors]
+    doors = [_door_values(one, fleet, language) for one in fleet.doors]
     doors.sort(key=lambda one: STATES.index(one["state"]))
     at = None if fleet.read_at is None else fleet.read_at.isoformat(timespec="milliseconds")
-    return {"read_at": at, "troubles": troubles, "doors": doors}
+    return {"read_at": at, "troubles": _all_in(troubles, language), "doors": doors}
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _door_values(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
+def _all_in(sentences: Sequence[str], language: str) -> list[str]:
+    return [in_language(one, language) for one in sentences]
+
+
+def _door_values(door: DoorReport, fleet: Fleet, language: str) -> dict[str, Any]:
     state, since_s = _state(door, door.door in fleet.silent)
     today = None if fleet.today is None else fleet.today.get(door.door, Arrivals(0))
     return {
@@ -112,17 +119,17 @@ def _door_values(door: DoorReport, fleet: Fleet) -> dict[str, Any]:
         "rate": round(sum(one.rate for one in door.cameras), 1),
         "waiting": door.waiting,
         "dropped": door.dropped,
-        "troubles": door.troubles,
-        "cameras": [_camera_values(one) for one in door.cameras],
+        "troubles": _all_in(door.troubles, language),
+        "cameras": [_camera_values(one, language) for one in door.cameras],
         "people": None if today is None else today.people,
         "share": None if today is None else share_correct(today),
     }
 
 
-def _camera_values(one: ReportedCamera) -> dict[str, Any]:
+def _camera_values(one: ReportedCamera, language: str) -> dict[str, Any]:
     return {
         "camera": one.camera,
-        "reason": one.reason,
+        "reason": in_language(one.reason, language),
         "sees": one.sees,
         "slowness": one.slowness,
         "rate": one.rate,

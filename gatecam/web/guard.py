@@ -22,9 +22,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from gatecam.pictures.sentences import in_language
 from gatecam.settings.schema import WebConfig
 from gatecam.store.audit import Actor
 from gatecam.web.failures import Client, Failures
+from gatecam.web.language import language_of
 from gatecam.web.passwords import Passwords
 from gatecam.web.places import Places
 from gatecam.web.sessions import Session, Sessions
@@ -189,8 +191,10 @@ class Guard:
             wanted = RefusedError(401, "A token is needed.", [("www-authenticate", "Bearer")])
             raise _to_login(scope, headers) or wanted
         if visitor is not None and not may_see(visitor.role, path):
-            who = "an admin" if is_for_admin(path) else "the operator"
-            raise _to_login(scope, headers) or RefusedError(403, f"Only {who} may open this.")
+            refused = RefusedError(403, "Only the operator may open this.")
+            if is_for_admin(path):
+                refused = RefusedError(403, "Only an admin may open this.")
+            raise _to_login(scope, headers) or refused
         is_change = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
         if visitor is not None and is_change and not may_change(visitor.role, path):
             raise RefusedError(403, "A viewer may not change anything.")
@@ -397,5 +401,6 @@ async def _answer(scope: Scope, receive: Receive, send: Send, refused: RefusedEr
     if scope["type"] == "websocket":
         await WebSocketClose(1008, refused.text)(scope, receive, send)
     else:
-        answer = JSONResponse({"detail": refused.text}, refused.status, dict(refused.headers))
+        said = in_language(refused.text, language_of(HTTPConnection(scope)))
+        answer = JSONResponse({"detail": said}, refused.status, dict(refused.headers))
         await answer(scope, receive, send)

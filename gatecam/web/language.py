@@ -1,4 +1,4 @@
-"""Choose the language of a page: the one chosen with the switch, or else the one that the browser prefers."""
+"""Choose the language of an answer: the one of the switch, or else the one that the browser prefers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from starlette.requests import HTTPConnection
 
 from gatecam.pictures.page_words import LANGUAGES
 
@@ -14,7 +15,7 @@ KEPT_S = 400 * 86_400  # browsers keep no cookie for longer
 DEFAULT = "en"
 
 
-def language_of(request: Request) -> str:
+def language_of(request: HTTPConnection) -> str:
     """Return the language in which to answer a request."""
     for chosen in (_chosen(request), request.cookies.get(COOKIE, "")):
         if chosen in LANGUAGES:
@@ -39,7 +40,7 @@ def remember_language(request: Request, response: Response) -> None:
         response.set_cookie(COOKIE, chosen, KEPT_S, httponly=True, samesite="lax")
 
 
-def _chosen(request: Request) -> str:
+def _chosen(request: HTTPConnection) -> str:
     return request.query_params.get("language", "")
 
 

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from gatecam.live.control import Running
 from gatecam.pictures.html import table
 from gatecam.pictures.page_words import TEXTS, page_words
+from gatecam.pictures.sentences import in_language
 from gatecam.settings.schema import TRIAL
 from gatecam.store.day_page import DAYS, days_chart, hours_chart, summary
 from gatecam.store.events import EventStore
@@ -127,9 +128,13 @@ def operator_router(behind: Behind, static: Static) -> APIRouter:
     add_page(router, static, "/", "operator.html")
 
     @router.get("/api/status")
-    def status() -> Any:
+    def status(language: Language) -> Any:
         """Return the state of the cameras, the outputs and the machine, and all troubles."""
-        return behind.running.health().to_dict()
+        health = behind.running.health().to_dict()
+        health["troubles"] = [in_language(one, language) for one in health["troubles"]]
+        for camera in health["cameras"]:
+            camera["reason"] = in_language(camera["reason"], language)
+        return health
 
     @router.get("/api/people")
     def people(language: Language, camera: Annotated[str | None, Query(max_length=200)] = None) -> Any:

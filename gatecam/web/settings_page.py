@@ -12,16 +12,22 @@ from pydantic import BaseModel
 
 from gatecam.errors import ConfigError, OutputError
 from gatecam.live.control import Running, Saving
+from gatecam.pictures.sentences import in_language
 from gatecam.settings.schema import Region
 from gatecam.store.audit import Act, AuditLog
 from gatecam.web.guard import actor_of
+from gatecam.web.language import Language
 from gatecam.web.static import Static, add_page
 
 
 class Changes(BaseModel):
-    """Holds new values of settings by dotted name."""
+    """Holds new values of settings by dotted name.
+
+    `seen` has the values that were shown before. The change is refused if they are others by now.
+    """
 
     values: dict[str, bool | int | float | None]
+    seen: dict[str, bool | int | float | None] | None = None
 
 
 class IgnoredPlace(BaseModel):
@@ -45,7 +51,7 @@ def settings_router(running: Running, audit: AuditLog, static: Static) -> APIRou
     @router.post("/api/settings")
     def change(request: Request, wanted: Changes) -> Any:
         """Change settings together. Return all of them, and whether the change was saved."""
-        saving = changed(request, audit, lambda: running.change(wanted.values))
+        saving = changed(request, audit, lambda: running.change(wanted.values, wanted.seen))
         return {"settings": running.settings(), **saving}
 
     @router.get("/api/ignored")
@@ -65,7 +71,7 @@ def settings_router(running: Running, audit: AuditLog, static: Static) -> APIRou
         return sorted(running.tests)
 
     @router.post("/api/tests/{name}")
-    def test(name: str) -> Any:
+    def test(language: Language, name: str) -> Any:
         """Send a test to an output. Return whether it arrived, after how long, and if not, why."""
         if (send := running.tests.get(name)) is None:
             raise HTTPException(404, f"{name[:60]!r}: expected one of {', '.join(sorted(running.tests))}")
@@ -73,7 +79,7 @@ def settings_router(running: Running, audit: AuditLog, static: Static) -> APIRou
         try:
             send()
         except OutputError as error:
-            said = str(error)
+            said = in_language(str(error), language)
         return {"arrived": not said, "seconds": round(time.monotonic() - start_s, 2), "said": said}
 
     return router

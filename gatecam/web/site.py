@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gatecam import __version__
-from gatecam.errors import MissingExtraError
+from gatecam.errors import ConflictError, MissingExtraError
 from gatecam.live.control import Running
+from gatecam.pictures.sentences import in_language
 from gatecam.settings.schema import Config, WebConfig
 from gatecam.store.audit import Act, Actor, AuditLog
 from gatecam.store.events import EventStore
@@ -27,6 +28,7 @@ from gatecam.web.door_words import door_words
 from gatecam.web.events import Kept, events_router
 from gatecam.web.failures import Failures
 from gatecam.web.guard import Guard
+from gatecam.web.language import language_of
 from gatecam.web.live import Hub, LivePictures
 from gatecam.web.login import Access, login_router
 from gatecam.web.pages import Behind, door_router, operator_router
@@ -162,6 +164,8 @@ def guarded(
         redirect_slashes=False,  # its redirects lead to the root of the host
     )
     app.add_exception_handler(RequestValidationError, _told)
+    app.add_exception_handler(HTTPException, _said)
+    app.add_exception_handler(ConflictError, _conflict)
     own = (login_router(access, static), accounts_router(access, static), users_router(access))
     for router in (*own, static_router(static), *routers):
         app.include_router(router)
@@ -171,8 +175,24 @@ def guarded(
 def _told(request: Request, error: Exception) -> Response:
     """Answer a request of a wrong form without repeating what it holds, such as a password or a `NaN`."""
     assert isinstance(error, RequestValidationError)
-    found = [{key: one[key] for key in ("loc", "msg", "type")} for one in error.errors()]
+    language = language_of(request)
+    found = [
+        {"loc": one["loc"], "msg": in_language(one["msg"], language), "type": one["type"]}
+        for one in error.errors()
+    ]
     return JSONResponse({"detail": found}, 422)
+
+
+def _said(request: Request, error: Exception) -> Response:
+    """Answer with an error's sentence in the reader's language."""
+    assert isinstance(error, HTTPException)
+    said = in_language(error.detail, language_of(request))
+    return JSONResponse({"detail": said}, error.status_code, error.headers)
+
+
+def _conflict(request: Request, error: Exception) -> Response:
+    """Refuse a change of what somebody else has changed since it was shown."""
+    return _said(request, HTTPException(409, str(error)))
 
 
 def _access(web: WebConfig, tokens: Tokens, audit: AuditLog, folder: Path | None) -> Access:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatecam.errors import ConfigError, MissingExtraError, OutputError
-from gatecam.pictures.page_words import page_words
 from gatecam.runtime.folders import close_to_others, own_folder, read_own, replace_own
 from gatecam.runtime.locks import folder_lock
 from gatecam.web.tokens import USER_ROLES, Role
@@ -34,22 +33,24 @@ log = logging.getLogger(__name__)
 
 
 class UserProblem(StrEnum):
-    """Says what is wrong with a change of users, by the key of its sentence."""
+    """Says what is wrong with a change of users."""
 
-    NAME = "users.bad_name"
-    TAKEN = "users.taken"
-    MANY = "users.many"
-    UNKNOWN = "users.unknown"
-    PASSWORD = "users.bad_password"
-    LAST_ADMIN = "users.last_admin"
+    NAME = (
+        "The name must have 1 to 40 letters, digits or . _ - @, and begin with a letter or digit: choose "
+        "another one."
+    )
+    TAKEN = "There is a user of this name: choose another name."
+    MANY = "There are too many users: remove one first."
+    UNKNOWN = "There is no such user: check the name."
+    PASSWORD = (
+        f"The password must have {LEAST_LETTERS} to {MOST_LETTERS} characters, at least 4 different ones, "
+        "and differ from the name: choose another one."
+    )
+    LAST_ADMIN = "This is the last admin: make another user an admin first."
 
 
 class UserError(ConfigError):
     """A user cannot be added or changed as asked."""
-
-    def __init__(self, problem: UserProblem) -> None:
-        super().__init__(page_words("en")[problem].format(least=LEAST_LETTERS, most=MOST_LETTERS))
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)

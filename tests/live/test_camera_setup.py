@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gatecam.errors import ConfigError
+from gatecam.errors import ConfigError, ConflictError
 from gatecam.kiosk.notify_socket import Notifier
 from gatecam.live.camera_setup import CameraSetup, with_login
 from gatecam.live.control import SavingProblem
@@ -183,6 +183,23 @@ def test_a_camera_of_the_command_line_is_not_changed_here(tmp_path):
     ):
         with pytest.raises(ConfigError, match="start gatecam without it"):
             change()
+
+
+def test_what_was_changed_since_a_person_saw_it_is_refused(desk):
+    zones = {"region": None, "ignore": []}
+    desk.setup.draw("north", (0.0, 0.0, 0.5, 1.0), (), zones)
+    camera = {"name": "north", "source": desk.setup.cameras()[0]["source"], "width": 640}
+    desk.setup.put("north", {"width": 800}, camera)
+    limits = {"policy.remind_s": desk.reloading.running.policy.remind_s}
+    desk.reloading.change({"policy.remind_s": 33}, limits)
+    for change in (
+        lambda: desk.setup.draw("north", None, (), zones),
+        lambda: desk.setup.put("north", {"width": 640}, camera),
+        lambda: desk.reloading.change({"policy.remind_s": 44}, limits),
+    ):
+        with pytest.raises(ConflictError, match="Somebody else changed this meanwhile"):
+            change()
+    assert desk.reloading.running.policy.remind_s == 33
 
 
 def test_zones_are_drawn_for_one_camera_and_saved(desk):

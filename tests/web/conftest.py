@@ -18,7 +18,7 @@ import httpx
 
 from gatecam.capture.onvif import FoundCamera, Stream
 from gatecam.errors import CameraError, ConfigError, OutputError
-from gatecam.live.control import Running, Saving, SavingProblem
+from gatecam.live.control import Running, Saving, SavingProblem, require_same
 from gatecam.live.health import CameraHealth, Health, QueueHealth
 from gatecam.live.page_settings import Changed, differences, lines_of, page_edits, page_settings
 from gatecam.live.sight import Sight
@@ -61,14 +61,17 @@ class FakeSettings:
     def settings(self) -> dict[str, dict[str, Any]]:
         return page_settings(self.config)
 
-    def change(self, values: Mapping[str, object]) -> Saving:
+    def change(self, values: Mapping[str, object], seen: Mapping[str, object] | None = None) -> Saving:
+        require_same(seen, {name: one["value"] for name, one in self.settings().items()})
         edits = page_edits(values)
         before, self.config = self.config, edited(self.config, edits)
         return Saving("config.yaml", self.problem, lines_of(edits), differences(before, self.config))
 
 
 def refuse() -> None:
-    raise OutputError("webhook http://127.0.0.1: events are not accepted (it answered 500).")
+    raise OutputError(
+        "webhook http://127.0.0.1: events are not accepted (it answered 500); they are sent again."
+    )
 
 
 class FakeIgnoring:
@@ -119,16 +122,26 @@ class FakeCameras:
             "advice": sight.advice(),
         }
 
-    def draw(self, camera: str, region: Region | None, ignore: Regions) -> Saving:
+    def draw(
+        self,
+        camera: str,
+        region: Region | None,
+        ignore: Regions,
+        seen: Mapping[str, object] | None = None,
+    ) -> Saving:
         if camera not in self.sources:
             raise ConfigError(f"{camera[:60]!r}: expected gate")
+        require_same(seen, {"region": self.regions.get(camera), "ignore": self._places.places[camera]})
         self.regions[camera], self._places.places[camera] = region, ignore
         changed = (Changed(f"cameras.{camera}.region", "null", str(region)),)
         return Saving("config.yaml", SavingProblem.NONE, "", changed)
 
-    def put(self, camera: str | None, values: Mapping[str, Any]) -> Saving:
+    def put(
+        self, camera: str | None, values: Mapping[str, Any], seen: Mapping[str, object] | None = None
+    ) -> Saving:
         if camera is not None and camera not in self.sources:
             raise ConfigError(f"{camera[:60]!r}: expected gate")
+        require_same(seen, self._told(camera or "", 64))
         self.given = dict(values)
         name = values.get("name", camera)
         if name is None:

@@ -86,6 +86,14 @@ def test_an_answer_is_kept_counted_and_taken_back(browser, alert):
     assert answer(999, "right").status_code == 404
 
 
+def test_an_answer_that_somebody_else_has_changed_meanwhile_stays(browser, alert):
+    place = f"/api/events/{alert}/answer"
+    for seen, status in ((None, 200), (None, 409), ("right", 200)):
+        said = {"answer": "right" if status == 200 else "none", "seen": {"answer": seen}}
+        assert browser.ask("POST", place, json=said, headers=BEARER).status_code == status
+    assert get(browser, f"/api/events/{alert}").json()["answer"] == "right"
+
+
 def test_a_camera_cannot_be_answered(browser, behind):
     at = NOW.isoformat(timespec="milliseconds")
     behind.store.append(

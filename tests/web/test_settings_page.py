@@ -108,6 +108,23 @@ def test_what_somebody_else_changes_meanwhile_is_shown_and_not_undone(chromium, 
         assert behind.running.settings()["policy.remind_s"]["value"] == 20
 
 
+def test_who_changes_what_somebody_else_has_changed_is_told_in_korean(chromium, server, behind):  # noqa: F811
+    with chromium.new_context(locale="ko-KR") as context:
+        page = open_settings(context, server.url)
+        field = page.locator("[id='setting-policy.remind_s']")
+        expect(field).to_have_value("10")
+        behind.running.change({"policy.remind_s": 20.0})
+        field.fill("33")
+        field.press("Enter")
+        said = page.locator(".said", has_text="그사이에 다른 사람이 바꾸었습니다")
+        expect(said).to_be_visible()
+        expect(field).to_have_value("20")
+        photograph(page, "settings-meanwhile-ko")
+        field.fill("33")
+        field.press("Enter")
+        expect(page.locator(".said", has_text="33(으)로 바꿨습니다")).to_be_visible()
+
+
 def test_a_login_in_another_tab_does_not_keep_this_one_from_saving(chromium, server):  # noqa: F811
     with chromium.new_context() as context:
         page = open_settings(context, server.url)
@@ -120,7 +137,7 @@ def test_a_login_in_another_tab_does_not_keep_this_one_from_saving(chromium, ser
 
 def test_what_cannot_be_saved_says_so_with_the_lines_that_save_it(chromium, behind):  # noqa: F811
     change = behind.running.change
-    unsaved = lambda values: replace(change(values), problem=SavingProblem.NOT_WRITABLE)  # noqa: E731
+    unsaved = lambda values, seen: replace(change(values, seen), problem=SavingProblem.NOT_WRITABLE)  # noqa: E731
     running = replace(behind.running, change=unsaved)
     app = build_app(Config(), TOKENS, replace(behind, running=running))
     with WebServer(app, WebConfig(port=free_port()), pytest.fail) as own, chromium.new_context() as context:
@@ -142,7 +159,7 @@ def test_the_answer_to_a_test_is_shown(chromium, server):  # noqa: F811
         expect(outputs.filter(has_text="MQTT").locator(".good")).to_contain_text("It arrived, after 0")
         page.get_by_role("button", name="Send a test to Webhook").click()
         expect(outputs.filter(has_text="Webhook").locator(".wrong")).to_contain_text(
-            "It did not arrive: webhook http://127.0.0.1: events are not accepted (it answered 500)."
+            "It did not arrive: webhook http://127.0.0.1: events are not accepted (it answered 500)"
         )
         assert faults(page) == []
         photograph(page, "settings-tests", full_page=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 pytest.importorskip("fastapi")
@@ -52,9 +53,33 @@ def test_a_test_says_whether_it_arrived_and_why_not(browser):
     told = browser.ask("POST", "/api/tests/mqtt", headers=BEARER).json()
     assert (told["arrived"], told["said"]) == (True, "")
     told = browser.ask("POST", "/api/tests/webhook", headers=BEARER).json()
-    assert (told["arrived"], told["said"][-17:]) == (False, "it answered 500).")
+    assert (told["arrived"], told["said"][-21:]) == (False, "; they are sent again.")
     answer = browser.ask("POST", "/api/tests/sound", headers=BEARER)
     assert (answer.status_code, answer.json()["detail"]) == (
         404,
         "'sound': expected one of chat:0123ab, mqtt, webhook",
     )
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(browser):
+    def change(path: str, body: dict) -> httpx.Response:
+        return browser.ask("POST", path, json=body, headers={**BEARER, "Accept-Language": "ko"})
+
+    setting = {"values": {"policy.remind_s": 20}, "seen": {"policy.remind_s": 15}}
+    zones = {"camera": "gate", "region": [0.1, 0.1, 0.9, 0.9], "ignore": []}
+    zones["seen"] = {"region": None, "ignore": []}
+    camera = {"camera": "gate", "values": {"source": "rtsp://10.0.0.6/live"}}
+    camera["seen"] = {"name": "gate", "source": "rtsp://***@10.0.0.5/live"}
+    default = browser.ask("GET", "/api/settings", headers=BEARER).json()["policy.remind_s"]["value"]
+    setting["seen"]["policy.remind_s"] = default
+    for path, body in (("/api/settings", setting), ("/api/zones", zones), ("/api/cameras", camera)):
+        assert change(path, body).status_code == 200
+        refused = change(path, body)
+        assert refused.status_code == 409
+        assert refused.json()["detail"].startswith("그사이에 다른 사람이 바꾸었습니다.")
+
+
+def test_a_test_that_fails_says_why_in_the_language_of_the_page(browser):
+    for language, said in (("ko", "이벤트를 받지 않습니다(응답 코드: 500)"), ("en", "it answered 500")):
+        headers = {**BEARER, "Accept-Language": language}
+        assert said in browser.ask("POST", "/api/tests/webhook", headers=headers).json()["said"]

@@ -76,7 +76,7 @@ def test_a_user_that_cannot_be_is_refused(users, name, password, problem):
     users.add("kim", Role.VIEWER, SECRET)
     with pytest.raises(UserError) as told:
         users.add(name, Role.VIEWER, password)
-    assert told.value.problem is problem
+    assert str(told.value) == problem
 
 
 def test_a_name_and_password_hold_however_the_keyboard_writes_hangul(users):
@@ -90,7 +90,7 @@ def test_a_password_that_is_no_text_is_refused_and_wrong(users):
     users.add("kim", Role.VIEWER, SECRET)
     with pytest.raises(UserError) as told:
         users.change("kim", password="\udcff\udcfe\udcfd and more")
-    assert told.value.problem is UserProblem.PASSWORD
+    assert str(told.value) == UserProblem.PASSWORD
     assert users.check("kim", "\ud800") is None
 
 
@@ -219,6 +219,24 @@ def test_an_admin_manages_users_and_the_audit_log_tells_all_of_it(site, behind, 
         ("kim", "user_removed", "lee", "operator", ""),
         ("kim", "logout", "", "", ""),
     ]
+
+
+def test_an_empty_change_of_a_user_is_refused_and_ends_no_session(site, users):
+    users.add("kim", Role.ADMIN, SECRET)
+    kim = logged_in(site, "kim")
+    refused = kim.change("PATCH", "/api/users/kim")
+    assert (refused.status_code, refused.json()["detail"][:24]) == (422, "Nothing is given to chan")
+    assert kim.ask("GET", "/api/users").status_code == 200
+
+
+def test_a_role_that_another_admin_has_changed_meanwhile_stays(site, users):
+    users.add("kim", Role.ADMIN, SECRET)
+    users.add("lee", Role.OPERATOR, SECRET)
+    kim = logged_in(site, "kim")
+    wanted = {"role": "viewer", "seen": {"role": "viewer"}}
+    assert kim.change("PATCH", "/api/users/lee", wanted).status_code == 409
+    wanted["seen"]["role"] = "operator"
+    assert kim.change("PATCH", "/api/users/lee", wanted).status_code == 200
 
 
 def test_the_audit_log_is_read_page_by_page(site, users):

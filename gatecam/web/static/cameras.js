@@ -30,10 +30,14 @@ function card(one, index) {
     made.onclick = run;
     return made;
   };
-  const editor = editZones(view, () => mode.value, async (region, ignore) => {
-    try { said.textContent = `${word("zones.changed")} ${saved(await send("/api/zones", { camera: one.name, region, ignore }))}`; }
-    catch (error) { said.textContent = error.message; }
-    drawn += 1;
+  const editor = editZones(view, () => mode.value, async (zones, seen) => {
+    try {
+      said.textContent = `${word("zones.changed")} ${saved(await send("/api/zones", { camera: one.name, ...zones, seen }))}`;
+      return true;
+    } catch (error) {
+      said.textContent = error.message;
+      return false;
+    } finally { drawn += 1; }
   });
   editors.push(editor);
   const item = make("li", {}, make("h3", { textContent: one.name }), make("div", { className: "frame" }, view), make("p", { className: "facts" }), make("p", { className: "advice" }),
@@ -115,7 +119,11 @@ async function save() {
   for (const id of SIZES) if (!$(id).validity.valid) { $("result").textContent = word("settings.bounds", { label: word(`camera.${id}`), low: $(id).min, high: $(id).max }); return $(id).focus(); }
   if (!given.name) { $("result").textContent = word("camera.needs_name"); return $("name").focus(); }
   if (!given.source && !changing) { $("result").textContent = word("camera.needs_source"); return $("source").focus(); }
-  const told = await send("/api/cameras", { camera: changing?.name ?? null, values: given });
+  const seen = changing && Object.fromEntries(["name", "source", ...SIZES].map((id) => [id, changing[id]]));
+  const told = await send("/api/cameras", { camera: changing?.name ?? null, values: given, seen }).catch(async (error) => {
+    if (error.status === 409) { await refresh(); edit(shown.find((one) => one.name === changing.name) ?? null); }
+    throw error;
+  });
   await finish(told, word(changing ? "camera.changed" : "camera.added", { camera: given.name }));
 }
 

@@ -146,20 +146,21 @@ function showAnswers(one) {
     button.dataset.answer = name;
     button.textContent = word(`answer.${name}`);
     button.setAttribute("aria-pressed", one.answer === name);
-    button.onclick = () => answer(one.id, one.answer === name ? null : name);
+    button.onclick = () => answer(one, one.answer === name ? null : name);
     return button;
   }));
   $("answers").querySelector(`[data-answer="${focused}"]`)?.focus();
 }
-async function answer(id, name) {
+async function answer({ id, answer: seen }, name) {
   try {
-    const one = await send(`/api/events/${id}/answer`, { answer: name });
+    const one = await send(`/api/events/${id}/answer`, { answer: name, seen: { answer: seen } });
     if (id === opened) showAnswers(one);
     $("event-said").textContent = word(name ? "event.answered" : "event.unanswered");
     update(one);
     await showWeeks();
   } catch (error) {
     $("event-said").textContent = error.message;
+    if (error.status === 409) await ask(`/api/events/${id}`).then((one) => { if (id === opened) showAnswers(one); update(one); }, () => {});
   }
 }
 

@@ -48,7 +48,14 @@ async function save(names, said) {
     return $(`setting-${wrong}`).focus();
   }
   if (!changed.length) { said.textContent = word("settings.same"); return; }
-  const before = known, told = await send("/api/settings", { values: Object.fromEntries(changed.map((name) => [name, read($(`setting-${name}`))])) });
+  const before = known, of = (value) => Object.fromEntries(changed.map((name) => [name, value(name)]));
+  const told = await send("/api/settings", { values: of((name) => read($(`setting-${name}`))), seen: of((name) => before[name].value) }).catch(async (error) => {
+    if (error.status === 409) { // what somebody else has changed is shown, and replaces what was entered there
+      known = await ask("/api/settings");
+      for (const name of Object.keys(known)) if (!Object.is(known[name].value, before[name].value)) put(name, known[name].value);
+    }
+    throw error;
+  });
   known = told.settings;
   // What somebody else has changed meanwhile is shown as well, but nothing that was entered and not saved is lost.
   for (const name of Object.keys(known)) if (names.includes(name) || Object.is(read($(`setting-${name}`)), before[name].value)) put(name, known[name].value);

@@ -19,7 +19,7 @@ function show(told) {
     row.append(make("th", { scope: "row", textContent: name }));
     select.setAttribute("aria-label", word("users.role_of", { name }));
     choices(select, one.role);
-    select.onchange = () => change(send(path, { role: select.value }, "PATCH"), () => word("users.role_set", { name, role: word(`role.${select.value}`) }));
+    select.onchange = () => change(send(path, { role: select.value, seen: { role: one.role } }, "PATCH"), () => word("users.role_set", { name, role: word(`role.${select.value}`) }));
     row.insertCell().append(select);
     row.insertCell().textContent = when(one.changed_ms);
     row.insertCell().append(

@@ -4,9 +4,10 @@ const LEAST = 0.02, LEAST_REGION = 0.05, KEY_STEP = 0.01, KEYS_MS = 700;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const rounded = (place) => place.map((value) => Math.round(value * 1000) / 1000);
 
-// Edits the zones over `view`. `mode` says which kind is drawn, and `save(region, ignore)` saves them.
+// Edits the zones over `view`. `mode` says which kind is drawn, and `save(zones, seen)` saves them, if the zones are
+// still those that were seen before, and says whether it did.
 function editZones(view, mode, save) {
-  let region = null, ignore = [], isDragged = false, timer = 0, saving = 0;
+  let region = null, ignore = [], seen = { region, ignore }, isDragged = false, timer = 0, saving = 0, last = Promise.resolve();
   const least = (isRegion) => isRegion ? LEAST_REGION : LEAST;
   const kinds = () => [...(region ? [["region", region]] : []), ...ignore.map((place, index) => [index, place])];
   const get = (key) => key === "region" ? region : ignore[key];
@@ -17,11 +18,14 @@ function editZones(view, mode, save) {
   }
   function later(ms) {
     clearTimeout(timer);
-    timer = setTimeout(async () => {
+    timer = setTimeout(() => {
+      const zones = { region: region && rounded(region), ignore: ignore.map(rounded) };
       timer = 0;
       saving += 1;
-      await save(region && rounded(region), ignore.map(rounded));
-      saving -= 1;
+      last = last.then(async () => { // one after the other, because each expects the zones of the one before
+        if (await save(zones, seen)) seen = zones;
+        saving -= 1;
+      });
     }, ms);
   }
 
@@ -119,8 +123,10 @@ function editZones(view, mode, save) {
   return {
     // Show zones as they are saved, unless somebody changes them now.
     show(told) {
-      if (isDragged || timer || saving || JSON.stringify([told.region, told.ignore]) === JSON.stringify([region, ignore])) return;
-      [region, ignore] = [told.region, told.ignore];
+      if (isDragged || timer || saving) return;
+      seen = { region: told.region, ignore: told.ignore };
+      if (JSON.stringify(seen) === JSON.stringify({ region, ignore })) return;
+      [region, ignore] = [told.region, [...told.ignore]];
       draw(document.activeElement?.closest(".view") === view ? document.activeElement.dataset.key : undefined);
     },
     add() {
