@@ -30,6 +30,8 @@ LIVE_DETECTOR = (
     "onet_threshold",
 )
 DRAWN = ("region", "ignore")  # on the picture, not in the form
+# Of all cameras that have no value of their own. Other hosts are not for a page to allow.
+PAGE_CAMERA = ("fps", "max_fps", "open_timeout_s", "read_timeout_s")
 PAGE_GROUPS = ("tracker", "policy", "pace", "evidence", "privacy")
 
 
@@ -81,10 +83,10 @@ def page_edits(values: Mapping[str, object]) -> Edits:
 
 
 def _changeable() -> Iterator[tuple[Key, FieldInfo]]:
-    """Yield the settings for `page_settings`. Cameras have a page of their own, and replay is not live."""
+    """Yield the settings for `page_settings`. Each camera has a form of its own, and replay is not live."""
+    parts = {"camera": PAGE_CAMERA, "detector": tuple(key for key in LIVE_DETECTOR if key not in DRAWN)}
     for key, info in leaves():
-        is_detector = key[0] == "detector" and key[1] in LIVE_DETECTOR
-        if (is_detector and key[1] not in DRAWN) or key[0] in PAGE_GROUPS:
+        if key[0] in PAGE_GROUPS or key[-1] in parts.get(key[0], ()):
             yield key, info
 
 

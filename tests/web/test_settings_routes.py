@@ -53,7 +53,8 @@ def test_a_test_says_whether_it_arrived_and_why_not(browser):
     told = browser.ask("POST", "/api/tests/mqtt", headers=BEARER).json()
     assert (told["arrived"], told["said"]) == (True, "")
     told = browser.ask("POST", "/api/tests/webhook", headers=BEARER).json()
-    assert (told["arrived"], told["said"][-21:]) == (False, "; they are sent again.")
+    assert not told["arrived"]
+    assert told["said"].endswith("; they are sent again.")
     answer = browser.ask("POST", "/api/tests/sound", headers=BEARER)
     assert (answer.status_code, answer.json()["detail"]) == (
         404,
