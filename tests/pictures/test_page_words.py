@@ -25,7 +25,7 @@ NAMES = {
     "answer": {*Answer},
     "class": {*MASK_LABELS, *GENDER_LABELS, *AGE_LABELS},
     "setting": {*SETTINGS},
-    "unit": {"days", "frames/s"},
+    "unit": {"s", "days", "frames/s"},
     "help": {*SETTINGS},
     "group": {name.partition(".")[0] for name in SETTINGS},
     "advice": {"good", "small", "nobody", "dark", "bright", "few"},

@@ -73,7 +73,7 @@ def test_settings_are_changed_and_saved_by_keys_alone(chromium, server):  # noqa
             expect(page.get_by_label("Minimum confidence")).to_be_focused()
 
 
-def test_a_pair_goes_together_and_an_empty_field_is_automatic(chromium, server, behind):  # noqa: F811
+def test_a_pair_goes_together_and_an_empty_field_is_no_value(chromium, server, behind):  # noqa: F811
     with chromium.new_context() as context:
         page = open_settings(context, server.url)
         finding = page.get_by_role("region", name="Finding faces")
@@ -82,10 +82,10 @@ def test_a_pair_goes_together_and_an_empty_field_is_automatic(chromium, server, 
         expect(finding.locator(".said")).to_contain_text("needs door_distance_m as well")
         page.get_by_label("Distance of the door").fill("3")
         finding.get_by_role("button", name="Save").click()
-        expect(finding.locator(".said")).to_contain_text("Distance of the door: changed from automatic to 3.")
+        expect(finding.locator(".said")).to_contain_text("Distance of the door: changed from empty to 3.")
         finding.get_by_role("button", name="Fill in the defaults").click()
         finding.get_by_role("button", name="Save").click()
-        expect(finding.locator(".said")).to_contain_text("Distance of the door: changed from 3 to automatic.")
+        expect(finding.locator(".said")).to_contain_text("Distance of the door: changed from 3 to empty.")
         assert behind.running.settings()["detector.door_width_m"]["value"] is None
         privacy = page.get_by_role("region", name="Privacy")
         page.get_by_label("Blur faces on the page at the door").uncheck()

@@ -3,15 +3,15 @@
 const OUTPUTS = { sound: "notify.sound", mqtt: "mqtt.host", webhook: "webhook.url", command: "command.run", chat: "chat.urls_file" };
 let known = {};
 const labelOf = (name) => word(`setting.${name}`);
-const shown = (value) => value === null ? word("settings.automatic") : value === true ? word("settings.on") : value === false ? word("settings.off") : String(value);
-const UNITS = ["days", "frames/s"];  // those that are words
+const shown = (value) => value === null ? word("settings.empty") : value === true ? word("settings.on") : value === false ? word("settings.off") : String(value);
+const UNITS = ["s", "days", "frames/s"];  // those that are words
 const unitOf = (one) => UNITS.includes(one.unit) ? word(`unit.${one.unit}`) : one.unit;
 const rangeOf = (one) => `${one.low === null ? "" : `${word("settings.range", { ...one, unit: one.unit && ` ${unitOf(one)}` })} `}${word("settings.default", { value: shown(one.default) })}`;
 
 function field(name, one) {
   const id = `setting-${name}`, isSwitch = one.kind === "bool";
   const input = make("input", { id, type: isSwitch ? "checkbox" : "number", required: !isSwitch && !one.nullable, disabled: document.body.dataset.role === "viewer" });
-  if (!isSwitch) Object.assign(input, { min: one.low, max: one.high, step: one.kind === "int" ? 1 : "any", placeholder: one.nullable ? word("settings.automatic") : "" });
+  if (!isSwitch) Object.assign(input, { min: one.low, max: one.high, step: one.kind === "int" ? 1 : "any", placeholder: one.nullable ? word("settings.empty") : "" });
   input.setAttribute("aria-describedby", `${id}-help`);
   const box = make("div", { className: "field" }, make("label", { htmlFor: id, textContent: labelOf(name) }),
     make("div", { className: "value" }, input, ...(one.unit ? [make("span", { textContent: unitOf(one) })] : [])),
