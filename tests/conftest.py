@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from gatecam.capture.images import read_image
 from gatecam.labels import MASK_LABELS
@@ -147,11 +148,17 @@ def astronaut() -> Image:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Path:
-    """The clip of `make demo`: a visitor comes without a mask, puts it on wrong, then right. Only read it."""
+    """The clip of `make demo`: a visitor comes without a mask, puts it on wrong, then right. Only read it.
+
+    It takes seconds to draw, so that workers side by side share one.
+    """
     from tests.clips import write_demo
 
-    path = tmp_path_factory.mktemp("demo") / "clip.mp4"
-    write_demo(path)
+    folder = tmp_path_factory.getbasetemp()
+    path = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "clip.mp4"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            write_demo(path)
     return path
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,24 @@ def pair() -> tuple[FaceAnalyzer, FaceAnalyzer]:
     return analyzer("cpu", WHOLE), analyzer("openvino", WHOLE)
 
 
+Told = Callable[[Path, str], list[tuple[Any, ...]]]
+
+
 @pytest.fixture(scope="module")
-def by_device() -> dict[str, FaceAnalyzer]:
-    return {device: analyzer(device) for device in ("cpu", "openvino", *LESS_PRECISE)}
+def told() -> Told:
+    """Returns what a device tells about a video, which it replays once."""
+    on = cache(analyzer)
+
+    @cache
+    def events(path: Path, device: str) -> list[tuple[Any, ...]]:
+        with open_replay(Config(device=device), path, on(device), Telemetry()) as replay:
+            return [
+                (event.kind, event.track_id, event.verdict, event.frame, round(event.probability, 2))
+                for step in replay.steps
+                for event in step.events
+            ]
+
+    return events
 
 
 def assert_same(pair: tuple[FaceAnalyzer, FaceAnalyzer], images: list[Pixels]) -> int:
@@ -79,49 +96,39 @@ def test_faces_and_verdicts_are_those_of_torch(pair, astronaut):
     assert assert_same(pair, [small]) >= 1
 
 
-def assert_told_alike(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> None:
+def assert_told_alike(path: Path, device: str, told: Told) -> None:
     """That the same is told about the same people, a few frames sooner or later at most."""
-    told, expected = (events_of(path, one, by_device) for one in (device, "openvino"))
-    assert [event[:3] for event in told] == [event[:3] for event in expected]
+    seen, expected = told(path, device), told(path, "openvino")
+    assert [event[:3] for event in seen] == [event[:3] for event in expected]
     for (*_, frame, probability), (*_, expected_frame, expected_probability) in zip(
-        told, expected, strict=True
+        seen, expected, strict=True
     ):
         assert frame == pytest.approx(expected_frame, abs=4)
         assert probability == pytest.approx(expected_probability, abs=0.05)
 
 
-def events_of(path: Path, device: str, by_device: dict[str, FaceAnalyzer]) -> list[tuple[Any, ...]]:
-    with open_replay(Config(device=device), path, by_device[device], Telemetry()) as replay:
-        return [
-            (event.kind, event.track_id, event.verdict, event.frame, round(event.probability, 2))
-            for step in replay.steps
-            for event in step.events
-        ]
-
-
 @pytest.mark.data
 @pytest.mark.parametrize("clip", CLIPS)
-def test_the_clips_give_the_same_events(clip, shared_data, by_device):
+def test_the_clips_give_the_same_events(clip, shared_data, told):
     path = shared_data / "videos" / clip
-    assert events_of(path, "openvino", by_device) == events_of(path, "cpu", by_device)
+    assert told(path, "openvino") == told(path, "cpu")
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("clip", CLIPS)
 @pytest.mark.parametrize("device", LESS_PRECISE)
-def test_the_clips_tell_the_same_in_less_precision(clip, device, shared_data, by_device):
-    assert_told_alike(shared_data / "videos" / clip, device, by_device)
+def test_the_clips_tell_the_same_in_less_precision(clip, device, shared_data, told):
+    assert_told_alike(shared_data / "videos" / clip, device, told)
 
 
 @pytest.mark.parametrize("device", LESS_PRECISE)
-def test_the_demo_tells_the_same_in_less_precision(demo, device, by_device):
-    assert_told_alike(demo, device, by_device)
+def test_the_demo_tells_the_same_in_less_precision(demo, device, told):
+    assert_told_alike(demo, device, told)
 
 
-def test_the_demo_gives_the_same_events(demo, by_device):
-    told = events_of(demo, "openvino", by_device)
-    assert told == events_of(demo, "cpu", by_device)
-    assert len(told) >= 3
+def test_the_demo_gives_the_same_events(demo, told):
+    assert told(demo, "openvino") == told(demo, "cpu")
+    assert len(told(demo, "openvino")) >= 3
 
 
 @pytest.fixture(scope="module")

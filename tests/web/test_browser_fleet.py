@@ -18,7 +18,7 @@ from gatecam.store.events import Arrivals
 from gatecam.web.server import WebServer
 from tests.streams import free_port
 from tests.web.conftest import TOKENS
-from tests.web.test_browser import CHROMIUM, SIZES, chromium  # noqa: F401
+from tests.web.test_browser import CHROMIUM, SIZES, chromium, wait_for_field  # noqa: F401
 from tests.web.test_browser_people import LOOKS, look
 from tests.web.test_fleet_page import FLEET, LOST, WELL, own, shared, site  # noqa: F401
 
@@ -56,6 +56,7 @@ def test_the_doors_are_searched_and_sorted_by_the_keyboard(
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{server.url}login")
+        wait_for_field(page)
         page.keyboard.type(TOKENS.operator)
         page.keyboard.press("Enter")
         tiles = page.locator("#doors li")
@@ -80,11 +81,11 @@ def test_the_doors_are_searched_and_sorted_by_the_keyboard(
         page.keyboard.press("Tab")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")
-        assert names.first.text_content() == "building 9, door 3"
+        expect(names.first).to_have_text("building 9, door 3")
         assert "sort=people" in page.url
         watch.fleet = replace(watch.fleet, silent=frozenset({"building 3, door 1"}))
         page.select_option("#sort", "attention")
-        expect(page.locator("[data-state=silent] h3")).to_have_text(["building 3, door 1"], timeout=15_000)
+        expect(page.locator("[data-state=silent] h3")).to_have_text(["building 3, door 1"])
         page.goto(f"{server.url}statistics?by=door")
         expect(page.locator("#of-door")).to_be_visible()
         expect(page.locator("#numbers tr")).to_have_count(3)

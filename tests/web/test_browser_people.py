@@ -20,6 +20,7 @@ from tests.web.test_browser import (  # noqa: F401
     faults,
     is_narrow,
     photograph,
+    wait_for_field,
 )
 from tests.web.test_statistics_page import person
 
@@ -42,6 +43,7 @@ def users(tmp_path) -> Users:
 def log_in(server, page: Page, name: str = "kim", place: str = "") -> None:
     """Log in by the keyboard alone."""
     page.goto(f"{server.url}login?next=/{place}")
+    wait_for_field(page)
     page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(SECRET)
