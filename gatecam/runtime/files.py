@@ -12,9 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from gatecam.errors import OutputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def write_output(path: Path, data: str | bytes, keeps: bool = False) -> None:
@@ -55,9 +58,21 @@ def open_stream(path: Path, encoding: str = "utf-8", newline: str | None = None)
     """
     try:
         ordinary_file(path)
-        return open(path, "w", encoding=encoding, newline=newline, opener=_open_in_place)
+        file = _NamedFile(path, "w", opener=_open_in_place)
     except OSError as error:
         raise cannot_write(path, error) from error
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding, newline=newline, line_buffering=file.isatty())
+
+
+class _NamedFile(io.FileIO):
+    """Names the file in the error of a write that fails, for example because the disk is full."""
+
+    def write(self, data: Buffer, /) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = os.fspath(self.name)
+            raise
 
 
 @contextmanager

@@ -197,3 +197,11 @@ def test_a_stream_empties_the_file_that_it_writes(tmp_path):
     with open_stream(tmp_path / "events") as file:
         file.write("new")
     assert (tmp_path / "events").read_text() == "new"
+
+
+def test_a_stream_names_the_file_whose_disk_is_full():
+    stream = open_stream(Path("/dev/full"))
+    stream.write("x")
+    with pytest.raises(OSError, match="No space left") as told:
+        stream.close()
+    assert told.value.filename == "/dev/full"

@@ -39,6 +39,11 @@ COLUMNS = {  # required columns of each layout. The first layout that fits is us
     UNLABELLED: ("imageid",),
     BOXES: ("image", *CORNERS),
 }
+FARTHEST_PX = 1e6  # from a picture's corner; numbers beyond are mistakes, and too large to compute with
+USED = {  # columns of faces, and those that `gatecam data label` adds for people to read
+    *("image", "label", "gender", "age", "group", "suspect", "race", "kind", "decision", "score"),
+    *(f"{point}_{axis}" for point in POINTS for axis in "xy"),
+}
 LABELS = ("label", "gender", "age")  # one of these columns besides `image` makes a CSV of faces
 EXPECTED = (
     "a CSV file with the columns id,gender,race,age,path or ImageID, or with image and at least one of "
@@ -120,6 +125,9 @@ def _read_listed(table: Path, notes: Notes) -> tuple[str, list[Row]]:
         return layout, _unlabelled(lines, pictures, notes)
     faces = [(line.where, _face(line, pictures, layout == BOXES, notes)) for line in lines]
     pictures.list_the_rest(table.name)
+    unused = [name for name in columns if name and name not in {*USED, *COLUMNS.get(layout, ())}]
+    if unused:
+        notes.add(table, f"columns are not known: {', '.join(unused)}", "not used")
     if lines and "group" not in columns:
         notes.add(table, "people are unknown", "each picture counts as a different person")
     return layout, _once_each([(where, row) for where, row in faces if row is not None], notes)
@@ -205,7 +213,9 @@ def _box(line: Line, notes: Notes) -> Box | None:
         x1, y1, x2, y2 = map(float, corners)
     except ValueError:
         x1 = y1 = x2 = y2 = math.nan
-    if not (max(x1, 0) < x2 < math.inf and max(y1, 0) < y2 < math.inf):
+    if not (
+        -FARTHEST_PX < x1 < x2 < FARTHEST_PX and -FARTHEST_PX < y1 < y2 < FARTHEST_PX and min(x2, y2) > 0
+    ):
         what = f"box is not valid: expected numbers, x1 < x2 and y1 < y2, got {','.join(corners)}"
         notes.add(line.where, what, "left out")
         return None

@@ -70,12 +70,22 @@ def test_boxes_need_neither_group_nor_suspect(write):
     ]
 
 
+@pytest.mark.parametrize("corners", ["x,y,w,h", "xmin,ymin,xmax,ymax", "x1,y1,x2,bottom"])
+def test_columns_of_boxes_that_are_not_known_are_told(write, corners):
+    lines = [f"image,{corners},label", "a.jpg,1,2,3,4,with_mask", "b.png,1,2,3,4,with_mask"]
+    collection = open_collection(write("any.csv", lines))
+    assert collection.layout == "a CSV of faces"
+    assert ("any.csv", f"columns are not known: {', '.join(corners.split(','))}", "not used") in told(
+        collection
+    )
+
+
 BAD_BOX = "box is not valid: expected numbers, x1 < x2 and y1 < y2, got"
 LEFT_OUT = [
     ("b.png,1,2,3,4,hat,0,9", "label is not valid: 'hat'"),
     *(
         (f"b.png,{box},with_mask,0,9", f"{BAD_BOX} {box}")
-        for box in ("x,2,3,4", "1,nan,3,4", "1,2,inf,4", "3,2,3,4", "-9,2,-3,4")
+        for box in ("x,2,3,4", "1,nan,3,4", "1,2,inf,4", "-inf,2,3,4", "1,2,1e308,4", "3,2,3,4", "-9,2,-3,4")
     ),
     ("b.png,1", f"{BAD_BOX} 1,,,"),
     (",1,2,3,4,with_mask,0,9", "picture is missing: none is named"),
