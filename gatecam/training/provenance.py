@@ -23,7 +23,10 @@ def timed(folder: Path) -> Iterator[Callable[[], int]]:
     Yields a function that returns the seconds so far. They are kept in the run's folder.
     """
     begun_s, path = time.monotonic(), folder / SECONDS
-    before = int(path.read_text()) if path.exists() else 0
+    try:
+        before = int(path.read_text())
+    except (OSError, ValueError):  # a new run, or a file that a power cut left empty
+        before = 0
 
     def so_far() -> int:
         return before + round(time.monotonic() - begun_s)

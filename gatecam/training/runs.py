@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol, TypeVar
@@ -16,9 +16,11 @@ import torch
 from gatecam.errors import DataError, OutputError
 from gatecam.runtime.cores import processor_flags
 from gatecam.runtime.files import replacing, write_output
+from gatecam.runtime.locks import folder_lock
 from gatecam.runtime.outputs import require_apart, require_ordinary
 from gatecam.runtime.progress import progress
 from gatecam.runtime.stopping import stop_on_signals
+from gatecam.vision.weights import hash_of
 
 SAVE_EVERY_S = 60.0
 CHECKPOINT, PART, LOG = "checkpoint.pt", "checkpoint.part", "log.jsonl"
@@ -68,7 +70,7 @@ def train_with_bar(
 
 def held_out_by(split: Path | None, seed: int) -> str:
     """Describe for a spec how the validation part was chosen."""
-    return f"split file {split.name}" if split else f"hash of keys, seed {seed}"
+    return f"split file {split.name}, sha256 {hash_of(split)}" if split else f"hash of keys, seed {seed}"
 
 
 def require_weights(out: Path, read: Iterable[Path]) -> None:
@@ -103,6 +105,24 @@ def make_folder(folder: Path) -> None:
         (folder / PART).unlink(missing_ok=True)  # another process may delete it first
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Lock a run's folder while the block runs, so that no other training replaces its checkpoint.
+
+    Raises:
+        OutputError: another training uses the folder.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folder_lock(folder, patience_s=0.0))
+        except TimeoutError as error:
+            raise OutputError(
+                f"{folder}: another gatecam trains there. Wait for its end, or choose another --run-dir "
+                "(--work of `gatecam weights`)."
+            ) from error
+        yield
 
 
 def save(folder: Path, log: Sequence[Mapping[str, Any]], made_of: str, state: Mapping[str, Any]) -> None:

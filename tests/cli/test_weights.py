@@ -68,6 +68,14 @@ def test_an_archive_is_unpacked_once_and_a_folder_is_used_as_it_is(raw, tmp_path
     assert find_source("medical", tmp_path, tmp_path / "other") == tmp_path / "medical"
 
 
+def test_an_archive_that_changed_is_unpacked_again(tmp_path):
+    for content in ("first", "second, longer"):
+        with zipfile.ZipFile(tmp_path / "medical.zip", "w") as zipped:
+            zipped.writestr("medical/faces.csv", content)
+        folder = find_source("medical", tmp_path, tmp_path / "work")
+        assert (folder / "faces.csv").read_text() == content
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [(None, "has no folder medical, medical.tar or medical.zip"), (b"no archive", "cannot be unpacked")],

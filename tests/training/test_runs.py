@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from gatecam.errors import DataError
+from gatecam.errors import DataError, OutputError
 from gatecam.runtime import cores
-from gatecam.training.runs import autocast, chosen_precision, require_finite, resume, save, schedule
+from gatecam.training.provenance import timed
+from gatecam.training.runs import alone, autocast, chosen_precision, require_finite, resume, save, schedule
 
 CPU = torch.device("cpu")
 
@@ -35,6 +36,26 @@ def test_what_was_saved_is_restored_once(tmp_path):
         DataError, match=r"made with another recipe.*--run-dir \(--work of `gatecam weights`\)"
     ):
         resume(tmp_path, "b", CPU, restored.append)
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    with (
+        alone(tmp_path),
+        pytest.raises(OutputError, match=r"another gatecam trains there\. Wait [^\n]*--run-dir"),
+        alone(tmp_path),
+    ):
+        pass
+    with alone(tmp_path):
+        pass
+
+
+def test_the_seconds_of_a_run_add_up_also_after_a_power_cut(tmp_path):
+    (tmp_path / "seconds.txt").write_text("100")
+    with timed(tmp_path) as seconds:
+        assert seconds() >= 100
+    (tmp_path / "seconds.txt").write_text("")
+    with timed(tmp_path) as seconds:
+        assert seconds() < 100
 
 
 def test_what_cannot_be_restored_is_damaged(tmp_path):

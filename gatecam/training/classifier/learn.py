@@ -111,6 +111,7 @@ class Trainer:
         validate: scores a network on held-out faces.
         folder: the run's folder, made by `prepare`.
         workers: the processes that share each batch.
+        held_out: a hash of the held-out faces.
 
     Attributes:
         recipe: the run's settings with the precision that was chosen.
@@ -127,13 +128,14 @@ class Trainer:
         start: Path | None,
         folder: Path,
         workers: Workers,
+        held_out: str = "",
     ) -> None:
         self._sampler, self._validate = sampler, validate
         self._folder, self._workers = folder, workers
         self._device = _device(workers)
         self.recipe = recipe = replace(recipe, precision=chosen_precision(recipe.precision, self._device))
         begun_with = hash_of(start) if start is not None else ""
-        self._made_of = json.dumps([asdict(recipe), sampler.fingerprint, begun_with])
+        self._made_of = json.dumps([asdict(recipe), sampler.fingerprint, held_out, begun_with])
         self._net = self._built(start)
         shared = workers.share(self._net)
         self._shared = torch.compile(shared) if recipe.compiled else shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -14,14 +14,14 @@ from gatecam.runtime.progress import progress
 from gatecam.runtime.stopping import stop_on_signals
 from gatecam.training.classifier.learn import Report, Trainer, prepare
 from gatecam.training.classifier.recipe import Recipe
-from gatecam.training.classifier.sampler import Hints, Sampler
+from gatecam.training.classifier.sampler import Hints, Sampler, fingerprint_of
 from gatecam.training.classifier.teachers import hints_of
 from gatecam.training.classifier.validation import Validation
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import SHIPPED, Faces
 from gatecam.training.data.rows import Collection
 from gatecam.training.provenance import provenance, timed
-from gatecam.training.runs import held_out_by, print_saved, require_weights, train_with_bar
+from gatecam.training.runs import alone, held_out_by, print_saved, require_weights, train_with_bar
 from gatecam.training.scores.report import fitted_temperatures
 from gatecam.training.scores.run import evaluate_sets, held_out, judge_all, print_evaluation
 from gatecam.training.workers import Workers
@@ -72,7 +72,7 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
         prepare(recipe, request.start, request.run, workers)
         for path in request.teachers:
             read_tensorflow_js(path)  # before the long work
-        with timed(request.run) as seconds:
+        with alone(request.run) if workers.first else nullcontext(), timed(request.run) as seconds:
             loaded = _load(request, workers)
             train, validation = (
                 held_out(loaded, request.split, part, request.split_seed) for part in ("train", "validation")
@@ -80,7 +80,8 @@ def train_and_save(request: TrainRequest, recipe: Recipe) -> bool:
             judge = Validation([faces for _, faces in validation], recipe.crop)
             shown = [faces for _, faces in train]
             sampler = Sampler(shown, recipe, _hints(request, shown, workers))
-            trainer = Trainer(sampler, judge, recipe, request.start, request.run, workers)
+            held = fingerprint_of([faces for _, faces in validation])
+            trainer = Trainer(sampler, judge, recipe, request.start, request.run, workers, held)
             if not _train(trainer, workers):
                 return False
             if workers.first:

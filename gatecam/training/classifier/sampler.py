@@ -77,14 +77,9 @@ class Sampler:
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of the faces and their labels, to recognize other training data."""
-        digest = hashlib.sha256()
-        for faces in self._sets:
-            for values in (faces.images, faces.mask, faces.gender, faces.age, faces.years, faces.suspect):
-                digest.update(values.tobytes())
-        if self.hints is not None:
-            digest.update(self.hints.tobytes())
-        return digest.hexdigest()
+        """Return a hash of the faces and of what is known about them, to recognize other training data."""
+        hints = b"" if self.hints is None else hashlib.sha256(self.hints.tobytes()).digest()
+        return fingerprint_of(self._sets, hints)
 
     def shown_labels(self) -> dict[str, Ints]:
         """Return the labels of each head and of "years", as the first epoch shows them."""
@@ -214,6 +209,21 @@ class Sampler:
     def _labels(self, plan: Plan, rows: Ints) -> dict[str, Ints]:
         faces = plan.faces[rows]
         return {name: values[faces] for name, values in self.labels.items()} | {"mask": plan.states[rows]}
+
+
+def fingerprint_of(sets: Sequence[Faces], more: bytes = b"") -> str:
+    """Return a hash of faces, their boxes, landmarks and labels, to recognize other faces.
+
+    Args:
+        sets: the faces of each collection.
+        more: whatever else the hash depends on.
+    """
+    digest = hashlib.sha256(more)
+    for faces in sets:
+        known = (faces.images, faces.mask, faces.gender, faces.age, faces.years, faces.suspect)
+        for values in (*known, faces.boxes, faces.landmarks, faces.patches[:, ::16, ::16]):
+            digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def _joined(sets: Sequence[Faces], name: str) -> Ints:

@@ -28,7 +28,7 @@ from gatecam.training.classifier.tensorboard import Board, require_tensorboard
 from gatecam.training.detector.batches import crop_batch, window_batch
 from gatecam.training.detector.candidates import Crops
 from gatecam.training.detector.mining import BEFORE, MINED_THRESHOLDS, NOTHING, Miner
-from gatecam.training.detector.pictures import Material
+from gatecam.training.detector.pictures import Material, fingerprint_of
 from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.stages import Learner, Stage, stages_of
 from gatecam.training.detector.start import unfold
@@ -108,7 +108,8 @@ class DetectorTrainer:
         self._stages = stages_of(recipe)
         self._start = None if start is None else load_detector(start)[0].to(self._device)
         begun_with = hash_of(start) if start is not None else ""
-        self._made_of = json.dumps([asdict(recipe), material.fingerprint, begun_with])
+        pictures = [material.fingerprint, fingerprint_of([held_out.scenes])]
+        self._made_of = json.dumps([asdict(recipe), *pictures, begun_with])
         torch.manual_seed(recipe.seed)
         self._networks = Networks().to(self._device).eval()
         self._state = _State()

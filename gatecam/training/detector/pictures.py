@@ -47,18 +47,29 @@ class Material:
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of the scenes, to recognize other material.
+        """Return a hash of the scenes and their chances, to recognize other material.
 
         Drawn copies are left out, because they follow from the recipe's seed.
         """
-        digest = hashlib.sha256()
-        for scenes in (self.scenes, self.portraits, self.empty):
-            for scene in scenes:
-                known = (scene.boxes, scene.landmarks, scene.masks, scene.ignored, scene.image[::16, ::16])
-                for values in known:
-                    digest.update(np.ascontiguousarray(values).tobytes())
-            digest.update(str(len(scenes)).encode())
-        return digest.hexdigest()
+        chances = b"" if self.chances is None else self.chances.tobytes()
+        return fingerprint_of((self.scenes, self.portraits, self.empty), chances)
+
+
+def fingerprint_of(lists: Iterable[Sequence[Scene]], more: bytes = b"") -> str:
+    """Return a hash of scenes, to recognize other ones.
+
+    Args:
+        lists: the scenes, in several lists.
+        more: whatever else the hash depends on.
+    """
+    digest = hashlib.sha256(more)
+    for scenes in lists:
+        for scene in scenes:
+            known = (scene.boxes, scene.landmarks, scene.masks, scene.ignored, scene.image[::16, ::16])
+            for values in known:
+                digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(str(len(scenes)).encode())
+    return digest.hexdigest()
 
 
 def scenes_of(

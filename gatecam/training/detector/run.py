@@ -14,7 +14,7 @@ from gatecam.training.detector.recipe import DetectorRecipe
 from gatecam.training.detector.start import mix
 from gatecam.training.detector.validation import set_operating_point, validate
 from gatecam.training.provenance import provenance, timed
-from gatecam.training.runs import held_out_by, print_saved, require_weights, train_with_bar
+from gatecam.training.runs import alone, held_out_by, print_saved, require_weights, train_with_bar
 from gatecam.vision.detector.build import load_detector, save_detector
 from gatecam.vision.detector.networks import folded
 from gatecam.vision.detector.sizes import ARCHITECTURE
@@ -55,7 +55,7 @@ def train_and_save(request: DetectorTrainRequest, recipe: DetectorRecipe) -> boo
     ]
     require_weights(request.out, read)
     prepare(request.run, request.start)
-    with timed(request.run) as seconds:
+    with alone(request.run), timed(request.run) as seconds:
         loaded = load_pictures(pictures, recipe)
         trainer = DetectorTrainer(loaded.material, loaded.held_out, recipe, request.start, request.run)
         if not _train(trainer):

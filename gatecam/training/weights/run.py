@@ -24,7 +24,7 @@ from gatecam.training.detector.run import DetectorTrainRequest
 from gatecam.training.detector.run import train_and_save as train_detector
 from gatecam.training.detector.run_label import TABLE, label_and_write
 from gatecam.training.extras import require
-from gatecam.training.runs import make_folder
+from gatecam.training.runs import alone, make_folder
 from gatecam.training.weights.quantize import quantize
 from gatecam.training.weights.sources import (
     OPEN_NAME,
@@ -96,6 +96,11 @@ def make_weights(request: WeightsRequest) -> bool:
         load_start(build_network(recipe.backbone, recipe.heads), request.start)
     make_folder(request.out)
     make_folder(request.work)
+    with alone(request.work):
+        return _take_steps(request)
+
+
+def _take_steps(request: WeightsRequest) -> bool:
     steps: list[tuple[str, Callable[[WeightsRequest], bool]]] = [
         ("label", _label),
         ("split", _split),

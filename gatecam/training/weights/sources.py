@@ -12,10 +12,11 @@ from gatecam.capture.formats import is_system_file
 from gatecam.errors import DataError
 from gatecam.runtime.files import write_output
 from gatecam.training.classifier.recipe import Recipe
+from gatecam.training.data.patches import file_state
 from gatecam.training.runs import make_folder
 from gatecam.vision.backbone import MOBILEFACENET, RESNET29
 
-UNPACKED = ".unpacked"  # this file shows that the folder's archive was unpacked completely
+UNPACKED = ".unpacked"  # this file says which archive was unpacked completely into its folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ def find_source(name: str, data: Path, work: Path) -> Path:
             f"{data}: has no folder {name}, {name}.tar or {name}.zip. Choose the folder of pictures."
         )
     folder = work / name
-    if not (folder / UNPACKED).exists():
+    state = f"{archive.name} {file_state(archive)}"
+    if not _holds(folder / UNPACKED, state):
         make_folder(work)
         try:
             _unpack(archive, work)
@@ -109,8 +111,12 @@ def find_source(name: str, data: Path, work: Path) -> Path:
             raise DataError(f"{archive}: cannot be unpacked ({error}). Fetch it again.") from error
         if not folder.is_dir():
             raise DataError(f"{archive}: does not hold a folder {name}. Choose the right archive.")
-        write_output(folder / UNPACKED, archive.name)
+        write_output(folder / UNPACKED, state)
     return folder
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
 
 
 def _unpack(archive: Path, folder: Path) -> None:

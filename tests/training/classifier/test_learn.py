@@ -45,9 +45,11 @@ def scores_of(*macro_f1s: float):
     return validate
 
 
-def trainer_of(faces, recipe: Recipe, folder: Path, validate=None, start: Path | None = None) -> Trainer:
+def trainer_of(
+    faces, recipe: Recipe, folder: Path, validate=None, start: Path | None = None, held: str = ""
+) -> Trainer:
     prepare(recipe, start, folder, Workers())
-    return Trainer(Sampler(faces, recipe), validate or scores_of(0.5), recipe, start, folder, Workers())
+    return Trainer(Sampler(faces, recipe), validate or scores_of(0.5), recipe, start, folder, Workers(), held)
 
 
 def nothing(report: Report) -> None:
@@ -319,6 +321,12 @@ def other_faces(faces, start):
 
 def other_start(faces, start):
     return faces, TINIEST, start
+
+
+def test_a_run_with_other_held_out_faces_is_not_continued(faces, tmp_path):
+    trainer_of(faces, TINIEST, tmp_path / "run", held="a").train(nothing)
+    with pytest.raises(DataError, match=r"checkpoint\.pt: made with another recipe, [^\n]*\.$"):
+        trainer_of(faces, TINIEST, tmp_path / "run", held="b")
 
 
 @pytest.mark.parametrize("change", [other_recipe, other_faces, other_start])

@@ -195,6 +195,10 @@ def test_other_faces_or_labels_have_another_fingerprint(ilc, utkface, make_faces
     utkface.age[0] = 1
     assert first != Sampler([ilc, utkface], TINY).fingerprint
     assert first != Sampler([ilc], TINY).fingerprint
+    for values in (ilc.boxes, ilc.landmarks, ilc.patches):
+        before = Sampler([ilc], TINY).fingerprint
+        values[0] = 7
+        assert before != Sampler([ilc], TINY).fingerprint
 
 
 def test_shown_labels_are_those_of_the_first_epoch(ilc, utkface):

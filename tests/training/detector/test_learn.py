@@ -52,9 +52,9 @@ def held_out(material, tmp_path_factory) -> HeldOut:
 
 @pytest.fixture
 def trainer_of(material, held_out):
-    def build(folder, recipe=TINY, start=None, learnt=material) -> DetectorTrainer:
+    def build(folder, recipe=TINY, start=None, learnt=material, held=held_out) -> DetectorTrainer:
         prepare(folder, start)
-        return DetectorTrainer(learnt, held_out, recipe, start, folder)
+        return DetectorTrainer(learnt, held, recipe, start, folder)
 
     return build
 
@@ -199,10 +199,11 @@ def test_a_finished_run_trains_no_more(whole, trainer_of):
     assert alike(weights_of(again), weights_of(whole[0]))
 
 
-def test_a_run_of_something_else_is_not_continued(whole, trainer_of, material):
+def test_a_run_of_something_else_is_not_continued(whole, trainer_of, material, held_out):
     for change in (
         {"recipe": replace(TINY, seed=2)},
         {"learnt": replace(material, empty=[])},
+        {"held": HeldOut(held_out.scenes * 2, [*held_out.truths] * 2)},
     ):
         with pytest.raises(DataError, match=r"checkpoint\.pt: made with another recipe, [^\n]*\.$"):
             trainer_of(whole[1], **change)

@@ -111,6 +111,7 @@ def test_other_pictures_have_another_fingerprint(astronaut):
         replace(material, scenes=[portrait_scene_of(astronaut, ignored=True)]),
         replace(material, scenes=[], portraits=material.scenes),
         replace(material, empty=[empty_scene_of()]),
+        replace(material, chances=np.ones(1)),
     ):
         assert other.fingerprint != material.fingerprint
 
