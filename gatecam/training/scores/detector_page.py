@@ -87,6 +87,8 @@ def page_of(evaluation: DetectorEvaluation, matches: Sequence[Match], on_empty: 
     first = evaluation.detectors[0]
     page = Page(f"Faces found with {first.weights}")
     page.text(_what_was_scored(evaluation))
+    for leak in evaluation.leaks:
+        page.text(f"Warning: {leak}")
     if evaluation.parameters["teachers"]:
         page.text(TEACHERS_FLATTERED)
     page.heading("Found and classified correctly")

@@ -77,6 +77,7 @@ class DetectorEvaluation:
     lowered_thresholds: dict[str, float]  # used for the curve and the average precision
     detectors: list[DetectorReport]  # the evaluated detector, then the stock detector and the teachers
     speed: list[Speed]  # by frame size
+    leaks: Sequence[str]  # sentences on pictures that the weights learnt from
 
     def as_json(self) -> dict[str, object]:
         """Return plain values, named like the fields of this module's dataclasses and those they contain.

@@ -39,6 +39,8 @@ def page_of(evaluation: Evaluation, sets: Sequence[Judged]) -> Page:
     """
     page = Page(f"Scores of {evaluation.weights}")
     page.text(_what_was_scored(evaluation))
+    for leak in evaluation.leaks:
+        page.text(f"Warning: {leak}")
     page.table(_HEADLINE, [row for report in evaluation.sets for row in _headline(report)])
     page.text(HOW_TO_READ)
     page.heading("Where it fails")

@@ -75,6 +75,7 @@ class Evaluation:
     fitted: dict[str, int]  # number of these faces that a head's temperature was fitted on, by head
     parameters: dict[str, object]  # from the command line
     sets: list[SetReport]
+    leaks: Sequence[str] = ()  # sentences on pictures that the weights learnt from
 
     def as_json(self) -> dict[str, object]:
         """Return plain values, named like the fields of this module's dataclasses and those they contain.

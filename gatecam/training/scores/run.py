@@ -17,6 +17,7 @@ from gatecam.training.console import table
 from gatecam.training.data.loading import load_all
 from gatecam.training.data.patches import Faces
 from gatecam.training.data.rows import HEAD_LABELS, Collection
+from gatecam.training.scores.leaks import leaks_of, print_leaks
 from gatecam.training.scores.page import number, page_of, with_interval
 from gatecam.training.scores.report import MIN_TO_FIT, Evaluation, SetReport, fitted_temperatures, report_of
 from gatecam.training.scores.request import EVERYTHING, ScoreRequest, chosen_rows
@@ -49,12 +50,14 @@ def evaluate_and_print(request: ClassifierScoreRequest) -> None:
     """
     _check(request)
     model, spec = _network(request.weights, request.device)
-    held = held_out(load_all(request.data, request.cache), request.split, request.part, request.split_seed)
+    loaded = load_all(request.data, request.cache)
+    held = held_out(loaded, request.split, request.part, request.split_seed)
+    leaks = leaks_of(request, [collection for collection, _ in loaded], [spec])
     sets = judge_all(model, spec.crop, held, request.drawn)
     fitted: dict[str, int] = {}
     if request.fit:
         spec, fitted = _fit(request.weights, spec, sets)
-    evaluation = evaluate_sets(spec, sets, fitted, request.parameters())
+    evaluation = replace(evaluate_sets(spec, sets, fitted, request.parameters()), leaks=leaks)
     print_evaluation(evaluation)
     request.write(evaluation.as_json(), lambda: page_of(evaluation, sets))
 
@@ -129,6 +132,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
             console.print(table("Widest gaps in accuracy between groups", _GAPS, gaps, 2))
         for note in report.notes:
             print(note)
+    print_leaks(evaluation.leaks)
 
 
 def _check(request: ClassifierScoreRequest) -> None:

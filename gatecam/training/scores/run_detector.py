@@ -49,6 +49,7 @@ from gatecam.training.scores.detector_score import IOUS, score_detections
 from gatecam.training.scores.detector_speed import FRAMES, Speed, measure_speed
 from gatecam.training.scores.joint import Said, classify_found, joint_scores
 from gatecam.training.scores.landmarks import LandmarkScore, score_landmarks
+from gatecam.training.scores.leaks import leaks_of, print_leaks
 from gatecam.training.scores.matching import (
     Match,
     Truth,
@@ -64,7 +65,7 @@ from gatecam.types import Detection, Image
 from gatecam.vision.classifier import FaceClassifier
 from gatecam.vision.detector.build import STOCK
 from gatecam.vision.device import Backend, pick_backend
-from gatecam.vision.weights import find_weights, hash_of
+from gatecam.vision.weights import DetectorSpec, find_weights, hash_of, read_detector_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +101,18 @@ def evaluate_and_print(request: DetectorScoreRequest) -> None:
         MissingExtraError: a page is requested, and matplotlib is not installed.
     """
     request.check((*request.landmarks, *request.empty, request.known), [request.errors])
-    truths = _truths(request)
+    collections = open_all(request.data)
+    truths = _truths(request, collections)
     empty = [Truth(str(path), path, str(path), (), ()) for path in list_pictures(request.empty)]
     bare = _bare_faces(request)
     backend = pick_backend(request.device)
     contest = contestants(request.weights, request.teachers, request.min_face_px, backend)
     classifier = FaceClassifier(request.classifier, backend)
+    leaks = leaks_of(request, collections, [*_detector_specs(request.weights), classifier.spec])
     found = _search_all(contest, classifier, truths, empty, request.min_face_px)
     landmarks = _landmarks(contest, bare) if bare else {}
     speed = _speed(contest, truths, request.min_face_px, backend)
-    evaluation = _evaluation(request, found, landmarks, speed)
+    evaluation = _evaluation(request, found, landmarks, speed, leaks)
     print_evaluation(evaluation)
     first = next(iter(found.values()))
     matches = first.usual[IOUS[0]]
@@ -141,11 +144,11 @@ def print_evaluation(evaluation: DetectorEvaluation) -> None:
     if reports[0].false_alarms is not None:
         console.print(table("Pictures without a face", ALARMS, alarm_rows(reports)))
     console.print(table("Speed, one frame at a time", SPEED, speed_rows(evaluation)))
+    print_leaks(evaluation.leaks)
 
 
-def _truths(request: DetectorScoreRequest) -> list[Truth]:
+def _truths(request: DetectorScoreRequest, collections: Sequence[Collection]) -> list[Truth]:
     """Return the pictures of the part, with the faces that should be found in them."""
-    collections = open_all(request.data)
     known = read_known(request.known) if request.known is not None else {}
     if request.known is not None:
         require_known(known, request.known, collections)
@@ -270,6 +273,7 @@ def _evaluation(
     found: Mapping[str, _Found],
     landmarks: Mapping[str, dict[str, LandmarkScore]],
     speed: list[Speed],
+    leaks: list[str],
 ) -> DetectorEvaluation:
     reports = []
     files = names_of(request.weights, request.teachers)
@@ -286,7 +290,11 @@ def _evaluation(
             tick(len(reports))
     usual = DetectorConfig()
     thresholds = {name: getattr(usual, name) for name in LOWERED}
-    return DetectorEvaluation(request.parameters(), thresholds, LOWERED, reports, speed)
+    return DetectorEvaluation(request.parameters(), thresholds, LOWERED, reports, speed, leaks)
+
+
+def _detector_specs(weights: str) -> list[DetectorSpec]:
+    return [] if weights == STOCK else [read_detector_spec(find_weights(weights, "detector.weights"))]
 
 
 def _sha256_of(weights: str) -> str:
