@@ -67,7 +67,7 @@ def open_stream(path: Path, encoding: str = "utf-8", newline: str | None = None)
 class _NamedFile(io.FileIO):
     """Names the file in the error of a write that fails, for example because the disk is full."""
 
-    def write(self, data: Buffer, /) -> int | None:
+    def write(self, data: Buffer, /) -> int:
         try:
             return super().write(data)
         except OSError as error:

@@ -6,7 +6,9 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gatecam.capture.images import read_image
@@ -24,6 +26,7 @@ from gatecam.training.data.loading import tell_problems
 from gatecam.training.data.patches import file_state
 from gatecam.training.data.rows import POINTS, UNKNOWN, Problem, Row
 from gatecam.training.data.tables import relative
+from gatecam.training.detector.found import Found
 from gatecam.training.detector.label_page import LabelPage
 from gatecam.training.detector.labelling import (
     Decided,
@@ -34,7 +37,7 @@ from gatecam.training.detector.labelling import (
 )
 from gatecam.training.detector.teachers import Teacher, load_teacher
 from gatecam.training.runs import make_folder
-from gatecam.types import Detection, Image
+from gatecam.types import Detection
 from gatecam.vision.bordered import bordered
 from gatecam.vision.detector.stock import StockDetector
 from gatecam.vision.device import pick_device
@@ -44,7 +47,7 @@ CUT_OUT_PX = 320  # a picture up to this size may be cut out around a face, so i
 MIN_FACE_PX = 10  # smaller faces are not written
 FEWEST = 24  # pictures of a source that are labelled in a trial
 FRAMES_A_VIDEO = 50  # at most, evenly spread
-TABLE, STAMP = "faces.csv", "made_of.txt"
+TABLE, STAMP, FOUND = "faces.csv", "made_of.txt", "found.jsonl"
 COLUMNS = (
     *("image", "x1", "y1", "x2", "y2", "label", "suspect", "group", "gender", "age", "race", "kind"),
     *(f"{point}_{axis}" for point in POINTS for axis in "xy"),
@@ -72,7 +75,8 @@ def label_and_write(
 ) -> None:
     """Label pictures, write `OUT/NAME/faces.csv` for each source, and print the number of faces by decision.
 
-    A source that was labelled before, and has not changed since, is not labelled again.
+    A source that was labelled before, and has not changed since, is not labelled again. After a stop the same
+    call continues.
 
     Args:
         data: collections of labelled pictures, and videos.
@@ -108,12 +112,14 @@ def label_and_write(
             print(f"{folder / TABLE}: is up to date")
             continue
         lines, counts = [], Counter[Decision]()
-        for picture, decided in _label(name, pictures, loaded, problems):
-            lines += [_line(picture, face, folder) for face in decided]
-            counts.update(face.decision for face in decided)
-            page.add(picture.path, decided)
-        write_table(folder / TABLE, [COLUMNS, *lines])
-        write_output(folder / STAMP, stamp)
+        with closing(Found(folder / FOUND, stamp)) as found:
+            for picture, decided in _label(name, pictures, loaded, found, problems):
+                lines += [_line(picture, face, folder) for face in decided]
+                counts.update(face.decision for face in decided)
+                page.add(picture.path, decided)
+            write_table(folder / TABLE, [COLUMNS, *lines])
+            write_output(folder / STAMP, stamp)
+            found.remove()
         tell_problems(name, problems)
         print(f"{folder / TABLE}: " + ", ".join(f"{counts[kind]:,} {kind}" for kind in Decision))
     if page_file is not None and page.faces:
@@ -174,14 +180,18 @@ def _made_of(folder: Path) -> str:
 
 
 def _label(
-    name: str, pictures: Sequence[_Picture], teachers: Sequence[Teacher], problems: list[Problem]
+    name: str,
+    pictures: Sequence[_Picture],
+    teachers: Sequence[Teacher],
+    found: Found,
+    problems: list[Problem],
 ) -> Iterator[tuple[_Picture, list[Decided]]]:
     """Yield each picture with its faces."""
     with progress(f"label {name}", len(pictures), "pictures") as tick:
         for done, picture in enumerate(pictures, 1):
             where = relative(picture.path, picture.path.parent.parent)
             try:
-                faces = _faces(read_image(picture.path), teachers)
+                faces = found.faces(done, partial(_faces, picture.path, teachers))
             except SourceError as error:
                 what = f"picture cannot be read: {str(error).removeprefix(f'{picture.path}: ')}"
                 problems.append(Problem(where, what, "left out"))
@@ -196,8 +206,9 @@ def _label(
             tick(done, len(pictures))
 
 
-def _faces(image: Image, teachers: Sequence[Teacher]) -> list[Detection]:
+def _faces(path: Path, teachers: Sequence[Teacher]) -> list[Detection]:
     """Return what the teachers agree on in a picture, in px of the picture."""
+    image = read_image(path)
     if max(image.shape[:2]) > CUT_OUT_PX:
         found = [teacher.detect([image])[0] for teacher in teachers]
     else:
