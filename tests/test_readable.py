@@ -77,12 +77,12 @@ def check_live(
 @pytest.mark.parametrize("role", [Role.DOOR, Role.OPERATOR])
 @pytest.mark.parametrize("clip", CLIPS)
 def test_no_face_can_be_read_in_a_live_picture(clip, role, shared_data, analyzer, reader):
-    check_live(shared_data / "videos" / clip, analyzer, reader, role, every=3, least=8)
+    check_live(shared_data / "videos" / clip, analyzer, reader, role, every=5, least=6)
 
 
 @pytest.mark.parametrize("role", [Role.DOOR, Role.OPERATOR])
 def test_no_face_of_the_demo_can_be_read_in_a_live_picture(demo, role, analyzer, reader):
-    check_live(demo, analyzer, reader, role, every=7, least=40)
+    check_live(demo, analyzer, reader, role, every=13, least=20)
 
 
 @pytest.mark.data
@@ -90,12 +90,12 @@ def test_no_face_of_the_demo_can_be_read_in_a_live_picture(demo, role, analyzer,
 def test_no_face_can_be_read_in_an_annotated_video(clip, shared_data, analyzer, reader):
     faces = 0
     for step, sent in annotated_pictures(shared_data / "videos" / clip, analyzer):
-        if step.frame.index % 3:
+        if step.frame.index % 5:
             continue
         there = faces_in(step.frame.image, reader, clip)
         faces += len(there)
         assert list(reader.readable(sent, step.frame.image, there)) == [], step.frame.index
-    assert faces >= 8
+    assert faces >= 6
 
 
 def check_kept(path: Path, analyzer: FaceAnalyzer, reader: Reader, folder: Path) -> None:

@@ -141,7 +141,9 @@ def test_the_door_says_what_to_do_in_two_languages(visit):
     page = visit("door")
     assert page.url.endswith("/door")
     seen: dict[str, list[str]] = {}
-    for state in ("missing", "incorrect", "correct"):
+    for state in ("missing", "incorrect", "correct") * 3:
+        if state in seen:
+            continue
         wait_for_state(page, state)
         until(page, f"{ANIMATIONS}.length === 0")
         if page.evaluate("document.body.dataset.state") != state:
@@ -150,6 +152,8 @@ def test_the_door_says_what_to_do_in_two_languages(visit):
         assert is_whole(page)  # before the slow checks, because the clip goes on
         photograph(page, f"door-{state}")
         assert faults(page) == []
+        if {"missing", "correct"} <= seen.keys():
+            break
     assert {"missing", "correct"} <= seen.keys()
     for lines in seen.values():
         assert len(lines) == 2
